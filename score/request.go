@@ -1,0 +1,54 @@
+// Package score is the domain of a Score API: which rows a request asks for, what they share, when they run, and what
+// the numbers mean. It knows no JSON, no HTTP, no tensors and imports only the standard library.
+//
+// A request names a query, some items and some labels. Item i becomes one row: the tokens of query+item (or item+query).
+// Its answer is the distribution of the next token after the row's last token, read at the labels.
+package score
+
+// Part is one side of a prompt: a text, or the token ids a client computed itself.
+type Part struct {
+	Text   string
+	Tokens []int64 // the ids as given, unchecked; ids beyond int64 saturate, which keeps them outside every vocabulary
+	// IsTokens tells a list of ids, which may be empty, from a text, which may be empty too.
+	IsTokens bool
+}
+
+// Label is a token id whose probability the client wants.
+type Label struct {
+	ID int64 // saturated when the client wrote more than int64 holds
+	// Literal is the id in decimal as the client meant it, for error messages; "" means ID is exact.
+	Literal string
+}
+
+// Request is one call, decoded but not yet checked or tokenized.
+type Request struct {
+	ID        string // the request id, used in spans and logs
+	Query     Part
+	Items     []Part
+	Labels    []Label
+	ItemFirst bool // row = item+query instead of query+item
+	Softmax   bool // softmax over the labels instead of probabilities over the vocabulary
+
+	// What follows goes beyond the peer and is off unless the client asks.
+
+	Truncate      bool // cut rows that are too long instead of failing, and list them in Result.Truncated
+	Partial       bool // a bad item fails alone, in Result.ItemErrors, instead of failing the request
+	Logprobs      bool // fill Result.Logprobs
+	PlainSpecials bool // special-token text inside a string is plain text, not the token
+}
+
+// Result answers a Request. Row i of every table is item i of the request, column j is label j.
+type Result struct {
+	Scores     [][]float64
+	Logprobs   [][]float64    // natural logarithms over the whole vocabulary; nil unless asked for
+	Truncated  []int          // indexes of the items that were cut, ascending
+	ItemErrors map[int]*Error // by item index, only with Request.Partial; such an item's Scores row is nil
+	Usage      Usage
+	Timing     Timing
+}
+
+// Usage counts tokens as a client pays for them: every row's prompt in full.
+type Usage struct {
+	PromptTokens int
+	CachedTokens int // prompt tokens that did not have to be computed, shared inside the request or kept from an earlier one
+}
