@@ -6,49 +6,56 @@ type Encoder interface {
 	Encode(text string, plainSpecials bool) ([]int32, error)
 }
 
-// Engine runs steps on one device. The Scorer calls Run from a single goroutine that is locked to its OS thread, so an
-// implementation needs no locks; Run cannot be cancelled. Flush may be called between two steps only.
+// Engine runs steps on one device. The Scorer calls its methods from a single goroutine that is locked to its OS thread,
+// so an implementation needs no locks; Run cannot be cancelled.
 type Engine interface {
-	// Buckets lists the step shapes that are compiled, cheapest first. A step must fit one of them.
+	// Buckets lists the step shapes that are ready to run. A step must fit one of them. The list never changes.
 	Buckets() []Bucket
-	// Run executes the step and returns, for each of its rows, the natural-log probability over the whole vocabulary of
-	// each of the row's labels.
+	// Match finds the prefix on the device that shares the most leading tokens with the prompt, and how many it shares.
+	// With none it returns nil, 0.
+	Match(prompt []int32) (*Prefix, int)
+	// Run executes the step and returns, for each of its rows, one number per label of the row: its natural-log
+	// probability over the whole vocabulary or, for a row that is Relative, that plus a constant of the row's own.
+	// After Run the step's prefix can be matched, until others displace it.
 	Run(step *Step) ([][]float32, error)
-	// Flush drops every prefix kept on the device and returns how many there were.
+	// Flush drops every prefix on the device and returns how many there were.
 	Flush() int
 }
 
-// Bucket is a step shape: every array of the step is padded to it, so that one executable serves many steps.
+// Bucket is a step shape: every array of a step is padded to it, so that one executable serves many steps.
 type Bucket struct {
-	Tokens int // packed tokens, prefix and rows together
-	Rows   int // rows
-	Length int // tokens of one row's own part
-	Prefix int // tokens of the shared prefix, kept and new together; 0 if the bucket has none
+	Tokens int `json:"tokens"` // packed tokens, of the prefix and of the rows together
+	Rows   int `json:"rows"`   // rows
+	Length int `json:"length"` // tokens of one row's own part
+	Prefix int `json:"prefix"` // tokens of the prefix, those on the device and the new ones; 0: rows that stand alone only
+	// Cost is what a step of this shape costs whatever it holds, in any unit that all of an engine's buckets share.
+	Cost float64 `json:"cost"`
 }
 
 // Step is what a device runs at once: at most one prefix, and rows that hang on it or stand alone.
 type Step struct {
 	Bucket Bucket
-	Prefix *Prefix // nil if no row has one
-	// New counts the prefix tokens this step computes: the tokens Prefix.Tokens[Kept:Kept+New]. The ones before Kept are
-	// on the device already.
-	Kept, New int
-	Rows      []*Row
+	// Prefix is on the device after the step; nil if no row has one. The step computes its last New tokens and takes the
+	// Kept before them from the leading tokens of Base. With New == 0 Prefix and Base are the same.
+	Prefix, Base *Prefix
+	Kept, New    int
+	Rows         []*Row
 }
 
-// Prefix is a run of tokens that several rows begin with.
+// Prefix is a run of tokens that several rows begin with. Its keys and values live on the device in an array of Size
+// tokens, so only buckets with this very Bucket.Prefix can run it.
 type Prefix struct {
 	Tokens []int32
-	Key    Key
+	Size   int
 }
 
 // Row is one prompt of one request.
 type Row struct {
-	Prefix *Prefix // nil: the row stands alone and Tokens is the whole prompt
-	Tokens []int32 // what follows the prefix; never empty
-	Labels []int32
-	Item   int // index of the item in its request
+	Tokens   []int32 // the whole prompt
+	Shared   int     // how many leading tokens are those of the step's prefix; 0: the row stands alone. Less than len(Tokens)
+	Labels   []int32
+	Relative bool // only differences between the labels' log-probabilities matter
 }
 
-// Key identifies a token run by content.
-type Key [32]byte
+// Own is the part of the row that its step computes for it alone.
+func (r *Row) Own() []int32 { return r.Tokens[r.Shared:] }

@@ -2,6 +2,8 @@ package score
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"time"
 )
 
@@ -12,47 +14,149 @@ type Config struct {
 	ContextLength int           // a row must be shorter than this; required
 	AllowTruncate bool          // the peer's --allow-auto-truncate: cut every too long row, for every request
 	MaxQueue      int           // rows admitted at once; 0 means 65536
-	MaxTokens     int           // tokens admitted at once; 0 means 16 Mi
+	MaxTokens     int           // prompt tokens admitted at once; 0 means 16 Mi
 	Encoders      int           // prompts tokenized in parallel; 0 means GOMAXPROCS
 	Watchdog      time.Duration // a step that runs longer turns Ready red; 0 means 5 minutes
 	Observer      Observer      // nil means none
 }
 
-// Scorer takes a request through check, encode, wait, run and finish. It owns the Engine and the one goroutine that
-// calls it. Its methods are safe for concurrent use.
+func (c Config) withDefaults() Config {
+	orElse := func(value *int, otherwise int) {
+		if *value == 0 {
+			*value = otherwise
+		}
+	}
+	orElse(&c.BaseVocab, c.Vocab)
+	orElse(&c.MaxQueue, 1<<16)
+	orElse(&c.MaxTokens, 1<<24)
+	orElse(&c.Encoders, runtime.GOMAXPROCS(0))
+	if c.Watchdog == 0 {
+		c.Watchdog = 5 * time.Minute
+	}
+	return c
+}
+
+// Scorer takes a request through check, encode, wait, run and finish. It owns the one goroutine that calls the Engine.
+// Its methods are safe for concurrent use.
 type Scorer struct {
 	cfg     Config
 	encoder Encoder
-	engine  Engine
+	planner planner
+	queue   *queue
+	device  *device
 }
 
 // New starts a Scorer over an Engine whose buckets are ready. encoder may be nil: then only token ids can be scored.
-// Close ends it.
-func New(cfg Config, encoder Encoder, engine Engine) (*Scorer, error) { return nil, nil }
+// Close ends it; the Engine stays the caller's to close.
+func New(cfg Config, encoder Encoder, engine Engine) (*Scorer, error) {
+	cfg = cfg.withDefaults()
+	if cfg.Vocab <= 0 || cfg.ContextLength <= 0 {
+		return nil, errors.New("scorer needs a vocabulary size and a context length")
+	}
+	planner, err := newPlanner(engine.Buckets(), cfg.ContextLength)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scorer{cfg: cfg, encoder: encoder, planner: planner}
+	s.queue = newQueue(cfg.MaxQueue, cfg.MaxTokens)
+	s.device = newDevice(engine, planner, s.queue, cfg.Watchdog, s.observe)
+	go s.device.loop()
+	return s, nil
+}
 
 // Score answers req, or returns an *Error. When ctx ends, rows not yet in a step are dropped and Score returns at once.
-func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) { return nil, nil }
+func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
+	if err := s.check(req); err != nil {
+		return nil, err
+	}
+	if len(req.Items) == 0 {
+		return &Result{Scores: [][]float64{}}, nil
+	}
+	if err := s.queue.admit(len(req.Items)); err != nil {
+		return nil, err
+	}
+	defer s.queue.release(len(req.Items))
+
+	start := time.Now()
+	result := &Result{Scores: make([][]float64, len(req.Items))}
+	prompts, err := s.encode(ctx, req, result)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fit(req, prompts, result); err != nil {
+		return nil, err
+	}
+	job := s.planner.plan(req, prompts, result.ItemErrors, s.queryTokens(req, prompts))
+	encoded := time.Now()
+	result.Timing.Encode = encoded.Sub(start)
+	s.observe(Span{Stage: StageEncode, RequestID: req.ID, Start: start, End: encoded, Rows: job.rows, Tokens: job.tokens})
+	if err := s.await(ctx, job); err != nil {
+		return nil, err
+	}
+	return s.finish(req, job, result)
+}
+
+// await queues the job and returns when its last row has been scored, or ctx ends.
+func (s *Scorer) await(ctx context.Context, job *job) error {
+	if job.rows == 0 {
+		return nil
+	}
+	if err := s.queue.push(job); err != nil {
+		return err
+	}
+	select {
+	case <-job.done:
+	case <-ctx.Done():
+		s.queue.cancel(job)
+		return &Error{Kind: Deadline, Message: "request ended before its rows were scored", Err: context.Cause(ctx)}
+	}
+	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: job.started, Rows: job.rows, Tokens: job.tokens, Err: job.err}
+	run := Span{Stage: StageRun, RequestID: job.id, Start: job.started, End: job.ended, Rows: job.rows, Tokens: job.tokens,
+		Cached: job.cached, Err: job.err}
+	s.observe(wait)
+	s.observe(run)
+	return job.err
+}
 
 // Ready is nil when requests can be answered, else an *Error of kind Unavailable that says why not.
-func (s *Scorer) Ready() error { return nil }
+func (s *Scorer) Ready() error {
+	if err := s.queue.open(); err != nil {
+		return err
+	}
+	return s.device.healthy(time.Now())
+}
 
 // Flush drops the prefixes kept on the device and returns how many there were. With rows waiting or running it does
 // nothing and returns an *Error of kind Unavailable.
-func (s *Scorer) Flush(ctx context.Context) (int, error) { return 0, nil }
+func (s *Scorer) Flush(ctx context.Context) (int, error) { return s.queue.flush(ctx) }
 
 // Load is a snapshot of the work in hand.
-func (s *Scorer) Load() Load { return Load{} }
+func (s *Scorer) Load() Load { return s.queue.load() }
+
+// Buckets lists the engine's step shapes.
+func (s *Scorer) Buckets() []Bucket { return s.planner.buckets }
 
 // Drain refuses new requests from now on and waits until every admitted row is answered or ctx ends.
-func (s *Scorer) Drain(ctx context.Context) error { return nil }
+func (s *Scorer) Drain(ctx context.Context) error { return s.queue.drain(ctx) }
 
-// Close refuses new requests, fails the rows still waiting, waits for the running step and returns.
-func (s *Scorer) Close() {}
+// Close refuses new requests, fails the rows still waiting, waits for the running step and returns. It may be called
+// more than once.
+func (s *Scorer) Close() {
+	s.queue.close()
+	<-s.device.stopped
+}
+
+func (s *Scorer) observe(span Span) {
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.Observe(span)
+	}
+}
 
 // Load is a snapshot of the work in hand.
 type Load struct {
-	WaitingRows, RunningRows int
-	WaitingTokens            int
-	Requests                 int // requests admitted and not yet answered
-	Steps                    int64
+	Requests      int // requests with rows waiting or running
+	WaitingRows   int
+	WaitingTokens int
+	RunningRows   int
+	Steps         int64 // steps run since start
 }

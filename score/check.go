@@ -1,0 +1,125 @@
+package score
+
+import "strconv"
+
+// The messages of this file that name neither field nor index are the peer's, word for word: clients match on them.
+
+// check refuses what can never be scored, before any work is done for it.
+func (s *Scorer) check(req *Request) error {
+	if err := CheckLabels(req.Labels, s.cfg.BaseVocab, s.cfg.Vocab); err != nil {
+		return err
+	}
+	if err := checkShapes(req); err != nil {
+		return err
+	}
+	if len(req.Labels) == 0 && len(req.Items) > 0 {
+		return Errorf(Invalid, "label_token_ids", "label_token_ids cannot be empty. At least one token ID is required.")
+	}
+	if s.encoder == nil && !req.Query.IsTokens {
+		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; send token ids")
+	}
+	if err := s.checkTokens("query", req.Query.Tokens); err != nil {
+		return err
+	}
+	for i := range req.Items {
+		if err := s.checkTokens("items["+strconv.Itoa(i)+"]", req.Items[i].Tokens); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckLabels refuses label ids outside 0..vocab-1. The first offender is named, as the peer does: by its id where it is
+// too large, together with baseVocab, the vocabulary size without added tokens.
+func CheckLabels(labels []Label, baseVocab, vocab int) error {
+	for i, label := range labels {
+		literal := label.Literal
+		if literal == "" {
+			literal = strconv.FormatInt(label.ID, 10)
+		}
+		if label.ID >= int64(vocab) {
+			return Errorf(Invalid, "label_token_ids", "Token ID %s is out of vocabulary (vocab size: %d)", literal, baseVocab)
+		}
+		if label.ID < 0 {
+			return Errorf(Invalid, "label_token_ids", "label_token_ids[%d] is negative (%s). Token IDs must be non-negative.", i, literal)
+		}
+	}
+	return nil
+}
+
+// checkShapes wants a text query with text items, or a token query with at least one item of tokens.
+func checkShapes(req *Request) error {
+	valid := len(req.Items) > 0 || !req.Query.IsTokens
+	for _, item := range req.Items {
+		valid = valid && item.IsTokens == req.Query.IsTokens
+	}
+	if !valid {
+		return Errorf(Invalid, "items", "Invalid combination of query/items types for score_request.")
+	}
+	return nil
+}
+
+func (s *Scorer) checkTokens(field string, ids []int64) error {
+	for i, id := range ids {
+		if id < 0 {
+			return Errorf(Invalid, field, "%s[%d] is negative (%d). Token IDs must be non-negative.", field, i, id)
+		}
+		if id >= int64(s.cfg.Vocab) {
+			return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, id, s.cfg.Vocab)
+		}
+	}
+	return nil
+}
+
+// fit checks every prompt's length, cutting those too long where that is allowed. A bad item fails the request, or
+// with Request.Partial itself alone.
+func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
+	for i, prompt := range prompts {
+		if result.ItemErrors[i] != nil {
+			continue
+		}
+		err := s.checkLength(i, len(prompt))
+		if err != nil && len(prompt) > 0 && (req.Truncate || s.cfg.AllowTruncate) {
+			prompts[i] = prompt[:s.maxInput()]
+			result.Truncated = append(result.Truncated, i)
+			err = nil
+		}
+		if err == nil {
+			continue
+		}
+		if !req.Partial {
+			return err
+		}
+		result.fail(i, err)
+	}
+	return nil
+}
+
+// maxInput is the length that a prompt is cut to. The peer keeps room for one generated token and five more.
+func (s *Scorer) maxInput() int { return max(s.cfg.ContextLength-6, 1) }
+
+func (s *Scorer) checkLength(item, n int) *Error {
+	field := "items[" + strconv.Itoa(item) + "]"
+	c, m := s.cfg.ContextLength, s.maxInput()
+	switch {
+	case n == 0:
+		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one token", field)
+	case n >= c:
+		return Errorf(Invalid, field, "The input (%d tokens) is longer than the model's context length (%d tokens).", n, c)
+	case n+1 >= c:
+		return Errorf(Invalid, field, "Requested token count exceeds the model's maximum context length of %d tokens. You requested a "+
+			"total of %d tokens: %d tokens from the input messages and 1 tokens for the completion. Please reduce the number of tokens in "+
+			"the input messages or the completion to fit within the limit.", c, n+1, n)
+	case n >= m:
+		return Errorf(Invalid, field, "Input length (%d tokens) exceeds the maximum allowed length (%d tokens). Use a shorter input or "+
+			"enable --allow-auto-truncate.", n, m)
+	}
+	return nil
+}
+
+func (r *Result) fail(item int, err *Error) {
+	if r.ItemErrors == nil {
+		r.ItemErrors = make(map[int]*Error)
+	}
+	r.ItemErrors[item] = err
+}

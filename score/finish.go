@@ -1,0 +1,82 @@
+package score
+
+import (
+	"math"
+	"strconv"
+)
+
+// finish turns log-probabilities into the numbers the client asked for, in float64.
+func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
+	result.Usage = Usage{PromptTokens: j.tokens, CachedTokens: j.cached}
+	result.Timing.Wait, result.Timing.Run = j.started.Sub(j.queued), j.ended.Sub(j.started)
+	if req.Logprobs {
+		result.Logprobs = make([][]float64, len(req.Items))
+	}
+	for i, answer := range j.answers {
+		if result.ItemErrors[i] != nil {
+			continue
+		}
+		logprobs := make([]float64, len(answer))
+		for k, v := range answer {
+			logprobs[k] = float64(v)
+		}
+		if err := checkFinite(i, logprobs); err != nil {
+			if !req.Partial {
+				return nil, err
+			}
+			result.fail(i, err)
+			continue
+		}
+		if req.Logprobs {
+			result.Logprobs[i] = logprobs
+		}
+		if req.Softmax {
+			result.Scores[i] = softmax(logprobs)
+		} else {
+			result.Scores[i] = probabilities(logprobs)
+		}
+	}
+	return result, nil
+}
+
+// checkFinite lets -Inf pass, a probability of 0, and refuses what no distribution holds.
+func checkFinite(item int, logprobs []float64) *Error {
+	for _, v := range logprobs {
+		if math.IsNaN(v) || math.IsInf(v, 1) {
+			field := "items[" + strconv.Itoa(item) + "]"
+			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or activations overflow", field)
+		}
+	}
+	return nil
+}
+
+// probabilities is exp, clamped to 1: rounding may put the log of a certain label just above 0.
+func probabilities(logprobs []float64) []float64 {
+	scores := make([]float64, len(logprobs))
+	for i, v := range logprobs {
+		scores[i] = min(math.Exp(v), 1)
+	}
+	return scores
+}
+
+// softmax over the labels: exp(v - max) / sum. The same values give the same scores whatever constant is added to all.
+// If every label has probability 0 they share the row equally.
+func softmax(logprobs []float64) []float64 {
+	top := math.Inf(-1)
+	for _, v := range logprobs {
+		top = max(top, v)
+	}
+	scores := make([]float64, len(logprobs))
+	sum := 0.0
+	for i, v := range logprobs {
+		scores[i] = 1
+		if v != top {
+			scores[i] = math.Exp(v - top)
+		}
+		sum += scores[i]
+	}
+	for i := range scores {
+		scores[i] /= sum
+	}
+	return scores
+}

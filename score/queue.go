@@ -1,0 +1,269 @@
+package score
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// queue holds admitted jobs in the order they are to be served. Everything in it is bounded by admit and push.
+type queue struct {
+	mu      sync.Mutex
+	changed *sync.Cond // work, a request to flush, room, or the end
+
+	maxRows, maxTokens int
+	rows, tokens       int // admitted and not yet released
+	jobs               []*job
+	running            int // rows in the step under way
+	inFlight           int // jobs pushed and not yet answered
+	steps              int64
+	draining, closed   bool
+	flushes            []chan int
+}
+
+func newQueue(maxRows, maxTokens int) *queue {
+	q := &queue{maxRows: maxRows, maxTokens: maxTokens}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *queue) open() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.openLocked()
+}
+
+func (q *queue) openLocked() error {
+	if q.draining || q.closed {
+		return Errorf(Unavailable, "", "server is shutting down; send the request to another replica")
+	}
+	return nil
+}
+
+// admit reserves room for a request's rows before any work is done for it.
+func (q *queue) admit(rows int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.openLocked(); err != nil {
+		return err
+	}
+	if rows > q.maxRows {
+		return Errorf(TooLarge, "items", "items has %d entries, the server takes %d at most; split the request", rows, q.maxRows)
+	}
+	if q.rows+rows > q.maxRows {
+		return Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
+	}
+	q.rows += rows
+	return nil
+}
+
+func (q *queue) release(rows int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rows -= rows
+	q.changed.Broadcast()
+}
+
+// push queues a job whose rows have been admitted.
+func (q *queue) push(j *job) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return q.openLocked()
+	}
+	if j.tokens > q.maxTokens {
+		return Errorf(TooLarge, "items", "request has %d prompt tokens, the server takes %d at most; split the request", j.tokens, q.maxTokens)
+	}
+	if q.tokens+j.tokens > q.maxTokens {
+		return Errorf(Overloaded, "", "queue is full (%d of %d tokens); retry later", q.tokens, q.maxTokens)
+	}
+	q.tokens += j.tokens
+	q.inFlight++
+	j.queued = time.Now()
+	q.jobs = append(q.jobs, j)
+	q.changed.Broadcast()
+	return nil
+}
+
+// cancel drops the job's rows that no step has taken; the answers of those in a step are thrown away.
+func (q *queue) cancel(j *job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.jobs, j); i >= 0 {
+		q.jobs = slices.Delete(q.jobs, i, i+1)
+	}
+	q.end(j, nil)
+}
+
+// end takes the job out of the books, once, and wakes whoever waits for it. The lock is held.
+func (q *queue) end(j *job, err error) {
+	select {
+	case <-j.done:
+		return
+	default:
+	}
+	j.err = err
+	j.ended = time.Now()
+	q.tokens -= j.tokens
+	q.inFlight--
+	close(j.done)
+	q.changed.Broadcast()
+}
+
+// next waits for work and forms the step to run; the jobs it serves go behind those that wait. It returns nil when the
+// queue has been closed. Requests to flush are answered in between.
+func (q *queue) next(p planner, engine Engine) *forming {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.running = 0
+	for {
+		q.answerFlushes(engine)
+		if q.closed {
+			return nil
+		}
+		if len(q.jobs) > 0 {
+			break
+		}
+		q.changed.Wait()
+	}
+	f := p.form(q.jobs, engine)
+	q.serve(f, time.Now())
+	return f
+}
+
+// serve marks the step's rows as taken. A job with rows left goes to the end, so that a large request cannot starve the
+// small ones behind it; a prefix slice keeps its turn, or another prefix might displace it before it is used.
+func (q *queue) serve(f *forming, now time.Time) {
+	lead := f.lead
+	if lead.started.IsZero() {
+		lead.started = now
+	}
+	for _, t := range f.takes {
+		if t.group.job.started.IsZero() {
+			t.group.job.started = now
+		}
+		t.group.next += t.count
+		q.running += t.count
+	}
+	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return firstPending(j) == nil })
+	if len(f.takes) > 0 && len(q.jobs) > 1 && q.jobs[0] == lead {
+		q.jobs = append(q.jobs[1:], lead)
+	}
+	q.steps++
+}
+
+// settle hands out a step's answers, or its failure.
+func (q *queue) settle(f *forming, answers [][]float32, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	f.lead.cached -= f.step.New
+	if err != nil {
+		q.fail(f.lead, err)
+	}
+	for _, t := range f.takes {
+		j := t.group.job
+		if err != nil {
+			q.fail(j, err)
+			continue
+		}
+		// Only one step runs at a time, so next still is where serve left it.
+		for i := t.group.next - t.count; i < t.group.next; i++ {
+			j.answers[t.group.items[i]] = answers[0]
+			answers = answers[1:]
+		}
+		j.cached += t.count * t.shared
+		if j.left -= t.count; j.left == 0 {
+			q.end(j, nil)
+		}
+	}
+}
+
+// fail ends a job with err and drops its rows that still wait.
+func (q *queue) fail(j *job, err error) {
+	q.jobs = slices.DeleteFunc(q.jobs, func(other *job) bool { return other == j })
+	q.end(j, err)
+}
+
+// flush asks the device goroutine to drop the prefixes, unless there is work in hand.
+func (q *queue) flush(ctx context.Context) (int, error) {
+	q.mu.Lock()
+	if q.inFlight > 0 || q.closed {
+		defer q.mu.Unlock()
+		return 0, Errorf(Unavailable, "", "cache not flushed: %d rows wait and %d run; retry when the server is idle", q.waiting(), q.running)
+	}
+	answer := make(chan int, 1)
+	q.flushes = append(q.flushes, answer)
+	q.changed.Broadcast()
+	q.mu.Unlock()
+	select {
+	case n := <-answer:
+		return n, nil
+	case <-ctx.Done():
+		return 0, &Error{Kind: Deadline, Message: "request ended before the cache was flushed", Err: context.Cause(ctx)}
+	}
+}
+
+func (q *queue) answerFlushes(engine Engine) {
+	for _, answer := range q.flushes {
+		answer <- engine.Flush()
+	}
+	q.flushes = nil
+}
+
+func (q *queue) waiting() int {
+	n := 0
+	for _, j := range q.jobs {
+		for _, g := range j.groups {
+			n += g.pending()
+		}
+	}
+	return n
+}
+
+func (q *queue) load() Load {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := Load{Requests: q.inFlight, WaitingRows: q.waiting(), RunningRows: q.running, Steps: q.steps}
+	for _, j := range q.jobs {
+		for _, g := range j.groups {
+			for _, row := range g.rows[g.next:] {
+				l.WaitingTokens += len(row.Tokens)
+			}
+		}
+	}
+	return l
+}
+
+// drain refuses new requests and waits for those admitted.
+func (q *queue) drain(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, q.wake)
+	defer stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.draining = true
+	for q.rows > 0 && ctx.Err() == nil {
+		q.changed.Wait()
+	}
+	if q.rows > 0 {
+		return &Error{Kind: Deadline, Message: "drain ended with rows unanswered", Err: context.Cause(ctx)}
+	}
+	return nil
+}
+
+func (q *queue) wake() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.changed.Broadcast()
+}
+
+// close fails every job that waits; the step under way ends as usual.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.draining, q.closed = true, true
+	for _, j := range slices.Clone(q.jobs) {
+		q.fail(j, q.openLocked())
+	}
+	q.changed.Broadcast()
+}

@@ -1,0 +1,170 @@
+package score
+
+import "math"
+
+// forming is a step being put together on the device goroutine.
+type forming struct {
+	lead   *job
+	step   *Step
+	size   *prefixSize
+	takes  []take
+	tokens int // tokens the step computes: new ones of the prefix and the rows' own
+}
+
+// take is the next rows of a group, going into a step.
+type take struct {
+	group  *group
+	shared int // tokens each of them takes from the step's prefix
+	count  int
+}
+
+// form puts the next step together. The first job leads: its next rows decide the prefix. Whatever else hangs on the
+// same prefix, or stands alone, fills the step in the order of jobs. When the prefix leaves no room for the lead's next
+// row, the step computes as much of the prefix as it can and nothing else.
+func (p planner) form(jobs []*job, engine Engine) *forming {
+	lead := firstPending(jobs[0])
+	f := p.place(lead, engine)
+	f.lead = lead.job
+	f.step.Bucket, f.takes = f.choose(f.candidates(lead, jobs))
+	if len(f.takes) == 0 {
+		f.slice()
+	}
+	f.tokens = f.step.New
+	for _, t := range f.takes {
+		for _, row := range t.group.rows[t.group.next : t.group.next+t.count] {
+			row.Shared = t.shared
+			f.tokens += len(row.Own())
+			f.step.Rows = append(f.step.Rows, row)
+		}
+	}
+	return f
+}
+
+func firstPending(j *job) *group {
+	for _, g := range j.groups {
+		if g.pending() > 0 {
+			return g
+		}
+	}
+	return nil
+}
+
+// place finds what the lead group hangs on: a prefix on the device as it is, one that goes on from it, or a new one.
+func (p planner) place(lead *group, engine Engine) *forming {
+	if lead.shared == 0 {
+		return &forming{step: &Step{}, size: p.sizeFor(0)}
+	}
+	want := lead.rows[lead.next].Tokens[:lead.shared]
+	base, n := engine.Match(want)
+	if base != nil {
+		size, missing := p.sizeFor(base.Size), len(want)-n
+		// Where few tokens are missing, computing them in every row costs less than another prefix.
+		if missing*lead.pending() <= len(want) && lead.longest-n <= size.ownTokens {
+			return &forming{size: size, step: &Step{Prefix: base, Base: base, Kept: len(base.Tokens)}}
+		}
+		if len(want) <= base.Size && lead.longest-len(want) <= size.ownTokens {
+			next := &Prefix{Tokens: want, Size: base.Size}
+			return &forming{size: size, step: &Step{Prefix: next, Base: base, Kept: n, New: missing}}
+		}
+	}
+	size := p.sizeFor(len(want))
+	return &forming{size: size, step: &Step{Prefix: &Prefix{Tokens: want, Size: size.prefix}, New: len(want)}}
+}
+
+// slice cuts the new part of the prefix to what one step can compute; the next step goes on from there.
+func (f *forming) slice() {
+	step := f.step
+	step.New = min(step.New, f.size.tokens)
+	step.Prefix = &Prefix{Tokens: step.Prefix.Tokens[:step.Kept+step.New], Size: step.Prefix.Size}
+	step.Bucket = f.size.cheapest(step.New)
+}
+
+// cheapest is the cheapest bucket that computes n tokens; the size must have one.
+func (s *prefixSize) cheapest(n int) Bucket {
+	for _, b := range s.buckets {
+		if b.Tokens >= n {
+			return b
+		}
+	}
+	return s.buckets[len(s.buckets)-1]
+}
+
+// candidates are the groups that can run in the step, the lead first, with what they would take from its prefix.
+func (f *forming) candidates(lead *group, jobs []*job) []take {
+	candidates := []take{f.candidate(lead)}
+	for _, j := range jobs {
+		for _, g := range j.groups {
+			if g == lead || g.pending() == 0 {
+				continue
+			}
+			if c := f.candidate(g); c.count > 0 {
+				candidates = append(candidates, c)
+			}
+		}
+	}
+	return candidates
+}
+
+// candidate offers a group's pending rows, or none if they belong to another prefix.
+func (f *forming) candidate(g *group) take {
+	c := take{group: g, count: g.pending()}
+	if g.shared == 0 {
+		return c
+	}
+	if f.step.Prefix != nil {
+		c.shared = sharedTokens(f.step.Prefix.Tokens, g.rows[g.next].Tokens[:g.shared])
+	}
+	if (g.shared-c.shared)*c.count > g.shared {
+		c.count = 0 // a prefix of its own costs less
+	}
+	return c
+}
+
+// choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes. The
+// cost of the work a bucket leaves over is estimated at the best rate any bucket of the size offers.
+func (f *forming) choose(candidates []take) (Bucket, []take) {
+	work, rate := f.step.New, math.Inf(1)
+	for _, c := range candidates {
+		for _, row := range c.group.rows[c.group.next:] {
+			work += len(row.Tokens) - c.shared
+		}
+	}
+	for _, b := range f.size.buckets {
+		rate = min(rate, b.Cost/float64(b.Tokens))
+	}
+	var best Bucket
+	var chosen []take
+	least := math.Inf(1)
+	for _, b := range f.size.buckets {
+		takes, tokens := f.fill(b, candidates)
+		if len(takes) == 0 || takes[0].group != candidates[0].group {
+			continue // the lead's next row must make progress
+		}
+		if cost := b.Cost + float64(work-tokens)*rate; cost < least {
+			best, chosen, least = b, takes, cost
+		}
+	}
+	return best, chosen
+}
+
+// fill takes rows in order until the bucket is full, and counts the tokens the step would compute.
+func (f *forming) fill(b Bucket, candidates []take) (takes []take, tokens int) {
+	tokens = f.step.New
+	rows := 0
+	for _, c := range candidates {
+		n := 0
+		for _, row := range c.group.rows[c.group.next : c.group.next+c.count] {
+			own := len(row.Tokens) - c.shared
+			if own > b.Length || tokens+own > b.Tokens || rows == b.Rows {
+				break
+			}
+			tokens += own
+			rows++
+			n++
+		}
+		if n > 0 {
+			takes = append(takes, take{c.group, c.shared, n})
+		}
+	}
+	return takes, tokens
+}
