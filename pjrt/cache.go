@@ -1,0 +1,3 @@
+package pjrt
+
+type cache struct{}

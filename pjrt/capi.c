@@ -1,0 +1,256 @@
+#include "capi.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "interpose.h"
+
+// Declares the argument struct NAME of PJRT function FN, zero but for its size.
+#define ARGS(FN, NAME)  \
+  FN##_Args NAME = {0}; \
+  NAME.struct_size = FN##_Args_STRUCT_SIZE
+
+const PJRT_Api* scored_dlopen(const char* path, char** why) {
+  void* handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (handle == NULL) {
+    const char* text = dlerror();
+    *why = strdup(text != NULL ? text : "dlopen failed");
+    return NULL;
+  }
+  const PJRT_Api* (*get)(void) = (const PJRT_Api* (*)(void))dlsym(handle, "GetPjrtApi");
+  if (get == NULL) {
+    *why = strdup("it does not export GetPjrtApi");
+    dlclose(handle);
+    return NULL;
+  }
+  const PJRT_Api* api = get();
+  if (api == NULL) *why = strdup("GetPjrtApi returned nothing");
+  return api;
+}
+
+const char* scored_missing_function(const PJRT_Api* api) {
+#define NEED(fn) \
+  if (!SCORED_HAS(api, fn)) return #fn
+  NEED(PJRT_Error_Destroy);
+  NEED(PJRT_Error_Message);
+  NEED(PJRT_Error_GetCode);
+  NEED(PJRT_Plugin_Initialize);
+  NEED(PJRT_Plugin_Attributes);
+  NEED(PJRT_Event_Destroy);
+  NEED(PJRT_Event_Await);
+  NEED(PJRT_Client_Create);
+  NEED(PJRT_Client_Destroy);
+  NEED(PJRT_Client_PlatformName);
+  NEED(PJRT_Client_PlatformVersion);
+  NEED(PJRT_Client_ProcessIndex);
+  NEED(PJRT_Client_Devices);
+  NEED(PJRT_Client_AddressableDevices);
+  NEED(PJRT_Client_Compile);
+  NEED(PJRT_Client_BufferFromHostBuffer);
+  NEED(PJRT_Device_GetDescription);
+  NEED(PJRT_Device_IsAddressable);
+  NEED(PJRT_Device_LocalHardwareId);
+  NEED(PJRT_DeviceDescription_Kind);
+  NEED(PJRT_Executable_Destroy);
+  NEED(PJRT_Executable_Name);
+  NEED(PJRT_Executable_NumOutputs);
+  NEED(PJRT_Executable_GetCompiledMemoryStats);
+  NEED(PJRT_LoadedExecutable_Destroy);
+  NEED(PJRT_LoadedExecutable_GetExecutable);
+  NEED(PJRT_LoadedExecutable_Execute);
+  NEED(PJRT_Buffer_Destroy);
+  NEED(PJRT_Buffer_Dimensions);
+  NEED(PJRT_Buffer_ElementType);
+  NEED(PJRT_Buffer_Device);
+  NEED(PJRT_Buffer_CopyToDevice);
+  NEED(PJRT_Buffer_ToHostBuffer);
+#undef NEED
+  return NULL;
+}
+
+bool scored_has_extension(const PJRT_Api* api, int type) {
+  for (const PJRT_Extension_Base* e = api->extension_start; e != NULL; e = e->next) {
+    if ((int)e->type == type) return true;
+  }
+  return false;
+}
+
+void scored_free_error(const PJRT_Api* api, PJRT_Error* err) {
+  if (err == NULL) return;
+  ARGS(PJRT_Error_Destroy, args);
+  args.error = err;
+  api->PJRT_Error_Destroy(&args);
+}
+
+char* scored_error_text(const PJRT_Api* api, PJRT_Error* err, int* code) {
+  ARGS(PJRT_Error_Message, message);
+  message.error = err;
+  api->PJRT_Error_Message(&message);
+  ARGS(PJRT_Error_GetCode, get);
+  get.error = err;
+  get.code = PJRT_Error_Code_UNKNOWN;
+  scored_free_error(api, api->PJRT_Error_GetCode(&get));
+  *code = (int)get.code;
+  char* text = strndup(message.message, message.message_size);
+  scored_free_error(api, err);
+  return text;
+}
+
+PJRT_Error* scored_plugin_initialize(const PJRT_Api* api) {
+  ARGS(PJRT_Plugin_Initialize, args);
+  return api->PJRT_Plugin_Initialize(&args);
+}
+
+PJRT_Error* scored_client_platform(const PJRT_Api* api, PJRT_Client* client, const char** name, size_t* name_size,
+                                   const char** version, size_t* version_size) {
+  ARGS(PJRT_Client_PlatformName, n);
+  n.client = client;
+  PJRT_Error* err = api->PJRT_Client_PlatformName(&n);
+  if (err != NULL) return err;
+  *name = n.platform_name;
+  *name_size = n.platform_name_size;
+  ARGS(PJRT_Client_PlatformVersion, v);
+  v.client = client;
+  err = api->PJRT_Client_PlatformVersion(&v);
+  if (err != NULL) return err;
+  *version = v.platform_version;
+  *version_size = v.platform_version_size;
+  return NULL;
+}
+
+PJRT_Error* scored_client_devices(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* const** devices,
+                                  size_t* count) {
+  ARGS(PJRT_Client_AddressableDevices, args);
+  args.client = client;
+  PJRT_Error* err = api->PJRT_Client_AddressableDevices(&args);
+  if (err != NULL) return err;
+  *devices = args.addressable_devices;
+  *count = args.num_addressable_devices;
+  return NULL;
+}
+
+PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const char** kind, size_t* size) {
+  ARGS(PJRT_Device_GetDescription, d);
+  d.device = device;
+  PJRT_Error* err = api->PJRT_Device_GetDescription(&d);
+  if (err != NULL) return err;
+  ARGS(PJRT_DeviceDescription_Kind, k);
+  k.device_description = d.device_description;
+  err = api->PJRT_DeviceDescription_Kind(&k);
+  if (err != NULL) return err;
+  *kind = k.device_kind;
+  *size = k.device_kind_size;
+  return NULL;
+}
+
+PJRT_Error* scored_compile(const PJRT_Api* api, PJRT_Client_Compile_Args* args) {
+  return api->PJRT_Client_Compile(args);
+}
+
+PJRT_Error* scored_load(const PJRT_Api* api, PJRT_Client* client, const void* bytes, size_t size,
+                        PJRT_LoadedExecutable** loaded) {
+  if (!SCORED_HAS(api, PJRT_Executable_DeserializeAndLoad)) return NULL;
+  ARGS(PJRT_Executable_DeserializeAndLoad, args);
+  args.client = client;
+  args.serialized_executable = bytes;
+  args.serialized_executable_size = size;
+  PJRT_Error* err = api->PJRT_Executable_DeserializeAndLoad(&args);
+  if (err == NULL) *loaded = args.loaded_executable;
+  return err;
+}
+
+PJRT_Error* scored_loaded_destroy(const PJRT_Api* api, PJRT_LoadedExecutable* loaded) {
+  ARGS(PJRT_LoadedExecutable_Destroy, args);
+  args.executable = loaded;
+  return api->PJRT_LoadedExecutable_Destroy(&args);
+}
+
+PJRT_Error* scored_executable(const PJRT_Api* api, PJRT_LoadedExecutable* loaded, PJRT_Executable** executable) {
+  ARGS(PJRT_LoadedExecutable_GetExecutable, args);
+  args.loaded_executable = loaded;
+  PJRT_Error* err = api->PJRT_LoadedExecutable_GetExecutable(&args);
+  if (err == NULL) *executable = args.executable;
+  return err;
+}
+
+void scored_executable_destroy(const PJRT_Api* api, PJRT_Executable* executable) {
+  ARGS(PJRT_Executable_Destroy, args);
+  args.executable = executable;
+  scored_free_error(api, api->PJRT_Executable_Destroy(&args));
+}
+
+PJRT_Error* scored_executable_name(const PJRT_Api* api, PJRT_Executable* executable, const char** name,
+                                   size_t* size) {
+  ARGS(PJRT_Executable_Name, args);
+  args.executable = executable;
+  PJRT_Error* err = api->PJRT_Executable_Name(&args);
+  if (err != NULL) return err;
+  *name = args.executable_name;
+  *size = args.executable_name_size;
+  return NULL;
+}
+
+PJRT_Error* scored_executable_outputs(const PJRT_Api* api, PJRT_Executable* executable, size_t* outputs) {
+  ARGS(PJRT_Executable_NumOutputs, args);
+  args.executable = executable;
+  PJRT_Error* err = api->PJRT_Executable_NumOutputs(&args);
+  if (err == NULL) *outputs = args.num_outputs;
+  return err;
+}
+
+PJRT_Error* scored_executable_memory(const PJRT_Api* api, PJRT_Executable* executable,
+                                     PJRT_Executable_GetCompiledMemoryStats_Args* stats) {
+  memset(stats, 0, sizeof(*stats));
+  if (!SCORED_HAS(api, PJRT_Executable_GetCompiledMemoryStats)) return NULL;
+  stats->struct_size = PJRT_Executable_GetCompiledMemoryStats_Args_STRUCT_SIZE;
+  stats->executable = executable;
+  return api->PJRT_Executable_GetCompiledMemoryStats(stats);
+}
+
+static double number(const PJRT_NamedValue* v) {
+  switch (v->type) {
+    case PJRT_NamedValue_kFloat:
+      return v->float_value;
+    case PJRT_NamedValue_kInt64:
+      return (double)v->int64_value;
+    default:
+      return 0;
+  }
+}
+
+static bool named(const PJRT_NamedValue* v, const char* name) {
+  return v->name_size == strlen(name) && memcmp(v->name, name, v->name_size) == 0;
+}
+
+PJRT_Error* scored_executable_cost(const PJRT_Api* api, PJRT_Executable* executable, double* flops,
+                                   double* bytes_accessed) {
+  if (!SCORED_HAS(api, PJRT_Executable_GetCostAnalysis)) return NULL;
+  ARGS(PJRT_Executable_GetCostAnalysis, args);
+  args.executable = executable;
+  PJRT_Error* err = api->PJRT_Executable_GetCostAnalysis(&args);
+  if (err != NULL) return err;
+  for (size_t i = 0; i < args.num_properties; i++) {
+    const PJRT_NamedValue* property = &args.properties[i];
+    if (named(property, "flops")) *flops = number(property);
+    if (named(property, "bytes accessed")) *bytes_accessed = number(property);
+  }
+  return NULL;
+}
+
+PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, scored_serialized* out) {
+  if (!SCORED_HAS(api, PJRT_Executable_Serialize)) return NULL;
+  ARGS(PJRT_Executable_Serialize, args);
+  args.executable = executable;
+  PJRT_Error* err = api->PJRT_Executable_Serialize(&args);
+  if (err != NULL) return err;
+  out->bytes = args.serialized_bytes;
+  out->size = args.serialized_bytes_size;
+  out->owner = args.serialized_executable;
+  out->deleter = args.serialized_executable_deleter;
+  return NULL;
+}
+
+void scored_serialized_free(scored_serialized* s) {
+  if (s->deleter != NULL) s->deleter(s->owner);
+}

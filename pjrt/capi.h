@@ -1,0 +1,56 @@
+// The calls that Go makes on a plugin's own table. Go cannot call through a function pointer, and must not keep C
+// structs that point at Go memory, so each call has a plain C function here.
+//
+// A returned PJRT_Error must go to scored_error_text or scored_free_error. Strings belong to the object they were
+// asked of. A function that the plugin lacks returns NULL and leaves its results zero.
+#ifndef SCORED_PJRT_CAPI_H_
+#define SCORED_PJRT_CAPI_H_
+
+#include "pjrt_c_api.h"
+
+// Loads the shared object and asks it for its table. On failure returns NULL and sets *why to a malloced sentence.
+const PJRT_Api* scored_dlopen(const char* path, char** why);
+
+// The name of a function that go-xla or this package calls and the plugin lacks, NULL when it has them all.
+const char* scored_missing_function(const PJRT_Api* api);
+
+// Whether the plugin's extension chain has the given type.
+bool scored_has_extension(const PJRT_Api* api, int type);
+
+// Returns the message, malloced and ending in NUL, sets *code, and frees the error.
+char* scored_error_text(const PJRT_Api* api, PJRT_Error* err, int* code);
+void scored_free_error(const PJRT_Api* api, PJRT_Error* err);
+
+PJRT_Error* scored_plugin_initialize(const PJRT_Api* api);
+PJRT_Error* scored_client_platform(const PJRT_Api* api, PJRT_Client* client, const char** name, size_t* name_size,
+                                   const char** version, size_t* version_size);
+PJRT_Error* scored_client_devices(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* const** devices,
+                                  size_t* count);
+PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const char** kind, size_t* size);
+
+PJRT_Error* scored_compile(const PJRT_Api* api, PJRT_Client_Compile_Args* args);
+PJRT_Error* scored_load(const PJRT_Api* api, PJRT_Client* client, const void* bytes, size_t size,
+                        PJRT_LoadedExecutable** loaded);
+PJRT_Error* scored_loaded_destroy(const PJRT_Api* api, PJRT_LoadedExecutable* loaded);
+
+// The executable must be freed with scored_executable_destroy.
+PJRT_Error* scored_executable(const PJRT_Api* api, PJRT_LoadedExecutable* loaded, PJRT_Executable** executable);
+void scored_executable_destroy(const PJRT_Api* api, PJRT_Executable* executable);
+PJRT_Error* scored_executable_name(const PJRT_Api* api, PJRT_Executable* executable, const char** name, size_t* size);
+PJRT_Error* scored_executable_outputs(const PJRT_Api* api, PJRT_Executable* executable, size_t* outputs);
+PJRT_Error* scored_executable_memory(const PJRT_Api* api, PJRT_Executable* executable,
+                                     PJRT_Executable_GetCompiledMemoryStats_Args* stats);
+PJRT_Error* scored_executable_cost(const PJRT_Api* api, PJRT_Executable* executable, double* flops,
+                                   double* bytes_accessed);
+
+// The bytes live until scored_serialized_free.
+typedef struct {
+  const char* bytes;
+  size_t size;
+  PJRT_SerializedExecutable* owner;
+  void (*deleter)(PJRT_SerializedExecutable*);
+} scored_serialized;
+PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, scored_serialized* out);
+void scored_serialized_free(scored_serialized* s);
+
+#endif

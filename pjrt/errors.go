@@ -1,0 +1,76 @@
+package pjrt
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// Code is the kind of a PJRT error; the numbers are those of absl::StatusCode.
+type Code int
+
+const (
+	OK                 Code = 0
+	Cancelled          Code = 1
+	Unknown            Code = 2
+	InvalidArgument    Code = 3
+	DeadlineExceeded   Code = 4
+	NotFound           Code = 5
+	AlreadyExists      Code = 6
+	PermissionDenied   Code = 7
+	ResourceExhausted  Code = 8 // device memory, as a rule
+	FailedPrecondition Code = 9
+	Aborted            Code = 10
+	OutOfRange         Code = 11
+	Unimplemented      Code = 12
+	Internal           Code = 13
+	Unavailable        Code = 14
+	DataLoss           Code = 15
+	Unauthenticated    Code = 16
+)
+
+// String is the code's name in absl, such as "RESOURCE_EXHAUSTED".
+func (c Code) String() string {
+	names := [...]string{
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+		"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+	}
+	if c < 0 || int(c) >= len(names) {
+		return fmt.Sprintf("CODE_%d", int(c))
+	}
+	return names[c]
+}
+
+// Error is an error that the plugin returned to this package.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
+
+// goXLAError is how go-xla writes a plugin's error, whose code it keeps nowhere else.
+var goXLAError = regexp.MustCompile(`PJRT error \(code=(\d+)\)`)
+
+// CodeOf returns the PJRT code of an error that came from a plugin, whether through this package or through GoMLX, and
+// whether it came from one at all.
+func CodeOf(err error) (Code, bool) {
+	if err == nil {
+		return OK, false
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own.Code, true
+	}
+	match := goXLAError.FindStringSubmatch(err.Error())
+	if match == nil {
+		return Unknown, false
+	}
+	n, err := strconv.Atoi(match[1])
+	if err != nil {
+		return Unknown, false
+	}
+	return Code(n), true
+}

@@ -1,0 +1,187 @@
+// A PJRT function gets no context but its arguments, so each opened plugin has a slot: its own table, and its own set
+// of C functions that know the slot's number. What they do is decided in Go (intercept.go); here is only what must be
+// C: the function pointers, the waiting for events and the counting of buffers.
+//
+// Every argument struct that arrives here was made by go-xla from the very header that this file includes, so all its
+// fields may be read. The tables differ from plugin to plugin: never touch a field of one without SCORED_HAS.
+
+#include "interpose.h"
+
+#include "capi.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "_cgo_export.h"
+
+typedef struct {
+  const PJRT_Api* real;
+  PJRT_Api* table;
+  _Atomic(PJRT_Client*) client;
+  atomic_int_fast64_t buffers;
+} Slot;
+
+static Slot slots[SCORED_SLOTS];
+
+static int64_t monotonic_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static PJRT_Error* client_create(int n, PJRT_Client_Create_Args* args) {
+  PJRT_Error* err = slots[n].real->PJRT_Client_Create(args);
+  if (err == NULL) atomic_store(&slots[n].client, args->client);
+  return err;
+}
+
+static PJRT_Error* client_destroy(int n, PJRT_Client_Destroy_Args* args) {
+  PJRT_Client* gone = args->client;
+  atomic_compare_exchange_strong(&slots[n].client, &gone, NULL);
+  return slots[n].real->PJRT_Client_Destroy(args);
+}
+
+static PJRT_Error* client_compile(int n, PJRT_Client_Compile_Args* args) {
+  return scoredCompile(n, args);
+}
+
+static void event_destroy(const PJRT_Api* api, PJRT_Event* event) {
+  PJRT_Event_Destroy_Args args = {0};
+  args.struct_size = PJRT_Event_Destroy_Args_STRUCT_SIZE;
+  args.event = event;
+  scored_free_error(api, api->PJRT_Event_Destroy(&args));
+}
+
+static PJRT_Error* await(const PJRT_Api* api, PJRT_Event* event) {
+  PJRT_Event_Await_Args args = {0};
+  args.struct_size = PJRT_Event_Await_Args_STRUCT_SIZE;
+  args.event = event;
+  return api->PJRT_Event_Await(&args);
+}
+
+// Frees what an execution that failed after its dispatch has handed out.
+static void discard_results(const PJRT_Api* api, PJRT_LoadedExecutable_Execute_Args* args,
+                            int64_t outputs) {
+  for (size_t device = 0; device < args->num_devices; device++) {
+    event_destroy(api, args->device_complete_events[device]);
+    args->device_complete_events[device] = NULL;
+    for (int64_t i = 0; i < outputs; i++) {
+      PJRT_Buffer_Destroy_Args destroy = {0};
+      destroy.struct_size = PJRT_Buffer_Destroy_Args_STRUCT_SIZE;
+      destroy.buffer = args->output_lists[device][i];
+      scored_free_error(api, api->PJRT_Buffer_Destroy(&destroy));
+      args->output_lists[device][i] = NULL;
+    }
+  }
+}
+
+// Plugins run asynchronously, but go-xla asks for completion events and awaits them at once; awaiting them here first
+// costs nothing, and makes the measured time that of the execution and not that of its dispatch. An error that comes
+// with an event is returned as Execute's own, because go-xla would leak the outputs otherwise.
+static PJRT_Error* execute(int n, PJRT_LoadedExecutable_Execute_Args* args) {
+  const PJRT_Api* api = slots[n].real;
+  int64_t start = monotonic_ns();
+  PJRT_Error* err = api->PJRT_LoadedExecutable_Execute(args);
+  int dispatched = err == NULL;
+  if (dispatched && args->device_complete_events != NULL) {
+    for (size_t device = 0; device < args->num_devices; device++) {
+      PJRT_Error* late = await(api, args->device_complete_events[device]);
+      if (err == NULL) {
+        err = late;
+      } else {
+        scored_free_error(api, late);
+      }
+    }
+  }
+  int64_t outputs = scoredExecuted(n, args->executable, monotonic_ns() - start, err != NULL);
+  if (err == NULL) {
+    atomic_fetch_add(&slots[n].buffers, outputs * (int64_t)args->num_devices);
+  } else if (dispatched) {
+    discard_results(api, args, outputs);
+  }
+  return err;
+}
+
+static PJRT_Error* loaded_executable_destroy(int n, PJRT_LoadedExecutable_Destroy_Args* args) {
+  if (!scoredForget(n, args->executable)) return NULL;
+  return slots[n].real->PJRT_LoadedExecutable_Destroy(args);
+}
+
+static PJRT_Error* buffer_from_host(int n, PJRT_Client_BufferFromHostBuffer_Args* args) {
+  PJRT_Error* err = slots[n].real->PJRT_Client_BufferFromHostBuffer(args);
+  if (err == NULL) atomic_fetch_add(&slots[n].buffers, 1);
+  return err;
+}
+
+static PJRT_Error* buffer_view(int n, PJRT_Client_CreateViewOfDeviceBuffer_Args* args) {
+  PJRT_Error* err = slots[n].real->PJRT_Client_CreateViewOfDeviceBuffer(args);
+  if (err == NULL) atomic_fetch_add(&slots[n].buffers, 1);
+  return err;
+}
+
+static PJRT_Error* buffer_copy_to_device(int n, PJRT_Buffer_CopyToDevice_Args* args) {
+  PJRT_Error* err = slots[n].real->PJRT_Buffer_CopyToDevice(args);
+  if (err == NULL) atomic_fetch_add(&slots[n].buffers, 1);
+  return err;
+}
+
+static PJRT_Error* buffer_destroy(int n, PJRT_Buffer_Destroy_Args* args) {
+  if (args->buffer != NULL) atomic_fetch_sub(&slots[n].buffers, 1);
+  return slots[n].real->PJRT_Buffer_Destroy(args);
+}
+
+// The functions of slot N, and the writing of them into a table.
+#define SLOT_FUNCTION(N, name, Args) \
+  static PJRT_Error* name##_##N(Args* args) { return name(N, args); }
+
+#define SLOT(N)                                                                            \
+  SLOT_FUNCTION(N, client_create, PJRT_Client_Create_Args)                                 \
+  SLOT_FUNCTION(N, client_destroy, PJRT_Client_Destroy_Args)                               \
+  SLOT_FUNCTION(N, client_compile, PJRT_Client_Compile_Args)                               \
+  SLOT_FUNCTION(N, execute, PJRT_LoadedExecutable_Execute_Args)                            \
+  SLOT_FUNCTION(N, loaded_executable_destroy, PJRT_LoadedExecutable_Destroy_Args)          \
+  SLOT_FUNCTION(N, buffer_from_host, PJRT_Client_BufferFromHostBuffer_Args)                \
+  SLOT_FUNCTION(N, buffer_view, PJRT_Client_CreateViewOfDeviceBuffer_Args)                 \
+  SLOT_FUNCTION(N, buffer_copy_to_device, PJRT_Buffer_CopyToDevice_Args)                   \
+  SLOT_FUNCTION(N, buffer_destroy, PJRT_Buffer_Destroy_Args)                               \
+  static void install_##N(PJRT_Api* table) {                                               \
+    table->PJRT_Client_Create = client_create_##N;                                         \
+    table->PJRT_Client_Destroy = client_destroy_##N;                                       \
+    table->PJRT_Client_Compile = client_compile_##N;                                       \
+    table->PJRT_LoadedExecutable_Execute = execute_##N;                                    \
+    table->PJRT_LoadedExecutable_Destroy = loaded_executable_destroy_##N;                  \
+    table->PJRT_Client_BufferFromHostBuffer = buffer_from_host_##N;                        \
+    if (SCORED_HAS(slots[N].real, PJRT_Client_CreateViewOfDeviceBuffer))                   \
+      table->PJRT_Client_CreateViewOfDeviceBuffer = buffer_view_##N;                       \
+    table->PJRT_Buffer_CopyToDevice = buffer_copy_to_device_##N;                           \
+    table->PJRT_Buffer_Destroy = buffer_destroy_##N;                                       \
+  }
+
+SLOT(0) SLOT(1) SLOT(2) SLOT(3) SLOT(4) SLOT(5) SLOT(6) SLOT(7)
+
+static void (*const install[SCORED_SLOTS])(PJRT_Api*) = {
+    install_0, install_1, install_2, install_3, install_4, install_5, install_6, install_7,
+};
+
+PJRT_Api* scored_interpose(int n, const PJRT_Api* real) {
+  Slot* slot = &slots[n];
+  if (slot->table != NULL) return slot->table;
+  // A newer plugin's table is longer than our header knows, an older one's shorter: copy all there is, and leave NULL
+  // where it has nothing, never what lies behind it.
+  size_t size = real->struct_size > sizeof(PJRT_Api) ? real->struct_size : sizeof(PJRT_Api);
+  PJRT_Api* table = calloc(1, size);
+  if (table == NULL) return NULL;
+  memcpy(table, real, real->struct_size);
+  slot->real = real;
+  install[n](table);
+  slot->table = table;
+  return table;
+}
+
+PJRT_Client* scored_client(int n) { return atomic_load(&slots[n].client); }
+
+int64_t scored_buffers(int n) { return atomic_load(&slots[n].buffers); }
+
+void scored_forget_buffers(int n) { atomic_store(&slots[n].buffers, 0); }

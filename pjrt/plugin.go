@@ -1,0 +1,200 @@
+package pjrt
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	goxla "github.com/gomlx/go-xla/pkg/pjrt"
+	"github.com/gomlx/gomlx/backends"
+	"github.com/gomlx/gomlx/backends/xla"
+	"k8s.io/klog/v2"
+)
+
+// Options say how a plugin is opened. The zero value works.
+type Options struct {
+	CacheDir   string // folder of compiled programs, made when missing; "" compiles every program anew
+	CacheBytes int64  // bound of that folder; 0: 20 GB
+	// Client options of the plugin itself, as PJRT_Client_Create takes them: string, int64, []int64, float32 or bool.
+	Client map[string]any
+	// Capture, if set, is handed every program once it is compiled or loaded: what CompileForTopology takes.
+	// It must not keep the slices.
+	Capture func(name string, program, options []byte)
+	// OnExecute, if set, is told of every execution, on the goroutine that asked for it, before its results are handed out.
+	OnExecute func(Execution)
+	Logger    *slog.Logger // nil: silence
+}
+
+// Plugin is an opened PJRT plugin with one client. All its methods may be called at any time from any goroutine.
+type Plugin struct {
+	info    Info
+	slot    int
+	library library
+	options Options
+	log     *slog.Logger
+	cache   *cache // nil: none
+	backend backends.Backend
+
+	mu          sync.Mutex
+	stats       Stats
+	executables map[executable]*Program
+	order       int64 // of the last one loaded
+	closed      bool
+}
+
+// Open loads the plugin file into the process and creates its client. A file can be open only once at a time; opening
+// it again after Close is fine. The file stays mapped for the life of the process.
+func Open(path string, options Options) (*Plugin, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("plugin path %q: %w", path, err)
+	}
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	p := &Plugin{options: options, log: options.Logger, executables: map[executable]*Program{}}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	quietLibraries(p.log)
+	if err := p.attach(path); err != nil {
+		return nil, err
+	}
+	p.info.Path = path
+	p.info.APIMajor, p.info.APIMinor = p.library.version()
+	p.info.ProfilerExtension = p.library.hasProfiler()
+	if err := p.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("plugin %s cannot start its device: %w", path, err), p.Close())
+	}
+	return p, nil
+}
+
+// start creates the client and learns what it is.
+func (p *Plugin) start() error {
+	// What a client needs depends on its platform, which only a client can tell. A client of the CPU is cheap to make
+	// twice; others may not be, and need nothing.
+	if err := p.connect("", p.options.Client); err != nil {
+		return err
+	}
+	if p.info.Platform == "cpu" {
+		p.backend.Finalize()
+		client := map[string]any{"cpu_device_count": int64(1)} // the default is four, all the same processor
+		maps.Copy(client, p.options.Client)
+		if err := p.connect(",shared_buffers", client); err != nil {
+			return err
+		}
+		p.info.SharedBuffers = true
+	}
+	var err error
+	p.info.Devices, err = p.library.deviceKinds(p.client())
+	return err
+}
+
+// connect makes the GoMLX backend over the slot's table.
+func (p *Plugin) connect(features string, client map[string]any) error {
+	xla.EnableAutoInstall(false)
+	backend, err := xla.NewWithOptions(slotName(p.slot)+features, goxla.NamedValuesMap(client))
+	if err != nil {
+		return err
+	}
+	p.backend = backend
+	p.info.Platform, p.info.PlatformVersion, err = p.library.platform(p.client())
+	return err
+}
+
+// quietLibraries sends what GoMLX and go-xla log through klog to our logger, where their chatter is at debug level.
+func quietLibraries(log *slog.Logger) {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	klog.SetSlogLogger(log)
+}
+
+// Backend is the GoMLX backend of the plugin's devices. It is valid until Close.
+func (p *Plugin) Backend() backends.Backend { return p.backend }
+
+// Info describes the plugin.
+func (p *Plugin) Info() Info { return p.info }
+
+// Stats returns the counts so far.
+func (p *Plugin) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := p.stats
+	stats.Executables = int64(len(p.executables))
+	stats.Buffers = p.buffers()
+	return stats
+}
+
+// Programs lists the loaded executables in the order of their loading.
+func (p *Plugin) Programs() []Program {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]Program, 0, len(p.executables))
+	for _, program := range p.executables {
+		list = append(list, *program)
+	}
+	slices.SortFunc(list, func(a, b Program) int { return cmp.Compare(a.order, b.order) })
+	return list
+}
+
+// Program returns what is known of the loaded executable of that name, the newest if there are several.
+func (p *Plugin) Program(name string) (Program, bool) {
+	var found Program
+	for _, program := range p.Programs() {
+		if program.Name == name {
+			found = program
+		}
+	}
+	return found, found.Name == name
+}
+
+// Close destroys the client. Buffers and executables must be finalized before; those that are not are leaked for
+// safety, never freed under a running device, and counted in the error. A second Close does nothing.
+func (p *Plugin) Close() error {
+	p.mu.Lock()
+	closed := p.closed
+	p.closed = true
+	p.mu.Unlock()
+	if closed {
+		return nil
+	}
+	left := p.Stats()
+	if p.backend != nil {
+		p.backend.Finalize()
+	}
+	p.detach()
+	if left.Buffers != 0 || left.Executables != 0 {
+		return fmt.Errorf("plugin %s closed with %d buffers and %d executables alive: finalize them first",
+			p.info.Path, left.Buffers, left.Executables)
+	}
+	return nil
+}
+
+// executed records one execution and returns how many outputs it has per device.
+func (p *Plugin) executed(id executable, took time.Duration, failed bool) int {
+	p.mu.Lock()
+	program, outputs := p.executables[id], 0
+	name := ""
+	if program != nil {
+		name, outputs = program.Name, program.outputs
+		program.Executions++
+		program.Execution += took
+	}
+	p.stats.Executions++
+	p.stats.ExecutionTime += took
+	if failed {
+		p.stats.FailedExecutions++
+	}
+	p.mu.Unlock()
+	if p.options.OnExecute != nil {
+		p.options.OnExecute(Execution{Program: name, Start: time.Now().Add(-took), Duration: took, Failed: failed})
+	}
+	return outputs
+}
