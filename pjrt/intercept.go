@@ -101,16 +101,7 @@ func (l library) hasProfiler() bool {
 //
 //export scoredCompile
 func scoredCompile(slot C.int, args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
-	p := pluginAt(slot)
-	program := unsafe.Slice((*byte)(unsafe.Pointer(args.program.code)), int(args.program.code_size))
-	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)), int(args.compile_options_size))
-
-	start := time.Now()
-	if err := C.scored_compile(p.library.api, args); err != nil {
-		return err
-	}
-	p.loaded(args.executable, program, options, Program{Compile: time.Since(start)})
-	return nil
+	return pluginAt(slot).compile(args)
 }
 
 // scoredExecuted is told of every execution and returns the number of its outputs per device.
@@ -139,27 +130,4 @@ func scoredForget(slot C.int, id *C.PJRT_LoadedExecutable) C.int {
 	}
 	delete(p.executables, id)
 	return 1
-}
-
-// loaded takes note of a new executable and completes what is known of it.
-func (p *Plugin) loaded(id executable, program, options []byte, entry Program) {
-	var inner *C.PJRT_Executable
-	err := p.library.err(C.scored_executable(p.library.api, id, &inner))
-	if err == nil {
-		entry.Name, entry.outputs, entry.Cost, err = p.library.describe(inner)
-		C.scored_executable_destroy(p.library.api, inner)
-	}
-	if err != nil {
-		p.log.Warn("executable does not describe itself", "error", err)
-	}
-	p.mu.Lock()
-	p.order++
-	entry.order = p.order
-	p.executables[id] = &entry
-	p.stats.Compiles++
-	p.stats.CompileTime += entry.Compile
-	p.mu.Unlock()
-	if p.options.Capture != nil {
-		p.options.Capture(entry.Name, program, options)
-	}
 }

@@ -37,6 +37,7 @@ type Plugin struct {
 	info    Info
 	slot    int
 	library library
+	digest  func() (string, error) // of the plugin file, computed once
 	options Options
 	log     *slog.Logger
 	cache   *cache // nil: none
@@ -63,6 +64,12 @@ func Open(path string, options Options) (*Plugin, error) {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	if options.CacheDir != "" {
+		if p.cache, err = newCache(options.CacheDir, options.CacheBytes); err != nil {
+			p.log.Warn("compile cache is off", "error", err)
+		}
+	}
+	p.digest = sync.OnceValues(func() (string, error) { return fileDigest(path, options.CacheDir) })
 	quietLibraries(p.log)
 	if err := p.attach(path); err != nil {
 		return nil, err
@@ -119,8 +126,15 @@ func quietLibraries(log *slog.Logger) {
 // Backend is the GoMLX backend of the plugin's devices. It is valid until Close.
 func (p *Plugin) Backend() backends.Backend { return p.backend }
 
-// Info describes the plugin.
-func (p *Plugin) Info() Info { return p.info }
+// Info describes the plugin. The first call may take a second, to hash the file.
+func (p *Plugin) Info() Info {
+	info := p.info
+	info.Devices = slices.Clone(info.Devices)
+	if digest, err := p.digest(); err == nil {
+		info.Digest = digest
+	}
+	return info
+}
 
 // Stats returns the counts so far.
 func (p *Plugin) Stats() Stats {

@@ -54,14 +54,12 @@ type Execution struct {
 
 // Info describes an opened plugin.
 type Info struct {
-	Path                 string
-	Digest               string // sha256 of the plugin file, in hex
-	APIMajor, APIMinor   int
-	Platform             string // "cpu", "tpu", "cuda"
-	PlatformVersion      string
-	Devices              []string // the kind of each device
-	ProfilerExtension    bool
-	SharedBuffers        bool // host memory can be used by the device in place
-	CompileCache         string
-	CompileCacheReadOnly bool
+	Path               string
+	Digest             string // sha256 of the plugin file, in hex
+	APIMajor, APIMinor int
+	Platform           string // "cpu", "tpu", "cuda"
+	PlatformVersion    string
+	Devices            []string // the kind of each device
+	ProfilerExtension  bool
+	SharedBuffers      bool // host memory can be used by the device in place
 }

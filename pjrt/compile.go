@@ -1,0 +1,113 @@
+package pjrt
+
+/*
+#include "capi.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+	"unsafe"
+)
+
+// compile does what PJRT_Client_Compile does, through the cache where there is one.
+func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
+	// All three belong to the caller of PJRT_Client_Compile, who keeps them until it returns.
+	format := goString(args.program.format, args.program.format_size)
+	program := unsafe.Slice((*byte)(unsafe.Pointer(args.program.code)), int(args.program.code_size))
+	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)), int(args.compile_options_size))
+
+	cache, key := p.cache, cacheKey{}
+	if cache != nil {
+		var err error
+		if key, err = p.key(format, program, options); err != nil {
+			p.cacheFailed("compile cache is not used", key, err)
+			cache = nil
+		}
+	}
+	start := time.Now()
+	entry := Program{}
+	if cache != nil {
+		entry.Key = key.String()
+		args.executable = p.cached(key, args.client)
+		entry.Cached = args.executable != nil
+	}
+	if !entry.Cached {
+		start = time.Now()
+		if err := C.scored_compile(p.library.api, args); err != nil {
+			return err
+		}
+	}
+	entry.Compile = time.Since(start)
+	p.loaded(args.executable, cache, key, entry, program, options)
+	return nil
+}
+
+// cached loads the executable from the cache; nil if it is not there or does not load.
+func (p *Plugin) cached(key cacheKey, client *C.PJRT_Client) executable {
+	serialized, err := p.cache.get(key)
+	var found executable
+	if err == nil {
+		found, err = p.library.load(client, serialized)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.cacheFailed("compile cache entry is unusable, compiling anew", key, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.stats.CacheMisses++
+		return nil
+	}
+	p.stats.CacheHits++
+	return found
+}
+
+func (p *Plugin) cacheFailed(what string, key cacheKey, err error) {
+	p.log.Warn(what, "key", key.String(), "error", err)
+	p.mu.Lock()
+	p.stats.CacheErrors++
+	p.mu.Unlock()
+}
+
+// loaded takes note of a new executable, completes what is known of it, and stores it if it was compiled.
+func (p *Plugin) loaded(id executable, cache *cache, key cacheKey, entry Program, program, options []byte) {
+	var inner *C.PJRT_Executable
+	err := p.library.err(C.scored_executable(p.library.api, id, &inner))
+	if err == nil {
+		defer C.scored_executable_destroy(p.library.api, inner)
+		entry.Name, entry.outputs, entry.Cost, err = p.library.describe(inner)
+	}
+	if err != nil {
+		p.log.Warn("executable does not describe itself", "error", err)
+	}
+	if inner != nil && cache != nil && !entry.Cached {
+		p.store(key, inner)
+	}
+
+	p.mu.Lock()
+	p.order++
+	entry.order = p.order
+	p.executables[id] = &entry
+	p.stats.CompileTime += entry.Compile
+	if !entry.Cached {
+		p.stats.Compiles++
+	}
+	p.mu.Unlock()
+	if p.options.Capture != nil {
+		p.options.Capture(entry.Name, program, options)
+	}
+}
+
+// store writes the executable to the cache.
+func (p *Plugin) store(key cacheKey, inner *C.PJRT_Executable) {
+	serialized, err := p.library.serialize(inner)
+	if err == nil {
+		err = p.cache.put(key, serialized)
+	}
+	if err != nil {
+		p.cacheFailed("compiled program is not stored", key, err)
+	}
+}

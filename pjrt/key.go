@@ -1,0 +1,101 @@
+package pjrt
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/cpu"
+)
+
+// key digests all that an executable depends on: the program and its options, the compiler, the device, and the
+// settings that the compiler takes from its surroundings.
+func (p *Plugin) key(format string, program, options []byte) (cacheKey, error) {
+	digest, err := p.digest()
+	if err != nil {
+		return cacheKey{}, err
+	}
+	h := sha256.New()
+	add(h, []byte(format), program, options, []byte(digest))
+	add(h, []byte(p.info.Platform), []byte(p.info.PlatformVersion), []byte(fmt.Sprintf("%q", p.info.Devices)))
+	add(h, []byte(os.Getenv("XLA_FLAGS")), []byte(os.Getenv("LIBTPU_INIT_ARGS")))
+	if p.info.Platform == "cpu" {
+		add(h, []byte(hostFeatures()))
+	}
+	return cacheKey(h.Sum(nil)), nil
+}
+
+// add hashes the parts so that no two lists of parts give the same bytes.
+func add(h hash.Hash, parts ...[]byte) {
+	for _, part := range parts {
+		var size [8]byte
+		binary.LittleEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:])
+		h.Write(part)
+	}
+}
+
+// hostFeatures tells processors apart whose code must not be exchanged: XLA compiles for the very instruction set it
+// finds, and splits loops for the number of processors.
+func hostFeatures() string {
+	return fmt.Sprintf("%s %d %+v %+v", runtime.GOARCH, runtime.NumCPU(), cpu.X86, cpu.ARM64)
+}
+
+// digestMemo remembers a file's digest for as long as the file looks the same, as hashing a plugin takes long.
+type digestMemo struct {
+	Path     string    `json:"path"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+	SHA256   string    `json:"sha256"`
+}
+
+// fileDigest is the sha256 of a file in hex, from the memo folder if the file has not changed since; "" for no memo.
+func fileDigest(path, memoDir string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	name := sha256.Sum256([]byte(path))
+	memoPath := filepath.Join(memoDir, "plugin-"+hex.EncodeToString(name[:8])+".json")
+	want := digestMemo{Path: path, Size: info.Size(), Modified: info.ModTime().UTC()}
+	if text, err := os.ReadFile(memoPath); memoDir != "" && err == nil {
+		var memo digestMemo
+		if json.Unmarshal(text, &memo) == nil && memo.SHA256 != "" {
+			want.SHA256 = memo.SHA256
+			if memo == want {
+				return memo.SHA256, nil
+			}
+		}
+	}
+	if want.SHA256, err = hashFile(path); err != nil || memoDir == "" {
+		return want.SHA256, err
+	}
+	text, err := json.Marshal(want)
+	if err != nil {
+		return "", err
+	}
+	// A memo that cannot be written only costs time at the next start.
+	_ = writeAtomically(memoPath, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
+	return want.SHA256, nil
+}
+
+func hashFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
