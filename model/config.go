@@ -1,0 +1,84 @@
+package model
+
+import "fmt"
+
+// Config is the shape of a dense Qwen3 and the few constants that its forward pass depends on. Comments give the names
+// in config.json. See LoadConfig for what is checked.
+type Config struct {
+	HiddenSize       int     // hidden_size
+	Layers           int     // num_hidden_layers
+	Heads            int     // num_attention_heads: query heads
+	KVHeads          int     // num_key_value_heads; divides Heads
+	HeadDim          int     // head_dim; even. Heads·HeadDim need not be HiddenSize
+	IntermediateSize int     // intermediate_size: width of the MLP
+	VocabSize        int     // vocab_size: rows of the embedding, which may be more than the tokenizer knows
+	RopeTheta        float64 // rope_theta
+	RMSEps           float64 // rms_norm_eps
+	TieEmbeddings    bool    // tie_word_embeddings: the vocabulary head is the embedding itself
+	MaxPositions     int     // max_position_embeddings: the longest prompt the model was trained for
+	TorchDtype       string  // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
+}
+
+// Qwen3_0_6B is the config of Qwen/Qwen3-0.6B, for weights that are generated rather than read.
+func Qwen3_0_6B() Config {
+	return Config{
+		HiddenSize: 1024, Layers: 28, Heads: 16, KVHeads: 8, HeadDim: 128, IntermediateSize: 3072, VocabSize: 151936,
+		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "bfloat16",
+	}
+}
+
+// TensorSpec names one parameter of a model as Hugging Face checkpoints do. Matrices are [out, in].
+type TensorSpec struct {
+	Name  string
+	Shape []int
+}
+
+// Size is the number of elements.
+func (s TensorSpec) Size() int {
+	size := 1
+	for _, n := range s.Shape {
+		size *= n
+	}
+	return size
+}
+
+const (
+	embeddingName = "model.embed_tokens.weight"
+	headName      = "lm_head.weight"
+	normName      = "model.norm.weight"
+)
+
+// Tensors lists the parameters of the model, each once, in the order of the forward pass.
+func (c Config) Tensors() []TensorSpec {
+	queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	specs := []TensorSpec{{embeddingName, []int{c.VocabSize, c.HiddenSize}}}
+	for i := range c.Layers {
+		layer := func(name string, shape ...int) {
+			specs = append(specs, TensorSpec{fmt.Sprintf("model.layers.%d.%s.weight", i, name), shape})
+		}
+		layer("input_layernorm", c.HiddenSize)
+		layer("self_attn.q_proj", queries, c.HiddenSize)
+		layer("self_attn.k_proj", keys, c.HiddenSize)
+		layer("self_attn.v_proj", keys, c.HiddenSize)
+		layer("self_attn.q_norm", c.HeadDim)
+		layer("self_attn.k_norm", c.HeadDim)
+		layer("self_attn.o_proj", c.HiddenSize, queries)
+		layer("post_attention_layernorm", c.HiddenSize)
+		layer("mlp.gate_proj", c.IntermediateSize, c.HiddenSize)
+		layer("mlp.up_proj", c.IntermediateSize, c.HiddenSize)
+		layer("mlp.down_proj", c.HiddenSize, c.IntermediateSize)
+	}
+	specs = append(specs, TensorSpec{normName, []int{c.HiddenSize}})
+	if !c.TieEmbeddings {
+		specs = append(specs, TensorSpec{headName, []int{c.VocabSize, c.HiddenSize}})
+	}
+	return specs
+}
+
+// Parameters is the number of weights, e.g. 596,049,920 for Qwen3-0.6B.
+func (c Config) Parameters() (n int64) {
+	for _, spec := range c.Tensors() {
+		n += int64(spec.Size())
+	}
+	return n
+}

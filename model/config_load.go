@@ -1,0 +1,201 @@
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// LoadConfig reads config.json in dir, as Hugging Face lays it out (transformers 4 and 5). Every field that would change
+// an answer is either honoured or refused by name; the others are ignored.
+func LoadConfig(dir string) (Config, error) {
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("model config is not readable: %w", err)
+	}
+	cfg, err := parseConfig(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+// configFile is config.json. A nil pointer is a field that is absent or null.
+type configFile struct {
+	ModelType     *string  `json:"model_type"`
+	Architectures []string `json:"architectures"`
+
+	HiddenSize       *int     `json:"hidden_size"`
+	Layers           *int     `json:"num_hidden_layers"`
+	Heads            *int     `json:"num_attention_heads"`
+	KVHeads          *int     `json:"num_key_value_heads"`
+	HeadDim          *int     `json:"head_dim"`
+	IntermediateSize *int     `json:"intermediate_size"`
+	VocabSize        *int     `json:"vocab_size"`
+	MaxPositions     *int     `json:"max_position_embeddings"`
+	RMSEps           *float64 `json:"rms_norm_eps"`
+	TieEmbeddings    bool     `json:"tie_word_embeddings"` // false when absent, as in transformers' Qwen3Config
+	TorchDtype       string   `json:"torch_dtype"`
+	Dtype            string   `json:"dtype"` // torch_dtype's name in transformers 5
+
+	RopeTheta      *float64 `json:"rope_theta"`
+	RopeScaling    *rope    `json:"rope_scaling"`
+	RopeParameters *rope    `json:"rope_parameters"` // replaces the two above in transformers 5
+
+	HiddenAct        *string         `json:"hidden_act"`
+	AttentionBias    bool            `json:"attention_bias"`
+	UseSlidingWindow bool            `json:"use_sliding_window"`
+	LayerTypes       []string        `json:"layer_types"`
+	Quantization     json.RawMessage `json:"quantization_config"`
+}
+
+type rope struct {
+	Theta         *float64 `json:"rope_theta"`
+	Type          *string  `json:"rope_type"`
+	OldType       *string  `json:"type"`
+	PartialRotary *float64 `json:"partial_rotary_factor"`
+}
+
+func parseConfig(data []byte) (Config, error) {
+	var file configFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		var wrongType *json.UnmarshalTypeError
+		if errors.As(err, &wrongType) && wrongType.Field != "" {
+			return Config{}, fmt.Errorf("field %s is a JSON %s, not a %s", wrongType.Field, wrongType.Value, wrongType.Type)
+		}
+		return Config{}, fmt.Errorf("not a JSON object: %w", err)
+	}
+	if err := file.checkKind(); err != nil {
+		return Config{}, err
+	}
+	theta, err := file.ropeTheta()
+	if err != nil {
+		return Config{}, err
+	}
+	cfg, err := file.sizes()
+	if err != nil {
+		return Config{}, err
+	}
+	if file.RMSEps == nil || !(*file.RMSEps > 0 && *file.RMSEps < 1) {
+		return Config{}, fmt.Errorf("field rms_norm_eps is %s; it must be between 0 and 1", shown(file.RMSEps))
+	}
+	cfg.RopeTheta, cfg.RMSEps, cfg.TieEmbeddings = theta, *file.RMSEps, file.TieEmbeddings
+	cfg.TorchDtype = file.TorchDtype
+	if cfg.TorchDtype == "" {
+		cfg.TorchDtype = file.Dtype
+	}
+	return cfg, nil
+}
+
+// checkKind refuses whatever is not a dense Qwen3 with full attention and plain weights.
+func (f *configFile) checkKind() error {
+	switch {
+	case f.ModelType == nil || *f.ModelType != "qwen3":
+		return fmt.Errorf("field model_type is %s; only dense Qwen3 models (\"qwen3\") are supported", shown(f.ModelType))
+	case len(f.Architectures) > 0 && !slices.Equal(f.Architectures, []string{"Qwen3ForCausalLM"}):
+		return fmt.Errorf("field architectures is %q; only Qwen3ForCausalLM is supported", f.Architectures)
+	case f.HiddenAct == nil || *f.HiddenAct != "silu":
+		return fmt.Errorf("field hidden_act is %s; only \"silu\" is supported", shown(f.HiddenAct))
+	case f.AttentionBias:
+		return errors.New("field attention_bias is true; biases are not supported")
+	case f.UseSlidingWindow:
+		return errors.New("field use_sliding_window is true; only full attention is supported")
+	case len(f.Quantization) > 0 && string(f.Quantization) != "null":
+		return errors.New("field quantization_config is set; use an unquantized checkpoint (bfloat16, float16 or float32)")
+	}
+	for i, kind := range f.LayerTypes {
+		if kind != "full_attention" {
+			return fmt.Errorf("field layer_types[%d] is %q; only \"full_attention\" is supported", i, kind)
+		}
+	}
+	if f.Layers != nil && len(f.LayerTypes) > 0 && len(f.LayerTypes) != *f.Layers {
+		return fmt.Errorf("field layer_types lists %d layers, num_hidden_layers is %d", len(f.LayerTypes), *f.Layers)
+	}
+	return nil
+}
+
+// ropeTheta finds the base of the rotary angles, in either of its two places, and refuses every kind of scaling.
+func (f *configFile) ropeTheta() (float64, error) {
+	theta := f.RopeTheta
+	for _, part := range []struct {
+		name string
+		*rope
+	}{{"rope_scaling", f.RopeScaling}, {"rope_parameters", f.RopeParameters}} {
+		if part.rope == nil {
+			continue
+		}
+		for _, kind := range []*string{part.Type, part.OldType} {
+			if kind != nil && *kind != "default" {
+				return 0, fmt.Errorf("field %s is of type %q; only unscaled rotary positions (\"default\") are supported: "+
+					"remove the field to run within the length the model was trained for", part.name, *kind)
+			}
+		}
+		if p := part.PartialRotary; p != nil && *p != 1 {
+			return 0, fmt.Errorf("field %s.partial_rotary_factor is %v; only 1 is supported", part.name, *p)
+		}
+		if part.Theta == nil {
+			continue
+		}
+		if theta != nil && *theta != *part.Theta {
+			return 0, fmt.Errorf("fields rope_theta (%v) and %s.rope_theta (%v) disagree", *theta, part.name, *part.Theta)
+		}
+		theta = part.Theta
+	}
+	if theta == nil || !(*theta > 1 && *theta <= math.MaxFloat32) {
+		return 0, fmt.Errorf("field rope_theta is %s; it must be a number above 1", shown(theta))
+	}
+	return *theta, nil
+}
+
+// sizes fills in the integer fields. The bounds are far beyond any published model: they keep products of sizes within
+// an int and turn a corrupt file into an error instead of an allocation.
+func (f *configFile) sizes() (Config, error) {
+	var cfg Config
+	if f.KVHeads == nil {
+		f.KVHeads = f.Heads // as in transformers: one key-value head for each query head
+	}
+	if f.HeadDim == nil && f.HiddenSize != nil && f.Heads != nil && *f.Heads > 0 && *f.HiddenSize%*f.Heads == 0 {
+		size := *f.HiddenSize / *f.Heads
+		f.HeadDim = &size
+	}
+	for _, field := range []struct {
+		name  string
+		value *int
+		to    *int
+		most  int
+	}{
+		{"hidden_size", f.HiddenSize, &cfg.HiddenSize, 1 << 16},
+		{"num_hidden_layers", f.Layers, &cfg.Layers, 1 << 9},
+		{"num_attention_heads", f.Heads, &cfg.Heads, 1 << 10},
+		{"num_key_value_heads", f.KVHeads, &cfg.KVHeads, 1 << 10},
+		{"head_dim", f.HeadDim, &cfg.HeadDim, 1 << 10},
+		{"intermediate_size", f.IntermediateSize, &cfg.IntermediateSize, 1 << 20},
+		{"vocab_size", f.VocabSize, &cfg.VocabSize, 1 << 22},
+		{"max_position_embeddings", f.MaxPositions, &cfg.MaxPositions, 1 << 24},
+	} {
+		if field.value == nil || *field.value < 1 || *field.value > field.most {
+			return Config{}, fmt.Errorf("field %s is %s; it must be between 1 and %d", field.name, shown(field.value), field.most)
+		}
+		*field.to = *field.value
+	}
+	if cfg.Heads%cfg.KVHeads != 0 {
+		return Config{}, fmt.Errorf("field num_attention_heads is %d; it must be a multiple of num_key_value_heads (%d)", cfg.Heads, cfg.KVHeads)
+	}
+	if cfg.HeadDim%2 != 0 {
+		return Config{}, fmt.Errorf("field head_dim is %d; it must be even, since rotary positions turn pairs", cfg.HeadDim)
+	}
+	return cfg, nil
+}
+
+// shown is a field's value for an error message.
+func shown[T any](value *T) string {
+	if value == nil {
+		return "missing"
+	}
+	return fmt.Sprintf("%#v", *value)
+}
