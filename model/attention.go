@@ -1,0 +1,140 @@
+package model
+
+import (
+	"math"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // the forward pass reads as formulas
+)
+
+// Cascade attention. A row's tokens see two runs of keys: the step's shared prefix, of which each token sees a leading
+// part, and the row's own tokens up to itself. Each run gives a partial softmax (maximum, sum, weighted values); merging
+// the two is exact, since softmax over a union is the sum of rescaled parts (the identity behind FlashAttention,
+// arXiv:2205.14135, section 3.1).
+//
+// The prefix run is computed on packed tokens, all against one [P] run of keys. The prefix's own tokens, when a step
+// computes them, are queries of the same kind: token i sees i+1 of them. So prefixes of any length can be computed in
+// slices, and a row's scores do not depend on which other rows share its step.
+//
+// The own run needs rows side by side, padded to [R, L]. A query sees only keys before it, so padding at the end of a row
+// is never seen and needs no mask.
+
+// sight says which tokens see which: all indexes are int32.
+type sight struct {
+	slots    *Node // [R·L] token at each place of the padded rows; any token at padding
+	places   *Node // [T] place of each token in the padded rows; 0 for a token of the prefix
+	own      *Node // [T] 1 if the token belongs to a row, 0 if to the prefix
+	visible  *Node // [T] how many leading prefix keys the token sees
+	gathered *Node // [P] where each prefix key comes from: p < P is the kept key p, P+t is this step's token t
+	rows     int   // R; 0 if the step has no rows of its own
+	length   int   // L
+	prefix   int   // P; 0 if the step has no prefix
+}
+
+// prefixKV are one block's prefix keys and values, [P, K, E] in the network's dtype.
+type prefixKV struct{ keys, values *Node }
+
+// partial is a softmax over some of the keys: output = weighted / sum, comparable with others through top.
+type partial struct {
+	top      *Node // [T, K, G, 1] largest score
+	sum      *Node // [T, K, G, 1] sum of exp(score - top)
+	weighted *Node // [T, K, G, E] sum of exp(score - top) · value
+}
+
+const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
+
+// attend computes softmax(q·k/sqrt(E))·v for every token: q [T, H, E], k, v [T, K, E] -> [T, H·E].
+func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefixKV) {
+	tokens := q.Shape().Dim(0)
+	q = Reshape(MulScalar(q, 1/math.Sqrt(float64(n.HeadDim))), tokens, n.KVHeads, n.Heads/n.KVHeads, n.HeadDim)
+	q, k, v = ConvertDType(q, n.dtype), ConvertDType(k, n.dtype), ConvertDType(v, n.dtype)
+
+	own := n.attendOwn(q, k, v, seen)
+	var prefix prefixKV
+	if seen.prefix > 0 {
+		prefix = prefixKV{
+			keys:   gatherRows(Concatenate([]*Node{kept.keys, k}, 0), seen.gathered),
+			values: gatherRows(Concatenate([]*Node{kept.values, v}, 0), seen.gathered),
+		}
+		own = merge(own, n.attendPrefix(q, prefix, seen))
+	}
+	return Reshape(Div(own.weighted, own.sum), tokens, n.Heads*n.HeadDim), prefix
+}
+
+// attendOwn is each row's causal attention to itself, on rows padded to [R, L].
+func (n network) attendOwn(q, k, v *Node, seen sight) partial {
+	r, l, e := seen.rows, seen.length, n.HeadDim
+	groups := n.Heads / n.KVHeads
+	q = Reshape(gatherRows(q, seen.slots), r, l, n.KVHeads, groups, e)
+	k = Reshape(gatherRows(k, seen.slots), r, l, n.KVHeads, e)
+	v = Reshape(gatherRows(v, seen.slots), r, l, n.KVHeads, e)
+
+	scores := float32s(DotGeneral(q, []int{4}, []int{0, 2}, k, []int{3}, []int{0, 2}))
+	scores.AssertDims(r, n.KVHeads, l, groups, l)
+	g := q.Graph()
+	causal := LessOrEqual(iota(g, 4, 1, 1, l, 1, l), iota(g, 2, 1, 1, l, 1, l))
+	p := n.softmaxPart(scores, causal, func(weights *Node) *Node {
+		return DotGeneral(weights, []int{4}, []int{0, 1}, v, []int{1}, []int{0, 2}) // [R, K, L, G, E]
+	})
+
+	// Back to packed tokens; a token of the prefix has no row and takes nothing from here.
+	packed := func(x *Node) *Node {
+		x = TransposeAllDims(x, 0, 2, 1, 3, 4) // [R, L, K, G, ·]
+		return gatherRows(Reshape(x, r*l, n.KVHeads, groups, -1), seen.places)
+	}
+	if seen.prefix == 0 {
+		return partial{packed(p.top), packed(p.sum), packed(p.weighted)}
+	}
+	belongs := Reshape(NotEqual(seen.own, ZerosLike(seen.own)), -1, 1, 1, 1)
+	only := func(x *Node, otherwise float64) *Node {
+		x = packed(x)
+		return Where(BroadcastToDims(belongs, x.Shape().Dimensions...), x, scalarLike(x, otherwise))
+	}
+	return partial{only(p.top, unseen), only(p.sum, 0), only(p.weighted, 0)}
+}
+
+// attendPrefix is every token's attention to the leading prefix keys it sees, on packed tokens.
+func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
+	tokens, groups := q.Shape().Dim(0), n.Heads/n.KVHeads
+	scores := float32s(DotGeneral(q, []int{3}, []int{1}, prefix.keys, []int{2}, []int{1}))
+	scores.AssertDims(n.KVHeads, tokens, groups, seen.prefix)
+	visible := LessThan(iota(q.Graph(), 3, 1, tokens, 1, seen.prefix), Reshape(seen.visible, 1, tokens, 1, 1))
+	p := n.softmaxPart(scores, visible, func(weights *Node) *Node {
+		return DotGeneral(weights, []int{3}, []int{0}, prefix.values, []int{0}, []int{1}) // [K, T, G, E]
+	})
+	packed := func(x *Node) *Node { return TransposeAllDims(x, 1, 0, 2, 3) }
+	return partial{packed(p.top), packed(p.sum), packed(p.weighted)}
+}
+
+// softmaxPart turns scores [..., keys] into a partial over their last axis; apply multiplies weights by the values.
+// A query that sees no key gets top = unseen, sum = 0 and weighted = 0.
+func (n network) softmaxPart(scores, mask *Node, apply func(weights *Node) *Node) partial {
+	mask = BroadcastToDims(mask, scores.Shape().Dimensions...)
+	scores = Where(mask, scores, scalarLike(scores, unseen))
+	top := ReduceAndKeep(scores, ReduceMax, -1)
+	weights := Where(mask, Exp(Sub(scores, top)), ZerosLike(scores))
+	sum := ReduceAndKeep(weights, ReduceSum, -1)
+	return partial{top: top, sum: sum, weighted: float32s(apply(ConvertDType(weights, n.dtype)))}
+}
+
+// merge joins the partials of two disjoint sets of keys.
+func merge(a, b partial) partial {
+	top := Max(a.top, b.top)
+	scaleA, scaleB := Exp(Sub(a.top, top)), Exp(Sub(b.top, top))
+	return partial{
+		top:      top,
+		sum:      Add(Mul(a.sum, scaleA), Mul(b.sum, scaleB)),
+		weighted: Add(Mul(a.weighted, scaleA), Mul(b.weighted, scaleB)),
+	}
+}
+
+// gatherRows picks x[i] for every i of indexes: [N, ...], [M] -> [M, ...].
+func gatherRows(x, indexes *Node) *Node {
+	dims := append([]int{indexes.Shape().Dim(0)}, x.Shape().Dimensions[1:]...)
+	flat := Reshape(x, x.Shape().Dim(0), -1)
+	return Reshape(Gather(flat, ExpandDims(indexes, -1)), dims...)
+}
+
+func scalarLike(x *Node, value float64) *Node {
+	return BroadcastToDims(Scalar(x.Graph(), dtypes.Float32, value), x.Shape().Dimensions...)
+}

@@ -1,0 +1,158 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/gomlx/backends"
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"scored/score"
+)
+
+// Options choose how a model runs.
+type Options struct {
+	DType            dtypes.DType // Float32 or BFloat16
+	Buckets          []score.Bucket
+	PrefixCacheBytes int64 // bound of the keys and values kept on the device between steps
+	// Progress is told before each program is compiled; nil means nobody wants to know.
+	Progress func(done, total int)
+}
+
+// Engine runs steps of one model on one device. It implements score.Engine. Its methods must not run concurrently.
+type Engine struct {
+	net      network
+	buckets  []score.Bucket
+	weights  *weights
+	programs *programs
+	prefixes prefixes
+	zeros    map[int]*tensors.Tensor // by size: the keys and values of a prefix of which nothing is kept
+}
+
+// New puts the model's weights on the backend's first device and compiles every bucket.
+func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
+	if opts.DType != dtypes.Float32 && opts.DType != dtypes.BFloat16 {
+		return nil, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", opts.DType)
+	}
+	e = &Engine{net: network{cfg, opts.DType}, buckets: slices.Clone(opts.Buckets), zeros: map[int]*tensors.Tensor{}}
+	e.prefixes.limit = opts.PrefixCacheBytes
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+			e = nil
+		}
+	}()
+	if e.weights, err = e.net.load(backend, source); err != nil {
+		return e, fmt.Errorf("weights do not load: %w", err)
+	}
+	if e.programs, err = e.net.compileAll(backend, e.buckets, opts.Progress); err != nil {
+		return e, err
+	}
+	for _, b := range e.buckets {
+		if b.Prefix > 0 && e.zeros[b.Prefix] == nil {
+			e.zeros[b.Prefix] = tensors.FromShape(e.net.kept(b.Prefix))
+		}
+	}
+	return e, nil
+}
+
+// Buckets lists the step shapes; every one is compiled.
+func (e *Engine) Buckets() []score.Bucket { return slices.Clone(e.buckets) }
+
+// Match finds the prefix on the device that shares the most leading tokens with the prompt.
+func (e *Engine) Match(prompt []int32) (*score.Prefix, int) { return e.prefixes.match(prompt) }
+
+// Flush drops every prefix on the device and returns how many there were.
+func (e *Engine) Flush() int {
+	n, _ := e.prefixes.flush() // a buffer that cannot be freed is gone from the books all the same
+	return n
+}
+
+// Run computes the step: embed, every block, heads. See score.Engine.
+func (e *Engine) Run(step *score.Step) (answers [][]float32, err error) {
+	if err := fits(step); err != nil {
+		return nil, err
+	}
+	base, err := e.base(step)
+	if err != nil {
+		return nil, err
+	}
+	in := pack(step)
+	hidden, next, err := e.blocks(step.Bucket, in, base)
+	if err != nil {
+		return nil, errors.Join(err, finalize(slices.Concat(next.blocks...)...))
+	}
+	defer func() { err = errors.Join(err, finalize(hidden)) }()
+	if step.New > 0 {
+		next.prefix = step.Prefix
+		err = e.prefixes.put(next, step.Base, step.Kept)
+	} else {
+		err = finalize(slices.Concat(next.blocks...)...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.heads(step, in, hidden)
+}
+
+// base gives each block's kept keys and values that the step goes on from; nil for a bucket without a prefix.
+func (e *Engine) base(step *score.Step) (*keptPrefix, error) {
+	if step.Base != nil {
+		return e.prefixes.at(step.Base)
+	}
+	base := &keptPrefix{blocks: make([][]*tensors.Tensor, e.net.Layers)}
+	if zeros := e.zeros[step.Bucket.Prefix]; zeros != nil {
+		for i := range base.blocks {
+			base.blocks[i] = []*tensors.Tensor{zeros, zeros}
+		}
+	}
+	return base, nil
+}
+
+// blocks runs embed and every block: the hidden states [T, D], and the prefix keys and values the blocks attended to.
+func (e *Engine) blocks(bucket score.Bucket, in *packed, base *keptPrefix) (hidden *tensors.Tensor, next *keptPrefix, err error) {
+	program := e.programs.block[shapeOf(bucket)]
+	if program == nil {
+		return nil, &keptPrefix{}, fmt.Errorf("bucket %+v is not one of the engine's", bucket)
+	}
+	next = &keptPrefix{blocks: make([][]*tensors.Tensor, e.net.Layers)}
+	inputs := in.tensors(bucket)
+	defer func() { err = errors.Join(err, finalize(inputs.all()...)) }()
+
+	embedded, err := e.programs.embed[bucket.Tokens].run(inputs.ids, inputs.positions, e.weights.table)
+	if err != nil {
+		return nil, next, err
+	}
+	hidden, angles := embedded[0], embedded[1:]
+	defer func() { err = errors.Join(err, finalize(angles...)) }()
+	for i := range next.blocks {
+		arguments := slices.Concat([]*tensors.Tensor{hidden}, angles, inputs.sight, base.blocks[i], e.weights.blocks[i])
+		outputs, err := program.run(arguments...)
+		if err = errors.Join(err, finalize(hidden)); err != nil {
+			return nil, next, fmt.Errorf("layer %d: %w", i, err)
+		}
+		hidden, next.blocks[i] = outputs[0], outputs[1:]
+		next.bytes += bytesOf(next.blocks[i])
+	}
+	return hidden, next, nil
+}
+
+// Close frees what the engine holds on the device, in reverse order of New. It may be called more than once.
+func (e *Engine) Close() error {
+	_, err := e.prefixes.flush()
+	for size, zeros := range e.zeros {
+		err = errors.Join(err, finalize(zeros))
+		delete(e.zeros, size)
+	}
+	e.programs.close()
+	return errors.Join(err, e.weights.close())
+}
+
+func bytesOf(all []*tensors.Tensor) (n int64) {
+	for _, t := range all {
+		n += int64(t.Memory())
+	}
+	return n
+}

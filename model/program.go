@@ -1,0 +1,58 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/backends"
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+)
+
+// program is one compiled graph. GoMLX reports faults by panicking; program turns those into errors.
+type program struct {
+	name  string
+	graph *graph.Graph
+}
+
+// parameters hands out a graph's inputs in order; run takes them in the same order.
+type parameters struct {
+	g     *graph.Graph
+	count int
+}
+
+func (p *parameters) next(dtype dtypes.DType, dims ...int) *graph.Node {
+	p.count++
+	return graph.Parameter(p.g, fmt.Sprintf("p%d", p.count), shapes.Make(dtype, dims...))
+}
+
+// compile builds a graph and compiles it for the backend.
+func compile(backend backends.Backend, name string, build func(in *parameters) []*graph.Node) (p *program, err error) {
+	defer recoverAs(&err, "program "+name+" does not compile")
+	g := graph.NewGraph(backend, name)
+	g.Compile(build(&parameters{g: g})...)
+	return &program{name: name, graph: g}, nil
+}
+
+// run executes the program. The outputs are on the device and the caller's to finalize.
+func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
+	defer recoverAs(&err, "program "+p.name+" does not run")
+	arguments := make([]any, len(inputs))
+	for i, t := range inputs {
+		arguments[i] = t
+	}
+	return p.graph.Run(arguments...), nil
+}
+
+func (p *program) close() { p.graph.Finalize() }
+
+func recoverAs(err *error, what string) {
+	switch fault := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("%s: %w", what, fault)
+	default:
+		*err = fmt.Errorf("%s: %v", what, fault)
+	}
+}

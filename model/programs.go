@@ -1,0 +1,178 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/backends"
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // graphs read as formulas
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+
+	"scored/score"
+)
+
+// programs are the executables of an engine. One block program serves all layers: it takes its weights as inputs. So a
+// bucket compiles in the time of one layer, and many small buckets cost little.
+type programs struct {
+	embed map[int]*program    // by tokens
+	block map[shape]*program  // by bucket
+	last  map[[2]int]*program // by tokens and head rows: final norm of the rows' last tokens
+	head  map[headKey]*program
+}
+
+// shape is a bucket without its cost.
+type shape struct{ tokens, rows, length, prefix int }
+
+func shapeOf(b score.Bucket) shape { return shape{b.Tokens, b.Rows, b.Length, b.Prefix} }
+
+// headKey names a head program: how many rows it takes, and whether it goes over the vocabulary.
+type headKey struct {
+	rows       int
+	vocabulary bool
+}
+
+// headRows are the row counts the heads are compiled for: a step with more rows runs them several times. The vocabulary
+// head reads its whole table however few rows it has, and computes every row it has room for.
+func headRows() []int { return []int{8, 64} }
+
+// labelsPerRow is how many labels a head program has room for, per row on average; more take another run.
+const labelsPerRow = 16
+
+// compileAll compiles what the buckets need and tells progress before each.
+func (n network) compileAll(backend backends.Backend, buckets []score.Bucket, progress func(done, total int)) (*programs, error) {
+	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}}
+	plan := n.plan(p, buckets)
+	for i, build := range plan {
+		if progress != nil {
+			progress(i, len(plan))
+		}
+		if err := build(backend); err != nil {
+			p.close()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// plan lists the compilations, each program once.
+func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(backends.Backend) error) {
+	for _, rows := range headRows() {
+		for _, vocabulary := range []bool{false, true} {
+			key := headKey{rows, vocabulary}
+			plan = append(plan, add(p.head, key, fmt.Sprintf("head_r%d_v%t", rows, vocabulary), n.headGraph(key)))
+		}
+	}
+	planned := map[any]bool{}
+	once := func(key any) bool {
+		first := !planned[key]
+		planned[key] = true
+		return first
+	}
+	for _, b := range buckets {
+		if s := shapeOf(b); once(s) {
+			name := fmt.Sprintf("block_t%d_r%d_l%d_p%d", s.tokens, s.rows, s.length, s.prefix)
+			plan = append(plan, add(p.block, s, name, n.blockGraph(s)))
+		}
+		if once(b.Tokens) {
+			plan = append(plan, add(p.embed, b.Tokens, fmt.Sprintf("embed_t%d", b.Tokens), n.embedGraph(b.Tokens)))
+			for _, rows := range headRows() {
+				name := fmt.Sprintf("last_t%d_r%d", b.Tokens, rows)
+				plan = append(plan, add(p.last, [2]int{b.Tokens, rows}, name, n.lastGraph(b.Tokens, rows)))
+			}
+		}
+	}
+	return plan
+}
+
+func add[K comparable](to map[K]*program, key K, name string, build func(in *parameters) []*Node) func(backends.Backend) error {
+	return func(backend backends.Backend) (err error) {
+		to[key], err = compile(backend, name, build)
+		return err
+	}
+}
+
+func (p *programs) close() {
+	if p == nil {
+		return
+	}
+	closeAll(p.head)
+	closeAll(p.last)
+	closeAll(p.block)
+	closeAll(p.embed)
+}
+
+func closeAll[K comparable](all map[K]*program) {
+	for key, one := range all {
+		if one != nil {
+			one.close()
+		}
+		delete(all, key)
+	}
+}
+
+// kept is the shape of one block's keys, or values, of a prefix of n tokens.
+func (n network) kept(tokens int) shapes.Shape {
+	return shapes.Make(n.dtype, tokens, n.KVHeads, n.HeadDim)
+}
+
+func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
+	return func(in *parameters) []*Node {
+		ids, positions := in.next(dtypes.Int32, tokens), in.next(dtypes.Int32, tokens)
+		x, cos, sin := n.embed(ids, positions, in.next(n.dtype, n.VocabSize, n.HiddenSize))
+		return []*Node{x, cos, sin}
+	}
+}
+
+func (n network) blockGraph(s shape) func(in *parameters) []*Node {
+	return func(in *parameters) []*Node {
+		x := in.next(dtypes.Float32, s.tokens, n.HiddenSize)
+		cos, sin := in.next(dtypes.Float32, s.tokens, n.HeadDim/2), in.next(dtypes.Float32, s.tokens, n.HeadDim/2)
+		seen := sight{rows: s.rows, length: s.length, prefix: s.prefix}
+		seen.slots, seen.places = in.next(dtypes.Int32, s.rows*s.length), in.next(dtypes.Int32, s.tokens)
+		var kept prefixKV
+		if s.prefix > 0 {
+			seen.own, seen.visible = in.next(dtypes.Int32, s.tokens), in.next(dtypes.Int32, s.tokens)
+			seen.gathered = in.next(dtypes.Int32, s.prefix)
+			kept.keys = in.next(n.dtype, s.prefix, n.KVHeads, n.HeadDim)
+			kept.values = in.next(n.dtype, s.prefix, n.KVHeads, n.HeadDim)
+		}
+		out, prefix := n.block(x, cos, sin, n.blockParameters(in), seen, kept)
+		if s.prefix == 0 {
+			return []*Node{out}
+		}
+		return []*Node{out, prefix.keys, prefix.values}
+	}
+}
+
+// blockParameters takes a block's weights in the order of blockStacks.
+func (n network) blockParameters(in *parameters) blockWeights {
+	queries, keys := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
+	return blockWeights{
+		inputNorm: in.next(n.dtype, n.HiddenSize),
+		qkv:       in.next(n.dtype, queries+2*keys, n.HiddenSize),
+		queryNorm: in.next(n.dtype, n.HeadDim),
+		keyNorm:   in.next(n.dtype, n.HeadDim),
+		output:    in.next(n.dtype, n.HiddenSize, queries),
+		postNorm:  in.next(n.dtype, n.HiddenSize),
+		gateUp:    in.next(n.dtype, 2*n.IntermediateSize, n.HiddenSize),
+		down:      in.next(n.dtype, n.HiddenSize, n.IntermediateSize),
+	}
+}
+
+func (n network) lastGraph(tokens, rows int) func(in *parameters) []*Node {
+	return func(in *parameters) []*Node {
+		x, last := in.next(dtypes.Float32, tokens, n.HiddenSize), in.next(dtypes.Int32, rows)
+		return []*Node{n.last(x, last, in.next(n.dtype, n.HiddenSize))}
+	}
+}
+
+func (n network) headGraph(key headKey) func(in *parameters) []*Node {
+	return func(in *parameters) []*Node {
+		h, pairs := in.next(dtypes.Float32, key.rows, n.HiddenSize), in.next(dtypes.Int32, key.rows*labelsPerRow, 2)
+		table := in.next(n.dtype, n.VocabSize, n.HiddenSize)
+		if key.vocabulary {
+			return []*Node{n.logprobs(h, pairs, table)}
+		}
+		return []*Node{n.labelLogits(h, pairs, table)}
+	}
+}

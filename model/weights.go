@@ -1,0 +1,163 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/gomlx/gomlx/backends"
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/dtypes/bfloat16"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+	"golang.org/x/sync/errgroup"
+)
+
+// weights are the model's parameters on the device, in the network's dtype. Matrices stay [out, in] as checkpoints store
+// them, which products on CPU like at least as well as [in, out]; those that read the same input are stacked.
+type weights struct {
+	table     *tensors.Tensor // [V, D]
+	head      *tensors.Tensor // [V, D]; the table itself if tied
+	finalNorm *tensors.Tensor // [D]
+	blocks    [][]*tensors.Tensor
+}
+
+// stack is one array on the device, made of checkpoint tensors one after the other along the first axis.
+type stack []string
+
+// blockStacks are the arrays of one block, in the order of blockWeights.
+func blockStacks() []stack {
+	return []stack{
+		{"input_layernorm"},
+		{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+		{"self_attn.q_norm"},
+		{"self_attn.k_norm"},
+		{"self_attn.o_proj"},
+		{"post_attention_layernorm"},
+		{"mlp.gate_proj", "mlp.up_proj"},
+		{"mlp.down_proj"},
+	}
+}
+
+// load reads every parameter once and puts it on the device.
+func (n network) load(backend backends.Backend, source Source) (w *weights, err error) {
+	w = &weights{}
+	put := func(names ...string) (t *tensors.Tensor) {
+		if err == nil {
+			t, err = n.upload(backend, source, names)
+		}
+		return t
+	}
+	w.table = put(embeddingName)
+	for i := range n.Layers {
+		var block []*tensors.Tensor
+		for _, parts := range blockStacks() {
+			names := make([]string, len(parts))
+			for k, part := range parts {
+				names[k] = fmt.Sprintf("model.layers.%d.%s.weight", i, part)
+			}
+			block = append(block, put(names...))
+		}
+		w.blocks = append(w.blocks, block)
+	}
+	w.finalNorm = put(normName)
+	w.head = w.table
+	if !n.TieEmbeddings {
+		w.head = put(headName)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// upload stacks the named tensors into one array on the device. Where device and host share memory, the values are
+// written in place and exist once.
+func (n network) upload(backend backends.Backend, source Source, names []string) (*tensors.Tensor, error) {
+	parts := make([]Tensor, len(names))
+	var dims []int
+	for i, name := range names {
+		part, err := source.Tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = part
+		if i == 0 {
+			dims = append(dims, part.Shape...)
+			continue
+		}
+		dims[0] += part.Shape[0]
+	}
+	shape := shapes.Make(n.dtype, dims...)
+	if backend.HasSharedBuffers() {
+		buffer, flat, err := backend.NewSharedBuffer(0, shape)
+		if err != nil {
+			return nil, err
+		}
+		return tensorOf(backend, buffer, fill(flat, parts))
+	}
+	var flat any = make([]float32, shape.Size())
+	if n.dtype == dtypes.BFloat16 {
+		flat = make([]bfloat16.BFloat16, shape.Size())
+	}
+	if err := fill(flat, parts); err != nil {
+		return nil, err
+	}
+	buffer, err := backend.BufferFromFlatData(0, flat, shape)
+	if err != nil {
+		return nil, err
+	}
+	return tensorOf(backend, buffer, nil)
+}
+
+// tensorOf wraps a buffer, or frees it if it could not be filled.
+func tensorOf(backend backends.Backend, buffer backends.Buffer, err error) (*tensors.Tensor, error) {
+	if err != nil {
+		return nil, errors.Join(err, backend.BufferFinalize(buffer))
+	}
+	return tensors.FromBuffer(backend, buffer)
+}
+
+// fillChunk is how many weights one goroutine converts at a time.
+const fillChunk = 1 << 20
+
+// fill writes the parts one after the other into flat, a slice of the device's dtype, on all processors.
+func fill(flat any, parts []Tensor) error {
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	offset := 0
+	for _, part := range parts {
+		for from := 0; from < part.Size(); from += fillChunk {
+			start, end := offset+from, offset+min(from+fillChunk, part.Size())
+			workers.Go(func() error {
+				switch dst := flat.(type) {
+				case []float32:
+					part.Float32(dst[start:end], from)
+				case []bfloat16.BFloat16:
+					part.BFloat16(dst[start:end], from)
+				default:
+					return fmt.Errorf("weights cannot be stored as %T", flat)
+				}
+				return nil
+			})
+		}
+		offset += part.Size()
+	}
+	return workers.Wait()
+}
+
+// close frees the arrays. It may be called on a half-made or nil receiver.
+func (w *weights) close() error {
+	if w == nil {
+		return nil
+	}
+	err := finalize(w.table, w.finalNorm)
+	if w.head != w.table {
+		err = errors.Join(err, finalize(w.head))
+	}
+	for _, block := range w.blocks {
+		err = errors.Join(err, finalize(block...))
+	}
+	*w = weights{}
+	return err
+}
