@@ -1,0 +1,54 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrRunning is Start's answer while a session records or writes its files.
+	ErrRunning = errors.New("profiling is already in progress: stop it first, or wait until its files are written")
+	// ErrIdle is Stop's answer when there is no session to stop.
+	ErrIdle = errors.New("profiling is not in progress: start it first")
+	// ErrClosed is Start's answer after Close.
+	ErrClosed = errors.New("profiler is closed: the server is shutting down")
+)
+
+// OptionError says which of the Options cannot be honoured. It is the client's fault.
+type OptionError struct {
+	Option string // the field's name on the wire, e.g. "num_steps"
+	Reason string
+}
+
+func (e *OptionError) Error() string { return e.Option + " " + e.Reason }
+
+// DirFault says why a folder cannot take traces.
+type DirFault int
+
+const (
+	DirInvalid   DirFault = iota // relative, a URL, or not a folder
+	DirForbidden                 // no permission, or outside Config.Root
+	DirFull                      // no space left, or over a quota
+	DirBroken                    // any other failure of the file system
+)
+
+// DirError says why an output folder cannot be used. Start returns it and leaves the profiler as it was; a folder that
+// fills up later makes Stop return it.
+type DirError struct {
+	Dir   string
+	Fault DirFault
+	Err   error
+}
+
+func (e *DirError) Error() string {
+	switch e.Fault {
+	case DirInvalid, DirForbidden:
+		return fmt.Sprintf("output_dir %q cannot be used: %v; name an absolute path of a folder this server may write", e.Dir, e.Err)
+	case DirFull:
+		return fmt.Sprintf("output_dir %q is full: %v; free some space or name another folder", e.Dir, e.Err)
+	default:
+		return fmt.Sprintf("output_dir %q cannot be written: %v; see whether its disk is healthy or name another folder", e.Dir, e.Err)
+	}
+}
+
+func (e *DirError) Unwrap() error { return e.Err }

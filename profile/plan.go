@@ -1,0 +1,71 @@
+package profile
+
+import "fmt"
+
+// prefill is the one stage of inference that scoring has.
+const prefill = "prefill"
+
+// stageSteps is how many steps a session by stage records unless told otherwise.
+const stageSteps = 5
+
+// unlimited steps: Stop ends the session.
+const unlimited = -1
+
+// plan is what a session will do, derived from Options.
+type plan struct {
+	opts  Options
+	dir   string // the folder that gets plugins/profile/...
+	armed bool   // the session begins with step number from, not at once
+	from  int64
+	limit int64 // steps to record, or unlimited
+	blind bool  // by stage, and none of the stages ever runs: there will be nothing to record
+	hold  bool  // stays in progress after its last step, until Stop
+}
+
+// plan checks the options and applies their defaults.
+func (p *Profiler) plan(opts Options) (plan, error) {
+	pl := plan{opts: opts, dir: orDefault(opts.OutputDir, p.cfg.DefaultDir), limit: unlimited}
+	if n := opts.NumSteps; n != nil && *n < 0 {
+		return plan{}, &OptionError{"num_steps", fmt.Sprintf("is %d: it must not be negative", *n)}
+	} else if n != nil && *n > 0 {
+		pl.limit = *n
+	}
+	if opts.ByStage {
+		return p.planStages(pl)
+	}
+	if s := opts.StartStep; s != nil && *s != 0 {
+		pl.armed, pl.from = true, *s
+	}
+	if p.cfg.EmulatePeer && !pl.armed && pl.limit > 0 {
+		pl.limit-- // the peer counts a step before it records it
+	}
+	return pl, nil
+}
+
+// planStages completes the plan of a session by stage. Ours ends after its last prefill step, for no decode step will
+// ever come; the peer's waits for one.
+func (p *Profiler) planStages(pl plan) (plan, error) {
+	stages := pl.opts.Stages
+	if len(stages) == 0 {
+		stages = []string{prefill, "decode"}
+	}
+	if pl.limit == unlimited {
+		pl.limit = stageSteps
+	}
+	if p.cfg.EmulatePeer {
+		pl.limit++
+	}
+	pl.blind = true
+	for _, stage := range stages {
+		switch stage {
+		case prefill:
+			pl.blind = false
+		case "decode":
+			pl.hold = p.cfg.EmulatePeer
+		default:
+			return plan{}, &OptionError{"profile_stages", fmt.Sprintf("has %q: the stages are \"prefill\" and \"decode\"", stage)}
+		}
+	}
+	pl.dir += "/" + prefill
+	return pl, nil
+}

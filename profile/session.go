@@ -1,0 +1,222 @@
+package profile
+
+import (
+	"sync"
+	"time"
+
+	"scored/score"
+)
+
+// session is one recording, from Start until its files are on disk. Spans reach it through observe; its one goroutine,
+// run, owns the device tracer and the files.
+type session struct {
+	p        *Profiler
+	plan     plan
+	folder   *folder
+	accepted time.Time
+
+	due     chan struct{} // closed when recording begins
+	ended   chan struct{} // closed when nothing more is to be recorded
+	stopped chan struct{} // closed by stop
+	done    chan struct{} // closed when the files are on disk, or never will be
+
+	// The goroutine's own until done is closed.
+	traced   bool     // the device tracer runs
+	warnings []string // what the trace lacks
+	path     string   // the folder of the files
+	err      error    // why the files are not on disk
+
+	mu        sync.Mutex
+	phase     phase
+	begin     time.Time // when recording began: time zero of the trace
+	end       time.Time
+	steps     int64
+	spans     spanLog
+	timedOut  bool
+	cancelled bool
+	asked     bool // stop was called
+}
+
+type phase int
+
+const (
+	waiting   phase = iota // armed; its first step is not the next one
+	ready                  // armed; its first step is the next one, so what leads to it is recorded
+	recording              // in progress
+	over                   // no more spans
+)
+
+func newSession(p *Profiler, pl plan, f *folder) *session {
+	return &session{
+		p: p, plan: pl, folder: f, accepted: time.Now(),
+		due: make(chan struct{}), ended: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		spans: spanLog{maxEvents: p.cfg.MaxEvents, maxBytes: p.cfg.MaxBytes},
+	}
+}
+
+// launch starts the session's goroutine and, if recording begins at once, the device tracer, whose failure is the
+// client's to see. latest is the number of the last step that ended.
+func (s *session) launch(latest int64) error {
+	if !s.plan.armed {
+		s.enter(recording, s.accepted)
+	} else if latest+1 >= s.plan.from {
+		s.enter(ready, s.accepted)
+	}
+	if s.phase != waiting && s.p.cfg.Device != nil && !s.plan.blind {
+		if err := s.p.cfg.Device.Start(); err != nil {
+			return err
+		}
+		s.traced = true
+	}
+	if !s.plan.blind {
+		s.p.live.Store(s)
+	}
+	go s.run()
+	return nil
+}
+
+// enter begins recording. The caller holds s.mu, or is alone.
+func (s *session) enter(next phase, begin time.Time) {
+	s.phase, s.begin = next, begin
+	close(s.due)
+}
+
+// observe takes note of a span that has just ended.
+func (s *session) observe(span *score.Span) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	isStep := span.Stage == score.StageStep
+	counts := isStep && span.Number >= s.plan.from && !span.Start.Before(s.accepted)
+	if s.phase == waiting {
+		switch {
+		case counts: // the arming came too late to prepare for it
+			s.enter(recording, span.Start)
+		case isStep && span.Number+1 >= s.plan.from:
+			s.enter(ready, span.End)
+			return
+		default:
+			return
+		}
+	}
+	if s.phase == over || isStep && !counts || span.End.Before(s.begin) {
+		return
+	}
+	if !isStep {
+		s.spans.add(span)
+		return
+	}
+	s.phase = recording
+	if s.steps < s.plan.limit || s.plan.limit == unlimited {
+		s.steps++
+		s.spans.add(span)
+	}
+	if s.steps == s.plan.limit {
+		s.finish(span.End)
+	}
+}
+
+// finish ends the recording. The caller holds s.mu.
+func (s *session) finish(end time.Time) {
+	if s.phase == over {
+		return
+	}
+	s.phase, s.end = over, end
+	s.p.live.CompareAndSwap(s, nil)
+	close(s.ended)
+}
+
+// armed tells whether the session has yet to begin.
+func (s *session) armed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase < recording
+}
+
+// cancel drops the session if it has yet to begin, and returns when its goroutine has ended. Else it returns false.
+func (s *session) cancel() bool {
+	s.mu.Lock()
+	if s.phase >= recording {
+		s.mu.Unlock()
+		return false
+	}
+	s.cancelled = true
+	s.finish(time.Now())
+	s.mu.Unlock()
+	<-s.done
+	return true
+}
+
+// stop ends the recording, if it has not ended by itself. It does not wait.
+func (s *session) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(time.Now())
+	if !s.asked {
+		s.asked = true
+		close(s.stopped)
+	}
+}
+
+// expire ends a recording that has lasted Config.MaxDuration.
+func (s *session) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != over {
+		s.timedOut = true
+		s.finish(time.Now())
+	}
+}
+
+// run is the session's goroutine.
+func (s *session) run() {
+	defer close(s.done)
+	defer s.folder.close()
+	deviceSpace := s.record()
+	if s.cancelled {
+		return
+	}
+	if !s.plan.blind {
+		s.path, s.err = s.write(deviceSpace)
+	}
+	if s.err != nil {
+		s.p.cfg.Log.Error("profile not written", "err", s.err)
+	} else {
+		s.p.cfg.Log.Info("profile written", "dir", s.path, "steps", s.steps)
+	}
+	if s.plan.hold {
+		<-s.stopped
+	}
+	s.p.retire(s)
+}
+
+// record runs the device tracer while the session records, and returns what it saw: a serialized XSpace, or nil.
+func (s *session) record() []byte {
+	select {
+	case <-s.due:
+	case <-s.ended:
+		return nil
+	}
+	device := s.p.cfg.Device
+	if device != nil && !s.traced && !s.plan.blind {
+		if err := device.Start(); err != nil {
+			s.warnings = append(s.warnings, "the device could not be traced: "+err.Error())
+		} else {
+			s.traced = true
+		}
+	}
+	limit := time.NewTimer(s.p.cfg.MaxDuration)
+	defer limit.Stop()
+	select {
+	case <-s.ended:
+	case <-limit.C:
+		s.expire()
+	}
+	if !s.traced {
+		return nil
+	}
+	space, err := device.Stop()
+	if err != nil {
+		s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
+	}
+	return space
+}

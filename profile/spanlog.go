@@ -1,0 +1,56 @@
+package profile
+
+import (
+	"slices"
+
+	"scored/score"
+)
+
+const (
+	spanChunk = 1024
+	spanBytes = 256 // what a Span takes in memory, without what its strings and slices hold
+)
+
+// spanLog keeps spans up to a number and a size, and counts those that came too late. It grows by chunks, so that adding
+// never copies what is there: the adder may be the goroutine that feeds the device.
+type spanLog struct {
+	maxEvents int
+	maxBytes  int64
+
+	chunks  [][]score.Span
+	events  int
+	bytes   int64
+	dropped int64
+}
+
+// add keeps a copy of span, which shares nothing with the original that may change.
+func (l *spanLog) add(span *score.Span) {
+	size := int64(spanBytes + len(span.RequestID))
+	for _, id := range span.Requests {
+		size += int64(16 + len(id))
+	}
+	if l.events == l.maxEvents || l.bytes+size > l.maxBytes {
+		l.dropped++
+		return
+	}
+	if l.events%spanChunk == 0 {
+		l.chunks = append(l.chunks, make([]score.Span, 0, spanChunk))
+	}
+	last := &l.chunks[len(l.chunks)-1]
+	*last = append(*last, *span)
+	kept := &(*last)[len(*last)-1]
+	kept.Requests = slices.Clone(span.Requests)
+	l.events++
+	l.bytes += size
+}
+
+// all calls yield with every span in the order of their ends.
+func (l *spanLog) all(yield func(*score.Span) bool) {
+	for _, chunk := range l.chunks {
+		for i := range chunk {
+			if !yield(&chunk[i]) {
+				return
+			}
+		}
+	}
+}

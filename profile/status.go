@@ -1,0 +1,55 @@
+package profile
+
+// State is what a Profiler is doing.
+type State string
+
+const (
+	Idle      State = "idle"
+	Armed     State = "armed"     // accepted with a start step that has not come
+	Recording State = "recording" // in progress
+	Writing   State = "writing"   // nothing more is recorded; the files are being written
+)
+
+// Status is a snapshot of the current session or, when idle, of the last one.
+type Status struct {
+	State     State
+	Dir       string // the folder that holds the two files; "" until they are written
+	Steps     int64  // steps recorded
+	Events    int    // spans kept
+	Dropped   int64  // spans left out because of MaxEvents or MaxBytes
+	Truncated bool   // the trace lacks spans, or MaxDuration cut it short
+	Err       error  // why the last trace was not written
+}
+
+// Status tells what the profiler is doing.
+func (p *Profiler) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current != nil {
+		return p.current.status()
+	}
+	if p.last == nil {
+		return Status{State: Idle}
+	}
+	st := p.last.status()
+	st.State, st.Dir, st.Err = Idle, p.last.path, p.last.err
+	return st
+}
+
+func (s *session) status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{
+		Steps: s.steps, Events: s.spans.events, Dropped: s.spans.dropped,
+		Truncated: s.timedOut || s.spans.dropped > 0,
+	}
+	switch s.phase {
+	case waiting, ready:
+		st.State = Armed
+	case recording:
+		st.State = Recording
+	case over:
+		st.State = Writing
+	}
+	return st
+}
