@@ -1,6 +1,7 @@
 package pjrt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 
 const (
 	downloadTries = 5 // in a row that bring no byte
-	retryDelay    = time.Second
+	defaultRetry  = time.Second
 	defaultStall  = 30 * time.Second
 )
 
@@ -88,7 +89,7 @@ func transfer(ctx context.Context, w wheel, path string, o FetchOptions) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(retryDelay):
+		case <-time.After(cmp.Or(o.retry, defaultRetry)):
 		}
 	}
 }
@@ -97,10 +98,7 @@ func transfer(ctx context.Context, w wheel, path string, o FetchOptions) error {
 func attempt(ctx context.Context, w wheel, path string, o FetchOptions, progress *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stall := o.stall
-	if stall == 0 {
-		stall = defaultStall
-	}
+	stall := cmp.Or(o.stall, defaultStall)
 	alive := time.AfterFunc(stall, func() { cancel(fmt.Errorf("no byte came for %s", stall)) })
 	defer alive.Stop()
 

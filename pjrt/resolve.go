@@ -30,6 +30,7 @@ type FetchOptions struct {
 	Logger   *slog.Logger // nil: silence
 
 	stall time.Duration // a download that gets no byte for so long is begun again; 0: 30 s
+	retry time.Duration // between two tries; 0: 1 s
 }
 
 // PluginFolder is where plugins are installed by default: $XDG_CACHE_HOME/scored/plugins or ~/.cache/scored/plugins.
