@@ -1,0 +1,179 @@
+// Package golden compares scores with those of Hugging Face transformers on the same weights, in float32. The JSON files
+// beside it hold the numbers and say how they were made; generate.py makes them.
+package golden
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/backends"
+	"github.com/gomlx/gomlx/backends/simplego"
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+
+	"scored/model"
+	"scored/pjrt"
+	"scored/score"
+)
+
+type vectors struct {
+	Seed     uint64
+	Config   json.RawMessage
+	Cases    []goldenCase
+	Requests []goldenRequest
+}
+
+type goldenCase struct {
+	Name     string
+	Tokens   []int64
+	Labels   []int64
+	Logprobs []float64
+}
+
+type goldenRequest struct {
+	Name      string
+	Query     []int64
+	Items     [][]int64
+	ItemFirst bool `json:"item_first"`
+	Labels    []int64
+	Logprobs  [][]float64
+	Softmax   [][]float64
+}
+
+func TestTinyInPureGo(t *testing.T) {
+	backend, err := simplego.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	compare(t, backend, "narrow", dtypes.Float32, 1e-5) // the smallest: pure Go is slow
+}
+
+func TestTinyOnPlugin(t *testing.T) {
+	backend := plugin(t)
+	for _, name := range []string{"tiny", "untied", "narrow"} {
+		t.Run(name, func(t *testing.T) { compare(t, backend, name, dtypes.Float32, 1e-5) })
+	}
+}
+
+func TestFullSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the full-size model takes half a minute; run without -short")
+	}
+	backend := plugin(t)
+	t.Run("float32", func(t *testing.T) { compare(t, backend, "full", dtypes.Float32, 1e-4) })
+	t.Run("bfloat16", func(t *testing.T) { compare(t, backend, "full", dtypes.BFloat16, bfloat16Bound) })
+}
+
+// bfloat16Bound is the largest difference of a log-probability that the full-size model may show in bfloat16.
+const bfloat16Bound = 2e-2
+
+// compare scores every case and request of a file through the Scorer and an Engine on the backend.
+func compare(t *testing.T, backend backends.Backend, name string, dtype dtypes.DType, tolerance float64) {
+	v, cfg := read(t, name)
+	buckets := []score.Bucket{
+		{Tokens: 64, Rows: 1, Length: 64, Cost: 70},
+		{Tokens: 320, Rows: 12, Length: 320, Cost: 330},
+		{Tokens: 128, Rows: 8, Length: 64, Prefix: 128, Cost: 150},
+		{Tokens: 256, Rows: 8, Length: 64, Prefix: 2048, Cost: 600},
+	}
+	engine, err := model.New(backend, cfg, model.Generate(cfg, v.Seed), model.Options{DType: dtype, Buckets: buckets, PrefixCacheBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: 2048}, nil, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scorer.Close()
+	worst := 0.0
+	for _, c := range v.Cases {
+		request := goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
+		worst = max(worst, request.check(t, scorer, tolerance))
+	}
+	for _, r := range v.Requests {
+		worst = max(worst, r.check(t, scorer, tolerance))
+	}
+	t.Logf("largest difference of a log-probability: %.2g (bound %.0e)", worst, tolerance)
+}
+
+// check scores the request twice, cold and with its prefix on the device, and returns the largest difference.
+func (r goldenRequest) check(t *testing.T, scorer *score.Scorer, tolerance float64) (worst float64) {
+	t.Helper()
+	for _, softmax := range []bool{false, true} {
+		req := &score.Request{Query: score.Part{IsTokens: true, Tokens: r.Query}, ItemFirst: r.ItemFirst, Softmax: softmax, Logprobs: !softmax}
+		for _, item := range r.Items {
+			req.Items = append(req.Items, score.Part{IsTokens: true, Tokens: item})
+		}
+		for _, label := range r.Labels {
+			req.Labels = append(req.Labels, score.Label{ID: label})
+		}
+		result, err := scorer.Score(t.Context(), req)
+		if err != nil {
+			t.Fatalf("%s: %v", r.Name, err)
+		}
+		for i := range r.Items {
+			for k := range r.Labels {
+				if softmax && r.Softmax == nil {
+					continue
+				}
+				var got, want float64
+				if softmax {
+					got, want = result.Scores[i][k], r.Softmax[i][k]
+				} else {
+					got, want = result.Logprobs[i][k], r.Logprobs[i][k]
+				}
+				worst = max(worst, math.Abs(got-want))
+				if !(math.Abs(got-want) <= tolerance) {
+					t.Errorf("%s: item %d label %d (softmax %t) is %v, want %v within %g", r.Name, i, k, softmax, got, want, tolerance)
+				}
+			}
+		}
+	}
+	return worst
+}
+
+func read(t *testing.T, name string) (v vectors, cfg model.Config) {
+	t.Helper()
+	data, err := os.ReadFile(name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/config.json", v.Config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if cfg, err = model.LoadConfig(dir); err != nil {
+		t.Fatal(err)
+	}
+	return v, cfg
+}
+
+// plugin opens the CPU plugin that `make setup` fetches.
+func plugin(t *testing.T) backends.Backend {
+	t.Helper()
+	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	if err != nil {
+		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
+	}
+	p, err := pjrt.Open(path, pjrt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p.Backend()
+}

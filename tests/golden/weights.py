@@ -1,0 +1,101 @@
+"""The generated weights of model/generate.go, number for number, and models of transformers that hold them.
+
+Element i of a tensor is byte i % 8 of word i // 8 of a SplitMix64 sequence keyed by seed and tensor name, looked up in
+a table of 256 numbers that depends on the tensor's kind. All numbers are exact in bfloat16.
+"""
+
+import numpy as np
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+MASK = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+CHUNK = 1 << 18  # words; eight elements each
+
+# The published shape of Qwen3-0.6B, and small ones that differ wherever a forward pass can go wrong: groups of 2, 4 and
+# 1 query heads, queries narrower and wider than the hidden state, tied and untied heads.
+_COMMON = {
+    "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "attention_bias": False,
+    "rope_theta": 1000000.0, "rms_norm_eps": 1e-06, "max_position_embeddings": 40960, "torch_dtype": "float32",
+}  # fmt: skip
+_SIZES = {
+    # name: hidden, layers, heads, key-value heads, head size, MLP size, vocabulary, tied
+    "full": (1024, 28, 16, 8, 128, 3072, 151936, True),
+    "tiny": (64, 3, 4, 2, 16, 128, 512, True),
+    "untied": (96, 2, 4, 1, 32, 160, 777, False),
+    "narrow": (80, 2, 3, 3, 16, 112, 300, True),
+    "mini": (32, 2, 2, 1, 16, 48, 64, False),  # for model/testdata/checkpoint
+}
+_OTHER = {"untied": {"rope_theta": 10000.0, "rms_norm_eps": 1e-05}}
+
+
+def names() -> list[str]:
+    return list(_SIZES)
+
+
+def config(name: str) -> dict:
+    """The model's config.json."""
+    hidden, layers, heads, kv, head_dim, mlp, vocab, tied = _SIZES[name]
+    return {
+        **_COMMON, "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv,
+        "head_dim": head_dim, "intermediate_size": mlp, "vocab_size": vocab, "tie_word_embeddings": tied, **_OTHER.get(name, {}),
+    }  # fmt: skip
+
+
+def mix(z):
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def key(seed: int, name: str) -> int:
+    h = 0xCBF29CE484222325  # FNV-1a
+    for byte in name.encode():
+        h = ((h ^ byte) * 0x100000001B3) & MASK
+    return mix(h ^ mix(seed))
+
+
+def table(name: str, shape) -> np.ndarray:
+    byte = np.arange(256)
+    if len(shape) == 1:
+        lowest = 128 if name.endswith((".q_norm.weight", ".k_norm.weight")) else 96
+        return ((lowest + byte % 64) / 128).astype(np.float32)
+    exponent = 7 + (int(shape[1] - 1).bit_length() + 1) // 2
+    if name in ("model.embed_tokens.weight", "lm_head.weight"):
+        exponent -= 1
+    return np.ldexp(2.0 * byte - 255, -exponent).astype(np.float32)
+
+
+def values(seed: int, name: str, shape, begin: int = 0, end: int | None = None) -> np.ndarray:
+    """Elements [begin, end) of the tensor, flat, float32."""
+    end = int(np.prod(shape)) if end is None else end
+    start, lookup = key(seed, name), table(name, shape)
+    out = np.empty(end - begin, np.float32)
+    first, last = begin // 8, -(-end // 8)
+    for word in range(first, last, CHUNK):
+        n = np.arange(word, min(word + CHUNK, last), dtype=np.uint64)
+        z = np.uint64(start) + (n + np.uint64(1)) * np.uint64(GOLDEN)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+        numbers = lookup[z.astype("<u8", copy=False).view(np.uint8)]
+        low, high = max(begin, 8 * word), min(end, 8 * (word + len(n)))
+        out[low - begin : high - begin] = numbers[low - 8 * word : high - 8 * word]
+    return out
+
+
+def model(name: str, seed: int, attention: str = "eager") -> Qwen3ForCausalLM:
+    """transformers' own Qwen3 with the generated weights, in float32; unless told otherwise with its plainest attention."""
+    fields = config(name)
+    for unread in ("architectures", "model_type", "torch_dtype"):
+        del fields[unread]
+    fields["rope_parameters"] = {"rope_type": "default", "rope_theta": fields.pop("rope_theta")}
+    built = Qwen3ForCausalLM._from_config(Qwen3Config(**fields, attn_implementation=attention), dtype=torch.float32)
+    filled = set()
+    with torch.no_grad():
+        for parameter_name, parameter in built.named_parameters():  # tied parameters come once
+            numbers = values(seed, parameter_name, tuple(parameter.shape))
+            parameter.copy_(torch.from_numpy(numbers).view(parameter.shape))
+            filled.add(parameter_name)
+    assert fields["tie_word_embeddings"] == ("lm_head.weight" not in filled)
+    return built.eval()
