@@ -32,7 +32,7 @@ type Config struct {
 	// EmulatePeer reproduces sglang-jax's step counts, and its error when a session is stopped that has ended by itself.
 	EmulatePeer bool
 
-	MaxEvents   int           // spans kept per session; 0 means 1,000,000
+	MaxEvents   int           // spans kept per session; 0 means 500,000
 	MaxBytes    int64         // memory for them; 0 means 256 MiB
 	MaxDuration time.Duration // a session ends by itself after this; 0 means 10 minutes
 	// MaxChromeEvents bounds the .trace.json.gz, which viewers load whole; 0 means 1,000,000. The .xplane.pb is complete.
@@ -87,7 +87,7 @@ func New(cfg Config) *Profiler {
 	}
 	cfg.Host = fileStem(cfg.Host)
 	cfg.DeviceName = orDefault(cfg.DeviceName, "CPU")
-	cfg.MaxEvents = orDefault(cfg.MaxEvents, 1_000_000)
+	cfg.MaxEvents = orDefault(cfg.MaxEvents, 500_000)
 	cfg.MaxBytes = orDefault(cfg.MaxBytes, 256<<20)
 	cfg.MaxDuration = orDefault(cfg.MaxDuration, 10*time.Minute)
 	cfg.MaxChromeEvents = orDefault(cfg.MaxChromeEvents, 1_000_000)

@@ -180,7 +180,7 @@ func (s *session) run() {
 	}
 	if s.err != nil {
 		s.p.cfg.Log.Error("profile not written", "err", s.err)
-	} else {
+	} else if !s.plan.blind {
 		s.p.cfg.Log.Info("profile written", "dir", s.path, "steps", s.steps)
 	}
 	if s.plan.hold {
