@@ -42,7 +42,7 @@ func TestOpenRoundTrip(t *testing.T) {
 		{"float32 in shards", "F32", dtypes.Float32, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir, cfg := t.TempDir(), tinyConfig()
+			dir, cfg := t.TempDir(), smallConfig()
 			write := newWriter(t, Generate(cfg, 9), cfg.Tensors(), test.dtype)
 			write.save(dir, test.shards)
 			c := open(t, dir, cfg)
@@ -116,7 +116,7 @@ func TestOpenDamaged(t *testing.T) {
 		}, want: []string{indexFile, "weight_map"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir, cfg := t.TempDir(), tinyConfig()
+			dir, cfg := t.TempDir(), smallConfig()
 			w := newWriter(t, Generate(cfg, 9), cfg.Tensors(), "F32")
 			if test.change != nil {
 				test.change(w)
@@ -145,7 +145,7 @@ func TestOpenDamaged(t *testing.T) {
 }
 
 func TestCloseTwice(t *testing.T) {
-	dir, cfg := t.TempDir(), tinyConfig()
+	dir, cfg := t.TempDir(), smallConfig()
 	newWriter(t, Generate(cfg, 9), cfg.Tensors(), "BF16").save(dir, 2)
 	c, err := Open(dir, cfg)
 	if err != nil {

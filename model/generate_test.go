@@ -47,7 +47,7 @@ func TestGenerateAsPython(t *testing.T) {
 
 // Any range gives what the whole tensor has there, and bfloat16 loses nothing.
 func TestGenerateRanges(t *testing.T) {
-	tensor, err := Generate(tinyConfig(), 3).Tensor("model.layers.1.mlp.up_proj.weight")
+	tensor, err := Generate(smallConfig(), 3).Tensor("model.layers.1.mlp.up_proj.weight")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestGenerateRanges(t *testing.T) {
 }
 
 func TestTensorRangeOutside(t *testing.T) {
-	tensor, err := Generate(tinyConfig(), 3).Tensor(normName)
+	tensor, err := Generate(smallConfig(), 3).Tensor(normName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestTensorRangeOutside(t *testing.T) {
 
 // Another seed, or another tensor of the same shape, has other numbers; means and deviations are as documented.
 func TestGenerateDistribution(t *testing.T) {
-	cfg := tinyConfig()
+	cfg := smallConfig()
 	for _, test := range []struct {
 		name            string
 		mean, deviation float64
@@ -129,7 +129,7 @@ func TestGenerateDistribution(t *testing.T) {
 }
 
 func TestGenerateUnknown(t *testing.T) {
-	if _, err := Generate(tinyConfig(), 1).Tensor(headName); err == nil {
+	if _, err := Generate(smallConfig(), 1).Tensor(headName); err == nil {
 		t.Error("a tied model has a vocabulary head of its own")
 	}
 }
@@ -155,8 +155,8 @@ func BenchmarkGenerate(b *testing.B) {
 	})
 }
 
-// tinyConfig is a small model with a tied head; it is tests/golden/tiny.json's.
-func tinyConfig() Config {
+// smallConfig is a small model with a tied head; it is tests/golden/tiny.json's.
+func smallConfig() Config {
 	return Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "float32"}
 }
