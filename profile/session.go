@@ -194,15 +194,9 @@ func (s *session) record() []byte {
 	select {
 	case <-s.due:
 	case <-s.ended:
-		return nil
 	}
-	device := s.p.cfg.Device
-	if device != nil && !s.traced && !s.plan.blind {
-		if err := device.Start(); err != nil {
-			s.warnings = append(s.warnings, "the device could not be traced: "+err.Error())
-		} else {
-			s.traced = true
-		}
+	if !s.traced {
+		s.startTracer()
 	}
 	limit := time.NewTimer(s.p.cfg.MaxDuration)
 	defer limit.Stop()
@@ -214,9 +208,28 @@ func (s *session) record() []byte {
 	if !s.traced {
 		return nil
 	}
-	space, err := device.Stop()
+	space, err := s.p.cfg.Device.Stop()
 	if err != nil {
 		s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
 	}
 	return space
+}
+
+// startTracer starts the device tracer of a session that was armed. It runs beside the device's own goroutine, so the
+// device's trace may lack the beginning of the first step.
+func (s *session) startTracer() {
+	if s.p.cfg.Device == nil || s.plan.blind {
+		return
+	}
+	select {
+	case <-s.ended:
+		s.warnings = append(s.warnings, "the device was not traced: the session ended before its tracer could start")
+		return
+	default:
+	}
+	if err := s.p.cfg.Device.Start(); err != nil {
+		s.warnings = append(s.warnings, "the device could not be traced: "+err.Error())
+		return
+	}
+	s.traced = true
 }

@@ -1,0 +1,587 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"scored/score"
+)
+
+// bench is a profiler whose steps the test takes one by one.
+type bench struct {
+	*Profiler
+	t    *testing.T
+	dir  string
+	step int64
+}
+
+func newBench(t *testing.T, cfg Config) *bench {
+	t.Helper()
+	b := &bench{t: t, dir: t.TempDir()}
+	cfg.DefaultDir, cfg.Host = b.dir, "host"
+	b.Profiler = New(cfg)
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// run takes n steps, each for one request.
+func (b *bench) run(n int) {
+	for range n {
+		b.step++
+		id := fmt.Sprintf("request-%d", b.step)
+		start := time.Now()
+		b.Observe(score.Span{Stage: score.StageEncode, RequestID: id, Start: start, End: time.Now(), Rows: 3, Tokens: 60})
+		b.Observe(score.Span{Stage: score.StageStep, Start: start, End: time.Now(), Number: b.step, Rows: 3, Tokens: 60, Cached: 40,
+			Bucket: score.Bucket{Tokens: 64 << (b.step % 2), Rows: 4, Length: 64}, Requests: []string{id}})
+		b.Observe(score.Span{Stage: score.StageReply, RequestID: id, Start: time.Now(), End: time.Now()})
+	}
+}
+
+func (b *bench) start(opts Options) {
+	b.t.Helper()
+	if err := b.Start(opts); err != nil {
+		b.t.Fatalf("Start: %v", err)
+	}
+}
+
+func (b *bench) stop(want error) {
+	b.t.Helper()
+	if err := b.Stop(); !errors.Is(err, want) {
+		b.t.Fatalf("Stop: %v, want %v", err, want)
+	}
+}
+
+func (b *bench) running(want bool) {
+	b.t.Helper()
+	if got := b.Running(); got != want {
+		b.t.Fatalf("Running: %v, want %v", got, want)
+	}
+}
+
+// idle waits until a session that ends by itself has.
+func (b *bench) idle() {
+	b.t.Helper()
+	b.mu.Lock()
+	s := b.current
+	b.mu.Unlock()
+	if s != nil {
+		<-s.done
+	}
+	b.running(false)
+}
+
+// traces are the folders of the traces below dir.
+func traces(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, runs, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// steps are the numbers of the steps in the only trace below dir.
+func (b *bench) steps(dir string) []string {
+	b.t.Helper()
+	found := traces(b.t, dir)
+	if len(found) != 1 {
+		b.t.Fatalf("traces below %s: %v, want one", dir, found)
+	}
+	space, err := readSpace(filepath.Join(found[0], "host.xplane.pb"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var numbers []string
+	for _, plane := range space.Planes {
+		for _, line := range plane.Lines {
+			if line.Name == stepsLine {
+				for _, event := range line.Events {
+					numbers = append(numbers, eventName(plane, event))
+				}
+			}
+		}
+	}
+	return numbers
+}
+
+func p[T any](v T) *T { return &v }
+
+func TestSessionRecordsTheStepsAskedFor(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		peer   bool
+		opts   Options
+		before int // steps before Start
+		steps  int // steps after it, after which the session must have ended by itself
+		sub    string
+		want   string
+	}{
+		{"one", false, Options{NumSteps: p(int64(1))}, 4, 1, "", "5"},
+		{"three", false, Options{NumSteps: p(int64(3))}, 0, 3, "", "1 2 3"},
+		{"three and more come", false, Options{NumSteps: p(int64(3))}, 0, 9, "", "1 2 3"},
+		{"start step 0 is now", false, Options{StartStep: p(int64(0)), NumSteps: p(int64(2))}, 1, 2, "", "2 3"},
+		{"armed", false, Options{StartStep: p(int64(5)), NumSteps: p(int64(2))}, 1, 5, "", "5 6"},
+		{"armed for a step gone by", false, Options{StartStep: p(int64(2)), NumSteps: p(int64(2))}, 7, 2, "", "8 9"},
+		{"armed below zero", false, Options{StartStep: p(int64(-2)), NumSteps: p(int64(2))}, 7, 2, "", "8 9"},
+		{"armed for the next", false, Options{StartStep: p(int64(8)), NumSteps: p(int64(1))}, 7, 1, "", "8"},
+		{"by stage", false, Options{ByStage: true, StartStep: p(int64(90))}, 1, 5, "prefill", "2 3 4 5 6"},
+		{"by stage, two", false, Options{ByStage: true, NumSteps: p(int64(2)), Stages: []string{"prefill"}}, 0, 2, "prefill", "1 2"},
+		{"peer: one step less", true, Options{NumSteps: p(int64(3))}, 0, 2, "", "1 2"},
+		{"peer: one is none", true, Options{NumSteps: p(int64(1))}, 0, 1, "", ""},
+		{"peer: armed is exact", true, Options{StartStep: p(int64(2)), NumSteps: p(int64(2))}, 0, 3, "", "2 3"},
+		{"peer: by stage, one more", true, Options{ByStage: true, NumSteps: p(int64(2)), Stages: []string{"prefill"}}, 0, 3, "prefill", "1 2 3"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t, Config{EmulatePeer: tc.peer})
+			b.run(tc.before)
+			b.start(tc.opts)
+			b.run(tc.steps)
+			b.idle() // although nothing more happens
+			if got := strings.Join(b.steps(filepath.Join(b.dir, tc.sub)), " "); got != tc.want {
+				t.Errorf("steps %q, want %q", got, tc.want)
+			}
+			if tc.peer {
+				b.stop(ErrIdle)
+			} else {
+				b.stop(nil)
+			}
+			b.stop(ErrIdle)
+		})
+	}
+}
+
+func TestStepUnderWayAtStartDoesNotCount(t *testing.T) {
+	b := newBench(t, Config{})
+	before := time.Now()
+	b.start(Options{NumSteps: p(int64(1))})
+	b.step++
+	b.Observe(score.Span{Stage: score.StageStep, Number: b.step, Start: before, End: time.Now()})
+	b.running(true)
+	b.run(1)
+	b.idle()
+	if got := b.steps(b.dir); len(got) != 1 || got[0] != "2" {
+		t.Errorf("steps %v, want step 2 alone", got)
+	}
+}
+
+func TestStates(t *testing.T) {
+	t.Run("open end", func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.stop(ErrIdle)
+		b.start(Options{NumSteps: p(int64(0))})
+		b.running(true)
+		b.run(7)
+		if err := b.Start(Options{}); err != ErrRunning {
+			t.Fatalf("second Start: %v, want ErrRunning", err)
+		}
+		b.stop(nil)
+		b.running(false)
+		if got := b.steps(b.dir); len(got) != 7 {
+			t.Errorf("steps %v, want 7: a refused Start must not hurt the session", got)
+		}
+		b.stop(ErrIdle)
+	})
+	t.Run("armed", func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.start(Options{StartStep: p(int64(1 << 40))})
+		b.run(3)
+		b.running(false)
+		b.start(Options{StartStep: p(int64(4)), NumSteps: p(int64(2))}) // replaces the other
+		b.running(false)                                                // though step 4 is the next
+		b.run(1)
+		b.running(true)
+		b.run(1)
+		b.idle()
+		if got := strings.Join(b.steps(b.dir), " "); got != "4 5" {
+			t.Errorf("steps %q, want 4 5", got)
+		}
+	})
+	t.Run("armed and stopped", func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.start(Options{StartStep: p(int64(2))})
+		b.stop(nil)
+		b.run(5)
+		b.running(false)
+		if got := traces(t, b.dir); len(got) != 0 {
+			t.Errorf("traces %v, want none", got)
+		}
+		b.stop(ErrIdle)
+	})
+	t.Run("peer: armed stays armed", func(t *testing.T) {
+		b := newBench(t, Config{EmulatePeer: true})
+		b.start(Options{StartStep: p(int64(2))})
+		b.stop(ErrIdle)
+		b.run(2)
+		b.running(true)
+		b.stop(nil)
+	})
+	t.Run("peer: by stage waits for decode", func(t *testing.T) {
+		b := newBench(t, Config{EmulatePeer: true})
+		b.start(Options{ByStage: true})
+		b.running(true)
+		b.run(20)
+		b.running(true)
+		b.stop(nil)
+		if got := b.steps(filepath.Join(b.dir, prefill)); len(got) != stageSteps+1 {
+			t.Errorf("steps %v, want %d", got, stageSteps+1)
+		}
+	})
+	t.Run("decode alone records nothing", func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.start(Options{ByStage: true, Stages: []string{"decode"}})
+		b.run(20)
+		b.running(true)
+		b.stop(nil)
+		if got := traces(t, filepath.Join(b.dir, prefill)); len(got) != 0 {
+			t.Errorf("traces %v, want none", got)
+		}
+	})
+	t.Run("closed", func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.start(Options{})
+		b.run(2)
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.steps(b.dir); len(got) != 2 {
+			t.Errorf("steps %v, want the two before Close", got)
+		}
+		if err := b.Start(Options{}); err != ErrClosed {
+			t.Errorf("Start: %v, want ErrClosed", err)
+		}
+	})
+}
+
+func TestOptionsRefused(t *testing.T) {
+	for _, opts := range []Options{
+		{NumSteps: p(int64(-1))},
+		{ByStage: true, Stages: []string{"prefill", "warmup"}},
+	} {
+		b := newBench(t, Config{})
+		var refused *OptionError
+		if err := b.Start(opts); !errors.As(err, &refused) {
+			t.Errorf("Start(%+v): %v, want an OptionError", opts, err)
+		}
+		b.running(false)
+	}
+}
+
+func TestFiveSessionsWithinASecond(t *testing.T) {
+	b := newBench(t, Config{})
+	for range 5 {
+		b.start(Options{NumSteps: p(int64(3))})
+		b.run(3)
+		b.stop(nil)
+	}
+	found := traces(t, b.dir)
+	if len(found) != 5 {
+		t.Fatalf("traces %v, want 5", found)
+	}
+	for i, dir := range found {
+		if _, err := time.Parse(stamp, filepath.Base(dir)); err != nil {
+			t.Error(err)
+		}
+		space, err := readSpace(filepath.Join(dir, "host.xplane.pb"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := space.Planes[0].Lines[0].Events; len(got) != 3 {
+			t.Errorf("trace %d has %d steps, want 3", i, len(got))
+		}
+	}
+}
+
+func TestSessionEndsAfterMaxDuration(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{t: t, dir: dir, Profiler: New(Config{DefaultDir: dir, Host: "host", MaxDuration: time.Minute})}
+		b.start(Options{})
+		b.run(2)
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		b.running(true)
+		time.Sleep(2 * time.Second)
+		b.idle()
+		if st := b.Status(); !st.Truncated || st.Steps != 2 || st.State != Idle {
+			t.Errorf("status %+v, want 2 steps, truncated", st)
+		}
+		b.stop(nil)
+	})
+}
+
+func TestSpansBeyondTheCapsAreCounted(t *testing.T) {
+	for name, cfg := range map[string]Config{"events": {MaxEvents: 10}, "bytes": {MaxBytes: 10 * (spanBytes + 26)}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, cfg)
+			b.start(Options{})
+			b.run(100)
+			b.stop(nil)
+			st := b.Status()
+			if !st.Truncated || st.Steps != 100 || st.Events+int(st.Dropped) != 300 || st.Events > 12 {
+				t.Errorf("status %+v, want 100 steps and about 10 of 300 spans", st)
+			}
+			if meta := readChrome(t, filepath.Join(st.Dir, "host.trace.json.gz")).Metadata; !meta.Truncated {
+				t.Errorf("metadata %+v, want truncated", meta)
+			}
+		})
+	}
+}
+
+func TestDirRefusedAtStart(t *testing.T) {
+	base := t.TempDir()
+	file := filepath.Join(base, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	confined, outside := filepath.Join(base, "confined"), filepath.Join(base, "outside")
+	for _, dir := range []string{confined, outside} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(confined, "link")); err != nil {
+		t.Fatal(err)
+	}
+	locked := filepath.Join(base, "locked")
+	if err := os.Mkdir(locked, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		root, dir string
+		want      DirFault
+		skip      bool
+	}{
+		{"", "relative/nowhere", DirInvalid, false},
+		{"", ".", DirInvalid, false},
+		{"", "../../etc", DirInvalid, false},
+		{"", "gs://bucket/traces", DirInvalid, false},
+		{"", file, DirInvalid, false},
+		{"", filepath.Join(file, "below"), DirInvalid, false},
+		{"", base + "/nul\x00", DirInvalid, false},
+		{"", base + "/" + strings.Repeat("x", 300), DirInvalid, false},
+		{"", filepath.Join(locked, "sub"), DirForbidden, os.Getuid() == 0}, // root may write anywhere
+		{confined, outside, DirForbidden, false},
+		{confined, confined + "/../outside", DirForbidden, false},
+		{confined, confined + "/link", DirForbidden, false},
+		{confined, confined + "/link/deeper", DirForbidden, false},
+	} {
+		t.Run(tc.dir, func(t *testing.T) {
+			if tc.skip {
+				t.Skip("every folder is writable for this user")
+			}
+			b := newBench(t, Config{Root: tc.root})
+			var refused *DirError
+			if err := b.Start(Options{OutputDir: tc.dir}); !errors.As(err, &refused) {
+				t.Fatalf("Start: %v, want a DirError", err)
+			}
+			if refused.Fault != tc.want {
+				t.Errorf("fault %d, want %d: %v", refused.Fault, tc.want, refused)
+			}
+			b.running(false)
+			b.stop(ErrIdle)
+		})
+	}
+	if left, _ := os.ReadDir(outside); len(left) != 0 {
+		t.Errorf("left outside: %v", left)
+	}
+	b := newBench(t, Config{Root: confined})
+	b.start(Options{OutputDir: filepath.Join(confined, "a/b")})
+	b.stop(nil)
+	if got := traces(t, filepath.Join(confined, "a/b")); len(got) != 1 {
+		t.Errorf("traces below the root: %v, want one", got)
+	}
+}
+
+// fullDisk fails writes once so many bytes were written to it.
+type fullDisk struct {
+	file
+	left int
+}
+
+func (f *fullDisk) Write(data []byte) (int, error) {
+	if f.left -= len(data); f.left < 0 {
+		return 0, &os.PathError{Op: "write", Path: "trace", Err: syscall.ENOSPC}
+	}
+	return f.file.Write(data)
+}
+
+func TestDiskFullLeavesNothingBehind(t *testing.T) {
+	for _, suffix := range []string{".xplane.pb", ".trace.json.gz"} {
+		t.Run(suffix, func(t *testing.T) {
+			b := newBench(t, Config{})
+			b.open = func(root, dir string) (*folder, error) {
+				f, err := openFolder(root, dir)
+				if err == nil {
+					create := f.create
+					f.create = func(name string) (file, error) {
+						out, err := create(name)
+						if strings.HasSuffix(name, suffix) {
+							out = &fullDisk{file: out, left: 100}
+						}
+						return out, err
+					}
+				}
+				return f, err
+			}
+			b.start(Options{})
+			b.run(50)
+			var full *DirError
+			if err := b.Stop(); !errors.As(err, &full) || full.Fault != DirFull {
+				t.Fatalf("Stop: %v, want a DirError of a full disk", err)
+			}
+			if left, _ := os.ReadDir(b.dir); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+			b.running(false)
+			b.open = openFolder
+			b.start(Options{})
+			b.stop(nil)
+		})
+	}
+}
+
+// tracer is a device's tracer that remembers what it was told.
+type tracer struct {
+	mu       sync.Mutex
+	calls    string
+	startErr error
+	stopErr  error
+	space    []byte
+	started  chan struct{} // if not nil, told of every Start
+}
+
+func (d *tracer) Start() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls += "<"
+	if d.started != nil {
+		d.started <- struct{}{}
+	}
+	return d.startErr
+}
+
+func (d *tracer) Stop() ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls += ">"
+	return d.space, d.stopErr
+}
+
+func TestDeviceTracer(t *testing.T) {
+	t.Run("refuses", func(t *testing.T) {
+		d := &tracer{startErr: io.ErrUnexpectedEOF}
+		b := newBench(t, Config{Device: d})
+		if err := b.Start(Options{}); !errors.Is(err, d.startErr) {
+			t.Fatalf("Start: %v, want the device's error", err)
+		}
+		b.running(false)
+	})
+	t.Run("replaced while it waits", func(t *testing.T) {
+		d := &tracer{started: make(chan struct{}, 2)}
+		b := newBench(t, Config{Device: d})
+		b.start(Options{StartStep: p(int64(1))})
+		<-d.started
+		b.start(Options{StartStep: p(int64(3)), NumSteps: p(int64(1))})
+		b.run(2)
+		<-d.started
+		b.run(1)
+		b.idle()
+		if d.calls != "<><>" {
+			t.Errorf("calls %q, want each start stopped before the next", d.calls)
+		}
+	})
+	t.Run("loses its trace", func(t *testing.T) {
+		b := newBench(t, Config{Device: &tracer{stopErr: io.ErrUnexpectedEOF}})
+		b.start(Options{})
+		b.run(2)
+		b.stop(nil)
+		space, err := readSpace(filepath.Join(b.Status().Dir, "host.xplane.pb"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(space.Warnings) != 1 {
+			t.Errorf("warnings %v, want one about the device", space.Warnings)
+		}
+	})
+}
+
+func TestConcurrentUse(t *testing.T) {
+	before := runtime.NumGoroutine()
+	b := newBench(t, Config{Device: &tracer{}})
+	end := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+				b.run(1)
+			}
+		}
+	})
+	var callers sync.WaitGroup
+	for i := range 4 {
+		callers.Go(func() {
+			for j := range 10 {
+				b.Start(Options{NumSteps: p(int64(1 + i)), StartStep: p(int64(i * j))})
+				b.Running()
+				b.Status()
+				b.Stop()
+			}
+		})
+	}
+	callers.Wait()
+	close(end)
+	group.Wait()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range traces(t, b.dir) {
+		if _, err := readSpace(filepath.Join(dir, "host.xplane.pb")); err != nil {
+			t.Error(err)
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, %d before: a session's goroutine outlives Close", after, before)
+	}
+}
+
+func BenchmarkObserveIdle(b *testing.B) {
+	profiler := New(Config{DefaultDir: b.TempDir()})
+	span := score.Span{Stage: score.StageWait, RequestID: "request-1"}
+	for b.Loop() {
+		profiler.Observe(span)
+	}
+}
+
+func BenchmarkObserveRecording(b *testing.B) {
+	profiler := New(Config{DefaultDir: b.TempDir(), MaxEvents: 1 << 30, MaxBytes: 1 << 40})
+	if err := profiler.Start(Options{}); err != nil {
+		b.Fatal(err)
+	}
+	now := time.Now()
+	span := score.Span{Stage: score.StageWait, RequestID: "request-1", Start: now, End: now}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%500_000 == 0 { // as much as a session keeps
+			profiler.current.spans = spanLog{maxEvents: 1 << 30, maxBytes: 1 << 40}
+		}
+		profiler.Observe(span)
+	}
+	b.StopTimer()
+	profiler.current.spans = spanLog{}
+	if err := profiler.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
