@@ -54,7 +54,8 @@ type Options struct {
 	OutputDir string
 	// StartStep arms the session: it begins with step max(StartStep, the next one). Nil and 0 mean now.
 	StartStep *int64
-	// NumSteps ends the session after so many steps. Nil and 0 mean that Stop ends it.
+	// NumSteps ends the session after so many steps, or up to a second later: once their requests are answered. Nil and 0
+	// mean that Stop ends it.
 	NumSteps *int64
 	// ByStage puts the trace in a folder named after the stage of inference. StartStep is ignored, NumSteps is 5 unless given.
 	ByStage bool

@@ -16,7 +16,8 @@ type session struct {
 	accepted time.Time
 
 	due     chan struct{} // closed when recording begins
-	ended   chan struct{} // closed when nothing more is to be recorded
+	ended   chan struct{} // closed when no more steps are to be recorded
+	sealed  chan struct{} // closed when nothing more is to be recorded
 	stopped chan struct{} // closed by stop
 	done    chan struct{} // closed when the files are on disk, or never will be
 
@@ -32,10 +33,15 @@ type session struct {
 	end       time.Time
 	steps     int64
 	spans     spanLog
+	pending   map[string]bool // requests of the last step that are not answered yet
 	timedOut  bool
 	cancelled bool
 	asked     bool // stop was called
 }
+
+// linger is how long a session that ends by itself waits for the last step's requests to be answered: most of a
+// request's spans are told only then.
+const linger = time.Second
 
 type phase int
 
@@ -43,13 +49,14 @@ const (
 	waiting   phase = iota // armed; its first step is not the next one
 	ready                  // armed; its first step is the next one, so what leads to it is recorded
 	recording              // in progress
+	closing                // the last step has ended; its requests are about to be answered
 	over                   // no more spans
 )
 
 func newSession(p *Profiler, pl plan, f *folder) *session {
 	return &session{
 		p: p, plan: pl, folder: f, accepted: time.Now(),
-		due: make(chan struct{}), ended: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		due: make(chan struct{}), ended: make(chan struct{}), sealed: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 		spans: spanLog{maxEvents: p.cfg.MaxEvents, maxBytes: p.cfg.MaxBytes},
 	}
 }
@@ -103,6 +110,10 @@ func (s *session) observe(span *score.Span) {
 	}
 	if !isStep {
 		s.spans.add(span)
+		s.answered(span)
+		return
+	}
+	if s.phase == closing {
 		return
 	}
 	s.phase = recording
@@ -111,7 +122,31 @@ func (s *session) observe(span *score.Span) {
 		s.spans.add(span)
 	}
 	if s.steps == s.plan.limit {
-		s.finish(span.End)
+		s.close(span)
+	}
+}
+
+// close ends the recording of steps with the last one. The caller holds s.mu.
+func (s *session) close(last *score.Span) {
+	s.phase, s.end = closing, last.End
+	close(s.ended)
+	s.pending = map[string]bool{}
+	for _, id := range last.Requests {
+		s.pending[id] = true
+	}
+	if len(s.pending) == 0 {
+		s.finish(last.End)
+	}
+}
+
+// answered ends the recording when the last request of the last step is answered. The caller holds s.mu.
+func (s *session) answered(span *score.Span) {
+	if s.phase != closing || span.Stage != score.StageReply {
+		return
+	}
+	delete(s.pending, span.RequestID)
+	if len(s.pending) == 0 {
+		s.finish(s.end)
 	}
 }
 
@@ -120,9 +155,13 @@ func (s *session) finish(end time.Time) {
 	if s.phase == over {
 		return
 	}
-	s.phase, s.end = over, end
+	if s.phase != closing {
+		s.end = end
+		close(s.ended)
+	}
+	s.phase = over
 	s.p.live.CompareAndSwap(s, nil)
-	close(s.ended)
+	close(s.sealed)
 }
 
 // armed tells whether the session has yet to begin.
@@ -161,7 +200,7 @@ func (s *session) stop() {
 func (s *session) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase != over {
+	if s.phase < closing {
 		s.timedOut = true
 		s.finish(time.Now())
 	}
@@ -205,14 +244,27 @@ func (s *session) record() []byte {
 	case <-limit.C:
 		s.expire()
 	}
-	if !s.traced {
-		return nil
+	var space []byte
+	if s.traced {
+		var err error
+		if space, err = s.p.cfg.Device.Stop(); err != nil {
+			s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
+		}
 	}
-	space, err := s.p.cfg.Device.Stop()
-	if err != nil {
-		s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
+	limit.Reset(linger)
+	select {
+	case <-s.sealed:
+	case <-limit.C:
+		s.seal()
 	}
 	return space
+}
+
+// seal ends the recording of a session whose last requests are not answered in time.
+func (s *session) seal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(s.end)
 }
 
 // startTracer starts the device tracer of a session that was armed. It runs beside the device's own goroutine, so the

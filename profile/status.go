@@ -46,7 +46,7 @@ func (s *session) status() Status {
 	switch s.phase {
 	case waiting, ready:
 		st.State = Armed
-	case recording:
+	case recording, closing:
 		st.State = Recording
 	case over:
 		st.State = Writing
