@@ -1,0 +1,72 @@
+package profile
+
+import "slices"
+
+// interval is a stretch of time, in nanoseconds of the trace.
+type interval struct{ start, end float64 }
+
+func (i interval) length() float64 { return i.end - i.start }
+
+// union returns the same time as disjoint intervals in order.
+func union(in []interval) []interval {
+	sorted := slices.Clone(in)
+	slices.SortFunc(sorted, func(a, b interval) int {
+		switch {
+		case a.start < b.start:
+			return -1
+		case a.start > b.start:
+			return 1
+		default:
+			return 0
+		}
+	})
+	var out []interval
+	for _, i := range sorted {
+		switch {
+		case i.end <= i.start:
+		case len(out) > 0 && i.start <= out[len(out)-1].end:
+			out[len(out)-1].end = max(out[len(out)-1].end, i.end)
+		default:
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// divide splits a at b: what is in both, and what is in a alone. Both must be unions.
+func divide(a, b []interval) (both, alone []interval) {
+	j := 0
+	for _, rest := range a {
+		for j < len(b) && b[j].end <= rest.start {
+			j++
+		}
+		for k := j; k < len(b) && b[k].start < rest.end; k++ {
+			common := interval{max(rest.start, b[k].start), min(rest.end, b[k].end)}
+			if common.start > rest.start {
+				alone = append(alone, interval{rest.start, common.start})
+			}
+			both = append(both, common)
+			rest.start = common.end
+		}
+		if rest.end > rest.start {
+			alone = append(alone, rest)
+		}
+	}
+	return both, alone
+}
+
+func total(in []interval) float64 {
+	sum := 0.0
+	for _, i := range in {
+		sum += i.length()
+	}
+	return sum
+}
+
+func longest(in []interval) float64 {
+	most := 0.0
+	for _, i := range in {
+		most = max(most, i.length())
+	}
+	return most
+}

@@ -1,0 +1,92 @@
+package profile
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ReportOptions shape a report.
+type ReportOptions struct {
+	Against string // the folder of another trace, to compare with; "" means none
+	Device  string // whose roofline to measure against, e.g. "v6e" or "h100"; "" means the one that the trace names
+	Slowest int    // how many requests to list; 0 means 5
+	HTML    bool   // a page instead of text
+}
+
+// Report writes what the newest trace below dir says: how busy the device was and with what, what padding cost, why the
+// device stood idle, how near it came to its roofline, which requests were slowest. dir may also be a trace's own folder
+// or an .xplane.pb. The trace may be any profiler's that writes XLA's format; what it lacks is left out.
+func Report(dir string, w io.Writer, opts ReportOptions) error {
+	opts.Slowest = orDefault(opts.Slowest, 5)
+	traces, err := load(dir, opts.Device)
+	if err != nil {
+		return err
+	}
+	var sections []section
+	for _, s := range traces {
+		sections = append(sections, s.sections(opts.Slowest)...)
+	}
+	if opts.Against != "" {
+		others, err := load(opts.Against, opts.Device)
+		if err != nil {
+			return err
+		}
+		sections = append([]section{compare(others[0], traces[0])}, sections...)
+	}
+	if opts.HTML {
+		return writeHTML(w, sections)
+	}
+	return writeText(w, sections)
+}
+
+// load summarizes the newest trace below path, one summary per host.
+func load(path, device string) ([]*summary, error) {
+	files, err := newestTrace(path)
+	if err != nil {
+		return nil, err
+	}
+	var summaries []*summary
+	for _, file := range files {
+		space, err := readSpace(file)
+		if err != nil {
+			return nil, err
+		}
+		s := summarize(space)
+		s.host = orDefault(s.host, strings.TrimSuffix(filepath.Base(file), traceSuffix))
+		if r, ok := findRoof(orDefault(device, s.device)); ok {
+			s.roof = r
+		} else if device != "" {
+			return nil, fmt.Errorf("device %q is not known: use one of %s", device, strings.Join(slices.Sorted(maps.Keys(roofs)), ", "))
+		}
+		s.device = orDefault(device, s.device)
+		summaries = append(summaries, s)
+	}
+	return summaries, nil
+}
+
+const traceSuffix = ".xplane.pb"
+
+// newestTrace lists the files, one per host, of the newest trace below path. Stamps sort by time.
+func newestTrace(path string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.HasSuffix(file, traceSuffix) {
+			files = append(files, file)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("folder %s has no trace: it should hold a file named *%s", path, traceSuffix)
+	}
+	stampOf := func(file string) string { return filepath.Base(filepath.Dir(file)) }
+	newest := slices.MaxFunc(files, func(a, b string) int { return strings.Compare(stampOf(a), stampOf(b)) })
+	return slices.DeleteFunc(files, func(file string) bool { return filepath.Dir(file) != filepath.Dir(newest) }), nil
+}

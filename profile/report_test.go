@@ -1,0 +1,195 @@
+package profile
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"scored/profile/internal/xplane"
+	"scored/score"
+)
+
+// report returns the text of a report with runs of spaces made one.
+func report(t *testing.T, dir string, opts ReportOptions) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Report(dir, &out, opts); err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(` +`).ReplaceAllString(out.String(), " ")
+}
+
+// mustContain checks for whole lines.
+func mustContain(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains("\n"+text, "\n"+line+"\n") {
+			t.Errorf("report lacks the line %q", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// knownLoad has, in a window of 100 ms: a step of 20 ms and one of 10, a wait before each, and idle time of every cause.
+func knownLoad(at func(int) time.Time) []score.Span {
+	stage := func(stage score.Stage, id string, from, to int) score.Span {
+		return score.Span{Stage: stage, RequestID: id, Start: at(from), End: at(to)}
+	}
+	return []score.Span{
+		stage(score.StageRead, "a", 0, 1), stage(score.StageEncode, "a", 1, 4), stage(score.StageWait, "a", 4, 10),
+		{Stage: score.StageStep, Number: 1, Start: at(10), End: at(30), Tokens: 48, Cached: 16, Bucket: score.Bucket{Tokens: 64, Rows: 4}},
+		stage(score.StageRun, "a", 10, 30), stage(score.StageReply, "a", 30, 32),
+		stage(score.StageWait, "b", 52, 60),
+		{Stage: score.StageStep, Number: 2, Start: at(60), End: at(70), Tokens: 64, Bucket: score.Bucket{Tokens: 64, Rows: 4}},
+		stage(score.StageRun, "b", 60, 70),
+		{Stage: score.StageStep, Number: 3, Start: at(100), End: at(100), Bucket: score.Bucket{Tokens: 64, Rows: 4}},
+	}
+}
+
+func TestReportOfOurTrace(t *testing.T) {
+	dir := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(3))}, knownLoad)
+	text := report(t, dir, ReportOptions{})
+	// 64 GFLOP in 30 ms / 3 steps, a roof of 918 TFLOP/s and 64 MB at 1.64 TB/s: 0.0697 ms of arithmetic each.
+	mustContain(t, text,
+		"TRACE OF HOST", "device TPU v6 lite", "length 100.00 ms", "steps 3", "requests 2",
+		"device busy 30.0 %", "time per step 10.00 ms", "padding, of tokens computed 41.7 %", "cached, of prompt tokens 12.5 %",
+		"achieved while busy 6.40 TFLOP/s", "of the device's roofline 0.7 %",
+		"tokens 64, rows 4, length 0, prefix 0 3 30.00 ms 100.0 % 10.00 ms 20.00 ms 6.40 0.7 % of arithmetic",
+		"rows waited: the host was late to form or launch a step 14.00 ms 14.0 % 8.00 ms 2",
+		"requests were being tokenized 3.00 ms 3.0 % 3.00 ms 1",
+		"bodies were arriving 1.00 ms 1.0 % 1.00 ms 1",
+		"answers were being written 2.00 ms 2.0 % 2.00 ms 1",
+		"no request was in the server 50.00 ms 50.0 % 30.00 ms 2",
+		"a 32.00 ms 1.00 ms 3.00 ms 6.00 ms 20.00 ms 2.00 ms",
+	)
+}
+
+func TestReportComparesTwoTraces(t *testing.T) {
+	quick := record(t, Config{}, Options{}, func(at func(int) time.Time) []score.Span {
+		return []score.Span{{Stage: score.StageStep, Number: 1, Start: at(0), End: at(5), Tokens: 64, Bucket: score.Bucket{Tokens: 64}}}
+	})
+	slow := record(t, Config{}, Options{NumSteps: p(int64(3))}, knownLoad)
+	text := report(t, quick, ReportOptions{Against: slow})
+	mustContain(t, text, "COMPARISON", "time per step 10.00 ms 5.00 ms -50.0 %", "padding, of tokens computed 41.7 % 0.0 % -100.0 %")
+}
+
+func TestReportOfAPeersTrace(t *testing.T) {
+	zero := time.Unix(1_700_000_000, 0)
+	b := newPlane("/device:TPU:0", zero)
+	b.plane.Stats = []*xplane.XStat{b.text(statDevice, "TPU v6 lite")}
+	at := func(us int) time.Time { return zero.Add(time.Duration(us) * time.Microsecond) }
+	steps, modules, ops := b.line(stepsLine), b.line(modulesLine), b.line(opsLine)
+	for _, line := range b.plane.Lines {
+		line.TimestampNs = zero.UnixNano()
+	}
+	for i := range 2 {
+		from := 1000 * i
+		b.event(steps, b.kind(fmt.Sprint(i), nil), at(from), at(from+500))
+		b.event(modules, b.kind("jit_run(1)", nil), at(from), at(from+500))
+		fusion := b.kind("fusion.1", func() []*xplane.XStat { return []*xplane.XStat{b.unsigned(statFlops, 2e9), b.unsigned(statBytes, 1e6)} })
+		b.event(ops, fusion, at(from), at(from+400))
+		b.event(ops, b.kind("copy.2", nil), at(from+400), at(from+500))
+	}
+	encoded, err := proto.Marshal(&xplane.XSpace{Planes: []*xplane.XPlane{b.plane}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	run := filepath.Join(dir, runs, "2026_01_02_03_04_05")
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(run, "t1v-worker.xplane.pb"), encoded, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustContain(t, report(t, dir, ReportOptions{}),
+		"TRACE OF T1V-WORKER", "device TPU v6 lite", "length 1.50 ms", "steps 2", "device busy 66.7 %",
+		"achieved while busy 4.00 TFLOP/s",
+		"jit_run(1) 2 1.00 ms 100.0 % 500.0 us 500.0 us ",
+		"fusion.1 2 800.0 us 80.0 % 400.0 us 400.0 us 5.00 0.5 % of arithmetic",
+		"unknown: the trace shows no requests 500.0 us 33.3 % 500.0 us 1",
+	)
+}
+
+func TestReportFindsTheNewestTrace(t *testing.T) {
+	b := newBench(t, Config{})
+	for n := range int64(2) {
+		b.start(Options{NumSteps: p(n + 3)})
+		b.run(int(n) + 3)
+		b.stop(nil)
+	}
+	mustContain(t, report(t, b.dir, ReportOptions{}), "steps 4")
+}
+
+func TestReportRefuses(t *testing.T) {
+	b := newBench(t, Config{})
+	b.start(Options{})
+	b.stop(nil)
+	for name, err := range map[string]error{
+		"no trace":       Report(t.TempDir(), &bytes.Buffer{}, ReportOptions{}),
+		"no folder":      Report(filepath.Join(b.dir, "nowhere"), &bytes.Buffer{}, ReportOptions{}),
+		"unknown device": Report(b.dir, &bytes.Buffer{}, ReportOptions{Device: "abacus"}),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestReportEscapesNames(t *testing.T) {
+	dir := record(t, Config{}, Options{}, func(at func(int) time.Time) []score.Span {
+		return []score.Span{{Stage: score.StageReply, RequestID: "<script>\x1b[2J\n", Start: at(0), End: at(1)}}
+	})
+	var html bytes.Buffer
+	if err := Report(dir, &html, ReportOptions{HTML: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(html.String(), "&lt;script&gt;") || strings.Contains(html.String(), "<script>") {
+		t.Error("a request's id is not escaped in HTML")
+	}
+	if text := report(t, dir, ReportOptions{}); strings.Contains(text, "\x1b") || !strings.Contains(text, "<script>") {
+		t.Errorf("control characters in the text: %q", text)
+	}
+}
+
+// FuzzReport feeds the reader XSpaces of any shape: it must answer, whatever they hold.
+func FuzzReport(f *testing.F) {
+	b := newPlane("/device:TPU:0", time.Time{})
+	b.event(b.line(modulesLine), b.kind("jit_run", nil), time.Time{}, time.Time{}.Add(time.Second))
+	ours := newPlane(stepPlane+"CPU", time.Time{})
+	ours.event(ours.line("tokens 1"), ours.kind("x", nil), time.Time{}, time.Time{}.Add(1), ours.integer(statTokens, 1))
+	lanes := newPlane(hostPlane, time.Time{})
+	lanes.event(lanes.line("requests"), lanes.kind("wait", nil), time.Time{}, time.Time{}.Add(1), lanes.text(statRequest, "a"))
+	seed, err := proto.Marshal(&xplane.XSpace{Planes: []*xplane.XPlane{b.plane, ours.plane, lanes.plane}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var space xplane.XSpace
+		if proto.Unmarshal(data, &space) != nil {
+			return
+		}
+		s := summarize(&space)
+		s.roof = roofs["v6e"]
+		if err := writeText(&bytes.Buffer{}, append(s.sections(5), compare(s, s))); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeChrome(&bytes.Buffer{}, &space, 1000, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := merge(&xplane.XSpace{Planes: []*xplane.XPlane{{Name: hostPlane}}}, data, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,196 @@
+package profile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// section is a part of a report: a table under a title.
+type section struct {
+	Title string
+	Head  []string // nil: the first column names what the others are
+	Rows  [][]string
+}
+
+// topOps is how many ops are listed.
+const topOps = 12
+
+// sections tells the whole of a summary; a part about which the trace is silent is left out.
+func (s *summary) sections(slowest int) []section {
+	all := []section{
+		{Title: "trace of " + orDefault(s.host, "an unknown host"), Rows: s.overview()},
+		{Title: "time per executable", Head: workHead("executable"), Rows: s.workRows(s.executables(), len(s.executables()))},
+		{Title: "time per op", Head: workHead("op"), Rows: s.workRows(s.ops, topOps)},
+		{Title: "device idle", Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
+		{Title: "slowest requests", Head: s.requestHead(), Rows: s.requestRows(slowest)},
+	}
+	return slices.DeleteFunc(all, func(sec section) bool { return len(sec.Rows) == 0 })
+}
+
+func (s *summary) overview() [][]string {
+	rows := [][]string{
+		{"device", orDefault(s.device, "unknown")},
+		{"length", duration(s.window.length())},
+		{"steps", fmt.Sprint(s.steps)},
+		{"requests", fmt.Sprint(len(s.requests))},
+	}
+	for _, f := range s.figures() {
+		rows = append(rows, []string{f.name, f.show(f.value)})
+	}
+	if s.truncated {
+		rows = append(rows, []string{"truncated", "yes: it lacks what came after its limits were reached"})
+	}
+	for _, warning := range s.warnings {
+		rows = append(rows, []string{"warning", warning})
+	}
+	return rows
+}
+
+// figure is a number worth comparing between traces.
+type figure struct {
+	name  string
+	value float64
+	show  func(float64) string
+}
+
+// figures are those that the trace can tell.
+func (s *summary) figures() []figure {
+	busy := total(s.busy)
+	list := []figure{{"device busy", ratio(busy, s.window.length()), percent}}
+	if s.steps > 0 {
+		list = append(list, figure{"time per step", busy / float64(s.steps), duration})
+	}
+	if s.tokens > 0 {
+		list = append(list,
+			figure{"padding, of tokens computed", ratio(float64(s.padding), float64(s.padding+s.tokens)), percent},
+			figure{"cached, of prompt tokens", ratio(float64(s.cached), float64(s.cached+s.tokens)), percent},
+			figure{"tokens computed per busy second", ratio(float64(s.tokens), busy/1e9), count})
+	}
+	if flops, bytes := s.cost(); flops > 0 && busy > 0 {
+		list = append(list, figure{"achieved while busy", flops / busy / 1e3, func(v float64) string { return fmt.Sprintf("%.2f TFLOP/s", v) }})
+		if bound, _ := s.roof.bound(flops, bytes); bound > 0 {
+			list = append(list, figure{"of the device's roofline", bound / busy, percent})
+		}
+	}
+	if n := len(s.requests); n > 0 {
+		list = append(list,
+			figure{"median request", s.requests[n/2].span.length(), duration},
+			figure{"slowest request", s.requests[0].span.length(), duration})
+	}
+	return list
+}
+
+func workHead(what string) []string {
+	return []string{what, "runs", "total", "of busy", "mean", "longest", "TFLOP/s", "roofline"}
+}
+
+func (s *summary) workRows(list []*work, limit int) [][]string {
+	busy := total(s.busy)
+	var rows [][]string
+	for _, w := range list[:min(limit, len(list))] {
+		row := []string{w.name, fmt.Sprint(w.runs), duration(w.time), percent(ratio(w.time, busy)),
+			duration(w.time / float64(w.runs)), duration(w.longest), "", ""}
+		if w.flops > 0 && w.time > 0 {
+			row[6] = fmt.Sprintf("%.2f", w.flops/w.time/1e3)
+			if bound, memory := s.roof.bound(w.flops, w.bytes); bound > 0 {
+				row[7] = percent(bound/w.time) + " of arithmetic"
+				if memory {
+					row[7] = percent(bound/w.time) + " of memory"
+				}
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func (s *summary) gapRows() [][]string {
+	var rows [][]string
+	for _, g := range s.gaps() {
+		rows = append(rows, []string{g.cause, duration(g.time), percent(ratio(g.time, s.window.length())), duration(g.longest), fmt.Sprint(g.count)})
+	}
+	return rows
+}
+
+func (s *summary) requestHead() []string {
+	head := []string{"request", "total"}
+	for _, stage := range requestStages {
+		head = append(head, string(stage))
+	}
+	return head
+}
+
+func (s *summary) requestRows(limit int) [][]string {
+	var rows [][]string
+	for _, r := range s.requests[:min(max(limit, 0), len(s.requests))] {
+		row := []string{r.id, duration(r.span.length())}
+		for _, stage := range requestStages {
+			row = append(row, duration(r.stages[string(stage)]))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// compare sets the figures of two traces side by side.
+func compare(before, after *summary) section {
+	sec := section{Title: "comparison", Head: []string{"", "against", "this trace", "change"}}
+	old := map[string]figure{}
+	for _, f := range before.figures() {
+		old[f.name] = f
+	}
+	for _, f := range after.figures() {
+		row := []string{f.name, "", f.show(f.value), ""}
+		if was, ok := old[f.name]; ok {
+			row[1] = was.show(was.value)
+			if was.value != 0 {
+				row[3] = fmt.Sprintf("%+.1f %%", 100*(f.value/was.value-1))
+			}
+		}
+		sec.Rows = append(sec.Rows, row)
+	}
+	return sec
+}
+
+func ratio(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return part / whole
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
+
+func count(v float64) string { return fmt.Sprintf("%.0f", v) }
+
+// duration shows nanoseconds with three or four digits.
+func duration(ns float64) string {
+	switch {
+	case ns == 0:
+		return "0"
+	case ns < 1e3:
+		return fmt.Sprintf("%.0f ns", ns)
+	case ns < 1e6:
+		return fmt.Sprintf("%.1f us", ns/1e3)
+	case ns < 1e9:
+		return fmt.Sprintf("%.2f ms", ns/1e6)
+	default:
+		return fmt.Sprintf("%.2f s", ns/1e9)
+	}
+}
+
+// oneLine keeps names from breaking a table: they come from clients and compilers.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	const longest = 72
+	if runes := []rune(s); len(runes) > longest {
+		return string(runes[:longest-3]) + "..."
+	}
+	return s
+}

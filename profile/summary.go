@@ -1,0 +1,197 @@
+package profile
+
+import (
+	"slices"
+	"strings"
+
+	"scored/profile/internal/xplane"
+	"scored/score"
+)
+
+// summary is what a report says of one trace. Times are nanoseconds.
+type summary struct {
+	host      string
+	device    string // its name, "" if the trace does not tell
+	window    interval
+	busy      []interval // union of the device's executions
+	buckets   []*work    // our executables by total time, longest first
+	modules   []*work    // executables as a device's own tracer tells of them, likewise
+	ops       []*work    // likewise
+	steps     int
+	tokens    int64 // computed, without padding
+	padding   int64
+	cached    int64
+	requests  []*served // by duration, longest first
+	stages    map[string][]interval
+	roof      roof
+	truncated bool
+	warnings  []string
+}
+
+// work is all that one executable, or one op, did.
+type work struct {
+	name         string
+	runs         int
+	time         float64
+	longest      float64
+	flops, bytes float64 // of all runs; 0 if unknown
+}
+
+// served is one request.
+type served struct {
+	id     string
+	span   interval
+	stages map[string]float64
+}
+
+// Lines of XLA's planes that repeat what others show, and those that show executables and ops.
+const (
+	modulesLine = "XLA Modules"
+	opsLine     = "XLA Ops"
+)
+
+var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code", "Launch Stats", "Async XLA Ops"}
+
+// summarize reads any profiler's XSpace. It makes no demands on it: what is missing is left out of the summary.
+func summarize(space *xplane.XSpace) *summary {
+	s := &summary{stages: map[string][]interval{}, warnings: slices.Concat(space.Errors, space.Warnings)}
+	if len(space.Hostnames) > 0 {
+		s.host = space.Hostnames[0]
+	}
+	clock := newClock(space)
+	buckets, modules, ops := tally{}, tally{}, tally{}
+	requests := map[string]*served{}
+	tracers := slices.ContainsFunc(space.Planes, isTracerPlane)
+	for _, plane := range space.Planes {
+		switch {
+		case strings.HasPrefix(plane.GetName(), stepPlane):
+			s.addStepPlane(plane, clock, buckets, !tracers)
+		case isTracerPlane(plane):
+			s.addTracerPlane(plane, clock, modules, ops)
+		default:
+			s.addHostPlane(plane, clock, requests)
+		}
+	}
+	s.buckets, s.modules, s.ops = buckets.sorted(), modules.sorted(), ops.sorted()
+	s.requests = slices.Collect(values(requests))
+	slices.SortFunc(s.requests, func(a, b *served) int { return descending(a.span.length(), b.span.length(), a.id, b.id) })
+	s.busy = union(s.busy)
+	s.window = clock.window
+	if len(s.busy) > 0 {
+		s.window.start = min(s.window.start, s.busy[0].start)
+		s.window.end = max(s.window.end, s.busy[len(s.busy)-1].end)
+		if !clock.bounded {
+			s.window = interval{s.busy[0].start, s.busy[len(s.busy)-1].end}
+		}
+	}
+	return s
+}
+
+// isTracerPlane tells the planes of a TPU's or GPU's own tracer, which know more of the device than our steps do.
+func isTracerPlane(plane *xplane.XPlane) bool {
+	name := plane.GetName()
+	return (strings.HasPrefix(name, "/device:TPU:") && !strings.Contains(name, "SparseCore")) || strings.HasPrefix(name, "/device:GPU:")
+}
+
+// addStepPlane reads our own plane. Its executions are the device's busy time if there is no better source.
+func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally, busy bool) {
+	stats := plane.GetStats()
+	s.device = orDefault(s.device, stringStat(plane, stats, statDevice))
+	s.truncated = s.truncated || numberStat(plane, stats, statTruncated) != 0
+	for _, line := range plane.GetLines() {
+		if line.GetName() == stepsLine {
+			continue
+		}
+		for _, event := range line.GetEvents() {
+			at := clock.interval(line, event)
+			buckets.add(plane, event, at)
+			s.steps++
+			s.tokens += int64(numberStat(plane, event.GetStats(), statTokens))
+			s.padding += int64(numberStat(plane, event.GetStats(), statPadding))
+			s.cached += int64(numberStat(plane, event.GetStats(), statCached))
+			if busy {
+				s.busy = append(s.busy, at)
+			}
+		}
+	}
+}
+
+// addTracerPlane reads a plane in XLA's layout: executables in one line, ops in another, or a line per stream.
+func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops tally) {
+	stats := plane.GetStats()
+	if name := stringStat(plane, stats, statDevice); name != "" {
+		s.device = name
+	}
+	s.roof = orDefault(s.roof, roof{
+		flops: 1e12 * numberStat(plane, stats, "peak_teraflops_per_second"),
+		bytes: 1e9 * numberStat(plane, stats, "peak_hbm_bw_gigabytes_per_second"),
+	})
+	hasModules := slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == modulesLine && len(l.GetEvents()) > 0 })
+	counted := s.steps > 0
+	for _, line := range plane.GetLines() {
+		name := line.GetName()
+		if name == stepsLine && !counted {
+			s.steps = max(s.steps, len(line.GetEvents()))
+		}
+		if slices.Contains(repeatedLines, name) {
+			continue
+		}
+		for _, event := range line.GetEvents() {
+			at := clock.interval(line, event)
+			if name == modulesLine {
+				modules.add(plane, event, at)
+			} else {
+				ops.add(plane, event, at)
+			}
+			if (name == modulesLine) == hasModules {
+				s.busy = append(s.busy, at)
+			}
+		}
+	}
+}
+
+// addHostPlane reads the lanes of our requests; other events of the host say nothing about them.
+func (s *summary) addHostPlane(plane *xplane.XPlane, clock clock, requests map[string]*served) {
+	for _, line := range plane.GetLines() {
+		for _, event := range line.GetEvents() {
+			id := stringStat(plane, event.GetStats(), statRequest)
+			stage := eventName(plane, event)
+			if id == "" || !slices.Contains(requestStages, score.Stage(stage)) {
+				continue
+			}
+			at := clock.interval(line, event)
+			s.stages[stage] = append(s.stages[stage], at)
+			r := requests[id]
+			if r == nil {
+				r = &served{id: id, span: at, stages: map[string]float64{}}
+				requests[id] = r
+			}
+			r.span = interval{min(r.span.start, at.start), max(r.span.end, at.end)}
+			r.stages[stage] += at.length()
+		}
+	}
+}
+
+var requestStages = []score.Stage{score.StageRead, score.StageEncode, score.StageWait, score.StageRun, score.StageReply}
+
+// executables are the device's own account of them where there is one.
+func (s *summary) executables() []*work {
+	if len(s.modules) > 0 {
+		return s.modules
+	}
+	return s.buckets
+}
+
+// cost is what the device did in all, from whichever source knows: floating-point operations and bytes.
+func (s *summary) cost() (flops, bytes float64) {
+	for _, source := range [][]*work{s.buckets, s.modules, s.ops} {
+		for _, w := range source {
+			flops += w.flops
+			bytes += w.bytes
+		}
+		if flops > 0 {
+			break
+		}
+	}
+	return flops, bytes
+}

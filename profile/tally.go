@@ -1,0 +1,105 @@
+package profile
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+
+	"scored/profile/internal/xplane"
+)
+
+// tally adds up work by name.
+type tally map[string]*work
+
+func (t tally) add(plane *xplane.XPlane, event *xplane.XEvent, at interval) {
+	name := eventName(plane, event)
+	w := t[name]
+	if w == nil {
+		w = &work{name: name}
+		t[name] = w
+	}
+	w.runs++
+	w.time += at.length()
+	w.longest = max(w.longest, at.length())
+	meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
+	w.flops += cmp.Or(numberStat(plane, event.GetStats(), statFlops), numberStat(plane, meta, statFlops))
+	w.bytes += cmp.Or(numberStat(plane, event.GetStats(), statBytes), numberStat(plane, meta, statBytes))
+}
+
+// sorted lists the work that took longest first.
+func (t tally) sorted() []*work {
+	return slices.SortedFunc(values(t), func(a, b *work) int { return descending(a.time, b.time, a.name, b.name) })
+}
+
+func values[V any](m map[string]V) iter.Seq[V] { return maps.Values(m) }
+
+// descending compares by the figures, larger first, and where they are equal by the names.
+func descending(a, b float64, nameA, nameB string) int {
+	return cmp.Or(cmp.Compare(b, a), cmp.Compare(nameA, nameB))
+}
+
+// clock turns the times of events into nanoseconds since the trace began.
+type clock struct {
+	base    int64 // of the lines' timestamps, ns
+	window  interval
+	bounded bool // window is the session's, as its profiler noted it
+}
+
+func newClock(space *xplane.XSpace) clock {
+	var c clock
+	first := true
+	var started, stopped float64
+	for _, plane := range space.GetPlanes() {
+		if plane.GetName() == taskPlane {
+			started, stopped = numberStat(plane, plane.GetStats(), statStart), numberStat(plane, plane.GetStats(), statStop)
+		}
+		for _, line := range plane.GetLines() {
+			if len(line.GetEvents()) > 0 && (first || line.GetTimestampNs() < c.base) {
+				c.base, first = line.GetTimestampNs(), false
+			}
+		}
+	}
+	if c.base < unixLine { // the lines count from the session's begin
+		c.base = 0
+		c.bounded = started > 0 && stopped > started
+	}
+	if c.bounded {
+		c.window = interval{0, stopped - started}
+	}
+	return c
+}
+
+func (c clock) interval(line *xplane.XLine, event *xplane.XEvent) interval {
+	start := float64(line.GetTimestampNs()-c.base) + float64(event.GetOffsetPs())/1e3
+	return interval{start, start + max(0, float64(event.GetDurationPs())/1e3)}
+}
+
+// numberStat is the stat of that name as a number, or 0.
+func numberStat(plane *xplane.XPlane, stats []*xplane.XStat, name string) float64 {
+	switch v := statNamed(plane, stats, name).(type) {
+	case int64:
+		return float64(v)
+	case uint64:
+		return float64(v)
+	case float64:
+		return v
+	default:
+		return 0
+	}
+}
+
+// stringStat is the stat of that name if it is a string, or "".
+func stringStat(plane *xplane.XPlane, stats []*xplane.XStat, name string) string {
+	s, _ := statNamed(plane, stats, name).(string)
+	return s
+}
+
+func statNamed(plane *xplane.XPlane, stats []*xplane.XStat, name string) any {
+	for _, stat := range stats {
+		if plane.GetStatMetadata()[stat.GetMetadataId()].GetName() == name {
+			return statValue(plane, stat)
+		}
+	}
+	return nil
+}
