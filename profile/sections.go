@@ -67,16 +67,28 @@ func (s *summary) figures() []figure {
 			figure{"cached, of prompt tokens", ratio(float64(s.cached), float64(s.cached+s.tokens)), percent},
 			figure{"tokens computed per busy second", ratio(float64(s.tokens), busy/1e9), count})
 	}
-	if flops, bytes := s.cost(); flops > 0 && busy > 0 {
-		list = append(list, figure{"achieved while busy", flops / busy / 1e3, func(v float64) string { return fmt.Sprintf("%.2f TFLOP/s", v) }})
-		if bound, _ := s.roof.bound(flops, bytes); bound > 0 {
-			list = append(list, figure{"of the device's roofline", bound / busy, percent})
-		}
-	}
+	list = append(list, s.speed(busy)...)
 	if n := len(s.requests); n > 0 {
 		list = append(list,
 			figure{"median request", s.requests[n/2].span.length(), duration},
 			figure{"slowest request", s.requests[0].span.length(), duration})
+	}
+	return list
+}
+
+// speed tells how fast the device was while it was busy, if the cost of its work is known.
+func (s *summary) speed(busy float64) []figure {
+	flops, bound := 0.0, 0.0
+	for _, w := range s.costed() {
+		least, _ := s.roof.bound(w.flops, w.bytes)
+		flops, bound = flops+w.flops, bound+least
+	}
+	var list []figure
+	if flops > 0 && busy > 0 {
+		list = append(list, figure{"achieved while busy", flops / busy / 1e3, func(v float64) string { return fmt.Sprintf("%.2f TFLOP/s", v) }})
+		if bound > 0 {
+			list = append(list, figure{"of the device's roofline", bound / busy, percent})
+		}
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -73,7 +74,7 @@ func summarize(space *xplane.XSpace) *summary {
 		}
 	}
 	s.buckets, s.modules, s.ops = buckets.sorted(), modules.sorted(), ops.sorted()
-	s.requests = slices.Collect(values(requests))
+	s.requests = slices.Collect(maps.Values(requests))
 	slices.SortFunc(s.requests, func(a, b *served) int { return descending(a.span.length(), b.span.length(), a.id, b.id) })
 	s.busy = union(s.busy)
 	s.window = clock.window
@@ -182,16 +183,12 @@ func (s *summary) executables() []*work {
 	return s.buckets
 }
 
-// cost is what the device did in all, from whichever source knows: floating-point operations and bytes.
-func (s *summary) cost() (flops, bytes float64) {
+// costed is the work whose cost is known: ours, or the device's executables, or its ops.
+func (s *summary) costed() []*work {
 	for _, source := range [][]*work{s.buckets, s.modules, s.ops} {
-		for _, w := range source {
-			flops += w.flops
-			bytes += w.bytes
-		}
-		if flops > 0 {
-			break
+		if slices.ContainsFunc(source, func(w *work) bool { return w.flops > 0 }) {
+			return source
 		}
 	}
-	return flops, bytes
+	return nil
 }

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"cmp"
-	"iter"
 	"maps"
 	"slices"
 
@@ -29,10 +28,8 @@ func (t tally) add(plane *xplane.XPlane, event *xplane.XEvent, at interval) {
 
 // sorted lists the work that took longest first.
 func (t tally) sorted() []*work {
-	return slices.SortedFunc(values(t), func(a, b *work) int { return descending(a.time, b.time, a.name, b.name) })
+	return slices.SortedFunc(maps.Values(t), func(a, b *work) int { return descending(a.time, b.time, a.name, b.name) })
 }
-
-func values[V any](m map[string]V) iter.Seq[V] { return maps.Values(m) }
 
 // descending compares by the figures, larger first, and where they are equal by the names.
 func descending(a, b float64, nameA, nameB string) int {
