@@ -39,10 +39,6 @@ type session struct {
 	asked     bool // stop was called
 }
 
-// linger is how long a session that ends by itself waits for the last step's requests to be answered: most of a
-// request's spans are told only then.
-const linger = time.Second
-
 type phase int
 
 const (
@@ -204,84 +200,4 @@ func (s *session) expire() {
 		s.timedOut = true
 		s.finish(time.Now())
 	}
-}
-
-// run is the session's goroutine.
-func (s *session) run() {
-	defer close(s.done)
-	defer s.folder.close()
-	deviceSpace := s.record()
-	if s.cancelled {
-		return
-	}
-	if !s.plan.blind {
-		s.path, s.err = s.write(deviceSpace)
-	}
-	if s.err != nil {
-		s.p.cfg.Log.Error("profile not written", "err", s.err)
-	} else if !s.plan.blind {
-		s.p.cfg.Log.Info("profile written", "dir", s.path, "steps", s.steps)
-	}
-	if s.plan.hold {
-		<-s.stopped
-	}
-	s.p.retire(s)
-}
-
-// record runs the device tracer while the session records, and returns what it saw: a serialized XSpace, or nil.
-func (s *session) record() []byte {
-	select {
-	case <-s.due:
-	case <-s.ended:
-	}
-	if !s.traced {
-		s.startTracer()
-	}
-	limit := time.NewTimer(s.p.cfg.MaxDuration)
-	defer limit.Stop()
-	select {
-	case <-s.ended:
-	case <-limit.C:
-		s.expire()
-	}
-	var space []byte
-	if s.traced {
-		var err error
-		if space, err = s.p.cfg.Device.Stop(); err != nil {
-			s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
-		}
-	}
-	limit.Reset(linger)
-	select {
-	case <-s.sealed:
-	case <-limit.C:
-		s.seal()
-	}
-	return space
-}
-
-// seal ends the recording of a session whose last requests are not answered in time.
-func (s *session) seal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finish(s.end)
-}
-
-// startTracer starts the device tracer of a session that was armed. It runs beside the device's own goroutine, so the
-// device's trace may lack the beginning of the first step.
-func (s *session) startTracer() {
-	if s.p.cfg.Device == nil || s.plan.blind {
-		return
-	}
-	select {
-	case <-s.ended:
-		s.warnings = append(s.warnings, "the device was not traced: the session ended before its tracer could start")
-		return
-	default:
-	}
-	if err := s.p.cfg.Device.Start(); err != nil {
-		s.warnings = append(s.warnings, "the device could not be traced: "+err.Error())
-		return
-	}
-	s.traced = true
 }
