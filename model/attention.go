@@ -31,7 +31,7 @@ type sight struct {
 	prefix   int   // P; 0 if the step has no prefix
 }
 
-// prefixKV are one block's prefix keys and values, [P, K, E] in the network's dtype.
+// prefixKV are one block's prefix keys and values, [P, K, E] in the dtype of products.
 type prefixKV struct{ keys, values *Node }
 
 // partial is a softmax over some of the keys: output = weighted / sum, comparable with others through top.
@@ -47,7 +47,7 @@ const unseen = -1e30 // the score of a key that a query does not see; finite, so
 func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefixKV) {
 	tokens := q.Shape().Dim(0)
 	q = Reshape(MulScalar(q, 1/math.Sqrt(float64(n.HeadDim))), tokens, n.KVHeads, n.Heads/n.KVHeads, n.HeadDim)
-	q, k, v = ConvertDType(q, n.dtype), ConvertDType(k, n.dtype), ConvertDType(v, n.dtype)
+	q, k, v = ConvertDType(q, n.products), ConvertDType(k, n.products), ConvertDType(v, n.products)
 
 	own := n.attendOwn(q, k, v, seen)
 	var prefix prefixKV
@@ -114,7 +114,7 @@ func (n network) softmaxPart(scores, mask *Node, apply func(weights *Node) *Node
 	top := ReduceAndKeep(scores, ReduceMax, -1)
 	weights := Where(mask, Exp(Sub(scores, top)), ZerosLike(scores))
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
-	return partial{top: top, sum: sum, weighted: float32s(apply(ConvertDType(weights, n.dtype)))}
+	return partial{top: top, sum: sum, weighted: float32s(apply(ConvertDType(weights, n.products)))}
 }
 
 // merge joins the partials of two disjoint sets of keys.

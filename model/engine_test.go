@@ -11,12 +11,6 @@ import (
 	"scored/score"
 )
 
-// tinyConfig is a model small enough for the pure Go backend.
-func tinyConfig() Config {
-	return Config{HiddenSize: 64, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
-		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 4096}
-}
-
 func tinyBuckets() []score.Bucket {
 	return []score.Bucket{
 		{Tokens: 32, Rows: 1, Length: 32, Cost: 32},
@@ -33,7 +27,7 @@ func tinyEngine(t *testing.T, buckets []score.Bucket) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(backend.Finalize)
-	return newTestEngine(t, backend, tinyConfig(), buckets)
+	return newTestEngine(t, backend, smallConfig(), buckets)
 }
 
 func newTestEngine(t *testing.T, backend backends.Backend, cfg Config, buckets []score.Bucket) *Engine {

@@ -14,10 +14,11 @@ import (
 // Shapes are written [T, D]: T packed tokens of a step, D hidden size, H query heads, K key-value heads, G = H/K query
 // heads per key-value head, E head size, F MLP size, V vocabulary. Weights are stored [out, in].
 //
-// Numbers: matrix products run in the network's dtype, everything between them in float32.
+// Numbers: matrix products take their inputs in one dtype and everything between them is float32.
 type network struct {
 	Config
-	dtype dtypes.DType // of weights, matrix products and kept keys and values
+	stored   dtypes.DType // of the weights on the device
+	products dtypes.DType // of the inputs of matrix products, and of kept keys and values
 }
 
 // blockWeights are the parameters of one block.
@@ -96,20 +97,20 @@ func (n network) logprobs(h, pairs, table *Node) *Node {
 // labelLogits is the head when only the labels are compared with each other: the numbers of logprobs up to one constant
 // per row, without the product over the vocabulary. Same shapes as logprobs.
 func (n network) labelLogits(h, pairs, table *Node) *Node {
-	rows := Gather(ConvertDType(h, n.dtype), Slice(pairs, AxisRange(), AxisRange(0, 1))) // [Q, D]
-	labels := Gather(table, Slice(pairs, AxisRange(), AxisRange(1, 2)))                  // [Q, D]
+	rows := Gather(ConvertDType(h, n.products), Slice(pairs, AxisRange(), AxisRange(0, 1))) // [Q, D]
+	labels := Gather(table, Slice(pairs, AxisRange(), AxisRange(1, 2)))                     // [Q, D]
 	return ReduceSum(Mul(float32s(rows), float32s(labels)), -1)
 }
 
 // logits multiplies by the table [V, D]: [R, D] -> [R, V] float32.
 func (n network) logits(h, table *Node) *Node {
 	table.AssertDims(n.VocabSize, n.HiddenSize)
-	return float32s(DotGeneral(ConvertDType(h, n.dtype), []int{1}, nil, table, []int{1}, nil))
+	return n.linear(h, table)
 }
 
-// linear multiplies in the network's dtype: x [T, in] · w [out, in] -> [T, out] float32.
+// linear is a matrix product: x [T, in] · w [out, in] -> [T, out] float32.
 func (n network) linear(x, w *Node) *Node {
-	return float32s(DotGeneral(ConvertDType(x, n.dtype), []int{1}, nil, w, []int{1}, nil))
+	return float32s(DotGeneral(ConvertDType(x, n.products), []int{1}, nil, ConvertDType(w, n.products), []int{1}, nil))
 }
 
 // norm is RMSNorm over the last axis (arXiv:1910.07467): x / sqrt(mean(x²) + eps) · weight, in float32.

@@ -112,13 +112,13 @@ func closeAll[K comparable](all map[K]*program) {
 
 // kept is the shape of one block's keys, or values, of a prefix of n tokens.
 func (n network) kept(tokens int) shapes.Shape {
-	return shapes.Make(n.dtype, tokens, n.KVHeads, n.HeadDim)
+	return shapes.Make(n.products, tokens, n.KVHeads, n.HeadDim)
 }
 
 func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		ids, positions := in.next(dtypes.Int32, tokens), in.next(dtypes.Int32, tokens)
-		x, cos, sin := n.embed(ids, positions, in.next(n.dtype, n.VocabSize, n.HiddenSize))
+		x, cos, sin := n.embed(ids, positions, in.next(n.stored, n.VocabSize, n.HiddenSize))
 		return []*Node{x, cos, sin}
 	}
 }
@@ -133,8 +133,8 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 		if s.prefix > 0 {
 			seen.own, seen.visible = in.next(dtypes.Int32, s.tokens), in.next(dtypes.Int32, s.tokens)
 			seen.gathered = in.next(dtypes.Int32, s.prefix)
-			kept.keys = in.next(n.dtype, s.prefix, n.KVHeads, n.HeadDim)
-			kept.values = in.next(n.dtype, s.prefix, n.KVHeads, n.HeadDim)
+			kept.keys = in.next(n.products, s.prefix, n.KVHeads, n.HeadDim)
+			kept.values = in.next(n.products, s.prefix, n.KVHeads, n.HeadDim)
 		}
 		out, prefix := n.block(x, cos, sin, n.blockParameters(in), seen, kept)
 		if s.prefix == 0 {
@@ -148,28 +148,28 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 func (n network) blockParameters(in *parameters) blockWeights {
 	queries, keys := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
 	return blockWeights{
-		inputNorm: in.next(n.dtype, n.HiddenSize),
-		qkv:       in.next(n.dtype, queries+2*keys, n.HiddenSize),
-		queryNorm: in.next(n.dtype, n.HeadDim),
-		keyNorm:   in.next(n.dtype, n.HeadDim),
-		output:    in.next(n.dtype, n.HiddenSize, queries),
-		postNorm:  in.next(n.dtype, n.HiddenSize),
-		gateUp:    in.next(n.dtype, 2*n.IntermediateSize, n.HiddenSize),
-		down:      in.next(n.dtype, n.HiddenSize, n.IntermediateSize),
+		inputNorm: in.next(n.stored, n.HiddenSize),
+		qkv:       in.next(n.stored, queries+2*keys, n.HiddenSize),
+		queryNorm: in.next(n.stored, n.HeadDim),
+		keyNorm:   in.next(n.stored, n.HeadDim),
+		output:    in.next(n.stored, n.HiddenSize, queries),
+		postNorm:  in.next(n.stored, n.HiddenSize),
+		gateUp:    in.next(n.stored, 2*n.IntermediateSize, n.HiddenSize),
+		down:      in.next(n.stored, n.HiddenSize, n.IntermediateSize),
 	}
 }
 
 func (n network) lastGraph(tokens, rows int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		x, last := in.next(dtypes.Float32, tokens, n.HiddenSize), in.next(dtypes.Int32, rows)
-		return []*Node{n.last(x, last, in.next(n.dtype, n.HiddenSize))}
+		return []*Node{n.last(x, last, in.next(n.stored, n.HiddenSize))}
 	}
 }
 
 func (n network) headGraph(key headKey) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		h, pairs := in.next(dtypes.Float32, key.rows, n.HiddenSize), in.next(dtypes.Int32, key.rows*labelsPerRow, 2)
-		table := in.next(n.dtype, n.VocabSize, n.HiddenSize)
+		table := in.next(n.stored, n.VocabSize, n.HiddenSize)
 		if key.vocabulary {
 			return []*Node{n.logprobs(h, pairs, table)}
 		}

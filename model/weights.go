@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// weights are the model's parameters on the device, in the network's dtype. Matrices stay [out, in] as checkpoints store
+// weights are the model's parameters on the device, in the stored dtype. Matrices stay [out, in] as checkpoints store
 // them, which products on CPU like at least as well as [in, out]; those that read the same input are stacked.
 type weights struct {
 	table     *tensors.Tensor // [V, D]
@@ -88,7 +88,7 @@ func (n network) upload(backend backends.Backend, source Source, names []string)
 		}
 		dims[0] += part.Shape[0]
 	}
-	shape := shapes.Make(n.dtype, dims...)
+	shape := shapes.Make(n.stored, dims...)
 	if backend.HasSharedBuffers() {
 		buffer, flat, err := backend.NewSharedBuffer(0, shape)
 		if err != nil {
@@ -97,7 +97,7 @@ func (n network) upload(backend backends.Backend, source Source, names []string)
 		return tensorOf(backend, buffer, fill(flat, parts))
 	}
 	var flat any = make([]float32, shape.Size())
-	if n.dtype == dtypes.BFloat16 {
+	if n.stored == dtypes.BFloat16 {
 		flat = make([]bfloat16.BFloat16, shape.Size())
 	}
 	if err := fill(flat, parts); err != nil {

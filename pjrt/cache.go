@@ -68,7 +68,7 @@ func (c *cache) get(key cacheKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, err := open(file, key)
+	payload, err := openEntry(file, key)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func (c *cache) get(key cacheKey) ([]byte, error) {
 	return payload, nil
 }
 
-// open checks an entry's file and returns its payload.
-func open(file []byte, key cacheKey) ([]byte, error) {
+// openEntry checks an entry's file and returns its payload.
+func openEntry(file []byte, key cacheKey) ([]byte, error) {
 	var header entryHeader
 	n, err := binary.Decode(file, binary.LittleEndian, &header)
 	if err != nil {

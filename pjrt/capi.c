@@ -29,9 +29,10 @@ const PJRT_Api* scored_dlopen(const char* path, char** why) {
   return api;
 }
 
-const char* scored_missing_function(const PJRT_Api* api) {
 #define NEED(fn) \
   if (!SCORED_HAS(api, fn)) return #fn
+
+const char* scored_missing_function(const PJRT_Api* api) {
   NEED(PJRT_Error_Destroy);
   NEED(PJRT_Error_Message);
   NEED(PJRT_Error_GetCode);
@@ -65,7 +66,15 @@ const char* scored_missing_function(const PJRT_Api* api) {
   NEED(PJRT_Buffer_Device);
   NEED(PJRT_Buffer_CopyToDevice);
   NEED(PJRT_Buffer_ToHostBuffer);
-#undef NEED
+  return NULL;
+}
+
+const char* scored_missing_topology_function(const PJRT_Api* api) {
+  NEED(PJRT_TopologyDescription_Create);
+  NEED(PJRT_TopologyDescription_Destroy);
+  NEED(PJRT_TopologyDescription_PlatformName);
+  NEED(PJRT_TopologyDescription_GetDeviceDescriptions);
+  NEED(PJRT_Compile);
   return NULL;
 }
 
@@ -135,12 +144,17 @@ PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const c
   d.device = device;
   PJRT_Error* err = api->PJRT_Device_GetDescription(&d);
   if (err != NULL) return err;
-  ARGS(PJRT_DeviceDescription_Kind, k);
-  k.device_description = d.device_description;
-  err = api->PJRT_DeviceDescription_Kind(&k);
+  return scored_description_kind(api, d.device_description, kind, size);
+}
+
+PJRT_Error* scored_description_kind(const PJRT_Api* api, PJRT_DeviceDescription* description, const char** kind,
+                                    size_t* size) {
+  ARGS(PJRT_DeviceDescription_Kind, args);
+  args.device_description = description;
+  PJRT_Error* err = api->PJRT_DeviceDescription_Kind(&args);
   if (err != NULL) return err;
-  *kind = k.device_kind;
-  *size = k.device_kind_size;
+  *kind = args.device_kind;
+  *size = args.device_kind_size;
   return NULL;
 }
 
@@ -253,4 +267,70 @@ PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, s
 
 void scored_serialized_free(scored_serialized* s) {
   if (s->deleter != NULL) s->deleter(s->owner);
+}
+
+PJRT_Error* scored_topology_create(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
+                                   PJRT_TopologyDescription** topology) {
+  PJRT_NamedValue bounds = {0};
+  bounds.struct_size = PJRT_NamedValue_STRUCT_SIZE;
+  bounds.name = "chips_per_host_bounds";
+  bounds.name_size = strlen(bounds.name);
+  bounds.type = PJRT_NamedValue_kInt64List;
+  bounds.int64_array_value = chips;
+  bounds.value_size = 3;
+  ARGS(PJRT_TopologyDescription_Create, args);
+  args.topology_name = name;
+  args.topology_name_size = size;
+  args.create_options = &bounds;
+  args.num_options = 1;
+  PJRT_Error* err = api->PJRT_TopologyDescription_Create(&args);
+  if (err == NULL) *topology = args.topology;
+  return err;
+}
+
+void scored_topology_destroy(const PJRT_Api* api, PJRT_TopologyDescription* topology) {
+  ARGS(PJRT_TopologyDescription_Destroy, args);
+  args.topology = topology;
+  scored_free_error(api, api->PJRT_TopologyDescription_Destroy(&args));
+}
+
+PJRT_Error* scored_topology_platform(const PJRT_Api* api, PJRT_TopologyDescription* topology, const char** name,
+                                     size_t* size) {
+  ARGS(PJRT_TopologyDescription_PlatformName, args);
+  args.topology = topology;
+  PJRT_Error* err = api->PJRT_TopologyDescription_PlatformName(&args);
+  if (err != NULL) return err;
+  *name = args.platform_name;
+  *size = args.platform_name_size;
+  return NULL;
+}
+
+PJRT_Error* scored_topology_devices(const PJRT_Api* api, PJRT_TopologyDescription* topology,
+                                    PJRT_DeviceDescription* const** devices, size_t* count) {
+  ARGS(PJRT_TopologyDescription_GetDeviceDescriptions, args);
+  args.topology = topology;
+  PJRT_Error* err = api->PJRT_TopologyDescription_GetDeviceDescriptions(&args);
+  if (err != NULL) return err;
+  *devices = args.descriptions;
+  *count = args.num_descriptions;
+  return NULL;
+}
+
+PJRT_Error* scored_topology_compile(const PJRT_Api* api, PJRT_TopologyDescription* topology, const void* program,
+                                    size_t program_size, const void* options, size_t options_size,
+                                    PJRT_Executable** executable) {
+  PJRT_Program source = {0};
+  source.struct_size = PJRT_Program_STRUCT_SIZE;
+  source.code = (char*)program;
+  source.code_size = program_size;
+  source.format = "mlir";
+  source.format_size = strlen(source.format);
+  ARGS(PJRT_Compile, args);
+  args.topology = topology;
+  args.program = &source;
+  args.compile_options = options;
+  args.compile_options_size = options_size;
+  PJRT_Error* err = api->PJRT_Compile(&args);
+  if (err == NULL) *executable = args.executable;
+  return err;
 }

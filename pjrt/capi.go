@@ -9,12 +9,26 @@ import "C"
 
 import (
 	"errors"
+	"fmt"
 	"unsafe"
 )
 
 // library is a plugin's own API table, the one without interposers.
 type library struct {
 	api *C.PJRT_Api
+}
+
+// openLibrary loads a plugin of an API version that we can speak.
+func openLibrary(path string) (library, error) {
+	lib, err := loadLibrary(path)
+	if err != nil {
+		return library{}, fmt.Errorf("plugin %s cannot be loaded: %w", path, err)
+	}
+	if major, minor := lib.version(); major != C.PJRT_API_MAJOR {
+		return library{}, fmt.Errorf("plugin %s has PJRT API %d.%d and this program needs %d.x: use a plugin of that major version",
+			path, major, minor, C.PJRT_API_MAJOR)
+	}
+	return lib, nil
 }
 
 // loadLibrary maps the shared object into the process, for good: plugins do not survive being unloaded.

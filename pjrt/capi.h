@@ -14,6 +14,9 @@ const PJRT_Api* scored_dlopen(const char* path, char** why);
 // The name of a function that go-xla or this package calls and the plugin lacks, NULL when it has them all.
 const char* scored_missing_function(const PJRT_Api* api);
 
+// The same for what compiling for a topology takes beside.
+const char* scored_missing_topology_function(const PJRT_Api* api);
+
 // Whether the plugin's extension chain has the given type.
 bool scored_has_extension(const PJRT_Api* api, int type);
 
@@ -52,5 +55,19 @@ typedef struct {
 } scored_serialized;
 PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, scored_serialized* out);
 void scored_serialized_free(scored_serialized* s);
+
+// Compiling for a topology without its devices. chips is the number of chips of one host along each of the three axes.
+PJRT_Error* scored_topology_create(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
+                                   PJRT_TopologyDescription** topology);
+void scored_topology_destroy(const PJRT_Api* api, PJRT_TopologyDescription* topology);
+PJRT_Error* scored_topology_platform(const PJRT_Api* api, PJRT_TopologyDescription* topology, const char** name,
+                                     size_t* size);
+PJRT_Error* scored_topology_devices(const PJRT_Api* api, PJRT_TopologyDescription* topology,
+                                    PJRT_DeviceDescription* const** devices, size_t* count);
+PJRT_Error* scored_description_kind(const PJRT_Api* api, PJRT_DeviceDescription* description, const char** kind,
+                                    size_t* size);
+PJRT_Error* scored_topology_compile(const PJRT_Api* api, PJRT_TopologyDescription* topology, const void* program,
+                                    size_t program_size, const void* options, size_t options_size,
+                                    PJRT_Executable** executable);
 
 #endif

@@ -21,10 +21,11 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 
 	cache, key := p.cache, cacheKey{}
 	if cache != nil {
-		var err error
-		if key, err = p.key(format, program, options); err != nil {
+		if digest, err := p.digest(); err != nil {
 			p.cacheFailed("compile cache is not used", key, err)
 			cache = nil
+		} else {
+			key = target{digest, p.info.Platform, p.info.PlatformVersion, p.info.Devices}.key(format, program, options)
 		}
 	}
 	start := time.Now()

@@ -3,7 +3,7 @@
 //   - [Resolve] and [Setup] turn a name such as "cpu" into the path of a plugin file.
 //   - [Open] loads the file and gives a GoMLX backend whose calls pass through this package: compiling goes through an
 //     on-disk cache, executions are counted and timed, buffers and executables are counted.
-//   - [CompileForTopology] compiles a program for a TPU that is not there.
+//   - [OpenTopology] compiles programs for a TPU that is not there.
 //
 // The C API that all plugins share is declared in pjrt_c_api.h, the unmodified header of OpenXLA as the Go module
 // github.com/gomlx/go-xla carries it; see its head for its licence. Plugins may be older or newer than the header.

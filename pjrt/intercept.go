@@ -33,13 +33,9 @@ func slotName(slot int) string {
 
 // attach loads the library, and gives the plugin the slot of its table.
 func (p *Plugin) attach(path string) error {
-	lib, err := loadLibrary(path)
+	lib, err := openLibrary(path)
 	if err != nil {
-		return fmt.Errorf("plugin %s cannot be loaded: %w", path, err)
-	}
-	if major, minor := lib.version(); major != C.PJRT_API_MAJOR {
-		return fmt.Errorf("plugin %s has PJRT API %d.%d and this program needs %d.x: use a plugin of that major version",
-			path, major, minor, C.PJRT_API_MAJOR)
+		return err
 	}
 	if name := lib.missing(); name != "" {
 		return fmt.Errorf("plugin %s lacks %s: use a newer plugin", path, name)

@@ -16,21 +16,29 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
+// target is what a program is compiled for.
+type target struct {
+	plugin   string // digest of the compiler's file
+	platform string
+	version  string   // of the platform
+	devices  []string // kinds
+}
+
 // key digests all that an executable depends on: the program and its options, the compiler, the device, and the
 // settings that the compiler takes from its surroundings.
-func (p *Plugin) key(format string, program, options []byte) (cacheKey, error) {
-	digest, err := p.digest()
-	if err != nil {
-		return cacheKey{}, err
+func (t target) key(format string, program, options []byte) cacheKey {
+	version := t.version
+	if t.platform == "tpu" {
+		version = "" // the plugin's digest tells it, and who compiles without the device cannot know it
 	}
 	h := sha256.New()
-	add(h, []byte(format), program, options, []byte(digest))
-	add(h, []byte(p.info.Platform), []byte(p.info.PlatformVersion), []byte(fmt.Sprintf("%q", p.info.Devices)))
+	add(h, []byte(format), program, options, []byte(t.plugin))
+	add(h, []byte(t.platform), []byte(version), fmt.Appendf(nil, "%q", t.devices))
 	add(h, []byte(os.Getenv("XLA_FLAGS")), []byte(os.Getenv("LIBTPU_INIT_ARGS")))
-	if p.info.Platform == "cpu" {
+	if t.platform == "cpu" {
 		add(h, []byte(hostFeatures()))
 	}
-	return cacheKey(h.Sum(nil)), nil
+	return cacheKey(h.Sum(nil))
 }
 
 // add hashes the parts so that no two lists of parts give the same bytes.

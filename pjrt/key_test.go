@@ -9,35 +9,29 @@ import (
 
 // Everything that changes what the compiler makes must change the key.
 func TestKeyTellsApart(t *testing.T) {
-	keyOf := func(change func(p *Plugin), format, program, options string) cacheKey {
-		p := &Plugin{digest: func() (string, error) { return "digest", nil }}
-		p.info = Info{Platform: "cpu", PlatformVersion: "1", Devices: []string{"cpu"}}
-		change(p)
-		key, err := p.key(format, []byte(program), []byte(options))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
+	base := target{plugin: "digest", platform: "cuda", version: "1", devices: []string{"H100"}}
+	changed := func(change func(*target)) cacheKey {
+		other := base
+		change(&other)
+		return other.key("mlir", []byte("program"), []byte("options"))
 	}
-	same := func(*Plugin) {}
-	first := keyOf(same, "mlir", "program", "options")
-	if keyOf(same, "mlir", "program", "options") != first {
+	first := base.key("mlir", []byte("program"), []byte("options"))
+	if base.key("mlir", []byte("program"), []byte("options")) != first {
 		t.Error("the key is not stable")
 	}
 	keys := map[string]cacheKey{
-		"format":  keyOf(same, "hlo", "program", "options"),
-		"program": keyOf(same, "mlir", "programs", "options"),
-		"options": keyOf(same, "mlir", "program", "option"),
-		"border":  keyOf(same, "mlir", "programo", "ptions"),
-		"plugin": keyOf(func(p *Plugin) {
-			p.digest = func() (string, error) { return "other", nil }
-		}, "mlir", "program", "options"),
-		"platform": keyOf(func(p *Plugin) { p.info.Platform = "cuda" }, "mlir", "program", "options"),
-		"version":  keyOf(func(p *Plugin) { p.info.PlatformVersion = "2" }, "mlir", "program", "options"),
-		"device":   keyOf(func(p *Plugin) { p.info.Devices = []string{"other"} }, "mlir", "program", "options"),
+		"format":   base.key("hlo", []byte("program"), []byte("options")),
+		"program":  base.key("mlir", []byte("programs"), []byte("options")),
+		"options":  base.key("mlir", []byte("program"), []byte("option")),
+		"border":   base.key("mlir", []byte("programo"), []byte("ptions")),
+		"plugin":   changed(func(t *target) { t.plugin = "other" }),
+		"platform": changed(func(t *target) { t.platform = "cpu" }),
+		"version":  changed(func(t *target) { t.version = "2" }),
+		"device":   changed(func(t *target) { t.devices = []string{"H200"} }),
+		"devices":  changed(func(t *target) { t.devices = []string{"H100", "H100"} }),
 	}
 	t.Setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
-	keys["flags"] = keyOf(same, "mlir", "program", "options")
+	keys["flags"] = changed(func(*target) {})
 	seen := map[cacheKey]string{first: "none"}
 	for name, key := range keys {
 		if other, ok := seen[key]; ok {

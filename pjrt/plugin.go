@@ -24,7 +24,7 @@ type Options struct {
 	CacheBytes int64  // bound of that folder; 0: 20 GB
 	// Client options of the plugin itself, as PJRT_Client_Create takes them: string, int64, []int64, float32 or bool.
 	Client map[string]any
-	// Capture, if set, is handed every program once it is compiled or loaded: what CompileForTopology takes.
+	// Capture, if set, is handed every program once it is compiled or loaded: what Topology.Compile takes.
 	// It must not keep the slices.
 	Capture func(name string, program, options []byte)
 	// OnExecute, if set, is told of every execution, on the goroutine that asked for it, before its results are handed out.
@@ -116,7 +116,7 @@ func (p *Plugin) connect(features string, client map[string]any) error {
 	return err
 }
 
-// quietLibraries sends what GoMLX and go-xla log through klog to our logger, where their chatter is at debug level.
+// quietLibraries sends what GoMLX and go-xla log through klog, which the whole process shares, to our logger alone.
 func quietLibraries(log *slog.Logger) {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
@@ -166,7 +166,7 @@ func (p *Plugin) Program(name string) (Program, bool) {
 			found = program
 		}
 	}
-	return found, found.Name == name
+	return found, found.order > 0
 }
 
 // Close destroys the client. Buffers and executables must be finalized before; those that are not are leaked for

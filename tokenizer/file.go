@@ -2,85 +2,119 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"strings"
-	"sync"
+	"path/filepath"
+
+	"github.com/daulet/tokenizers"
 )
 
-// file is what we need to know of a tokenizer.json.
-type file struct {
-	Model struct {
-		Vocab map[string]int `json:"vocab"`
-	} `json:"model"`
-	AddedTokens []struct {
-		ID int `json:"id"`
-	} `json:"added_tokens"`
-	PostProcessor json.RawMessage `json:"post_processor"`
+// maxFile is far above every known tokenizer.json (Gemma's has 34 MB), so that a path to weights fails before they are read.
+const maxFile = 256 << 20
 
-	raw []byte
-	mu  sync.Mutex // guards Tokenizer.loaded while variants load under the read lock
+// file is a tokenizer.json: as Rust will load it, and what Rust's interface does not tell.
+type file struct {
+	path   string
+	fields map[string]json.RawMessage
+	added  []addedToken
+
+	tokens map[int]string // by id
+	base   int            // how many of them are the model's own
+	size   int            // one more than the largest id
+}
+
+type addedToken struct {
+	ID      int    `json:"id"`
+	Content string `json:"content"`
 }
 
 func readFile(path string) (*file, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		path = filepath.Join(path, "tokenizer.json")
+		info, err = os.Stat(path)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer file %s does not exist; name a model folder or a tokenizer.json", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer file cannot be read: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, fmt.Errorf("tokenizer file %s is not a file of at most %d MiB; name a model folder or a tokenizer.json",
+			path, maxFile>>20)
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer cannot be read: %w", err)
+		return nil, fmt.Errorf("tokenizer file cannot be read: %w", err)
 	}
-	f := &file{raw: raw}
-	if err := json.Unmarshal(raw, f); err != nil {
-		return nil, fmt.Errorf("tokenizer %s is not a tokenizer.json: %w", path, err)
-	}
-	if len(f.Model.Vocab) == 0 {
-		return nil, fmt.Errorf("tokenizer %s has no model.vocab; a Hugging Face tokenizer.json is needed", path)
+	f := &file{path: path}
+	if err := f.parse(raw); err != nil {
+		return nil, fmt.Errorf("tokenizer file %s is not a Hugging Face tokenizer.json: %w", path, err)
 	}
 	return f, nil
 }
 
-func (f *file) vocab() int {
-	largest := -1
-	for _, id := range f.Model.Vocab {
-		largest = max(largest, id)
+// parse checks what it needs only; the rest is Rust's to refuse.
+func (f *file) parse(raw []byte) error {
+	if len(raw) == 0 {
+		return errors.New("it is empty")
 	}
-	for _, token := range f.AddedTokens {
-		largest = max(largest, token.ID)
+	if err := json.Unmarshal(raw, &f.fields); err != nil {
+		return err
 	}
-	return largest + 1
+	var model struct {
+		Vocab map[string]int32 `json:"vocab"`
+	}
+	if err := json.Unmarshal(f.fields["model"], &model); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	if len(model.Vocab) == 0 {
+		return errors.New("model.vocab has no tokens")
+	}
+	if added := f.fields["added_tokens"]; added != nil {
+		if err := json.Unmarshal(added, &f.added); err != nil {
+			return fmt.Errorf("added_tokens: %w", err)
+		}
+	}
+	f.base = len(model.Vocab)
+	f.tokens = make(map[int]string, f.base+len(f.added))
+	for token, id := range model.Vocab {
+		f.tokens[int(id)] = token
+	}
+	for _, token := range f.added {
+		f.tokens[token.ID] = token.Content
+	}
+	for id := range f.tokens {
+		f.size = max(f.size, id+1)
+	}
+	return nil
 }
 
-// addsTokens tells whether the tokenizer puts tokens of its own around a text, which then has some even when empty.
-func (f *file) addsTokens() bool { return strings.Contains(string(f.PostProcessor), "special_tokens") }
-
-// The binding passes text as a C string, which ends at the first NUL. So a text with NULs is escaped: every mark becomes
-// mark+"1" and every NUL mark+"0", where the mark is a code point that Unicode will never assign. A tokenizer whose first
-// normalizers undo that sees the text as it was. Added tokens are looked for before normalizing; none holds a mark or NUL.
-const (
-	mark       = "\ufdd0"
-	markedNUL  = mark + "0"
-	markedMark = mark + "1"
-)
-
-func escapeNUL(text string) string {
-	return strings.NewReplacer("\x00", markedNUL, mark, markedMark).Replace(text)
-}
-
-// withNULNormalizer is the tokenizer.json with normalizers that undo escapeNUL before its own.
-func (f *file) withNULNormalizer() ([]byte, error) {
-	var whole map[string]json.RawMessage
-	if err := json.Unmarshal(f.raw, &whole); err != nil {
-		return nil, err
+// load gives the file to Rust. Like transformers, it ignores the truncation and padding that a file may ask for.
+func (f *file) load(mode int) (*tokenizers.Tokenizer, error) {
+	fields := map[string]any{}
+	for name, value := range f.fields {
+		fields[name] = value
 	}
-	replace := func(pattern, content string) any {
-		return map[string]any{"type": "Replace", "pattern": map[string]string{"String": pattern}, "content": content}
+	fields["truncation"], fields["padding"] = nil, nil
+	if mode&escapedNUL != 0 {
+		if err := f.unescapeInside(fields); err != nil {
+			return nil, err
+		}
 	}
-	steps := []any{replace(markedNUL, "\x00"), replace(markedMark, mark)}
-	if own := whole["normalizer"]; len(own) > 0 && string(own) != "null" {
-		steps = append(steps, own)
-	}
-	normalizer, err := json.Marshal(map[string]any{"type": "Sequence", "normalizers": steps})
+	data, err := json.Marshal(fields)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer file %s: %w", f.path, err)
 	}
-	whole["normalizer"] = normalizer
-	return json.Marshal(whole)
+	var options []tokenizers.TokenizerOption
+	if mode&plainSpecials != 0 {
+		options = append(options, tokenizers.WithEncodeSpecialTokens())
+	}
+	rust, err := tokenizers.FromBytes(data, options...)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer file %s does not load: %w", f.path, err)
+	}
+	return rust, nil
 }

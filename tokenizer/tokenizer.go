@@ -1,12 +1,10 @@
-// Package tokenizer gives the token ids that Hugging Face tokenizers give for a tokenizer.json, through its own Rust code
-// (github.com/daulet/tokenizers). It adds what that binding lacks: errors, NUL bytes, and safety after Close.
+// Package tokenizer gives the token ids that Hugging Face tokenizers give for a tokenizer.json, through their own Rust
+// code (github.com/daulet/tokenizers). It adds what that binding lacks: errors, NUL characters, and safety after Close.
 package tokenizer
 
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -16,138 +14,169 @@ import (
 
 // Tokenizer is one tokenizer.json. It is safe for concurrent use.
 type Tokenizer struct {
-	path     string
-	file     *file
-	variants map[variant]func() (*tokenizers.Tokenizer, error)
+	file *file
 
-	mu     sync.RWMutex // held for reading while Rust code runs, so that Close cannot free it meanwhile
-	loaded []*tokenizers.Tokenizer
-	closed bool
+	mu        sync.RWMutex // held for reading while Rust runs, so that Close cannot free what it uses
+	closed    bool
+	instances [4]instance
 }
 
-// variant is a way of reading text. Each needs its own copy of the tokenizer, made when it is first used.
-type variant struct {
-	plainSpecials bool // special-token text is ordinary text
-	escapedNUL    bool // see escapeNUL
+// instance is the tokenizer loaded in one mode. The binding fixes modes when it loads, so each needs memory of its own
+// (tens of MB); all but the default are loaded when they are first needed.
+type instance struct {
+	once sync.Once
+	rust *tokenizers.Tokenizer
+	err  error
 }
 
-// Open loads path, a tokenizer.json or a folder that holds one.
+// Modes, to be combined.
+const (
+	plainSpecials = 1 << iota // special-token text is ordinary text
+	escapedNUL                // text crosses to Rust and back as escapeNUL made it
+)
+
+// Open loads path, which is a tokenizer.json or a folder that holds one.
 func Open(path string) (*Tokenizer, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "tokenizer.json")
-	}
 	f, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{path: path, file: f, variants: map[variant]func() (*tokenizers.Tokenizer, error){}}
-	for _, plain := range []bool{false, true} {
-		for _, escaped := range []bool{false, true} {
-			v := variant{plain, escaped}
-			t.variants[v] = sync.OnceValues(func() (*tokenizers.Tokenizer, error) { return t.load(v) })
-		}
-	}
-	if _, err := t.variants[variant{}](); err != nil {
+	t := &Tokenizer{file: f}
+	if _, err := t.instance(0); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// Encode gives the ids of text, with the special tokens around it that the tokenizer adds by default (Qwen3 adds none).
-// Special-token text such as "<|im_end|>" becomes that token or, with plainSpecials, is ordinary text. Text must be UTF-8.
-func (t *Tokenizer) Encode(text string, plainSpecials bool) ([]int32, error) {
+// Encode gives the ids that tokenizer(text)["input_ids"] gives in Hugging Face transformers, with the tokens that the
+// tokenizer puts around a text by default; Qwen3 puts none, so that an empty text has no ids. A token's own text inside
+// text, such as "<|im_end|>", becomes that token. With plain it is ordinary text if the token is marked special
+// (split_special_tokens=True there; "<think>" for one is not marked so and stays a token). Text must be UTF-8.
+func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
+	mode := 0
+	if plain {
+		mode = plainSpecials
+	}
+	return t.encode(text, mode, true)
+}
+
+// Single gives the id of a text that is exactly one token by itself, or an error that lists the tokens it is.
+func (t *Tokenizer) Single(text string) (int32, error) {
+	ids, err := t.encode(text, 0, false)
+	if err != nil {
+		return 0, err
+	}
+	if len(ids) == 1 {
+		return ids[0], nil
+	}
+	spelled := make([]string, len(ids))
+	for i, id := range ids {
+		spelled[i], _ = t.Token(int(id))
+	}
+	return 0, fmt.Errorf("text %q is %d tokens %q, not one", text, len(ids), spelled)
+}
+
+// Decode gives the text of ids, special tokens spelled out. Bytes that are not UTF-8, as when ids begin or end inside a
+// character, become U+FFFD. Encode and Decode together give the text in the tokenizer's Unicode normal form.
+func (t *Tokenizer) Decode(ids []int32) (string, error) {
+	unsigned := make([]uint32, len(ids))
+	for i, id := range ids {
+		if _, ok := t.Token(int(id)); !ok {
+			return "", fmt.Errorf("token id %d is not in the vocabulary of %d", id, t.Vocab())
+		}
+		unsigned[i] = uint32(id)
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, mode := range []int{0, escapedNUL} {
+		rust, err := t.instance(mode)
+		if err != nil {
+			return "", err
+		}
+		// The binding gives nothing at all for a text with a NUL; the second mode spells it without one.
+		if text := rust.Decode(unsigned, false); text != "" || len(ids) == 0 {
+			if mode == escapedNUL {
+				text = unescapeNUL(text)
+			}
+			return text, nil
+		}
+	}
+	return "", fmt.Errorf("%d token ids gave no text; the tokenizer failed", len(ids))
+}
+
+// Vocab is one more than the largest token id, added tokens included: 151,669 for Qwen3.
+func (t *Tokenizer) Vocab() int { return t.file.size }
+
+// BaseVocab is the number of tokens without the added ones: 151,643 for Qwen3.
+func (t *Tokenizer) BaseVocab() int { return t.file.base }
+
+// Token is how the vocabulary spells a token, e.g. "Ġhello" for " hello", and whether there is such an id.
+func (t *Tokenizer) Token(id int) (string, bool) {
+	token, ok := t.file.tokens[id]
+	return token, ok
+}
+
+// Close frees the tokenizer once the calls under way are done. Later calls that need it fail; closing again does nothing.
+func (t *Tokenizer) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	var errs []error
+	for i := range t.instances {
+		if rust := t.instances[i].rust; rust != nil {
+			errs = append(errs, rust.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t *Tokenizer) encode(text string, mode int, addTokens bool) ([]int32, error) {
 	if !utf8.ValidString(text) {
-		return nil, fmt.Errorf("text is not UTF-8 at byte %d", invalidAt(text))
+		return nil, fmt.Errorf("text is not UTF-8 at byte %d", validPrefix(text))
 	}
-	if text == "" && !t.file.addsTokens() {
-		return nil, nil
-	}
-	v := variant{plainSpecials: plainSpecials}
-	if strings.IndexByte(text, 0) >= 0 {
-		v.escapedNUL = true
+	if strings.Contains(text, "\x00") {
+		mode |= escapedNUL
 		text = escapeNUL(text)
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if t.closed {
-		return nil, errors.New("tokenizer is closed")
-	}
-	rust, err := t.variants[v]()
+	rust, err := t.instance(mode)
 	if err != nil {
 		return nil, err
 	}
-	ids := rust.EncodeWithOptions(text, true).IDs
-	if len(ids) == 0 {
-		// The binding reports its faults this way; every text has at least one token.
+	ids := rust.EncodeWithOptions(text, addTokens).IDs
+	if len(ids) == 0 && text != "" {
+		// So the binding reports errors and panics. A text that is truly no tokens cannot be scored either.
 		return nil, fmt.Errorf("text of %d bytes gave no tokens; the tokenizer failed", len(text))
 	}
-	out := make([]int32, len(ids))
+	signed := make([]int32, len(ids))
 	for i, id := range ids {
-		out[i] = int32(id)
+		signed[i] = int32(id)
 	}
-	return out, nil
+	return signed, nil
 }
 
-// Label gives the id of a text that is exactly one token, as a label must be.
-func (t *Tokenizer) Label(text string) (int32, error) {
-	ids, err := t.Encode(text, false)
-	if err != nil {
-		return 0, err
+// instance must be called with mu held for reading, and the result used no longer than that.
+func (t *Tokenizer) instance(mode int) (*tokenizers.Tokenizer, error) {
+	if t.closed {
+		return nil, errors.New("tokenizer is closed")
 	}
-	if len(ids) != 1 {
-		return 0, fmt.Errorf("label %q is %d tokens %v; use a text that is one token", text, len(ids), ids)
-	}
-	return ids[0], nil
+	in := &t.instances[mode]
+	in.once.Do(func() { in.rust, in.err = t.file.load(mode) })
+	return in.rust, in.err
 }
 
-// Vocab is one more than the largest token id, added tokens included: 151,669 for Qwen3.
-func (t *Tokenizer) Vocab() int { return t.file.vocab() }
-
-// BaseVocab is the number of tokens without the added ones: 151,643 for Qwen3.
-func (t *Tokenizer) BaseVocab() int { return len(t.file.Model.Vocab) }
-
-// Close frees the tokenizer. Later calls of Encode fail; calling Close again does nothing.
-func (t *Tokenizer) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var errs []error
-	for _, rust := range t.loaded {
-		errs = append(errs, rust.Close())
-	}
-	t.loaded, t.closed = nil, true
-	return errors.Join(errs...)
-}
-
-func (t *Tokenizer) load(v variant) (*tokenizers.Tokenizer, error) {
-	data := t.file.raw
-	if v.escapedNUL {
-		var err error
-		if data, err = t.file.withNULNormalizer(); err != nil {
-			return nil, fmt.Errorf("tokenizer %s cannot be adapted to NUL bytes: %w", t.path, err)
-		}
-	}
-	var options []tokenizers.TokenizerOption
-	if v.plainSpecials {
-		options = append(options, tokenizers.WithEncodeSpecialTokens())
-	}
-	rust, err := tokenizers.FromBytes(data, options...)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer %s does not load: %w", t.path, err)
-	}
-	t.file.mu.Lock()
-	defer t.file.mu.Unlock()
-	t.loaded = append(t.loaded, rust)
-	return rust, nil
-}
-
-func invalidAt(text string) int {
-	for i, r := range text {
-		if r != utf8.RuneError {
-			continue
-		}
-		if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+// validPrefix is how many leading bytes of text are UTF-8.
+func validPrefix(text string) int {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if r == utf8.RuneError && n == 1 {
 			return i
 		}
+		i += n
 	}
 	return len(text)
 }

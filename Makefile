@@ -1,0 +1,44 @@
+# make run    sets everything up and serves /v1/score on the CPU
+# make test   sets everything up and passes the tests
+MODEL ?= Qwen/Qwen3-0.6B
+HOST  ?= 127.0.0.1
+PORT  ?= 30000
+ARGS  ?=
+
+LIB       := $(CURDIR)/.build/lib
+CACHE     := $(CURDIR)/.cache
+TOKENIZER := $(CACHE)/tokenizer/qwen3
+export CGO_LDFLAGS := -L$(LIB)
+PURE := ./score/... ./server/... ./profile/... ./model/...
+
+.PHONY: run build setup test golden fuzz lint clean
+
+run: setup ## serve MODEL; generated weights where the hub cannot be reached
+	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
+	  --compile-cache $(CACHE)/compile --dummy-fallback --dummy-tokenizer $(TOKENIZER) $(ARGS)
+
+build: ## bin/scored
+	scripts/libtokenizers.sh $(LIB)
+	go build -o bin/scored ./cmd/scored
+
+setup: build ## the binary, the CPU plugin and the Qwen3 tokenizer
+	bin/scored setup cpu --plugin-dir $(CACHE)/plugins
+	scripts/qwen3-tokenizer.sh $(TOKENIZER)
+
+test: setup ## everything: a few minutes of it run the full-size model
+	go vet ./...
+	CGO_ENABLED=0 go test $(PURE)
+	go test -race -short ./score/... ./server/... ./profile/...
+	go test -timeout 40m ./pjrt/... ./tokenizer/... ./cmd/... ./tests/...
+
+golden: setup ## parity with transformers; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
+	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 30m -v ./tests/golden
+
+fuzz: setup ## FUZZTIME each
+	scripts/fuzz.sh $(or $(FUZZTIME),60s)
+
+lint: ## golangci-lint, with the import rules of the design
+	golangci-lint run
+
+clean: ## what was built; downloads stay in .cache
+	rm -rf bin .build

@@ -1,0 +1,83 @@
+// Command scored serves the Score API: POST /v1/score gives the probability of each label as the next token.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+const usage = `scored serves a Score API for Qwen3 models.
+
+usage:
+  scored serve --model-path MODEL [flags]   serve /v1/score
+  scored setup [cpu|cuda|tpu] [flags]       fetch a device plugin
+  scored version                            print the version
+
+scored COMMAND -h lists a command's flags.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// After the first signal the default is back: a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit status, 2 for wrong usage and 1 for a failure.
+func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	var err error
+	switch command, rest := args[0], args[1:]; command {
+	case "serve":
+		err = serve(ctx, rest, env, stderr)
+	case "setup":
+		err = setup(ctx, rest, env, stdout, stderr)
+	case "version":
+		fmt.Fprintln(stdout, version())
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+	default:
+		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup or version", command)}
+	}
+	var wrong usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "scored: %v\n", err)
+		return 2
+	default:
+		fmt.Fprintf(stderr, "scored: %v\n", err)
+		return 1
+	}
+}
+
+// usageError is a fault of the command line, not of the world.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// version is the module's version and commit as the Go toolchain recorded them.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "scored (unknown build)"
+	}
+	text := "scored " + info.Main.Version + " " + info.GoVersion
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			text += " " + setting.Value
+		}
+	}
+	return text
+}

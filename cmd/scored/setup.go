@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"scored/pjrt"
+)
+
+// setup fetches a device's plugin, so that serving needs no network.
+func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
+	f := flag.NewFlagSet("scored setup", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	options := pjrt.FetchOptions{Progress: stderr}
+	f.StringVar(&options.Folder, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
+	f.StringVar(&options.WheelDir, "wheel-dir", "", "folder of wheels to use before the network")
+	f.StringVar(&options.IndexURL, "index-url", "", "package index (default: $PIP_INDEX_URL, else PyPI)")
+	f.BoolVar(&options.Offline, "offline", false, "never use the network")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return usageError{err}
+	}
+	if err := fromEnvironment(f, env); err != nil {
+		return usageError{err}
+	}
+	device := "cpu"
+	if f.NArg() > 0 {
+		device = f.Arg(0)
+	}
+	if f.NArg() > 1 {
+		// flag stops at the first word that is none; what follows the device must be flags too.
+		if err := f.Parse(f.Args()[1:]); err != nil || f.NArg() > 0 {
+			return usageError{errors.New("setup takes one device: cpu, cuda or tpu")}
+		}
+	}
+	path, err := pjrt.Setup(ctx, device, options)
+	if err != nil {
+		return fmt.Errorf("plugin for %s: %w", device, err)
+	}
+	fmt.Fprintln(stdout, path)
+	return nil
+}

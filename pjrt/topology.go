@@ -1,0 +1,184 @@
+package pjrt
+
+/*
+#include <stdlib.h>
+#include "capi.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+)
+
+// Topology compiles programs for devices that are not there.
+type Topology struct {
+	library library
+	handle  *C.PJRT_TopologyDescription
+	target  target
+	cache   *cache // nil: none
+}
+
+// Compiled is a program that was compiled ahead of its devices.
+type Compiled struct {
+	Name       string
+	Key        string // the entry of the compile cache that a host with the devices will look for
+	Serialized []byte
+	Cost       Cost
+	Took       time.Duration
+}
+
+// topologyName is such as "v6e:2x2": the generation, and the chips along two or three axes.
+var topologyName = regexp.MustCompile(`^(v\w+):(\d+)x(\d+)(?:x(\d+))?$`)
+
+// OpenTopology loads the TPU plugin to compile for a topology such as "v6e:1x1", all of it one host. What is compiled
+// also goes into the cache folder; "" for none. As libtpu takes its word from the environment alone, the variables
+// that keep it from looking for a TPU are set for this whole process, unless they are set already: a process that
+// serves must not do this.
+func OpenTopology(path, name, cacheDir string) (*Topology, error) {
+	parts := topologyName.FindStringSubmatch(name)
+	if parts == nil {
+		return nil, fmt.Errorf("topology %q is malformed: give one such as v6e:1x1", name)
+	}
+	bounds, chips := [3]C.int64_t{1, 1, 1}, 1
+	for i, axis := range parts[2:] {
+		if axis == "" {
+			continue
+		}
+		n, err := strconv.Atoi(axis)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("topology %q is malformed: give one such as v6e:1x1", name)
+		}
+		bounds[i] = C.int64_t(n)
+		chips *= n
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	if err := pretendTPU(fmt.Sprintf("%s-%d", parts[1], chips)); err != nil {
+		return nil, err
+	}
+	t := &Topology{}
+	if t.library, err = openLibrary(path); err != nil {
+		return nil, err
+	}
+	if lacks := C.scored_missing_topology_function(t.library.api); lacks != nil {
+		return nil, fmt.Errorf("plugin %s lacks %s: give the TPU's", path, C.GoString(lacks))
+	}
+	if err := t.create(name, bounds); err != nil {
+		return nil, fmt.Errorf("topology %s: %w", name, err)
+	}
+	if err := t.prepare(path, cacheDir); err != nil {
+		t.Close()
+		return nil, fmt.Errorf("topology %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// pretendTPU sets what libtpu would otherwise ask the machine for.
+func pretendTPU(accelerator string) error {
+	for _, variable := range [][2]string{
+		{"TPU_SKIP_MDS_QUERY", "1"}, {"TPU_ACCELERATOR_TYPE", accelerator},
+		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"},
+	} {
+		if _, set := os.LookupEnv(variable[0]); set {
+			continue
+		}
+		if err := os.Setenv(variable[0], variable[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Topology) create(name string, bounds [3]C.int64_t) error {
+	if err := t.library.err(C.scored_plugin_initialize(t.library.api)); err != nil {
+		return err
+	}
+	cname := C.CString(name)
+	defer C.free(unsafe.Pointer(cname))
+	return t.library.err(C.scored_topology_create(t.library.api, cname, C.size_t(len(name)), &bounds[0], &t.handle))
+}
+
+// prepare learns what the cache's keys need.
+func (t *Topology) prepare(path, cacheDir string) (err error) {
+	if cacheDir != "" {
+		if t.cache, err = newCache(cacheDir, 0); err != nil {
+			return err
+		}
+	}
+	if t.target.plugin, err = fileDigest(path, cacheDir); err != nil {
+		return err
+	}
+	var platform *C.char
+	var size C.size_t
+	if err := t.library.err(C.scored_topology_platform(t.library.api, t.handle, &platform, &size)); err != nil {
+		return err
+	}
+	t.target.platform = strings.ToLower(goString(platform, size))
+	var list **C.PJRT_DeviceDescription
+	var count C.size_t
+	if err := t.library.err(C.scored_topology_devices(t.library.api, t.handle, &list, &count)); err != nil {
+		return err
+	}
+	for _, description := range unsafe.Slice(list, int(count)) {
+		var kind *C.char
+		var size C.size_t
+		if err := t.library.err(C.scored_description_kind(t.library.api, description, &kind, &size)); err != nil {
+			return err
+		}
+		t.target.devices = append(t.target.devices, goString(kind, size))
+	}
+	return nil
+}
+
+// Devices lists the kind of each device of the topology.
+func (t *Topology) Devices() []string { return t.target.devices }
+
+// Compile compiles a program as Options.Capture has got it. An error of the cache comes with the result.
+func (t *Topology) Compile(program, options []byte) (Compiled, error) {
+	if len(program) == 0 {
+		return Compiled{}, errors.New("program is empty")
+	}
+	start := time.Now()
+	var executable *C.PJRT_Executable
+	err := t.library.err(C.scored_topology_compile(t.library.api, t.handle,
+		unsafe.Pointer(unsafe.SliceData(program)), C.size_t(len(program)),
+		unsafe.Pointer(unsafe.SliceData(options)), C.size_t(len(options)), &executable))
+	if err != nil {
+		return Compiled{}, fmt.Errorf("program does not compile for the topology: %w", err)
+	}
+	defer C.scored_executable_destroy(t.library.api, executable)
+	c := Compiled{Took: time.Since(start)}
+	if c.Name, _, c.Cost, err = t.library.describe(executable); err != nil {
+		return Compiled{}, err
+	}
+	if c.Serialized, err = t.library.serialize(executable); err != nil {
+		return Compiled{}, fmt.Errorf("executable %s cannot be serialized: %w", c.Name, err)
+	}
+	key := t.target.key("mlir", program, options)
+	c.Key = key.String()
+	if t.cache != nil {
+		return c, t.cache.put(key, c.Serialized)
+	}
+	return c, nil
+}
+
+// Close frees the topology. A second Close does nothing.
+func (t *Topology) Close() {
+	if t.handle != nil {
+		C.scored_topology_destroy(t.library.api, t.handle)
+		t.handle = nil
+	}
+}

@@ -1,0 +1,60 @@
+package pjrt
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// testTPUEnv names libtpu.so, which is too large to fetch for a test.
+const testTPUEnv = "SCORED_TEST_LIBTPU"
+
+func TestCompileForTopology(t *testing.T) {
+	path := os.Getenv(testTPUEnv)
+	if path == "" {
+		t.Skipf("%s does not name libtpu.so", testTPUEnv)
+	}
+	var program, options []byte
+	p := openTest(t, Options{Capture: func(_ string, code, opts []byte) {
+		program, options = slices.Clone(code), slices.Clone(opts)
+	}})
+	square(t, p, "square", 256).Finalize()
+
+	dir := t.TempDir()
+	topology, err := OpenTopology(path, "v6e:1x1", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer topology.Close()
+	compiled, err := topology.Compile(program, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s for %q: %d bytes in %s, %+v", compiled.Name, topology.Devices(), len(compiled.Serialized), compiled.Took, compiled.Cost)
+	const flops = 2 * 256 * 256 * 256
+	if c := compiled.Cost; c.Flops < flops || c.Flops > 1.1*flops || c.ArgumentBytes != 256*256*4 || c.BytesAccessed <= 0 {
+		t.Errorf("cost %+v, want %d flops", c, flops)
+	}
+	key := topology.target.key("mlir", program, options)
+	if stored, err := testCache(t, dir, 0).get(key); err != nil || len(stored) != len(compiled.Serialized) || key.String() != compiled.Key {
+		t.Errorf("cache holds %d bytes, %v", len(stored), err)
+	}
+	var own *Error
+	if _, err := topology.Compile([]byte("not a program"), options); !errors.As(err, &own) {
+		t.Errorf("compiling nonsense: %v", err)
+	}
+}
+
+func TestOpenTopologyRefuses(t *testing.T) {
+	for _, test := range []struct{ path, name, want string }{
+		{"none.so", "v6e", "malformed"},
+		{"none.so", "v6e:0x1", "malformed"},
+		{"none.so", "v6e:1x1", "does not exist"},
+	} {
+		if _, err := OpenTopology(test.path, test.name, ""); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}

@@ -1,0 +1,360 @@
+package score
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestEveryShapeOfRequest: whatever the lengths, each item gets the score its prompt gives alone, and no step breaks the
+// Engine's rules.
+func TestEveryShapeOfRequest(t *testing.T) {
+	engine := &strictEngine{}
+	s := newTestScorer(t, engine, Config{})
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range 300 {
+		query := ids(random.IntN(3), random.IntN(180))
+		var items [][]int64
+		for i := range 1 + random.IntN(30) {
+			items = append(items, ids(100+i%7, 1+random.IntN(60)))
+		}
+		req := tokenRequest(query, items...)
+		req.ItemFirst = n%5 == 4
+		result, err := s.Score(t.Context(), req)
+		if err != nil {
+			t.Fatalf("query of %d, %d items: %v", len(query), len(items), err)
+		}
+		wantScores(t, req, result)
+		if u := result.Usage; u.CachedTokens < 0 || u.CachedTokens >= u.PromptTokens {
+			t.Fatalf("usage %+v: cached tokens must be less than prompt tokens and not negative", u)
+		}
+	}
+}
+
+func TestConcurrentRequests(t *testing.T) {
+	s := newTestScorer(t, &strictEngine{}, Config{})
+	var clients sync.WaitGroup
+	for c := range 16 {
+		clients.Go(func() {
+			for n := range 20 {
+				req := tokenRequest(ids(n%3, 40), ids(c, 5), ids(c+1, 9), ids(c+n, 3))
+				result, err := s.Score(context.Background(), req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				wantScores(t, req, result)
+			}
+		})
+	}
+	clients.Wait()
+	if load := s.Load(); load.Requests != 0 || load.WaitingRows != 0 || load.WaitingTokens != 0 {
+		t.Errorf("load %+v after the last answer, want nothing in hand", load)
+	}
+}
+
+// TestPrefixIsComputedOnce: the second request with the same query computes only its items.
+func TestPrefixIsComputedOnce(t *testing.T) {
+	engine := &strictEngine{}
+	s := newTestScorer(t, engine, Config{})
+	query := ids(1, 100)
+	for n, wantNew := range []bool{true, false} {
+		before := len(engine.steps)
+		if _, err := s.Score(t.Context(), tokenRequest(query, ids(50+n, 4), ids(60+n, 4))); err != nil {
+			t.Fatal(err)
+		}
+		computed := 0
+		for _, step := range engine.steps[before:] {
+			computed += step.New
+		}
+		if (computed > 0) != wantNew {
+			t.Errorf("request %d computed %d prefix tokens, want some: %t", n, computed, wantNew)
+		}
+	}
+	if n, err := s.Flush(t.Context()); err != nil || n == 0 {
+		t.Errorf("Flush dropped %d prefixes with error %v, want at least 1", n, err)
+	}
+}
+
+func TestSmallRequestIsNotStarved(t *testing.T) {
+	engine := &strictEngine{began: make(chan struct{}, 1000), free: make(chan struct{}, 1000)}
+	s := newTestScorer(t, engine, Config{})
+	var items [][]int64
+	for i := range 200 {
+		items = append(items, ids(i, 15))
+	}
+	large := make(chan error, 1)
+	go func() {
+		_, err := s.Score(context.Background(), tokenRequest(ids(1, 20), items...))
+		large <- err
+	}()
+	<-engine.began
+	small := make(chan error, 1)
+	go func() {
+		_, err := s.Score(context.Background(), tokenRequest(ids(2, 3), ids(3, 4)))
+		small <- err
+	}()
+	for s.Load().Requests < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 3 {
+		engine.free <- struct{}{}
+	}
+	if err := <-small; err != nil {
+		t.Fatal(err)
+	}
+	if load := s.Load(); load.WaitingRows < 100 {
+		t.Errorf("small request waited until %d rows of the large one were left", load.WaitingRows)
+	}
+	close(engine.free)
+	if err := <-large; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCancelDropsWaitingRows(t *testing.T) {
+	engine := &strictEngine{began: make(chan struct{}, 100), free: make(chan struct{}, 100)}
+	s := newTestScorer(t, engine, Config{})
+	first := make(chan error, 1)
+	go func() {
+		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
+		first <- err
+	}()
+	<-engine.began
+	ctx, cancel := context.WithCancel(t.Context())
+	second := make(chan error, 1)
+	go func() {
+		_, err := s.Score(ctx, tokenRequest(nil, ids(2, 5), ids(3, 50)))
+		second <- err
+	}()
+	for s.Load().WaitingRows < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	wantKind(t, <-second, Deadline)
+	if load := s.Load(); load.WaitingRows != 0 {
+		t.Errorf("%d rows wait after their client left", load.WaitingRows)
+	}
+	close(engine.free)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if len(engine.steps) != 1 {
+		t.Errorf("%d steps ran, want 1: the cancelled rows must not run", len(engine.steps))
+	}
+}
+
+func TestFailingStep(t *testing.T) {
+	broken := true
+	engine := &strictEngine{fault: func(*Step) error {
+		if broken {
+			return errors.New("device fell over")
+		}
+		return nil
+	}}
+	s := newTestScorer(t, engine, Config{})
+	for range manyFailures {
+		_, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 5)))
+		wantKind(t, err, Internal)
+	}
+	wantKind(t, s.Ready(), Unavailable)
+	engine.mu.Lock()
+	broken = false
+	engine.mu.Unlock()
+	if _, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 5))); err != nil {
+		t.Fatalf("next request after the fault: %v", err)
+	}
+	if err := s.Ready(); err != nil {
+		t.Errorf("not ready after a step that worked: %v", err)
+	}
+}
+
+func TestPanickingStep(t *testing.T) {
+	engine := &strictEngine{fault: func(*Step) error { panic("driver bug") }}
+	s := newTestScorer(t, engine, Config{})
+	_, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 5)))
+	wantKind(t, err, Internal)
+}
+
+func TestBadRequests(t *testing.T) {
+	s := newTestScorer(t, &strictEngine{}, Config{ContextLength: 200})
+	labels := func(all ...int64) (out []Label) {
+		for _, id := range all {
+			out = append(out, Label{ID: id})
+		}
+		return out
+	}
+	tokens := func(all ...int64) Part { return Part{IsTokens: true, Tokens: all} }
+	for name, c := range map[string]struct {
+		req  Request
+		want string
+	}{
+		"label too large":   {Request{Labels: []Label{{math.MaxInt64, "99999999999999999999"}}}, "Token ID 99999999999999999999 is out of vocabulary (vocab size: 1000)"},
+		"label negative":    {Request{Labels: labels(3, -1)}, "label_token_ids[1] is negative (-1)"},
+		"no labels":         {Request{Query: tokens(1), Items: []Part{tokens(1)}}, "label_token_ids cannot be empty"},
+		"query negative":    {Request{Query: tokens(4, -5), Items: []Part{tokens(1)}, Labels: labels(1)}, "query[1] is negative (-5)"},
+		"item too large":    {Request{Query: tokens(4), Items: []Part{tokens(1), tokens(1000)}, Labels: labels(1)}, "items[1][0] (1000) exceeds vocabulary size (1000)"},
+		"mixed kinds":       {Request{Query: tokens(4), Items: []Part{{Text: "x"}}, Labels: labels(1)}, "Invalid combination"},
+		"no items, tokens":  {Request{Query: tokens(4), Labels: labels(1)}, "Invalid combination"},
+		"both empty":        {Request{Query: tokens(), Items: []Part{tokens()}, Labels: labels(1)}, "items[0] and query are both empty"},
+		"text, no encoder":  {Request{Query: Part{Text: "a"}, Items: []Part{{Text: "b"}}, Labels: labels(1)}, "without a tokenizer"},
+		"longer than limit": {Request{Query: tokens(ids(1, 150)...), Items: []Part{tokens(1), tokens(ids(2, 50)...)}, Labels: labels(1)}, "The input (200 tokens) is longer than the model's context length (200 tokens)."},
+		"one too many":      {Request{Query: tokens(ids(1, 194)...), Items: []Part{tokens()}, Labels: labels(1)}, "Input length (194 tokens) exceeds the maximum allowed length (194 tokens)."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.Score(t.Context(), &c.req)
+			wantKind(t, err, Invalid)
+			if err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %q, want it to contain %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestTruncateAndPartial(t *testing.T) {
+	s := newTestScorer(t, &strictEngine{}, Config{ContextLength: 100})
+	req := tokenRequest(ids(1, 10), ids(2, 5), ids(3, 300), ids(4, 5))
+	_, err := s.Score(t.Context(), req)
+	wantKind(t, err, Invalid)
+
+	req.Partial = true
+	result, err := s.Score(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.ItemErrors[1] == nil || len(result.ItemErrors) != 1 || result.Scores[1] != nil || result.Scores[2] == nil {
+		t.Errorf("partial result %+v, want item 1 alone to fail", result)
+	}
+	req.Partial, req.Truncate = false, true
+	if result, err = s.Score(t.Context(), req); err != nil || !slices.Equal(result.Truncated, []int{1}) {
+		t.Errorf("truncated items %v with error %v, want [1]", result.Truncated, err)
+	}
+}
+
+func TestSoftmax(t *testing.T) {
+	for _, c := range []struct{ in, want []float64 }{
+		{[]float64{0, 0}, []float64{0.5, 0.5}},
+		{[]float64{1.6875, 0}, []float64{0.8438951025545426, 0.15610489744545738}},
+		{[]float64{-1000, 0}, []float64{0, 1}},
+		{[]float64{math.Inf(-1), -3}, []float64{0, 1}},
+		{[]float64{math.Inf(-1), math.Inf(-1)}, []float64{0.5, 0.5}},
+		{[]float64{700, 700}, []float64{0.5, 0.5}},
+	} {
+		got := softmax(c.in)
+		for i := range got {
+			if math.Abs(got[i]-c.want[i]) > 1e-15 {
+				t.Errorf("softmax(%v) = %v, want %v", c.in, got, c.want)
+			}
+		}
+	}
+}
+
+func TestNotFinite(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1)} {
+		if err := checkFinite(3, []float64{-1, v}); err == nil || err.Kind != NotFinite || err.Param != "items[3]" {
+			t.Errorf("log-probability %v gives error %v, want NotFinite for items[3]", v, err)
+		}
+	}
+	if err := checkFinite(0, []float64{math.Inf(-1)}); err != nil {
+		t.Errorf("a label of probability 0 gives error %v", err)
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	s := newTestScorer(t, &strictEngine{}, Config{MaxQueue: 2, MaxTokens: 30})
+	_, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 2), ids(2, 2), ids(3, 2)))
+	wantKind(t, err, TooLarge)
+	_, err = s.Score(t.Context(), tokenRequest(nil, ids(1, 31)))
+	wantKind(t, err, TooLarge)
+	if _, err = s.Score(t.Context(), tokenRequest(nil, ids(1, 30))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFullQueue(t *testing.T) {
+	engine := &strictEngine{began: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	s := newTestScorer(t, engine, Config{MaxQueue: 1})
+	first := make(chan error, 1)
+	go func() {
+		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
+		first <- err
+	}()
+	<-engine.began
+	_, err := s.Score(t.Context(), tokenRequest(nil, ids(2, 5)))
+	wantKind(t, err, Overloaded)
+	if _, err := s.Flush(t.Context()); err == nil {
+		t.Error("Flush worked with a row running")
+	}
+	close(engine.free)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDrainAndClose(t *testing.T) {
+	engine := &strictEngine{began: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	s := newTestScorer(t, engine, Config{})
+	answered := make(chan error, 1)
+	go func() {
+		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
+		answered <- err
+	}()
+	<-engine.began
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(context.Background()) }()
+	for s.Ready() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	_, err := s.Score(t.Context(), tokenRequest(nil, ids(2, 5)))
+	wantKind(t, err, Unavailable)
+	close(engine.free)
+	if err := errors.Join(<-answered, <-drained); err != nil {
+		t.Errorf("admitted request or drain failed: %v", err)
+	}
+	s.Close()
+	s.Close()
+	wantKind(t, s.Ready(), Unavailable)
+}
+
+func TestWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &strictEngine{free: make(chan struct{})}
+		s := newTestScorer(t, engine, Config{Watchdog: time.Minute})
+		go func() { _, _ = s.Score(context.Background(), tokenRequest(nil, ids(1, 5))) }()
+		time.Sleep(59 * time.Second)
+		if err := s.Ready(); err != nil {
+			t.Errorf("not ready within the watchdog time: %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		wantKind(t, s.Ready(), Unavailable)
+		close(engine.free)
+	})
+}
+
+func TestNewRefusesBuckets(t *testing.T) {
+	for name, buckets := range map[string][]Bucket{
+		"none":      nil,
+		"no cost":   {{Tokens: 4, Rows: 1, Length: 4}},
+		"too short": {{Tokens: 64, Rows: 1, Length: 64, Cost: 1}},
+	} {
+		if _, err := New(Config{Vocab: 10, ContextLength: 256}, nil, &strictEngine{buckets: buckets}); err == nil {
+			t.Errorf("%s: New took buckets %v", name, buckets)
+		}
+	}
+}
+
+func wantKind(t *testing.T, err error, kind Kind) {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) || e.Kind != kind {
+		t.Errorf("error is %v, want kind %d", fmt.Sprint(err), kind)
+	}
+}

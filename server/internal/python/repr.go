@@ -1,0 +1,127 @@
+package python
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Repr is Python's repr.
+func Repr(v Value) string {
+	var b strings.Builder
+	writeRepr(&b, v)
+	return b.String()
+}
+
+func writeRepr(b *strings.Builder, v Value) {
+	switch v := v.(type) {
+	case nil:
+		b.WriteString("None")
+	case bool:
+		if v {
+			b.WriteString("True")
+		} else {
+			b.WriteString("False")
+		}
+	case Int:
+		b.WriteString(v.String())
+	case float64:
+		b.WriteString(Float(v))
+	case String:
+		writeString(b, v)
+	case []Value:
+		b.WriteByte('[')
+		for i, item := range v {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			writeRepr(b, item)
+		}
+		b.WriteByte(']')
+	case *Object:
+		b.WriteByte('{')
+		for i, key := range v.Keys {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			writeString(b, key)
+			b.WriteString(": ")
+			writeRepr(b, v.values[key])
+		}
+		b.WriteByte('}')
+	default:
+		panic(fmt.Sprintf("%T is no Python value", v))
+	}
+}
+
+// Float is repr(float), which json.dumps prints too: the shortest digits that read back, in scientific notation from 1e16
+// on and below 1e-4.
+func Float(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "nan"
+	case math.IsInf(f, 1):
+		return "inf"
+	case math.IsInf(f, -1):
+		return "-inf"
+	}
+	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
+		return strconv.FormatFloat(f, 'e', -1, 64)
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
+}
+
+// writeString quotes with ' unless the text holds one and no ", and escapes what str.isprintable refuses.
+func writeString(b *strings.Builder, s String) {
+	quote := byte('\'')
+	if strings.Contains(string(s), "'") && !strings.Contains(string(s), `"`) {
+		quote = '"'
+	}
+	b.WriteByte(quote)
+	for i := 0; i < len(s); {
+		r, n := decodeRune(string(s[i:]))
+		i += n
+		switch {
+		case r == '\\' || r == rune(quote):
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case printable(r):
+			b.WriteRune(r)
+		case r < 0x100:
+			fmt.Fprintf(b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(b, `\U%08x`, r)
+		}
+	}
+	b.WriteByte(quote)
+}
+
+// decodeRune reads a character of WTF-8 text.
+func decodeRune(s string) (rune, int) {
+	r, n := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && n == 1 && len(s) >= 3 {
+		return rune(s[0]&0x0f)<<12 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f), 3
+	}
+	return r, n
+}
+
+// printable is str.isprintable of one character: no control, format, surrogate, private use or unassigned character, and
+// no separator but the blank. Go's tables are those of Unicode 15, as CPython 3.12's are.
+func printable(r rune) bool {
+	return r == ' ' || unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S)
+}

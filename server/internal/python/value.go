@@ -1,0 +1,63 @@
+// Package python reads JSON and prints values exactly as CPython 3.12 does: json.loads and repr. Error texts of the peer's
+// API contain both, so clients see them.
+package python
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+)
+
+// Value is a JSON value as Python holds it: nil, bool, Int, float64, String, []Value or *Object.
+type Value any
+
+// Int is an integer of any size.
+type Int struct {
+	Small int64
+	Big   *big.Int // set if the integer does not fit Small
+}
+
+// Int64 is the value, saturated at the ends of int64.
+func (n Int) Int64() int64 {
+	switch {
+	case n.Big == nil:
+		return n.Small
+	case n.Big.Sign() < 0:
+		return math.MinInt64
+	default:
+		return math.MaxInt64
+	}
+}
+
+func (n Int) String() string {
+	if n.Big != nil {
+		return n.Big.String()
+	}
+	return strconv.FormatInt(n.Small, 10)
+}
+
+// String is a Python string: code points, among which JSON's \u escapes may leave lone surrogates. Those are kept in
+// three bytes each, the way UTF-8 would encode them if it allowed it (WTF-8); everything else is UTF-8.
+type String string
+
+// Object keeps its keys in the order of their first appearance; a repeated key has its last value, as in Python.
+type Object struct {
+	Keys   []String
+	values map[String]Value
+}
+
+// Get gives the value of a key, and whether there is one.
+func (o *Object) Get(key String) (Value, bool) {
+	v, ok := o.values[key]
+	return v, ok
+}
+
+func (o *Object) set(key String, v Value) {
+	if o.values == nil {
+		o.values = map[String]Value{}
+	}
+	if _, ok := o.values[key]; !ok {
+		o.Keys = append(o.Keys, key)
+	}
+	o.values[key] = v
+}
