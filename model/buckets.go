@@ -16,7 +16,7 @@ func (c Config) Buckets(contextLength int) []score.Bucket {
 			rows += rows / 2 // rows are rarely all full
 		}
 		b := score.Bucket{Tokens: tokens, Rows: rows, Length: length, Prefix: prefix}
-		b.Cost = c.cost(b)
+		b.Cost = c.Cost(b)
 		buckets = append(buckets, b)
 	}
 	for _, tokens := range []int{64, 128, 192, 256, 320, 384, 512, 768, 1024} {
@@ -48,9 +48,9 @@ func (c Config) Buckets(contextLength int) []score.Bucket {
 	}
 }
 
-// cost estimates a step in GFLOP: of the linear layers, of both parts of attention, which run at about half the rate, and
+// Cost estimates a step in GFLOP: of the linear layers, of both parts of attention, which run at about half the rate, and
 // a fixed part for starting the step.
-func (c Config) cost(b score.Bucket) float64 {
+func (c Config) Cost(b score.Bucket) float64 {
 	queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	perToken := 2 * c.Layers * (c.HiddenSize*(2*queries+2*keys) + 3*c.HiddenSize*c.IntermediateSize)
 	perPair := 4 * queries * c.Layers

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"fmt"
+	"mime"
+	"strings"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// body is a score request as its schema reads it: what may be null has a flag.
+type body struct {
+	query      score.Part
+	hasQuery   bool
+	items      []score.Part
+	hasItems   bool
+	labels     []score.Label
+	hasLabels  bool
+	softmax    bool
+	itemFirst  bool
+	model      python.String
+	surrogates string // the first field with a lone surrogate, which is no text; "" if there is none
+}
+
+// decodeBody reads a body as FastAPI reads it for ScoringRequest: content type, JSON, then every field in the model's order.
+// Its errors are *apiError with the peer's words.
+func decodeBody(contentType []string, data []byte) (*body, error) {
+	parse, right := jsonContent(contentType)
+	var value python.Value
+	if parse && len(data) > 0 {
+		var err error
+		if value, err = python.Decode(data); err != nil {
+			return nil, jsonError(err)
+		}
+	}
+	if !right {
+		return nil, badRequest(" [{'loc': ['header', 'content-type'], 'msg': \"Unsupported Media Type: Only 'application/json' is allowed\", 'type': 'value_error'}]")
+	}
+	if value == nil {
+		return nil, badRequest(describe([]fault{newFault("missing", nil)}))
+	}
+	object, ok := value.(*python.Object)
+	if !ok {
+		return nil, badRequest(describe([]fault{newFault("model_attributes_type", value)}))
+	}
+	b := &body{}
+	if faults := b.read(object); len(faults) > 0 {
+		return nil, badRequest(describe(faults))
+	}
+	return b, nil
+}
+
+// jsonContent tells whether the body is parsed as JSON, and whether the content type is the one accepted.
+func jsonContent(header []string) (parse, right bool) {
+	if len(header) == 0 {
+		return true, false
+	}
+	before, _, _ := strings.Cut(header[0], ";")
+	right = strings.ToLower(before) == "application/json"
+	media, _, err := mime.ParseMediaType(header[0])
+	if err != nil {
+		media = strings.ToLower(strings.TrimSpace(before))
+	}
+	return right || media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"), right
+}
+
+func jsonError(err error) error {
+	if syntax, ok := err.(*python.SyntaxError); ok {
+		f := newFault("json_invalid", &python.Object{}, syntax.Pos)
+		f.ctx = "{'error': " + python.Repr(python.String(syntax.Message)) + "}"
+		return badRequest(describe([]fault{f}))
+	}
+	return &apiError{status: 400, raw: `{"detail":"There was an error parsing the body"}`}
+}
+
+// read takes every field, and returns pydantic's faults in its order.
+func (b *body) read(o *python.Object) (faults []fault) {
+	faults = append(faults, b.readQuery(o)...)
+	faults = append(faults, b.readItems(o)...)
+	if v, ok := o.Get("label_token_ids"); ok && v != nil {
+		ints, more := laxInts(v, "label_token_ids")
+		faults = append(faults, more...)
+		b.hasLabels = true
+		for _, n := range ints {
+			b.labels = append(b.labels, score.Label{ID: n.Int64(), Literal: n.String()})
+		}
+	}
+	for _, field := range []struct {
+		name string
+		to   *bool
+	}{{"apply_softmax", &b.softmax}, {"item_first", &b.itemFirst}} {
+		if v, ok := o.Get(python.String(field.name)); ok {
+			value, kind := laxBool(v)
+			if kind != "" {
+				faults = append(faults, newFault(kind, v, field.name))
+			}
+			*field.to = value
+		}
+	}
+	switch v, ok := o.Get("model"); name := v.(type) {
+	case python.String:
+		b.model = name
+	default:
+		if !ok {
+			return append(faults, newFault("missing", o, "model"))
+		}
+		faults = append(faults, newFault("string_type", v, "model"))
+	}
+	return faults
+}
+
+// readQuery reads str | list[int] | None.
+func (b *body) readQuery(o *python.Object) []fault {
+	v, _ := o.Get("query")
+	if v == nil {
+		return nil
+	}
+	b.hasQuery = true
+	if s, ok := v.(python.String); ok {
+		b.query = b.text("query", s)
+		return nil
+	}
+	ints, faults := laxInts(v, "query", "list[int]")
+	if len(faults) == 0 {
+		b.query = tokenPart(ints)
+		return nil
+	}
+	return append([]fault{newFault("string_type", v, "query", "str")}, faults...)
+}
+
+// readItems reads str | list[str] | list[list[int]] | None. One string is one item.
+func (b *body) readItems(o *python.Object) []fault {
+	v, _ := o.Get("items")
+	if v == nil {
+		return nil
+	}
+	b.hasItems = true
+	if s, ok := v.(python.String); ok {
+		b.items = []score.Part{b.text("items", s)}
+		return nil
+	}
+	faults := []fault{newFault("string_type", v, "items", "str")}
+	list, ok := v.([]python.Value)
+	if !ok {
+		return append(faults, newFault("list_type", v, "items", "list[str]"), newFault("list_type", v, "items", "list[list[int]]"))
+	}
+	texts := 0
+	for i, item := range list {
+		if _, ok := item.(python.String); ok {
+			texts++
+			continue
+		}
+		faults = append(faults, newFault("string_type", item, "items", "list[str]", i))
+	}
+	if texts == len(list) {
+		for i, item := range list {
+			b.items = append(b.items, b.text(fmt.Sprintf("items[%d]", i), item.(python.String)))
+		}
+		return nil
+	}
+	bad := 0
+	for i, item := range list {
+		ints, more := laxInts(item, "items", "list[list[int]]", i)
+		bad += len(more)
+		faults = append(faults, more...)
+		b.items = append(b.items, tokenPart(ints))
+	}
+	if bad == 0 {
+		return nil
+	}
+	return faults
+}
+
+func (b *body) text(field string, s python.String) score.Part {
+	if s.Surrogate() && b.surrogates == "" {
+		b.surrogates = field
+	}
+	return score.Part{Text: string(s)}
+}
+
+// request checks what the domain cannot express, nulls and text that is none, and gives the rest to it.
+func (b *body) request(id string, baseVocab, vocab int) (*score.Request, error) {
+	if !b.hasLabels {
+		return nil, score.Errorf(score.Invalid, "label_token_ids", "label_token_ids must be provided")
+	}
+	if err := score.CheckLabels(b.labels, baseVocab, vocab); err != nil {
+		return nil, err
+	}
+	if !b.hasQuery || !b.hasItems {
+		return nil, score.Errorf(score.Invalid, "query", "Invalid combination of query/items types for score_request.")
+	}
+	if b.surrogates != "" {
+		return nil, score.Errorf(score.Invalid, b.surrogates, "%s holds a lone surrogate, which is no character", b.surrogates)
+	}
+	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, ItemFirst: b.itemFirst, Softmax: b.softmax}, nil
+}

@@ -1,0 +1,176 @@
+package server
+
+import (
+	"math"
+	"math/big"
+	"regexp"
+	"strings"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// fault is one entry of pydantic's error list: what Python's repr prints in the message of a refused body.
+type fault struct {
+	kind  string
+	loc   []any // strings and indexes
+	text  string
+	input python.Value
+	ctx   string // repr of the ctx dict; "" if there is none
+}
+
+// The faults that a score request can have, with pydantic 2.11's words.
+var texts = map[string]string{
+	"missing":               "Field required",
+	"string_type":           "Input should be a valid string",
+	"list_type":             "Input should be a valid list",
+	"bool_type":             "Input should be a valid boolean",
+	"bool_parsing":          "Input should be a valid boolean, unable to interpret input",
+	"int_type":              "Input should be a valid integer",
+	"int_parsing":           "Input should be a valid integer, unable to parse string as an integer",
+	"int_parsing_size":      "Unable to parse input string as an integer, exceeded maximum size",
+	"int_from_float":        "Input should be a valid integer, got a number with a fractional part",
+	"finite_number":         "Input should be a finite number",
+	"model_attributes_type": "Input should be a valid dictionary or object to extract fields from",
+	"json_invalid":          "JSON decode error",
+}
+
+func newFault(kind string, input python.Value, loc ...any) fault {
+	return fault{kind: kind, loc: append([]any{"body"}, loc...), text: texts[kind], input: input}
+}
+
+// describe prints faults as Python prints a list of dicts.
+func describe(faults []fault) string {
+	var b strings.Builder
+	b.WriteByte('[')
+	for i, f := range faults {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("{'type': " + python.Repr(python.String(f.kind)) + ", 'loc': (")
+		for k, part := range f.loc {
+			if k > 0 {
+				b.WriteString(", ")
+			}
+			switch part := part.(type) {
+			case string:
+				b.WriteString(python.Repr(python.String(part)))
+			case int:
+				b.WriteString(python.Repr(python.Int{Small: int64(part)}))
+			}
+		}
+		if len(f.loc) == 1 {
+			b.WriteByte(',')
+		}
+		b.WriteString("), 'msg': " + python.Repr(python.String(f.text)) + ", 'input': " + python.Repr(f.input))
+		if f.ctx != "" {
+			b.WriteString(", 'ctx': " + f.ctx)
+		}
+		b.WriteByte('}')
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+// laxBool reads a bool as pydantic's lax mode does; kind names the fault, "" if there is none.
+func laxBool(v python.Value) (value bool, kind string) {
+	switch v := v.(type) {
+	case bool:
+		return v, ""
+	case python.Int:
+		if v.Big == nil && (v.Small == 0 || v.Small == 1) {
+			return v.Small == 1, ""
+		}
+		return false, "bool_parsing"
+	case float64:
+		switch {
+		case v == 0 || v == 1:
+			return v == 1, ""
+		case v == math.Trunc(v) && !math.IsInf(v, 0):
+			return false, "bool_parsing"
+		}
+		return false, "bool_type"
+	case python.String:
+		switch strings.ToLower(string(v)) {
+		case "true", "t", "yes", "y", "on", "1":
+			return true, ""
+		case "false", "f", "no", "n", "off", "0":
+			return false, ""
+		}
+		return false, "bool_parsing"
+	}
+	return false, "bool_type"
+}
+
+// integerText is what pydantic reads as an integer: a sign, digits with single underscores between, and zeros after a point.
+var integerText = regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*(\.0*)?$`)
+
+// laxInt reads an int as pydantic's lax mode does.
+func laxInt(v python.Value) (n python.Int, kind string) {
+	switch v := v.(type) {
+	case python.Int:
+		return v, ""
+	case bool:
+		if v {
+			n.Small = 1
+		}
+		return n, ""
+	case float64:
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			return n, "finite_number"
+		case v != math.Trunc(v):
+			return n, "int_from_float"
+		case v < -(1<<63) || v >= 1<<63:
+			return n, "int_parsing_size"
+		}
+		return python.Int{Small: int64(v)}, ""
+	case python.String:
+		return laxIntText(string(v))
+	}
+	return n, "int_type"
+}
+
+func laxIntText(s string) (n python.Int, kind string) {
+	s = strings.TrimSpace(s)
+	if !integerText.MatchString(s) {
+		return n, "int_parsing"
+	}
+	s, _, _ = strings.Cut(strings.ReplaceAll(s, "_", ""), ".")
+	if len(s) > 4300 {
+		return n, "int_parsing_size"
+	}
+	big, ok := new(big.Int).SetString(s, 10)
+	switch {
+	case !ok:
+		return n, "int_parsing"
+	case big.IsInt64():
+		return python.Int{Small: big.Int64()}, ""
+	}
+	return python.Int{Big: big}, ""
+}
+
+// laxInts reads a list of ints, reporting every bad element.
+func laxInts(v python.Value, loc ...any) (ints []python.Int, faults []fault) {
+	list, ok := v.([]python.Value)
+	if !ok {
+		return nil, []fault{newFault("list_type", v, loc...)}
+	}
+	ints = make([]python.Int, len(list))
+	for i, item := range list {
+		n, kind := laxInt(item)
+		if kind != "" {
+			faults = append(faults, newFault(kind, item, append(append([]any{}, loc...), i)...))
+		}
+		ints[i] = n
+	}
+	return ints, faults
+}
+
+func tokenPart(ints []python.Int) score.Part {
+	p := score.Part{IsTokens: true, Tokens: make([]int64, len(ints))}
+	for i, n := range ints {
+		p.Tokens[i] = n.Int64()
+	}
+	return p
+}
