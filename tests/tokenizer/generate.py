@@ -10,10 +10,11 @@ Output, beside this script: qwen3.jsonl.gz for Qwen3, and for what Qwen3 does no
 that take spaces, truncation, padding) small/tokenizer.json with small/vectors.jsonl.
 
 The first line of a vector file says what made it. Each other line is one text:
-  text    the text, or
-  parts   [text, times] pairs: the text is all of them, each repeated, one after the other
-  ids     tokenizer(text)["input_ids"]
-  plain   the same with split_special_tokens=True; absent if equal to ids
+  category  its kind
+  text      the text, or
+  parts     [text, times] pairs: the text is all of them, each repeated, one after the other
+  ids       tokenizer(text)["input_ids"]
+  plain     the same with split_special_tokens=True; absent if equal to ids
 Long lists of ids are given as {"count": n, "sha256": of the ids as little-endian int32}.
 """
 

@@ -2,6 +2,8 @@
 
 import random
 
+from tokenizers import normalizers
+
 SEED = 20251125
 
 SPECIALS = [
@@ -100,6 +102,11 @@ LONG = [
     [["A", 1_000], [" ", 1_000], ["b", 1]], [["\t", 5_000], ["x", 1]], [["\r\n", 5_000]], [["\ufdd0", 5_000], ["\x00", 1]], [["'s", 5_000]],
 ]
 
+# Unicode's White_Space; its noncharacters; lengths of combining runs, about where normalizers keep buffers.
+WHITE_SPACE = [*range(0x9, 0xe), 0x20, 0x85, 0xa0, 0x1680, *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]
+NONCHARACTERS = [*range(0xfdd0, 0xfdf0), *(plane << 16 | low for plane in range(17) for low in (0xfffe, 0xffff))]
+MARK_RUNS = [2, 3, 4, 17, 18, 29, 30, 31, 32, 33, 64, 127, 128, 255, 256, 257, 511, 512, 513, 806]
+
 
 class Dice:
     """Only random(), whose sequence for a seed Python promises to keep."""
@@ -137,6 +144,19 @@ def all_texts():
         special = dice.pick(SPECIALS)
         cut = special[dice.below(3) : len(special) - dice.below(3)]
         yield "mixed with specials", dice.pick(snippets) + cut + dice.pick(snippets) + dice.pick(SPECIALS) + dice.pick(snippets)
+    for char in map(chr, WHITE_SPACE):
+        yield from [("each white space", text) for text in (char, char * 2, f"a{char}b", f"a {char}b", f"a{char}\nb", f"1{char}.")]
+    for char in map(chr, NONCHARACTERS):
+        yield from [("noncharacters", text) for text in (f"a{char}b", f"{char}1\x00")]
+    for form in normalizers.NFC(), normalizers.NFD(), normalizers.NFKC(), normalizers.NFKD():
+        for text in HANDWRITTEN["prose"] + HANDWRITTEN["normal forms"]:
+            yield f"in {type(form).__name__}", form.normalize_str(text)
+    for times in MARK_RUNS:  # one mark, marks in order, and marks that normal forms reorder
+        yield from [("mark runs", [["a", 1], [marks, times // len(marks)], ["b", 1]]) for marks in ("\u0301", "\u0323\u0301", "\u0301\u0323")]
+    for _ in range(60):
+        yield "thai", "".join(dice.char([(0xe01, 0xe3a), (0xe3f, 0xe5b), (0xe31, 0xe3a), (0xe47, 0xe4e), (0x20, 0x20)]) for _ in range(1 + dice.below(60)))
+    for _ in range(120):  # the characters that an escape of NUL could be made of
+        yield "NUL and marks", "".join(dice.pick(["\x00", "\ufdd0", "\ufdd1", "\ufdd2", "0", "1", "a", " "]) for _ in range(1 + dice.below(12)))
 
 
 def small_texts():
