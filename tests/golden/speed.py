@@ -61,10 +61,10 @@ class Speed:
 
         def shared():
             cache = DynamicCache(config=self.model.config)
-            self.model(head, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            self.model(head, cache=cache, use_cache=True, logits_to_keep=1)
             for tail in tails:
                 seen = copy.deepcopy(cache)  # a cache grows as it is used
-                self.model(tail, past_key_values=seen, use_cache=True, logits_to_keep=1).logits.log_softmax(-1)
+                self.model(tail, cache=seen, use_cache=True, logits_to_keep=1).logits.log_softmax(-1)
 
         return {"query": query, "item": item, "items": items, "rows_per_s": self.rate(items, alone),
                 "rows_per_s_query_once": self.rate(items, shared)}  # fmt: skip

@@ -1,0 +1,221 @@
+// Package e2e starts the real binary as the README says and talks to it as its users do.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary builds bin/scored once more, which costs nothing if it is fresh.
+func binary(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "scored")
+	if out, err := exec.Command("go", "build", "-o", path, "scored/cmd/scored").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// start serves the full-size shape with the golden weights on a free port, and returns its address and the process.
+func start(t *testing.T) (string, *exec.Cmd) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary(t), "serve", "--model-path", "Qwen/Qwen3-0.6B", "--load-format", "dummy", "--random-seed", "1", "--port", "0",
+		"--tokenizer-path", root+"/.cache/tokenizer/qwen3", "--plugin-dir", root+"/.cache/plugins", "--offline",
+		"--context-length", "2048", "--buckets", "64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	address := make(chan string, 1)
+	go func() {
+		defer close(address)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			t.Log(lines.Text())
+			if m := regexp.MustCompile(`ready to roll!" address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+				address <- m[1]
+			}
+		}
+	}()
+	select {
+	case a, ok := <-address:
+		if !ok {
+			t.Fatal("server ended before it was ready; its log is above")
+		}
+		return a, cmd
+	case <-time.After(3 * time.Minute):
+		t.Fatal("server is not ready after 3 minutes")
+		return "", nil
+	}
+}
+
+func TestServe(t *testing.T) {
+	address, cmd := start(t)
+	t.Run("golden", func(t *testing.T) { golden(t, address) })
+	t.Run("readme", func(t *testing.T) { readme(t, address) })
+	t.Run("bad input", func(t *testing.T) { badInput(t, address) })
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("server stopped with %v, want status 0", err)
+	}
+}
+
+// golden sends the full-size golden prompts as token ids and wants the scores of transformers.
+func golden(t *testing.T, address string) {
+	data, err := os.ReadFile("../golden/full.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct {
+		Requests []struct {
+			Query   []int
+			Items   [][]int
+			Labels  []int
+			Softmax [][]float64
+		}
+	}
+	if err := json.Unmarshal(data, &v); err != nil || len(v.Requests) == 0 {
+		t.Fatalf("%d golden requests: %v", len(v.Requests), err)
+	}
+	for _, r := range v.Requests {
+		labels := r.Labels[:2] // both are tokens; the last ones are padding rows, which no client may ask for
+		body, err := json.Marshal(map[string]any{"model": "m", "query": r.Query, "items": r.Items, "label_token_ids": labels, "apply_softmax": true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct{ Scores [][]float64 }
+		status, text := post(t, address, "/v1/score", string(body))
+		if err := json.Unmarshal([]byte(text), &answer); err != nil || status != http.StatusOK {
+			t.Fatalf("status %d: %s", status, text)
+		}
+		for i, row := range r.Softmax {
+			want := row[0] / (row[0] + row[1])
+			if got := answer.Scores[i][0]; math.Abs(got-want) > 1e-4 {
+				t.Errorf("item %d scores %v, want %v", i, got, want)
+			}
+		}
+	}
+}
+
+// readme runs the curl commands of the README, against this server's port.
+func readme(t *testing.T, address string) {
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(data), -1) {
+		for _, command := range strings.Split("\n"+block[1], "\ncurl ")[1:] {
+			commands = append(commands, "curl "+strings.TrimSpace(command))
+		}
+	}
+	if len(commands) < 2 {
+		t.Fatalf("README has %d curl commands, want at least 2", len(commands))
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range commands {
+		command = strings.ReplaceAll(command, "localhost:30000", "127.0.0.1:"+port)
+		out, err := exec.Command("bash", "-c", strings.Replace(command, "curl ", "curl -sS --fail-with-body ", 1)).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s\n%v\n%s", command, err, out)
+		}
+		if strings.Contains(command, "/v1/score") && !regexp.MustCompile(`^\{"scores":\[\[0\.\d+,0\.\d+\],\[0\.\d+,0\.\d+\]\],"model":"Qwen/Qwen3-0.6B","usage":null,"object":"scoring"\}$`).Match(out) {
+			t.Errorf("%s\nanswers %s", command, out)
+		}
+	}
+}
+
+// badInput: each gets a clear error, and the next request is served.
+func badInput(t *testing.T, address string) {
+	for body, want := range map[string]string{
+		`{"model":"m",`: "JSON decode error",
+		`{"query":"a"}`: "'loc': ('body', 'model'), 'msg': 'Field required'",
+		`{"model":"m","query":5,"items":["a"],"label_token_ids":[1]}`:              "Input should be a valid string",
+		`{"model":"m","query":"a","items":["b"],"label_token_ids":[-1]}`:           "label_token_ids[0] is negative (-1)",
+		`{"model":"m","query":"a","items":["b"],"label_token_ids":[151936]}`:       "Token ID 151936 is out of vocabulary",
+		`{"model":"m","query":[-1],"items":[[1]],"label_token_ids":[1]}`:           "query[0] is negative (-1)",
+		`{"model":"m","query":[1],"items":[[1],[99999999]],"label_token_ids":[1]}`: "items[1][0] (99999999) exceeds vocabulary size",
+		`{"model":"m","query":"","items":["a",""],"label_token_ids":[1]}`:          "items[1] and query are both empty",
+	} {
+		if status, text := post(t, address, "/v1/score", body); status != http.StatusBadRequest || !strings.Contains(text, want) {
+			t.Errorf("%s: status %d, answer %s; want 400 with %q", body, status, text, want)
+		}
+	}
+	if status, text := post(t, address, "/v1/score", `{"model":"m","query":"a","items":"b","label_token_ids":[1]}`); status != http.StatusOK {
+		t.Errorf("request after the bad ones: status %d, answer %s", status, text)
+	}
+}
+
+func post(t *testing.T, address, path, body string) (int, string) {
+	t.Helper()
+	response, err := http.Post("http://"+address+path, "application/json", bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+// TestStartErrors: a server that cannot start says why in one line naming the thing, and its status is not 0.
+func TestStartErrors(t *testing.T) {
+	scored := binary(t)
+	empty, broken := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(broken+"/config.json", []byte(`{"model_type":"llama"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	notPlugin := filepath.Join(empty, "plugin.so")
+	if err := os.WriteFile(notPlugin, []byte("no plugin"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no model":       {nil, "model-path"},
+		"no such folder": {[]string{"--model-path", "/no/such/folder"}, "/no/such/folder"},
+		"empty folder":   {[]string{"--model-path", empty}, "config.json"},
+		"other model":    {[]string{"--model-path", broken}, "model_type"},
+		"wrong plugin":   {[]string{"--model-path", "x/y", "--load-format", "dummy", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--plugin", notPlugin}, "plugin.so"},
+		"wrong flag":     {[]string{"--nonsense"}, "nonsense"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			out, err := exec.CommandContext(ctx, scored, append([]string{"serve", "--port", "0", "--offline"}, c.args...)...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), c.want) {
+				t.Errorf("error %v, want a status that is not 0 and output naming %q:\n%s", err, c.want, out)
+			}
+		})
+	}
+}
