@@ -66,7 +66,7 @@ func Open(dir string, cfg Config) (c *Checkpoint, err error) {
 			source, missing[0], len(missing), len(cfg.Tensors()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(where)) {
-		if _, used := c.tensors[name]; !used && !(name == headName && cfg.TieEmbeddings) {
+		if _, used := c.tensors[name]; !used && name != headName {
 			c.unused = append(c.unused, name)
 		}
 	}

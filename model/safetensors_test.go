@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// file puts a header, data bytes of zeros and, unless it is told otherwise, the header's length together.
+// file is a safetensors file of this header and as many data bytes, all zero.
 func file(header string, data int) []byte {
 	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), make([]byte, data)...)
 }
