@@ -32,7 +32,7 @@ test: setup ## everything: a few minutes of it run the full-size model
 	go test -timeout 40m ./pjrt/... ./tokenizer/... ./cmd/... ./tests/...
 
 golden: setup ## parity with transformers; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
-	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 30m -v ./tests/golden
+	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 60m -v ./tests/golden ./tests/e2e
 
 fuzz: setup ## FUZZTIME each
 	scripts/fuzz.sh $(or $(FUZZTIME),60s)

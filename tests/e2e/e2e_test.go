@@ -30,16 +30,12 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// start serves the full-size shape with the golden weights on a free port, and returns its address and the process.
-func start(t *testing.T) (string, *exec.Cmd) {
+// start serves on a free port and returns its address and the process.
+func start(t *testing.T, args ...string) (string, *exec.Cmd) {
 	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary(t), "serve", "--model-path", "Qwen/Qwen3-0.6B", "--load-format", "dummy", "--random-seed", "1", "--port", "0",
-		"--tokenizer-path", root+"/.cache/tokenizer/qwen3", "--plugin-dir", root+"/.cache/plugins", "--offline",
-		"--context-length", "2048", "--buckets", "64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048")
+	root := "../.."
+	cmd := exec.Command(binary(t), append([]string{"serve", "--port", "0", "--plugin-dir", root + "/.cache/plugins",
+		"--context-length", "2048", "--buckets", "64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -65,14 +61,16 @@ func start(t *testing.T) (string, *exec.Cmd) {
 			t.Fatal("server ended before it was ready; its log is above")
 		}
 		return a, cmd
-	case <-time.After(3 * time.Minute):
-		t.Fatal("server is not ready after 3 minutes")
+	case <-time.After(30 * time.Minute): // a model may have to be downloaded
+		t.Fatal("server is not ready after 30 minutes")
 		return "", nil
 	}
 }
 
 func TestServe(t *testing.T) {
-	address, cmd := start(t)
+	address, cmd := start(t, "--model-path", "Qwen/Qwen3-0.6B", "--load-format", "dummy", "--random-seed", "1", "--offline",
+		"--tokenizer-path", "../../.cache/tokenizer/qwen3")
+	t.Run("python client", func(t *testing.T) { pythonClient(t, address) })
 	t.Run("golden", func(t *testing.T) { golden(t, address) })
 	t.Run("readme", func(t *testing.T) { readme(t, address) })
 	t.Run("bad input", func(t *testing.T) { badInput(t, address) })
@@ -117,6 +115,72 @@ func golden(t *testing.T, address string) {
 			if got := answer.Scores[i][0]; math.Abs(got-want) > 1e-4 {
 				t.Errorf("item %d scores %v, want %v", i, got, want)
 			}
+		}
+	}
+}
+
+// pythonClient sends what requests.post(url, json=…) sends, and wants the text and the token form of a prompt to agree.
+func pythonClient(t *testing.T, address string) {
+	bodies := []string{
+		`{"model": "Qwen/Qwen3-0.6B", "query": "Is this good? ", "items": ["caf\u00e9 \ud83d\ude00", "no"], "label_token_ids": [9454, 2753], "apply_softmax": true}`,
+		`{"model": "Qwen/Qwen3-0.6B", "query": [3872, 419, 1661, 30], "items": [[51950, 90316], [902]], "label_token_ids": [9454, 2753], "apply_softmax": true}`,
+	}
+	var answers []string
+	for _, body := range bodies {
+		request, err := http.NewRequest(http.MethodPost, "http://"+address+"/v1/score", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"User-Agent": "python-requests/2.32.5", "Accept-Encoding": "gzip, deflate", "Accept": "*/*",
+			"Connection": "keep-alive", "Content-Type": "application/json"} {
+			request.Header.Set(name, value)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("status %d, error %v: %s", response.StatusCode, err, text)
+		}
+		answers = append(answers, string(text))
+	}
+	if answers[0] != answers[1] {
+		t.Errorf("text scores %s, its tokens %s", answers[0], answers[1])
+	}
+}
+
+// TestRecordedNumbers compares a real checkpoint with what PyTorch gave in float32 for five prompts. SCORED_GOLDEN_MODEL
+// is a folder or hub id with the size in its name; `make golden MODEL=…` sets it.
+func TestRecordedNumbers(t *testing.T) {
+	name := os.Getenv("SCORED_GOLDEN_MODEL")
+	if name == "" {
+		t.Skip("needs real weights: make golden MODEL=Qwen/Qwen3-0.6B")
+	}
+	var want []float64
+	for size, scores := range map[string][]float64{
+		"0.6B": {0.8478031754, 0.7786903381, 0.7325083613, 0.7098763585, 0.8621063828},
+		"1.7B": {0.8212335706, 0.0854758769, 0.5270419717, 0.3763155043, 0.5739405155},
+		"4B":   {0.0901077315, 0.0048061954, 0.0037289467, 0.0576132387, 0.0375696197},
+	} {
+		if strings.Contains(name, size) {
+			want = scores
+		}
+	}
+	if want == nil {
+		t.Fatalf("no numbers are recorded for %q; the name must hold 0.6B, 1.7B or 4B", name)
+	}
+	address, _ := start(t, "--model-path", name, "--dtype", "float32")
+	status, text := post(t, address, "/v1/score", `{"query":[1957,1437,25975,25],"items":[[358,2948,419,1985,13],[1096,374,17478,323,38123,13],`+
+		`[1084,4278,438,3601,13],[56938,4271,323,4937,9691,13],[2806,5802,279,3349,13]],"label_token_ids":[9834,902],"apply_softmax":true,"model":"m"}`)
+	var answer struct{ Scores [][]float64 }
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || status != http.StatusOK {
+		t.Fatalf("status %d: %s", status, text)
+	}
+	for i := range want {
+		if got := answer.Scores[i][0]; math.Abs(got-want[i]) > 1e-4 {
+			t.Errorf("item %d scores %v, PyTorch gave %v", i, got, want[i])
 		}
 	}
 }

@@ -24,6 +24,17 @@ import weights
 WORKLOADS = {"120+180": (120, 180), "500+20": (500, 20)}  # tokens of the query, tokens of each item
 
 
+def rate(amount: int, seconds: float, work) -> dict:
+    """Amount per second of work, run for as long as allowed: three times at least, after one run that is not counted."""
+    work()
+    taken = []
+    while len(taken) < 3 or sum(taken) < seconds:
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return {"median": round(amount / statistics.median(taken), 3), "best": round(amount / min(taken), 3), "runs": len(taken)}
+
+
 class Speed:
     def __init__(self, model, seconds: float):
         self.model = model.eval()
@@ -33,23 +44,9 @@ class Speed:
     def tokens(self, n: int) -> torch.Tensor:
         return torch.from_numpy(self.random.integers(0, self.model.config.vocab_size, (1, n)))
 
-    def times(self, work) -> list[float]:
-        """Seconds of each run for as long as allowed: three at least, after one that is not counted."""
-        work()
-        taken = []
-        while len(taken) < 3 or sum(taken) < self.seconds:
-            start = time.perf_counter()
-            work()
-            taken.append(time.perf_counter() - start)
-        return taken
-
-    def rate(self, amount: int, work) -> dict:
-        taken = self.times(work)
-        return {"median": round(amount / statistics.median(taken), 3), "best": round(amount / min(taken), 3), "runs": len(taken)}
-
     def forward(self, length: int) -> dict:
         prompt = self.tokens(length)
-        return self.rate(length, lambda: self.model(prompt, use_cache=False, logits_to_keep=1))
+        return rate(length, self.seconds, lambda: self.model(prompt, use_cache=False, logits_to_keep=1))
 
     def workload(self, query: int, item: int, items: int) -> dict:
         head = self.tokens(query)
@@ -66,8 +63,8 @@ class Speed:
                 seen = copy.deepcopy(cache)  # a cache grows as it is used
                 self.model(tail, cache=seen, use_cache=True, logits_to_keep=1).logits.log_softmax(-1)
 
-        return {"query": query, "item": item, "items": items, "rows_per_s": self.rate(items, alone),
-                "rows_per_s_query_once": self.rate(items, shared)}  # fmt: skip
+        return {"query": query, "item": item, "items": items, "rows_per_s": rate(items, self.seconds, alone),
+                "rows_per_s_query_once": rate(items, self.seconds, shared)}  # fmt: skip
 
 
 def main() -> None:

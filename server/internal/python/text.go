@@ -57,7 +57,7 @@ func (d *decoder) escape(begin int) rune {
 	}
 	r := d.unit(d.at)
 	d.at += 5
-	if utf16.IsSurrogate(r) && r < 0xdc00 && strings.HasPrefix(d.text[d.at:], `\u`) {
+	if utf16.IsSurrogate(r) && r < 0xdc00 && d.at+6 < len(d.text) && strings.HasPrefix(d.text[d.at:], `\u`) {
 		if low := d.unit(d.at + 1); low >= 0xdc00 && low <= 0xdfff {
 			d.at += 6
 			return utf16.DecodeRune(r, low)
@@ -66,9 +66,9 @@ func (d *decoder) escape(begin int) rune {
 	return r
 }
 
-// unit reads the four hexadecimal digits after the u at position at.
+// unit reads the four hexadecimal digits after the u at position at. As in CPython, something must follow them.
 func (d *decoder) unit(at int) (r rune) {
-	if at+5 > len(d.text) {
+	if at+5 >= len(d.text) {
 		d.fail("Invalid \\uXXXX escape", at)
 	}
 	for _, c := range []byte(d.text[at+1 : at+5]) {

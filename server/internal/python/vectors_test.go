@@ -1,0 +1,68 @@
+package python
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"os"
+	"testing"
+)
+
+// TestAgainstCPython reads thousands of bodies, sound and damaged, and wants CPython's repr, or its error and position.
+func TestAgainstCPython(t *testing.T) {
+	f, err := os.Open("../../../tests/contract/python.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	unpacked, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(unpacked)
+	lines.Buffer(nil, 1<<20)
+	count := 0
+	for ; lines.Scan(); count++ {
+		var want struct {
+			Body    []byte
+			Repr    *string
+			Error   string
+			Pos     int
+			Refused bool
+		}
+		if err := json.Unmarshal(lines.Bytes(), &want); err != nil {
+			t.Fatal(err)
+		}
+		v, err := Decode(want.Body)
+		var syntax *SyntaxError
+		switch {
+		case want.Repr != nil:
+			if err != nil || Repr(v) != *want.Repr {
+				t.Errorf("body %q is %s with error %v, want %s", want.Body, Repr(v), err, *want.Repr)
+			}
+		case want.Refused:
+			if err == nil || errors.As(err, &syntax) {
+				t.Errorf("body %q gives error %v, want an Error", want.Body, err)
+			}
+		default:
+			if !errors.As(err, &syntax) || syntax.Message != want.Error || syntax.Pos != want.Pos {
+				t.Errorf("body %q gives error %v, want %s at %d", want.Body, err, want.Error, want.Pos)
+			}
+		}
+	}
+	if lines.Err() != nil || count < 4000 {
+		t.Fatalf("%d bodies were read: %v", count, lines.Err())
+	}
+}
+
+func TestDepth(t *testing.T) {
+	deep := make([]byte, 100_000)
+	for i := range deep {
+		deep[i] = '['
+	}
+	var other Error
+	if _, err := Decode(deep); !errors.As(err, &other) {
+		t.Errorf("100,000 brackets give error %v, want an Error", err)
+	}
+}
