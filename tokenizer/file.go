@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type file struct {
 }
 
 type addedToken struct {
-	ID      int    `json:"id"`
+	ID      uint32 `json:"id"`
 	Content string `json:"content"`
 }
 
@@ -84,7 +85,7 @@ func (f *file) parse(raw []byte) error {
 		f.tokens[int(id)] = token
 	}
 	for _, token := range f.added {
-		f.tokens[token.ID] = token.Content
+		f.tokens[int(token.ID)] = token.Content
 	}
 	for id := range f.tokens {
 		f.size = max(f.size, id+1)
@@ -99,6 +100,9 @@ func (f *file) load(mode int) (*tokenizers.Tokenizer, error) {
 		fields[name] = value
 	}
 	fields["truncation"], fields["padding"] = nil, nil
+	if name := f.withNUL(); name != "" {
+		return nil, fmt.Errorf("tokenizer file %s does not load: %s holds a NUL character", f.path, name)
+	}
 	if mode&escapedNUL != 0 {
 		if err := f.unescapeInside(fields); err != nil {
 			return nil, err
@@ -117,4 +121,25 @@ func (f *file) load(mode int) (*tokenizers.Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer file %s does not load: %w", f.path, err)
 	}
 	return rust, nil
+}
+
+// withNUL names the part of the file that holds a NUL outside its tokens; "" if none does. Rust's binding quotes what it
+// refuses in a C string, and ends the process when that has a NUL.
+func (f *file) withNUL() string {
+	parts := map[string]json.RawMessage{}
+	if err := json.Unmarshal(f.fields["model"], &parts); err != nil {
+		return "" // parse has read it as an object
+	}
+	delete(parts, "vocab")
+	for name, value := range f.fields {
+		if name != "added_tokens" && name != "model" {
+			parts[name] = value
+		}
+	}
+	for name, value := range parts {
+		if bytes.Contains(bytes.ReplaceAll(value, []byte(`\\`), nil), []byte(`\u0000`)) {
+			return name
+		}
+	}
+	return ""
 }
