@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"scored/model"
+	"scored/score"
+)
+
+func environment(pairs ...string) lookup {
+	return func(name string) (string, bool) {
+		i := slices.Index(pairs, name)
+		if i < 0 {
+			return "", false
+		}
+		return pairs[i+1], true
+	}
+}
+
+func TestConfig(t *testing.T) {
+	c, err := parseConfig([]string{"--model", "a/b", "--port=8000", "--buckets", "64x1x64x0,32x2x16x128"}, environment("SCORED_MAX_QUEUE", "7", "SCORED_PORT", "1"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ModelPath != "a/b" || c.ServedModelName != "a/b" || c.Port != 8000 || c.MaxQueue != 7 {
+		t.Errorf("config is %+v; want model a/b served by its path, port 8000 from the flag and queue 7 from the environment", c)
+	}
+	buckets, err := c.parseBuckets()
+	want := []score.Bucket{{Tokens: 64, Rows: 1, Length: 64}, {Tokens: 32, Rows: 2, Length: 16, Prefix: 128}}
+	if err != nil || !slices.Equal(buckets, want) {
+		t.Errorf("buckets are %v with error %v, want %v", buckets, err, want)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		env  lookup
+		want string
+	}{
+		"no model":         {nil, environment(), "--model-path"},
+		"unknown flag":     {[]string{"--model", "m", "--modle", "x"}, environment(), "modle"},
+		"stray word":       {[]string{"--model", "m", "x"}, environment(), `"x" is not a flag`},
+		"port too large":   {[]string{"--model", "m", "--port", "70000"}, environment(), "--port"},
+		"wrong dtype":      {[]string{"--model", "m", "--dtype", "int8"}, environment(), "--dtype"},
+		"wrong key word":   {[]string{"--model", "m", "--load-format", "gguf"}, environment(), "--load-format"},
+		"wrong buckets":    {[]string{"--model", "m", "--buckets", "64x1x64"}, environment(), "--buckets"},
+		"bucket of zero":   {[]string{"--model", "m", "--buckets", "64x0x64x0"}, environment(), "--buckets"},
+		"wrong variable":   {[]string{"--model", "m"}, environment("SCORED_PORT", "x"), "SCORED_PORT"},
+		"context too long": {[]string{"--model", "m", "--context-length", "-1"}, environment(), "--context-length"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseConfig(c.args, c.env, io.Discard)
+			var wrong usageError
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v, want a usage error naming %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestKeyIsNotShown(t *testing.T) {
+	c, err := parseConfig([]string{"--model", "m", "--api-key", "hush"}, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	c.logger(&shown).Info("starting", c.shown()...)
+	if strings.Contains(shown.String(), "hush") || !strings.Contains(shown.String(), "api_key=(set)") {
+		t.Errorf("log shows %s", shown.String())
+	}
+}
+
+// TestDefaultBuckets: every prompt below the context length fits, whatever that is.
+func TestDefaultBuckets(t *testing.T) {
+	for _, contextLength := range []int{64, 128, 2048, 4096, 10_000, 40_960, 131_072} {
+		buckets := model.Qwen3_0_6B().Buckets(contextLength)
+		s, err := score.New(score.Config{Vocab: 10, ContextLength: contextLength}, nil, engineOf(buckets))
+		if err != nil {
+			t.Errorf("context length %d: %v", contextLength, err)
+			continue
+		}
+		s.Close()
+	}
+}
+
+type engineOf []score.Bucket
+
+func (e engineOf) Buckets() []score.Bucket              { return e }
+func (e engineOf) Match([]int32) (*score.Prefix, int)   { return nil, 0 }
+func (e engineOf) Run(*score.Step) ([][]float32, error) { return nil, errors.New("no device") }
+func (e engineOf) Flush() int                           { return 0 }
