@@ -2,6 +2,7 @@ package score
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) ([][]
 	errs := make([]error, len(req.Items))
 	s.inParallel(ctx, len(prompts), func(i int) {
 		first, second := order(req, req.Query.Text, req.Items[i].Text)
-		prompts[i], errs[i] = s.encoder.Encode(first+second, req.PlainSpecials)
+		prompts[i], errs[i] = s.tokenize(first+second, req.PlainSpecials)
 	})
 	if ctx.Err() != nil {
 		return nil, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
@@ -41,6 +42,16 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) ([][]
 	return prompts, nil
 }
 
+// tokenize calls the Encoder. It runs on goroutines of its own, where an unhandled panic would end the process.
+func (s *Scorer) tokenize(prompt string, plainSpecials bool) (ids []int32, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("tokenizer panicked: %v", fault)
+		}
+	}()
+	return s.encoder.Encode(prompt, plainSpecials)
+}
+
 // queryTokens counts the leading tokens of a lone prompt that come from the query: what later requests with the same
 // query are likely to share.
 func (s *Scorer) queryTokens(req *Request, prompts [][]int32) int {
@@ -53,7 +64,7 @@ func (s *Scorer) queryTokens(req *Request, prompts [][]int32) int {
 	if len(req.Query.Text) < minShared {
 		return 0
 	}
-	alone, err := s.encoder.Encode(req.Query.Text, req.PlainSpecials)
+	alone, err := s.tokenize(req.Query.Text, req.PlainSpecials)
 	if err != nil {
 		return 0 // the whole prompt could be tokenized; only the guess is lost
 	}

@@ -50,14 +50,16 @@ func checkFinite(item int, logprobs []float64) *Error {
 	return nil
 }
 
-// probabilities is exp, clamped to 1: rounding may put the log of a certain label just above 0.
 func probabilities(logprobs []float64) []float64 {
 	scores := make([]float64, len(logprobs))
 	for i, v := range logprobs {
-		scores[i] = min(math.Exp(v), 1)
+		scores[i] = Probability(v)
 	}
 	return scores
 }
+
+// Probability is exp, clamped to 1: rounding may put the log of a certain label just above 0.
+func Probability(logprob float64) float64 { return min(math.Exp(logprob), 1) }
 
 // softmax over the labels: exp(v - max) / sum. The same values give the same scores whatever constant is added to all.
 // If every label has probability 0 they share the row equally.

@@ -86,14 +86,18 @@ func (q *queue) push(j *job) error {
 	return nil
 }
 
-// cancel drops the job's rows that no step has taken; the answers of those in a step are thrown away.
-func (q *queue) cancel(j *job) {
+// cancel drops the job's rows that no step has taken and tells how many; the answers of those in a step are thrown away.
+func (q *queue) cancel(j *job) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, g := range j.groups {
+		dropped += g.pending()
+	}
 	if i := slices.Index(q.jobs, j); i >= 0 {
 		q.jobs = slices.Delete(q.jobs, i, i+1)
 	}
 	q.end(j, nil)
+	return dropped
 }
 
 // end takes the job out of the books, once, and wakes whoever waits for it. The lock is held.
@@ -224,7 +228,8 @@ func (q *queue) waiting() int {
 func (q *queue) load() Load {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := Load{Requests: q.inFlight, WaitingRows: q.waiting(), RunningRows: q.running, Steps: q.steps}
+	l := Load{Requests: q.inFlight, WaitingRows: q.waiting(), RunningRows: q.running, Steps: q.steps,
+		MaxRows: q.maxRows, MaxTokens: q.maxTokens}
 	for _, j := range q.jobs {
 		for _, g := range j.groups {
 			for _, row := range g.rows[g.next:] {

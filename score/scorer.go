@@ -107,8 +107,10 @@ func (s *Scorer) await(ctx context.Context, job *job) error {
 	select {
 	case <-job.done:
 	case <-ctx.Done():
-		s.queue.cancel(job)
-		return &Error{Kind: Deadline, Message: "request ended before its rows were scored", Err: context.Cause(ctx)}
+		err := &Error{Kind: Deadline, Message: "request ended before its rows were scored", Err: context.Cause(ctx)}
+		dropped := s.queue.cancel(job)
+		s.observe(Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: time.Now(), Rows: dropped, Err: err})
+		return err
 	}
 	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: job.started, Rows: job.rows, Tokens: job.tokens, Err: job.err}
 	run := Span{Stage: StageRun, RequestID: job.id, Start: job.started, End: job.ended, Rows: job.rows, Tokens: job.tokens,
@@ -159,4 +161,6 @@ type Load struct {
 	WaitingTokens int
 	RunningRows   int
 	Steps         int64 // steps run since start
+	MaxRows       int   // rows admitted at most
+	MaxTokens     int   // prompt tokens admitted at most
 }

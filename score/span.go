@@ -40,3 +40,13 @@ type Observer interface{ Observe(Span) }
 type Timing struct {
 	Encode, Wait, Run time.Duration
 }
+
+// Observers tells each of several Observers, in order.
+type Observers []Observer
+
+// Observe implements Observer.
+func (all Observers) Observe(span Span) {
+	for _, o := range all {
+		o.Observe(span)
+	}
+}

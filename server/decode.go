@@ -20,6 +20,7 @@ type body struct {
 	softmax    bool
 	itemFirst  bool
 	model      python.String
+	extras     extras
 	surrogates string // the first field with a lone surrogate, which is no text; "" if there is none
 }
 
@@ -103,11 +104,12 @@ func (b *body) read(o *python.Object) (faults []fault) {
 		b.model = name
 	default:
 		if !ok {
-			return append(faults, newFault("missing", o, "model"))
+			faults = append(faults, newFault("missing", o, "model"))
+		} else {
+			faults = append(faults, newFault("string_type", v, "model"))
 		}
-		faults = append(faults, newFault("string_type", v, "model"))
 	}
-	return faults
+	return append(faults, b.readExtras(o)...)
 }
 
 // readQuery reads str | list[int] | None.
@@ -180,11 +182,14 @@ func (b *body) text(field string, s python.String) score.Part {
 }
 
 // request checks what the domain cannot express, nulls and text that is none, and gives the rest to it.
-func (b *body) request(id string, baseVocab, vocab int) (*score.Request, error) {
+func (b *body) request(id string, m *Model) (*score.Request, error) {
+	if err := b.nameLabels(m); err != nil {
+		return nil, err
+	}
 	if !b.hasLabels {
 		return nil, score.Errorf(score.Invalid, "label_token_ids", "label_token_ids must be provided")
 	}
-	if err := score.CheckLabels(b.labels, baseVocab, vocab); err != nil {
+	if err := score.CheckLabels(b.labels, m.BaseVocab, m.Vocab); err != nil {
 		return nil, err
 	}
 	if !b.hasQuery || !b.hasItems {
@@ -193,5 +198,6 @@ func (b *body) request(id string, baseVocab, vocab int) (*score.Request, error) 
 	if b.surrogates != "" {
 		return nil, score.Errorf(score.Invalid, b.surrogates, "%s holds a lone surrogate, which is no character", b.surrogates)
 	}
-	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, ItemFirst: b.itemFirst, Softmax: b.softmax}, nil
+	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, ItemFirst: b.itemFirst, Softmax: b.softmax,
+		Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -17,9 +18,16 @@ type apiError struct {
 	message string
 	param   string // the field at fault, for the header X-Scored-Error-Param
 	raw     string // the whole body, where the peer sends no envelope
+	plain   string // the whole answer as text, where the peer sends no JSON
+	cause   error  // for the log; never shown to a client
 }
 
-func (e *apiError) Error() string { return e.message + e.raw }
+func (e *apiError) Error() string { return e.message + e.raw + e.plain }
+
+func (e *apiError) Unwrap() error { return e.cause }
+
+// statusGone is what the log and the metrics show for a client that left before its answer; nobody reads it.
+const statusGone = 499
 
 func badRequest(message string) error {
 	return &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: message}
@@ -35,26 +43,20 @@ func statuses(kind score.Kind) (status int, name string) {
 	case score.Overloaded, score.Unavailable:
 		return http.StatusServiceUnavailable, "ServiceUnavailableError"
 	case score.Deadline:
-		return http.StatusRequestTimeout, "RequestTimeoutError"
+		return http.StatusGatewayTimeout, "TimeoutError"
 	default:
 		return http.StatusInternalServerError, "InternalServerError"
 	}
 }
 
-// writeError answers with err. What is our fault is told to the log alone; the client gets the request id.
-func (s *Server) writeError(w http.ResponseWriter, id string, err error) {
+// writeError answers with err. What is our fault is told to the log; of the domain's the client gets the request id alone.
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	var answer *apiError
 	if !errors.As(err, &answer) {
-		answer = &apiError{status: http.StatusInternalServerError, kind: "InternalServerError"}
-		var domain *score.Error
-		if errors.As(err, &domain) {
-			answer.status, answer.kind = statuses(domain.Kind)
-			answer.message, answer.param = domain.Message, domain.Param
-		}
-		if answer.status == http.StatusInternalServerError {
-			s.cfg.Logger.Error("request failed", "request", id, "error", err)
-			answer.message = "Internal server error: " + strings.TrimSpace(answer.message+" (request "+id+")")
-		}
+		answer = s.domainError(err, requestID(r))
+	}
+	if answer.status == http.StatusInternalServerError {
+		s.cfg.Logger.Error("request failed", "request", requestID(r), "error", err, "cause", answer.cause)
 	}
 	if answer.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
@@ -62,12 +64,34 @@ func (s *Server) writeError(w http.ResponseWriter, id string, err error) {
 	if answer.param != "" {
 		w.Header().Set("X-Scored-Error-Param", answer.param)
 	}
-	body := answer.raw
-	if body == "" {
-		body = `{"object":"error","message":` + quote(answer.message) + `,"type":` + quote(answer.kind) +
-			`,"param":null,"code":` + strconv.Itoa(answer.status) + `}`
+	status := answer.status
+	if errors.Is(err, context.Canceled) {
+		status = statusGone
 	}
-	writeJSON(w, answer.status, body)
+	switch {
+	case answer.plain != "":
+		writePlain(w, status, answer.plain)
+	case answer.raw != "":
+		writeJSON(w, status, answer.raw)
+	default:
+		writeJSON(w, status, `{"object":"error","message":`+quote(answer.message)+`,"type":`+quote(answer.kind)+
+			`,"param":null,"code":`+strconv.Itoa(answer.status)+`}`)
+	}
+}
+
+// domainError gives an error of the domain its status.
+func (s *Server) domainError(err error, id string) *apiError {
+	answer := &apiError{status: http.StatusInternalServerError, kind: "InternalServerError"}
+	var domain *score.Error
+	if errors.As(err, &domain) {
+		answer.status, answer.kind = statuses(domain.Kind)
+		answer.message, answer.param = domain.Message, domain.Param
+		s.cfg.Metrics.failure(domain.Kind)
+	}
+	if answer.status == http.StatusInternalServerError {
+		answer.message = "Internal server error: " + strings.TrimSpace(answer.message+" (request "+id+")")
+	}
+	return answer
 }
 
 func writeJSON(w http.ResponseWriter, status int, body string) {

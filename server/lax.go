@@ -19,7 +19,7 @@ type fault struct {
 	ctx   string // repr of the ctx dict; "" if there is none
 }
 
-// The faults that a score request can have, with pydantic 2.11's words.
+// The faults that a body can have, with pydantic 2.11's words.
 var texts = map[string]string{
 	"missing":               "Field required",
 	"string_type":           "Input should be a valid string",
@@ -33,6 +33,7 @@ var texts = map[string]string{
 	"finite_number":         "Input should be a finite number",
 	"model_attributes_type": "Input should be a valid dictionary or object to extract fields from",
 	"json_invalid":          "JSON decode error",
+	"dataclass_type":        "Input should be a dictionary or an instance of ProfileReqInput",
 }
 
 func newFault(kind string, input python.Value, loc ...any) fault {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -8,19 +9,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-
-	"scored/score"
 )
-
-// handleHealth is 200 when requests can be answered, else 503.
-func (s *Server) handleHealth(w http.ResponseWriter, r *http.Request) {
-	m := s.model.Load()
-	if m == nil || m.Scorer.Ready() != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
-}
 
 func (s *Server) handleModels(w http.ResponseWriter, r *http.Request) {
 	if card, ok := s.card(w, r); ok {
@@ -42,9 +31,8 @@ func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 
 // card is the one entry of /v1/models.
 func (s *Server) card(w http.ResponseWriter, r *http.Request) (string, bool) {
-	m := s.model.Load()
-	if m == nil {
-		s.writeError(w, r.Header.Get("X-Request-Id"), score.Errorf(score.Unavailable, "", "model is loading; retry later"))
+	m, ok := s.ready(w, r)
+	if !ok {
 		return "", false
 	}
 	name := quote(s.cfg.ServedModel)
@@ -55,7 +43,7 @@ func (s *Server) card(w http.ResponseWriter, r *http.Request) (string, bool) {
 func (s *Server) handleModelInfo(w http.ResponseWriter, _ *http.Request) {
 	var b strings.Builder
 	b.WriteString(`{"model_path":` + quote(s.cfg.ModelPath) + `,"tokenizer_path":` + quote(s.cfg.TokenizerPath) +
-		`,"is_generation":true,"preferred_sampling_params":null`)
+		`,"is_generation":true,"preferred_sampling_params":` + cmp.Or(s.cfg.Sampling, "null"))
 	if m := s.model.Load(); m != nil && m.Generated {
 		b.WriteString(`,"weights":"generated"`)
 	}

@@ -60,7 +60,7 @@ func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
 	return t.encode(text, mode, true)
 }
 
-// Single gives the id of a text that is exactly one token by itself, or an error that lists the tokens it is.
+// Single gives the id of a text that is exactly one token by itself, or an error that lists the ids and tokens it is.
 func (t *Tokenizer) Single(text string) (int32, error) {
 	ids, err := t.encode(text, 0, false)
 	if err != nil {
@@ -73,7 +73,7 @@ func (t *Tokenizer) Single(text string) (int32, error) {
 	for i, id := range ids {
 		spelled[i], _ = t.Token(int(id))
 	}
-	return 0, fmt.Errorf("text %q is %d tokens %q, not one", text, len(ids), spelled)
+	return 0, fmt.Errorf("text %q is %d tokens, not one: ids %d spell %q", text, len(ids), ids, spelled)
 }
 
 // Decode gives the text of ids, special tokens spelled out. Bytes that are not UTF-8, as when ids begin or end inside a

@@ -62,10 +62,10 @@ func TestSingle(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":              `text "" is 0 tokens [], not one`,
-		"Yes No":        `text "Yes No" is 2 tokens ["Yes" "ĠNo"], not one`,
-		"<|im_end|>\n":  `text "<|im_end|>\n" is 2 tokens ["<|im_end|>" "Ċ"], not one`,
-		"\x00\x01":      `text "\x00\x01" is 2 tokens ["Ā" "ā"], not one`,
+		"":              `text "" is 0 tokens, not one: ids [] spell []`,
+		"Yes No":        `text "Yes No" is 2 tokens, not one: ids [9454 2308] spell ["Yes" "ĠNo"]`,
+		"<|im_end|>\n":  `text "<|im_end|>\n" is 2 tokens, not one: ids [151645 198] spell ["<|im_end|>" "Ċ"]`,
+		"\x00\x01":      `text "\x00\x01" is 2 tokens, not one: ids [188 189] spell ["Ā" "ā"]`,
 		"é\U0001f9ff":   "",
 		"unbelievably!": "",
 	} {

@@ -32,6 +32,8 @@ func writeRepr(b *strings.Builder, v Value) {
 		b.WriteString(Float(v))
 	case String:
 		writeString(b, v)
+	case Bytes:
+		writeBytes(b, v)
 	case []Value:
 		b.WriteByte('[')
 		for i, item := range v {
@@ -80,24 +82,13 @@ func Float(f float64) string {
 
 // writeString quotes with ' unless the text holds one and no ", and escapes what str.isprintable refuses.
 func writeString(b *strings.Builder, s String) {
-	quote := byte('\'')
-	if strings.Contains(string(s), "'") && !strings.Contains(string(s), `"`) {
-		quote = '"'
-	}
+	quote := quoteOf(string(s))
 	b.WriteByte(quote)
 	for i := 0; i < len(s); {
 		r, n := decodeRune(string(s[i:]))
 		i += n
 		switch {
-		case r == '\\' || r == rune(quote):
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
+		case writeEscape(b, r, quote):
 		case printable(r):
 			b.WriteRune(r)
 		case r < 0x100:
@@ -109,6 +100,48 @@ func writeString(b *strings.Builder, s String) {
 		}
 	}
 	b.WriteByte(quote)
+}
+
+// writeBytes prints b'…': ASCII as it is, everything else in hex.
+func writeBytes(b *strings.Builder, data Bytes) {
+	quote := quoteOf(string(data))
+	b.WriteByte('b')
+	b.WriteByte(quote)
+	for _, c := range data {
+		switch {
+		case writeEscape(b, rune(c), quote):
+		case c >= ' ' && c < 0x7f:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(b, `\x%02x`, c)
+		}
+	}
+	b.WriteByte(quote)
+}
+
+func quoteOf(s string) byte {
+	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+		return '"'
+	}
+	return '\''
+}
+
+// writeEscape writes a character that has an escape of its own, and tells whether it has.
+func writeEscape(b *strings.Builder, r rune, quote byte) bool {
+	switch r {
+	case '\\', rune(quote):
+		b.WriteByte('\\')
+		b.WriteRune(r)
+	case '\n':
+		b.WriteString(`\n`)
+	case '\r':
+		b.WriteString(`\r`)
+	case '\t':
+		b.WriteString(`\t`)
+	default:
+		return false
+	}
+	return true
 }
 
 // decodeRune reads a character of WTF-8 text.

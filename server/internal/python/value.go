@@ -40,6 +40,9 @@ func (n Int) String() string {
 // three bytes each, the way UTF-8 would encode them if it allowed it (WTF-8); everything else is UTF-8.
 type String string
 
+// Bytes is a Python bytes object: a body that was not read as JSON.
+type Bytes []byte
+
 // Object keeps its keys in the order of their first appearance; a repeated key has its last value, as in Python.
 type Object struct {
 	Keys   []String

@@ -1,0 +1,139 @@
+package server
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ServeHTTP implements http.Handler. Around every route: request id, key, origins, panics, one log line.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin := time.Now()
+	if id := requestID(r); id == "" || len(id) > 128 {
+		r.Header.Set("X-Request-Id", rand.Text())
+	}
+	answer := &recorder{ResponseWriter: w}
+	answer.Header().Set("X-Request-Id", requestID(r))
+	if m := s.model.Load(); m != nil && m.Generated {
+		answer.Header().Set("X-Scored-Weights", "generated")
+	}
+	defer s.account(answer, r, begin)
+	if !s.authorized(r) {
+		answer.Header().Set("WWW-Authenticate", "Bearer")
+		writeJSON(answer, http.StatusUnauthorized, `{"error":"Unauthorized"}`)
+		return
+	}
+	if !s.crossOrigin(answer, r) {
+		s.router.ServeHTTP(answer, r)
+	}
+}
+
+func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+
+// account ends a request: a panic becomes a 500, and the request is logged and counted.
+func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
+	if fault := recover(); fault != nil {
+		s.cfg.Logger.Error("handler panicked", "request", requestID(r), "fault", fault, "stack", string(debug.Stack()))
+		if answer.status == 0 {
+			writePlain(answer, http.StatusInternalServerError, "Internal Server Error")
+		}
+	}
+	took := time.Since(begin)
+	s.cfg.Logger.Info("request", "method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes,
+		"took", took, "request", requestID(r))
+	s.cfg.Metrics.request(answer.status, took)
+}
+
+// authorized compares keys in constant time. Probes and preflights need none.
+func (s *Server) authorized(r *http.Request) bool {
+	path := r.URL.Path
+	if s.cfg.APIKey == "" || r.Method == http.MethodOptions || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") ||
+		path == "/livez" || path == "/readyz" {
+		return true
+	}
+	got, want := sha256.Sum256([]byte(r.Header.Get("Authorization"))), sha256.Sum256([]byte("Bearer "+s.cfg.APIKey))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+}
+
+// corsMethods are what the peer lets a page of another origin use.
+const corsMethods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+// crossOrigin lets pages of the configured origins call, and answers a browser's preflight. It tells whether it has
+// answered. Protocol: https://fetch.spec.whatwg.org/#http-cors-protocol.
+func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || len(s.cfg.CORSOrigins) == 0 {
+		return false
+	}
+	method := r.Header.Get("Access-Control-Request-Method")
+	preflight := r.Method == http.MethodOptions && method != ""
+	all := slices.Contains(s.cfg.CORSOrigins, "*")
+	if !all && !slices.Contains(s.cfg.CORSOrigins, origin) {
+		if preflight {
+			writePlain(w, http.StatusBadRequest, "Disallowed CORS origin")
+		}
+		return preflight
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Credentials", "true")
+	if h.Set("Access-Control-Allow-Origin", origin); all && !preflight && r.Header.Get("Cookie") == "" {
+		h.Set("Access-Control-Allow-Origin", "*")
+	} else {
+		h.Add("Vary", "Origin")
+	}
+	if !preflight {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", corsMethods)
+	h.Set("Access-Control-Max-Age", "600")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	if !slices.Contains(strings.Split(corsMethods, ", "), method) {
+		writePlain(w, http.StatusBadRequest, "Disallowed CORS method")
+		return true
+	}
+	writePlain(w, http.StatusOK, "OK")
+	return true
+}
+
+// recorder remembers what was answered, for the log and the metrics.
+type recorder struct {
+	http.ResponseWriter
+	status, bytes int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += n
+	return n, err
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func writePlain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // a client that has gone needs no answer
+}
+
+// writeBare answers without a content type, as the peer's plain responses do. The nil stops net/http from guessing one.
+func writeBare(w http.ResponseWriter, status int, text string) {
+	w.Header()["Content-Type"] = nil
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}

@@ -1,0 +1,209 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"scored/score"
+)
+
+func TestFlush(t *testing.T) {
+	s, engine := newSlowServer(t, nil)
+	const begin = "Cache flushed.\nPlease check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)\n"
+	if w := send(s, "GET", "/flush_cache", ""); w.Code != http.StatusOK || w.Body.String() != begin {
+		t.Errorf("idle: %d %q", w.Code, w.Body)
+	}
+	done := make(chan int)
+	go func() { done <- send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`).Code }()
+	<-engine.began
+	recorded := "Reason: Cache not flushed because there are pending requests. waiting=0, grammar=0, pending_dp=0, running=1, cur_batch=1, last_batch=1, " +
+		"chunked=False, pending_results=1, pd_prefill=0, pd_prealloc=0, pd_transfer=0, pd_bootstrap=0\n"
+	w := send(s, "POST", "/flush_cache", "")
+	if want := begin + strings.Replace(recorded, "running=1", "running=2", 1); w.Code != http.StatusBadRequest || w.Body.String() != want {
+		t.Errorf("busy: %d %q, want %q", w.Code, w.Body, want)
+	}
+	close(engine.release)
+	if code := <-done; code != http.StatusOK {
+		t.Errorf("the request in hand got %d", code)
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.CORSOrigins = []string{"https://good"} })
+	for _, c := range []struct {
+		method, origin, asks string
+		status               int
+		allowed              string
+	}{
+		{"OPTIONS", "https://good", "POST", 200, "https://good"},
+		{"OPTIONS", "https://evil", "POST", 400, ""},
+		{"OPTIONS", "https://good", "BREW", 400, "https://good"},
+		{"OPTIONS", "", "POST", 405, ""},
+		{"OPTIONS", "https://good", "", 405, "https://good"},
+		{"GET", "https://good", "", 200, "https://good"},
+		{"GET", "https://evil", "", 200, ""},
+		{"GET", "", "", 200, ""},
+	} {
+		w := send(s, c.method, "/ping", "", "Origin", c.origin, "Access-Control-Request-Method", c.asks)
+		if w.Code != c.status || w.Header().Get("Access-Control-Allow-Origin") != c.allowed {
+			t.Errorf("%+v: %d, allowed %q", c, w.Code, w.Header().Get("Access-Control-Allow-Origin"))
+		}
+	}
+	all := newTestServer(t, nil)
+	if got := send(all, "GET", "/ping", "", "Origin", "https://any").Header().Get("Access-Control-Allow-Origin"); got != "*" {
+		t.Errorf("any origin is allowed as %q, want *", got)
+	}
+	if got := send(all, "GET", "/ping", "", "Origin", "https://any", "Cookie", "a=b").Header().Get("Access-Control-Allow-Origin"); got != "https://any" {
+		t.Errorf("with a cookie the origin is allowed as %q, want itself", got)
+	}
+}
+
+func TestNotServed(t *testing.T) {
+	s := newTestServer(t, nil)
+	for path, methods := range notServed {
+		for _, method := range strings.Fields(methods) {
+			w := send(s, method, path, `{}`)
+			if w.Code != http.StatusNotImplemented || !strings.Contains(w.Body.String(), path+" is not served") {
+				t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+			}
+		}
+	}
+	w := send(s, "DELETE", "/flush_cache", "")
+	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, POST" {
+		t.Errorf("DELETE /flush_cache: %d, allow %q", w.Code, w.Header().Get("Allow"))
+	}
+}
+
+func TestRedirectKeepsTheQuery(t *testing.T) {
+	w := send(newTestServer(t, nil), "GET", "/profile_status/?details=true", "")
+	if got := w.Header().Get("Location"); w.Code != http.StatusTemporaryRedirect || got != "http://example.com/profile_status?details=true" {
+		t.Errorf("status %d, location %q", w.Code, got)
+	}
+}
+
+func TestServerInfo(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) {
+		c.Version, c.APIKey = "1.2", "very-secret"
+		c.Settings = []Setting{{"model_path", json.RawMessage(`"p"`)}, {"api_key", json.RawMessage(`null`)}}
+	})
+	w := send(s, "GET", "/get_server_info", "", "Authorization", "Bearer very-secret")
+	var info struct {
+		ModelPath      string  `json:"model_path"`
+		APIKey         *string `json:"api_key"`
+		Status         string
+		Version        string
+		MaxInput       int                                `json:"max_req_input_len"`
+		InternalStates []struct{ Buckets []score.Bucket } `json:"internal_states"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &info); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if info.ModelPath != "p" || info.Status != "ready" || info.Version != "1.2" || info.MaxInput != testContext-6 || len(info.InternalStates[0].Buckets) != 1 {
+		t.Errorf("info %s", w.Body)
+	}
+	if strings.Contains(w.Body.String(), "very-secret") {
+		t.Error("info shows the key")
+	}
+}
+
+// TestMetrics: every series is there at zero, moves with the traffic, and follows Prometheus' conventions.
+func TestMetrics(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.Metrics = NewMetrics("1.2") })
+	s.cfg.Metrics.WatchDevice(func() Device { return Device{Compiles: 3} })
+	read := func() map[string]string {
+		series := map[string]string{}
+		for _, m := range regexp.MustCompile(`(?m)^(scored_\S+) (\S+)$`).FindAllStringSubmatch(send(s, "GET", "/metrics", "").Body.String(), -1) {
+			series[m[1]] = m[2]
+		}
+		return series
+	}
+	before := read()
+	for _, name := range []string{"scored_items_total", `scored_tokens_total{kind="padding"}`, `scored_steps_total{result="failed"}`, "scored_queue_rows",
+		`scored_stage_seconds_count{stage="wait"}`, `scored_rejected_requests_total{reason="overloaded"}`, "scored_not_finite_total"} {
+		if before[name] != "0" {
+			t.Errorf("%s is %q before any request, want 0", name, before[name])
+		}
+	}
+	send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`)
+	after := read()
+	for name, want := range map[string]string{"scored_items_total": "2", `scored_tokens_total{kind="prompt"}`: "17", `scored_tokens_total{kind="computed"}`: "17",
+		`scored_tokens_total{kind="padding"}`: "4079", `scored_steps_total{result="ok"}`: "1", `scored_stage_seconds_count{stage="read"}`: "1",
+		`scored_stage_seconds_count{stage="reply"}`: "1", "scored_ready": "1", "scored_compiles_total": "3", `scored_build_info{version="1.2"}`: "1"} {
+		if after[name] != want {
+			t.Errorf("%s is %q, want %s", name, after[name], want)
+		}
+	}
+	families, err := s.cfg.Metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(faults) > 0 {
+		t.Errorf("metrics break conventions: %v %v", faults, err)
+	}
+	if w := send(newTestServer(t, nil), "GET", "/metrics", ""); w.Code != http.StatusNotFound {
+		t.Errorf("/metrics without metrics gives %d, want 404", w.Code)
+	}
+}
+
+// TestDescription: every route is described, and every path that is described is routed.
+func TestDescription(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.Metrics = NewMetrics("test") })
+	w := send(s, "GET", "/openapi.json", "")
+	var api struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &api); err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]bool{"GET /openapi.json": true, "GET /docs": true}
+	for path, methods := range api.Paths {
+		for method := range methods {
+			described[strings.ToUpper(method)+" "+strings.Replace(path, "{id}", "*", 1)] = true
+		}
+	}
+	for _, route := range s.router.Routes() {
+		for method := range route.Handlers {
+			name := method + " " + route.Pattern
+			if _, unserved := notServed[route.Pattern]; !described[name] && !unserved {
+				t.Errorf("route %s is not described", name)
+			}
+			delete(described, name)
+		}
+	}
+	for name := range described {
+		t.Errorf("%s is described and not routed", name)
+	}
+	if w := send(s, "GET", "/docs", ""); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "//cdn.") || !strings.Contains(w.Body.String(), "<form") {
+		t.Errorf("/docs: %d", w.Code)
+	}
+	off := newTestServer(t, func(c *Config, _ *Model) { c.DisableDocs = true })
+	for _, path := range []string{"/docs", "/openapi.json"} {
+		if w := send(off, "GET", path, ""); w.Code != http.StatusNotFound {
+			t.Errorf("%s with docs off gives %d, want 404", path, w.Code)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	s := newTestServer(t, nil)
+	for _, path := range []string{"/livez", "/health", "/readyz", "/ping", "/health_generate"} {
+		if w := send(s, "GET", path, ""); w.Code != http.StatusOK || w.Body.Len() > 0 || w.Header().Get("Content-Type") != "" {
+			t.Errorf("%s: %d %q %q", path, w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+	if w := send(s, "GET", "/health_generate?multimodal=True", ""); w.Body.String() != "null" {
+		t.Errorf("multimodal: %q, want null", w.Body)
+	}
+	s.model.Load().Scorer.Close()
+	for path, want := range map[string]int{"/livez": 200, "/health": 503, "/readyz": 503, "/ping": 503, "/health_generate": 503} {
+		if w := send(s, "GET", path, ""); w.Code != want {
+			t.Errorf("%s of a closed scorer: %d, want %d", path, w.Code, want)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"fmt"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// extras are the fields of a score request that the peer does not have. Without them an answer is the peer's, byte for byte.
+type extras struct {
+	labels        []string // the labels as texts of one token each, where label_token_ids is absent
+	hasLabels     bool
+	logprobs      bool // answer with natural logarithms too
+	usage         bool // answer with token counts
+	truncate      bool // cut prompts that are too long and list them
+	partial       bool // a bad item fails alone
+	plainSpecials bool // "<|im_end|>" in a text is text
+}
+
+// readExtras reads them with the same rules as the peer's fields.
+func (b *body) readExtras(o *python.Object) (faults []fault) {
+	x := &b.extras
+	for _, field := range []struct {
+		name string
+		to   *bool
+	}{{"return_logprobs", &x.logprobs}, {"usage", &x.usage}, {"truncate", &x.truncate}, {"partial", &x.partial},
+		{"split_special_tokens", &x.plainSpecials}} {
+		v, ok := o.Get(python.String(field.name))
+		if !ok || v == nil {
+			continue
+		}
+		value, kind := laxBool(v)
+		if kind != "" {
+			faults = append(faults, newFault(kind, v, field.name))
+		}
+		*field.to = value
+	}
+	v, _ := o.Get("labels")
+	if v == nil || b.hasLabels {
+		return faults // label_token_ids wins, as in the peer, which does not know labels
+	}
+	list, ok := v.([]python.Value)
+	if !ok {
+		return append(faults, newFault("list_type", v, "labels"))
+	}
+	for i, item := range list {
+		s, ok := item.(python.String)
+		if !ok {
+			faults = append(faults, newFault("string_type", item, "labels", i))
+			continue
+		}
+		x.labels = append(x.labels, b.text(fmt.Sprintf("labels[%d]", i), s).Text)
+	}
+	x.hasLabels = true
+	return faults
+}
+
+// nameLabels turns labels given as texts into ids.
+func (b *body) nameLabels(m *Model) error {
+	if !b.extras.hasLabels {
+		return nil
+	}
+	if m.Words == nil {
+		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_token_ids")
+	}
+	b.hasLabels = true
+	for i, text := range b.extras.labels {
+		id, err := m.Words.Single(text)
+		if err != nil {
+			field := fmt.Sprintf("labels[%d]", i)
+			return score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
+		}
+		b.labels = append(b.labels, score.Label{ID: int64(id)})
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"scored/score"
+)
+
+// base is a score request; its fields may be followed by more.
+const base = `{"model":"m","query":"is it? ","items":["a","bb"],"apply_softmax":true`
+
+func TestExtras(t *testing.T) {
+	s := newTestServer(t, nil)
+	plain := send(s, "POST", "/v1/score", base+`,"label_token_ids":[89,78]}`).Body.String()
+	long := strings.Repeat("x", testContext)
+	for name, c := range map[string]struct {
+		body string
+		want map[string]string // key to JSON value; "" means absent
+	}{
+		"nothing asked":    {base + `,"label_token_ids":[89,78]}`, map[string]string{"usage": "null", "logprobs": "", "truncated": "", "errors": "", "label_token_ids": ""}},
+		"null is absent":   {base + `,"label_token_ids":[89,78],"usage":null,"labels":null,"partial":null}`, map[string]string{"usage": "null", "errors": ""}},
+		"labels":           {base + `,"labels":["Y","N"]}`, map[string]string{"label_token_ids": "[89,78]"}},
+		"ids before texts": {base + `,"labels":["no such label"],"label_token_ids":[89,78]}`, map[string]string{"label_token_ids": ""}},
+		"usage":            {base + `,"label_token_ids":[89,78],"usage":true}`, map[string]string{"usage": `{"prompt_tokens":17,"completion_tokens":0,"total_tokens":17,"cached_tokens":0}`}},
+		"truncate":         {`{"model":"m","query":"","items":["a","` + long + `"],"label_token_ids":[1],"truncate":true}`, map[string]string{"truncated": "[1]"}},
+		"partial": {`{"model":"m","query":"","items":["a",""],"label_token_ids":[1],"apply_softmax":true,"partial":true}`, map[string]string{"scores": "[[1.0],null]",
+			"errors": `[{"index":1,"message":"items[1] and query are both empty; a prompt needs at least one token","type":"BadRequestError","code":400}]`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := send(s, "POST", "/v1/score", c.body)
+			var got map[string]json.RawMessage
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusOK {
+				t.Fatalf("status %d: %s", w.Code, w.Body)
+			}
+			for key, want := range c.want {
+				if string(got[key]) != want {
+					t.Errorf("%s is %s, want %s", key, got[key], want)
+				}
+			}
+		})
+	}
+	if got := send(s, "POST", "/v1/score", base+`,"labels":["Y","N"]}`).Body.String(); shape(got[:len(plain)-1]) != shape(plain[:len(plain)-1]) {
+		t.Errorf("labels as texts give %s, as ids %s", got, plain)
+	}
+}
+
+func TestLogprobs(t *testing.T) {
+	s := newTestServer(t, nil)
+	var got struct{ Scores, Logprobs [][]float64 }
+	w := send(s, "POST", "/v1/score", strings.Replace(base, "true", "false", 1)+`,"label_token_ids":[89,78],"return_logprobs":true}`)
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	for i, row := range got.Scores {
+		for k, p := range row {
+			if want := score.Probability(got.Logprobs[i][k]); p != want {
+				t.Errorf("scores[%d][%d] is %v, exp of its logarithm %v", i, k, p, want)
+			}
+		}
+	}
+}
+
+func TestExtrasAtFault(t *testing.T) {
+	s := newTestServer(t, nil)
+	for body, want := range map[string]struct{ param, message string }{
+		base + `,"labels":["Yes"]}`:                                       {"labels[0]", `labels[0] cannot be a label: text "Yes" is 3 tokens, not one; choose a text of one token or send label_token_ids`},
+		base + `,"labels":"Y"}`:                                           {"", `[{'type': 'list_type', 'loc': ('body', 'labels'), 'msg': 'Input should be a valid list', 'input': 'Y'}]`},
+		base + `,"labels":["Y",7]}`:                                       {"", `[{'type': 'string_type', 'loc': ('body', 'labels', 1), 'msg': 'Input should be a valid string', 'input': 7}]`},
+		base + `,"label_token_ids":[1],"usage":"maybe"}`:                  {"", `[{'type': 'bool_parsing', 'loc': ('body', 'usage'), 'msg': 'Input should be a valid boolean, unable to interpret input', 'input': 'maybe'}]`},
+		base + `,"labels":[]}`:                                            {"label_token_ids", `label_token_ids cannot be empty. At least one token ID is required.`},
+		strings.Replace(base, `"bb"`, `"\ud800"`, 1) + `,"labels":["Y"]}`: {"items[1]", `items[1] holds a lone surrogate, which is no character`},
+	} {
+		w := send(s, "POST", "/v1/score", body)
+		var got struct{ Message string }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusBadRequest {
+			t.Fatalf("%s: status %d: %s", body, w.Code, w.Body)
+		}
+		if answer := (struct{ param, message string }{w.Header().Get("X-Scored-Error-Param"), got.Message}); !reflect.DeepEqual(answer, want) {
+			t.Errorf("%s\nanswer %+v\nwant   %+v", body, answer, want)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"scored/score"
+)
+
+// handleAlive is 200 as long as the process answers at all.
+func handleAlive(w http.ResponseWriter, _ *http.Request) { writeBare(w, http.StatusOK, "") }
+
+// handleReady is 200 when requests can be answered, else 503.
+func (s *Server) handleReady(w http.ResponseWriter, _ *http.Request) {
+	if m := s.model.Load(); m == nil || m.Scorer.Ready() != nil {
+		writeBare(w, http.StatusServiceUnavailable, "")
+		return
+	}
+	writeBare(w, http.StatusOK, "")
+}
+
+// handleGenerate is 200 when a prompt of one token has been scored just now, else 503. The peer generates a token.
+func (s *Server) handleGenerate(w http.ResponseWriter, r *http.Request) {
+	m := s.model.Load()
+	if m == nil {
+		writeBare(w, http.StatusServiceUnavailable, "")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.HealthTimeout)
+	defer cancel()
+	token := score.Part{IsTokens: true, Tokens: []int64{0}}
+	_, err := m.Scorer.Score(ctx, &score.Request{ID: requestID(r), Query: score.Part{IsTokens: true}, Items: []score.Part{token}, Labels: []score.Label{{}}})
+	switch {
+	case err != nil:
+		s.cfg.Logger.Warn("health check failed", "request", requestID(r), "error", err)
+		writeBare(w, http.StatusServiceUnavailable, "")
+	case r.URL.Query().Get("multimodal") == "True":
+		writeJSON(w, http.StatusOK, "null")
+	default:
+		writeBare(w, http.StatusOK, "")
+	}
+}

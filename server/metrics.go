@@ -1,0 +1,194 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"scored/score"
+)
+
+// Metrics counts what the stream of spans and the access log tell. It implements score.Observer and, for Prometheus,
+// http.Handler. A nil *Metrics counts nothing.
+type Metrics struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+
+	requests                          *prometheus.CounterVec
+	refused                           *prometheus.CounterVec
+	notFinite, cancelled, cancelledIn prometheus.Counter
+	seconds                           prometheus.Histogram
+	stages                            *prometheus.HistogramVec
+	items                             prometheus.Counter
+	tokens                            *prometheus.CounterVec
+	steps                             *prometheus.CounterVec
+	stepSeconds, stepRows             prometheus.Histogram
+}
+
+// Device is the state of the device's plugin.
+type Device struct {
+	Compiles, CacheHits, Buffers int64
+}
+
+// NewMetrics makes the metrics of one server. Every series exists from the start, at zero.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	seconds := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
+	m.requests = m.counters("requests_total", "Answers by HTTP status.", "code", "200")
+	m.refused = m.counters("rejected_requests_total", "Requests not scored, by reason.", "reason", "overloaded", "unavailable", "deadline")
+	m.notFinite = m.counter("not_finite_total", "Items without a score because the model produced NaN or infinity.")
+	m.cancelled = m.counter("cancelled_requests_total", "Requests whose client left, or whose time was up, before they were scored.")
+	m.cancelledIn = m.counter("cancelled_items_total", "Items of those requests that were dropped before a step took them.")
+	m.seconds = m.histogram("request_seconds", "Time from a request's first byte to its answer.", seconds)
+	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scored_stage_seconds", Help: "Time of scored requests by stage.", Buckets: seconds}, []string{"stage"})
+	m.registry.MustRegister(m.stages)
+	for _, stage := range requestStages() {
+		m.stages.WithLabelValues(string(stage))
+	}
+	m.items = m.counter("items_total", "Items scored.")
+	m.tokens = m.counters("tokens_total", "Tokens: prompt = of all items in full, cached = of those not computed, computed = by steps, padding = computed for nothing.",
+		"kind", "prompt", "cached", "computed", "padding")
+	m.steps = m.counters("steps_total", "Steps of the device.", "result", "ok", "failed")
+	m.stepSeconds = m.histogram("step_seconds", "Time of one step.", seconds)
+	m.stepRows = m.histogram("step_rows", "Rows of one step.", prometheus.ExponentialBuckets(1, 2, 11))
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_build_info", Help: "Always 1; the labels name the build.",
+		ConstLabels: prometheus.Labels{"version": version}})
+	info.Set(1)
+	m.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func requestStages() []score.Stage {
+	return []score.Stage{score.StageRead, score.StageEncode, score.StageWait, score.StageRun, score.StageReply}
+}
+
+// ServeHTTP implements http.Handler.
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
+
+// Observe implements score.Observer.
+func (m *Metrics) Observe(span score.Span) {
+	if m == nil {
+		return
+	}
+	took := span.End.Sub(span.Start).Seconds()
+	if span.Stage == score.StageStep {
+		m.step(span, took)
+		return
+	}
+	m.stages.WithLabelValues(string(span.Stage)).Observe(took)
+	switch {
+	case span.Stage == score.StageWait && span.Err != nil:
+		m.cancelled.Inc()
+		m.cancelledIn.Add(float64(span.Rows))
+	case span.Stage == score.StageRun && span.Err == nil:
+		m.items.Add(float64(span.Rows))
+		m.tokens.WithLabelValues("prompt").Add(float64(span.Tokens))
+		m.tokens.WithLabelValues("cached").Add(float64(max(span.Cached, 0)))
+	}
+}
+
+func (m *Metrics) step(span score.Span, took float64) {
+	m.stepSeconds.Observe(took)
+	m.stepRows.Observe(float64(span.Rows))
+	if span.Err != nil {
+		m.steps.WithLabelValues("failed").Inc()
+		return
+	}
+	m.steps.WithLabelValues("ok").Inc()
+	m.tokens.WithLabelValues("computed").Add(float64(span.Tokens))
+	m.tokens.WithLabelValues("padding").Add(float64(span.Bucket.Tokens - span.Tokens))
+}
+
+// WatchDevice adds the plugin's state; read is called for every scrape.
+func (m *Metrics) WatchDevice(read func() Device) {
+	if m == nil {
+		return
+	}
+	m.counterFunc("compiles_total", "Programs compiled.", func() float64 { return float64(read().Compiles) })
+	m.counterFunc("compile_cache_hits_total", "Programs loaded from the compile cache instead.", func() float64 { return float64(read().CacheHits) })
+	m.gaugeFunc("device_buffers", "Buffers alive on the device.", func() float64 { return float64(read().Buffers) })
+}
+
+// watch adds the state of s's queue, and whether s can answer.
+func (m *Metrics) watch(s *Server) {
+	if m == nil {
+		return
+	}
+	load := func(read func(score.Load) int) func() float64 {
+		return func() float64 {
+			if model := s.model.Load(); model != nil {
+				return float64(read(model.Scorer.Load()))
+			}
+			return 0
+		}
+	}
+	m.gaugeFunc("queue_rows", "Rows that wait for a step.", load(func(l score.Load) int { return l.WaitingRows }))
+	m.gaugeFunc("queue_tokens", "Tokens of those rows.", load(func(l score.Load) int { return l.WaitingTokens }))
+	m.gaugeFunc("running_rows", "Rows in the step under way.", load(func(l score.Load) int { return l.RunningRows }))
+	m.gaugeFunc("ready", "1 if requests can be answered.", func() float64 {
+		if model := s.model.Load(); model != nil && model.Scorer.Ready() == nil {
+			return 1
+		}
+		return 0
+	})
+}
+
+// request counts an answer.
+func (m *Metrics) request(status int, took time.Duration) {
+	if m != nil {
+		m.requests.WithLabelValues(strconv.Itoa(status)).Inc()
+		m.seconds.Observe(took.Seconds())
+	}
+}
+
+// failure counts a request, or an item, that was not scored.
+func (m *Metrics) failure(kind score.Kind) {
+	if m == nil {
+		return
+	}
+	switch kind {
+	case score.Overloaded:
+		m.refused.WithLabelValues("overloaded").Inc()
+	case score.Unavailable:
+		m.refused.WithLabelValues("unavailable").Inc()
+	case score.Deadline:
+		m.refused.WithLabelValues("deadline").Inc()
+	case score.NotFinite:
+		m.notFinite.Inc()
+	}
+}
+
+func (m *Metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "scored_" + name, Help: help})
+	m.registry.MustRegister(c)
+	return c
+}
+
+// counters makes a family with one label whose values start at zero.
+func (m *Metrics) counters(name, help, label string, values ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_" + name, Help: help}, []string{label})
+	m.registry.MustRegister(c)
+	for _, value := range values {
+		c.WithLabelValues(value)
+	}
+	return c
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scored_" + name, Help: help, Buckets: buckets})
+	m.registry.MustRegister(h)
+	return h
+}
+
+func (m *Metrics) gaugeFunc(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scored_" + name, Help: help}, read))
+}
+
+func (m *Metrics) counterFunc(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "scored_" + name, Help: help}, read))
+}

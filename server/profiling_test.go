@@ -1,0 +1,111 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestProfileHelper sends what sglang-jax's profiling helper sends: server info, then a start with its counts as strings.
+func TestProfileHelper(t *testing.T) {
+	s, dir := newTestServer(t, nil), t.TempDir()
+	if w := send(s, "GET", "/get_server_info", ""); w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	body := `{"output_dir":"` + dir + `","num_steps":"2","activities":["CPU","GPU"],"profile_by_stage":false,"profile_stages":null}`
+	w := send(s, "POST", "/start_profile", body)
+	if w.Code != http.StatusOK || w.Body.String() != "Start profiling.\n" || w.Header().Get("Content-Type") != "" {
+		t.Fatalf("status %d, content type %q: %q", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+	status := func() string { return send(s, "GET", "/profile_status", "").Body.String() }
+	if got := status(); got != `{"status":"in_progress"}` {
+		t.Errorf("status %s while it records", got)
+	}
+	for range 2 {
+		if w := send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`); w.Code != http.StatusOK {
+			t.Fatalf("scoring while profiling: %d %s", w.Code, w.Body)
+		}
+	}
+	if w := send(s, "POST", "/stop_profile", ""); w.Code != http.StatusOK || w.Body.String() != "Stop profiling. This will take some time.\n" {
+		t.Fatalf("stop: %d %q", w.Code, w.Body)
+	}
+	for _, pattern := range []string{"*.xplane.pb", "*.trace.json.gz"} {
+		if files, _ := filepath.Glob(filepath.Join(dir, "plugins/profile/*", pattern)); len(files) != 1 {
+			t.Errorf("%d files %s when stop has answered, want 1", len(files), pattern)
+		}
+	}
+	var details struct {
+		State, Dir string
+		Steps      int
+		Truncated  bool
+	}
+	if err := json.Unmarshal(send(s, "GET", "/profile_status?details=true", "").Body.Bytes(), &details); err != nil {
+		t.Fatal(err)
+	}
+	if details.State != "idle" || details.Steps != 2 || details.Truncated || !strings.HasPrefix(details.Dir, dir) {
+		t.Errorf("details %+v, want 2 steps below %s", details, dir)
+	}
+	if got := status(); got != `{"status":"idle"}` {
+		t.Errorf("status %s after the stop", got)
+	}
+}
+
+func TestProfileFaults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		body   string
+		status int
+		param  string
+	}{
+		"relative":       {`{"output_dir":"a/b"}`, 400, "output_dir"},
+		"a file":         {`{"output_dir":"` + file + `"}`, 400, "output_dir"},
+		"below a file":   {`{"output_dir":"` + file + `/x"}`, 400, "output_dir"},
+		"cloud":          {`{"output_dir":"gs://bucket/x"}`, 400, "output_dir"},
+		"negative steps": {`{"num_steps":-1}`, 400, "num_steps"},
+		"unknown stage":  {`{"profile_by_stage":true,"profile_stages":["train"]}`, 400, "profile_stages"},
+		"schema":         {`{"num_steps":[]}`, 400, ""},
+		"broken":         {`{`, 400, ""},
+		"not an object":  {`[]`, 400, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestServer(t, nil)
+			w := send(s, "POST", "/start_profile", c.body)
+			if w.Code != c.status || w.Header().Get("X-Scored-Error-Param") != c.param {
+				t.Errorf("status %d, param %q, want %d, %q: %s", w.Code, w.Header().Get("X-Scored-Error-Param"), c.status, c.param, w.Body)
+			}
+			if w := send(s, "GET", "/profile_status", ""); w.Body.String() != `{"status":"idle"}` {
+				t.Errorf("status %s after a refused start", w.Body)
+			}
+		})
+	}
+}
+
+// TestProfileTwice: a second start and a stop without a session are conflicts, or the peer's bare 500.
+func TestProfileTwice(t *testing.T) {
+	for _, emulate := range []bool{false, true} {
+		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulatePeer = emulate })
+		want := http.StatusConflict
+		if emulate {
+			want = http.StatusInternalServerError
+		}
+		if w := send(s, "POST", "/stop_profile", ""); w.Code != want {
+			t.Errorf("stop while idle gives %d, want %d", w.Code, want)
+		}
+		if w := send(s, "GET", "/start_profile", ""); w.Code != http.StatusOK {
+			t.Fatalf("start gives %d: %s", w.Code, w.Body)
+		}
+		w := send(s, "POST", "/start_profile", "{}")
+		if w.Code != want || emulate && w.Body.String() != "Internal Server Error" {
+			t.Errorf("second start gives %d %q, want %d", w.Code, w.Body, want)
+		}
+		if w := send(s, "GET", "/stop_profile", ""); w.Code != http.StatusOK {
+			t.Errorf("the first session did not survive: %d %s", w.Code, w.Body)
+		}
+	}
+}
