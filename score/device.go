@@ -1,6 +1,7 @@
 package score
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -8,16 +9,18 @@ import (
 	"time"
 )
 
-// device is the one goroutine that calls the Engine. A step is formed when the device is free, never on a timer: what
+// device is the one goroutine that calls its Engine. A step is formed when the device is free, never on a timer: what
 // has queued up in the meantime is the batch.
 type device struct {
+	index    int
 	engine   Engine
 	planner  planner
 	queue    *queue
 	observe  func(Span)
 	watchdog time.Duration
 
-	busySince atomic.Int64 // when the step under way began, in Unix nanoseconds; 0 when idle
+	epoch     time.Time
+	busySince atomic.Int64 // when the step under way began, in nanoseconds after epoch, which no clock change moves; 0 when idle
 	failures  atomic.Int64 // steps that failed in a row
 	stopped   chan struct{}
 }
@@ -25,8 +28,8 @@ type device struct {
 // manyFailures steps failing in a row turn readiness red; one that works turns it back.
 const manyFailures = 3
 
-func newDevice(engine Engine, p planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
-	return &device{engine: engine, planner: p, queue: q, watchdog: watchdog, observe: observe, stopped: make(chan struct{})}
+func newDevice(index int, engine Engine, p planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
+	return &device{index: index, engine: engine, planner: p, queue: q, watchdog: watchdog, observe: observe, epoch: time.Now(), stopped: make(chan struct{})}
 }
 
 // loop runs steps until the queue is closed. It is locked to its OS thread because some devices tie state to the thread.
@@ -34,14 +37,14 @@ func (d *device) loop() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(d.stopped)
-	for number := int64(1); ; number++ {
-		f := d.queue.next(d.planner, d.engine)
+	for {
+		f := d.queue.next(d)
 		if f == nil {
 			return
 		}
 		start := time.Now()
-		d.busySince.Store(start.UnixNano())
-		answers, err := d.run(f.step)
+		d.busySince.Store(max(int64(start.Sub(d.epoch)), 1))
+		answers, err := d.runWhole(f.step)
 		d.busySince.Store(0)
 		if err != nil {
 			d.failures.Add(1)
@@ -49,9 +52,39 @@ func (d *device) loop() {
 		} else {
 			d.failures.Store(0)
 		}
-		d.observe(f.span(number, start, err))
+		span := f.span(start, err)
+		span.Device = d.index
+		d.observe(span)
 		d.queue.settle(f, answers, err)
 	}
+}
+
+// runWhole runs the step or, if the device has no memory for it, its halves.
+func (d *device) runWhole(step *Step) ([][]float32, error) {
+	answers, err := d.run(step)
+	if !errors.Is(err, ErrMemory) || len(step.Rows) < 2 {
+		return answers, err
+	}
+	first, second := step.halves()
+	if answers, err = d.run(first); err != nil {
+		return nil, fmt.Errorf("half of a step: %w", err)
+	}
+	more, err := d.run(second)
+	if err != nil {
+		return nil, fmt.Errorf("half of a step: %w", err)
+	}
+	return append(answers, more...), nil
+}
+
+// halves splits the rows. The first half computes the prefix, if there is something new of it, and the second uses it.
+func (s *Step) halves() (*Step, *Step) {
+	first, second := *s, *s
+	n := len(s.Rows) / 2
+	first.Rows, second.Rows = s.Rows[:n], s.Rows[n:]
+	if s.New > 0 {
+		second.Base, second.Kept, second.New = s.Prefix, len(s.Prefix.Tokens), 0
+	}
+	return &first, &second
 }
 
 // run calls the Engine. A panic in it fails this step, not the process.
@@ -74,7 +107,7 @@ func (d *device) healthy(now time.Time) error {
 		return Errorf(Unavailable, "", "device goroutine has ended")
 	default:
 	}
-	if since := d.busySince.Load(); since != 0 && now.Sub(time.Unix(0, since)) > d.watchdog {
+	if since := d.busySince.Load(); since != 0 && now.Sub(d.epoch)-time.Duration(since) > d.watchdog {
 		return Errorf(Unavailable, "", "step has been running for over %s", d.watchdog)
 	}
 	if n := d.failures.Load(); n >= manyFailures {
@@ -84,8 +117,8 @@ func (d *device) healthy(now time.Time) error {
 }
 
 // span tells of the step; ids are those of the requests with rows in it.
-func (f *forming) span(number int64, start time.Time, err error) Span {
-	s := Span{Stage: StageStep, Number: number, Start: start, End: time.Now(), Bucket: f.step.Bucket, Rows: len(f.step.Rows),
+func (f *forming) span(start time.Time, err error) Span {
+	s := Span{Stage: StageStep, Number: f.number, Start: start, End: time.Now(), Bucket: f.step.Bucket, Rows: len(f.step.Rows),
 		Tokens: f.tokens, Err: err}
 	for _, t := range f.takes {
 		s.Cached += t.count * t.shared

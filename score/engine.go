@@ -1,10 +1,15 @@
 package score
 
+import "errors"
+
 // Encoder turns one whole prompt into token ids. It is safe for concurrent use and returns the same ids every time.
 type Encoder interface {
 	// Encode tokenizes text. With plainSpecials, special-token text such as "<|im_end|>" is ordinary text.
 	Encode(text string, plainSpecials bool) ([]int32, error)
 }
+
+// ErrMemory is in the error of Engine.Run when the device had no room for the step: a smaller one may work.
+var ErrMemory = errors.New("device is out of memory")
 
 // Engine runs steps on one device. The Scorer calls its methods from a single goroutine that is locked to its OS thread,
 // so an implementation needs no locks; Run cannot be cancelled.

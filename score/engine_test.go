@@ -180,3 +180,8 @@ func wantScores(t *testing.T, req *Request, result *Result) {
 		}
 	}
 }
+
+// observerFunc is an Observer made of a function.
+type observerFunc func(Span)
+
+func (f observerFunc) Observe(span Span) { f(span) }

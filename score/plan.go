@@ -85,6 +85,7 @@ type job struct {
 	cached  int         // prompt tokens that did not have to be computed
 	err     error
 	done    chan struct{} // closed when left reaches 0 or err is set
+	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
 
 	queued, started, ended time.Time
 }

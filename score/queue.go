@@ -15,11 +15,19 @@ type queue struct {
 	maxRows, maxTokens int
 	rows, tokens       int // admitted and not yet released
 	jobs               []*job
-	running            int // rows in the step under way
+	running            int // rows in the steps under way
 	inFlight           int // jobs pushed and not yet answered
 	steps              int64
 	draining, closed   bool
-	flushes            []chan int
+	devices            int
+	flushes            []*flush
+}
+
+// flush is a request to drop the prefixes of every device.
+type flush struct {
+	done    map[*device]bool
+	dropped int
+	answer  chan int
 }
 
 func newQueue(maxRows, maxTokens int) *queue {
@@ -115,52 +123,68 @@ func (q *queue) end(j *job, err error) {
 	q.changed.Broadcast()
 }
 
-// next waits for work and forms the step to run; the jobs it serves go behind those that wait. It returns nil when the
-// queue has been closed. Requests to flush are answered in between.
-func (q *queue) next(p planner, engine Engine) *forming {
+// next waits for work for the device and forms the step to run; the jobs it serves go behind those that wait. It returns
+// nil when the queue has been closed. Requests to flush are answered in between.
+func (q *queue) next(d *device) *forming {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.running = 0
 	for {
-		q.answerFlushes(engine)
+		q.answerFlushes(d)
 		if q.closed {
 			return nil
 		}
-		if len(q.jobs) > 0 {
-			break
+		if jobs := q.jobsFor(d); len(jobs) > 0 {
+			f := d.planner.form(jobs, d.engine)
+			q.serve(f, d, time.Now())
+			return f
 		}
 		q.changed.Wait()
 	}
-	f := p.form(q.jobs, engine)
-	q.serve(f, time.Now())
-	return f
+}
+
+// jobsFor lists the jobs that no other device has begun.
+func (q *queue) jobsFor(d *device) []*job {
+	jobs := make([]*job, 0, len(q.jobs))
+	for _, j := range q.jobs {
+		if j.device == nil || j.device == d {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
 }
 
 // serve marks the step's rows as taken. A job with rows left goes to the end, so that a large request cannot starve the
 // small ones behind it; a prefix slice keeps its turn, or another prefix might displace it before it is used.
-func (q *queue) serve(f *forming, now time.Time) {
+func (q *queue) serve(f *forming, d *device, now time.Time) {
 	lead := f.lead
-	if lead.started.IsZero() {
-		lead.started = now
-	}
+	lead.begin(d, now)
 	for _, t := range f.takes {
-		if t.group.job.started.IsZero() {
-			t.group.job.started = now
-		}
+		t.group.job.begin(d, now)
 		t.group.next += t.count
 		q.running += t.count
 	}
 	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return firstPending(j) == nil })
-	if len(f.takes) > 0 && len(q.jobs) > 1 && q.jobs[0] == lead {
-		q.jobs = append(q.jobs[1:], lead)
+	if i := slices.Index(q.jobs, lead); i >= 0 && len(f.takes) > 0 {
+		q.jobs = append(slices.Delete(q.jobs, i, i+1), lead)
 	}
 	q.steps++
+	f.number = q.steps
+}
+
+// begin notes the device that a job's first step runs on. It stays there: that is where its prefix will be.
+func (j *job) begin(d *device, now time.Time) {
+	if j.device == nil {
+		j.device, j.started = d, now
+	}
 }
 
 // settle hands out a step's answers, or its failure.
 func (q *queue) settle(f *forming, answers [][]float32, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, t := range f.takes {
+		q.running -= t.count
+	}
 	f.lead.cached -= f.step.New
 	if err != nil {
 		q.fail(f.lead, err)
@@ -171,7 +195,7 @@ func (q *queue) settle(f *forming, answers [][]float32, err error) {
 			q.fail(j, err)
 			continue
 		}
-		// Only one step runs at a time, so next still is where serve left it.
+		// A job runs one step at a time, so next still is where serve left it.
 		for i := t.group.next - t.count; i < t.group.next; i++ {
 			j.answers[t.group.items[i]] = answers[0]
 			answers = answers[1:]
@@ -196,23 +220,30 @@ func (q *queue) flush(ctx context.Context) (int, error) {
 		defer q.mu.Unlock()
 		return 0, Errorf(Unavailable, "", "cache not flushed: %d rows wait and %d run; retry when the server is idle", q.waiting(), q.running)
 	}
-	answer := make(chan int, 1)
-	q.flushes = append(q.flushes, answer)
+	asked := &flush{done: map[*device]bool{}, answer: make(chan int, 1)}
+	q.flushes = append(q.flushes, asked)
 	q.changed.Broadcast()
 	q.mu.Unlock()
 	select {
-	case n := <-answer:
+	case n := <-asked.answer:
 		return n, nil
 	case <-ctx.Done():
 		return 0, &Error{Kind: Deadline, Message: "request ended before the cache was flushed", Err: context.Cause(ctx)}
 	}
 }
 
-func (q *queue) answerFlushes(engine Engine) {
-	for _, answer := range q.flushes {
-		answer <- engine.Flush()
+// answerFlushes does the device's part of what has been asked for; the last device answers.
+func (q *queue) answerFlushes(d *device) {
+	for _, asked := range q.flushes {
+		if !asked.done[d] {
+			asked.done[d] = true
+			asked.dropped += d.engine.Flush()
+		}
+		if len(asked.done) == q.devices {
+			asked.answer <- asked.dropped
+		}
 	}
-	q.flushes = nil
+	q.flushes = slices.DeleteFunc(q.flushes, func(asked *flush) bool { return len(asked.done) == q.devices })
 }
 
 func (q *queue) waiting() int {

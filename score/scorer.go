@@ -3,7 +3,9 @@ package score
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -36,31 +38,42 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Scorer takes a request through check, encode, wait, run and finish. It owns the one goroutine that calls the Engine.
+// Scorer takes a request through check, encode, wait, run and finish. It owns the goroutines, one each, that call the
+// Engines.
 // Its methods are safe for concurrent use.
 type Scorer struct {
 	cfg     Config
 	encoder Encoder
 	planner planner
 	queue   *queue
-	device  *device
+	devices []*device
 }
 
-// New starts a Scorer over an Engine whose buckets are ready. encoder may be nil: then only token ids can be scored.
-// Close ends it; the Engine stays the caller's to close.
-func New(cfg Config, encoder Encoder, engine Engine) (*Scorer, error) {
+// New starts a Scorer over Engines whose buckets are ready: replicas of one model, all with the same buckets. encoder may
+// be nil: then only token ids can be scored. Close ends it; the Engines stay the caller's to close.
+func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 	cfg = cfg.withDefaults()
 	if cfg.Vocab <= 0 || cfg.ContextLength <= 0 {
 		return nil, errors.New("scorer needs a vocabulary size and a context length")
 	}
-	planner, err := newPlanner(engine.Buckets(), cfg.ContextLength)
+	if len(engines) == 0 {
+		return nil, errors.New("scorer needs an engine")
+	}
+	planner, err := newPlanner(engines[0].Buckets(), cfg.ContextLength)
 	if err != nil {
 		return nil, err
 	}
-	s := &Scorer{cfg: cfg, encoder: encoder, planner: planner}
-	s.queue = newQueue(cfg.MaxQueue, cfg.MaxTokens)
-	s.device = newDevice(engine, planner, s.queue, cfg.Watchdog, s.observe)
-	go s.device.loop()
+	s := &Scorer{cfg: cfg, encoder: encoder, planner: planner, queue: newQueue(cfg.MaxQueue, cfg.MaxTokens)}
+	for i, engine := range engines {
+		if !slices.Equal(engine.Buckets(), engines[0].Buckets()) {
+			return nil, fmt.Errorf("engine %d has other buckets than engine 0; replicas must be alike", i)
+		}
+		s.devices = append(s.devices, newDevice(i, engine, planner, s.queue, cfg.Watchdog, s.observe))
+	}
+	s.queue.devices = len(engines)
+	for _, d := range s.devices {
+		go d.loop()
+	}
 	return s, nil
 }
 
@@ -125,10 +138,15 @@ func (s *Scorer) Ready() error {
 	if err := s.queue.open(); err != nil {
 		return err
 	}
-	return s.device.healthy(time.Now())
+	for _, d := range s.devices {
+		if err := d.healthy(time.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Flush drops the prefixes kept on the device and returns how many there were. With rows waiting or running it does
+// Flush drops the prefixes kept on the devices and returns how many there were. With rows waiting or running it does
 // nothing and returns an *Error of kind Unavailable.
 func (s *Scorer) Flush(ctx context.Context) (int, error) { return s.queue.flush(ctx) }
 
@@ -141,11 +159,13 @@ func (s *Scorer) Buckets() []Bucket { return s.planner.buckets }
 // Drain refuses new requests from now on and waits until every admitted row is answered or ctx ends.
 func (s *Scorer) Drain(ctx context.Context) error { return s.queue.drain(ctx) }
 
-// Close refuses new requests, fails the rows still waiting, waits for the running step and returns. It may be called
+// Close refuses new requests, fails the rows still waiting, waits for the running steps and returns. It may be called
 // more than once.
 func (s *Scorer) Close() {
 	s.queue.close()
-	<-s.device.stopped
+	for _, d := range s.devices {
+		<-d.stopped
+	}
 }
 
 func (s *Scorer) observe(span Span) {

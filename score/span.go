@@ -28,7 +28,8 @@ type Span struct {
 	Err    error
 
 	// Steps only.
-	Number   int64    // 1 for the first step after start, then one more for each
+	Number   int64    // 1 for the first step after start, then one more for each, on whatever device
+	Device   int      // the engine that ran it, counted from 0
 	Bucket   Bucket   // the executable's shape; Bucket.Tokens-Tokens is the padding
 	Requests []string // ids of the requests with rows in the step
 }

@@ -8,7 +8,8 @@ type forming struct {
 	step   *Step
 	size   *prefixSize
 	takes  []take
-	tokens int // tokens the step computes: new ones of the prefix and the rows' own
+	number int64 // of the step
+	tokens int   // tokens the step computes: new ones of the prefix and the rows' own
 }
 
 // take is the next rows of a group, going into a step.

@@ -123,7 +123,7 @@ func TestMetrics(t *testing.T) {
 		return series
 	}
 	before := read()
-	for _, name := range []string{"scored_items_total", `scored_tokens_total{kind="padding"}`, `scored_steps_total{result="failed"}`, "scored_queue_rows",
+	for _, name := range []string{"scored_items_total", `scored_tokens_total{kind="padding"}`, `scored_steps_total{device="0",result="failed"}`, "scored_queue_rows",
 		`scored_stage_seconds_count{stage="wait"}`, `scored_rejected_requests_total{reason="overloaded"}`, "scored_not_finite_total"} {
 		if before[name] != "0" {
 			t.Errorf("%s is %q before any request, want 0", name, before[name])
@@ -132,7 +132,7 @@ func TestMetrics(t *testing.T) {
 	send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`)
 	after := read()
 	for name, want := range map[string]string{"scored_items_total": "2", `scored_tokens_total{kind="prompt"}`: "17", `scored_tokens_total{kind="computed"}`: "17",
-		`scored_tokens_total{kind="padding"}`: "4079", `scored_steps_total{result="ok"}`: "1", `scored_stage_seconds_count{stage="read"}`: "1",
+		`scored_tokens_total{kind="padding"}`: "4079", `scored_steps_total{device="0",result="ok"}`: "1", `scored_stage_seconds_count{stage="read"}`: "1",
 		`scored_stage_seconds_count{stage="reply"}`: "1", "scored_ready": "1", "scored_compiles_total": "3", `scored_build_info{version="1.2"}`: "1"} {
 		if after[name] != want {
 			t.Errorf("%s is %q, want %s", name, after[name], want)

@@ -53,7 +53,10 @@ func NewMetrics(version string) *Metrics {
 	m.items = m.counter("items_total", "Items scored.")
 	m.tokens = m.counters("tokens_total", "Tokens: prompt = of all items in full, cached = of those not computed, computed = by steps, padding = computed for nothing.",
 		"kind", "prompt", "cached", "computed", "padding")
-	m.steps = m.counters("steps_total", "Steps of the device.", "result", "ok", "failed")
+	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_steps_total", Help: "Steps by device."}, []string{"device", "result"})
+	m.registry.MustRegister(m.steps)
+	m.steps.WithLabelValues("0", "ok")
+	m.steps.WithLabelValues("0", "failed")
 	m.stepSeconds = m.histogram("step_seconds", "Time of one step.", seconds)
 	m.stepRows = m.histogram("step_rows", "Rows of one step.", prometheus.ExponentialBuckets(1, 2, 11))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_build_info", Help: "Always 1; the labels name the build.",
@@ -93,13 +96,14 @@ func (m *Metrics) Observe(span score.Span) {
 }
 
 func (m *Metrics) step(span score.Span, took float64) {
+	device := strconv.Itoa(span.Device)
 	m.stepSeconds.Observe(took)
 	m.stepRows.Observe(float64(span.Rows))
 	if span.Err != nil {
-		m.steps.WithLabelValues("failed").Inc()
+		m.steps.WithLabelValues(device, "failed").Inc()
 		return
 	}
-	m.steps.WithLabelValues("ok").Inc()
+	m.steps.WithLabelValues(device, "ok").Inc()
 	m.tokens.WithLabelValues("computed").Add(float64(span.Tokens))
 	m.tokens.WithLabelValues("padding").Add(float64(span.Bucket.Tokens - span.Tokens))
 }
