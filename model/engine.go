@@ -21,6 +21,9 @@ type Options struct {
 	Products         dtypes.DType
 	Buckets          []score.Bucket
 	PrefixCacheBytes int64 // bound of the keys and values kept on the device between steps
+	Device           int   // which of the backend's devices; several engines may use one each
+	// OutOfMemory tells whether an error of the backend means that the device has no memory left; nil: none does.
+	OutOfMemory func(error) bool
 	// Progress is told before each program is compiled; nil means nobody wants to know.
 	Progress func(done, total int)
 }
@@ -33,9 +36,11 @@ type Engine struct {
 	programs *programs
 	prefixes prefixes
 	zeros    map[int]*tensors.Tensor // by size: the keys and values of a prefix of which nothing is kept
+
+	outOfMemory func(error) bool
 }
 
-// New puts the model's weights on the backend's first device and compiles every bucket.
+// New puts the model's weights on the backend's device and compiles every bucket.
 func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
 	if opts.Products == dtypes.InvalidDType {
 		opts.Products = opts.DType
@@ -47,16 +52,18 @@ func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *
 	}
 	e = &Engine{net: network{cfg, opts.DType, opts.Products}, buckets: slices.Clone(opts.Buckets), zeros: map[int]*tensors.Tensor{}}
 	e.prefixes.limit = opts.PrefixCacheBytes
+	e.outOfMemory = opts.OutOfMemory
+	on := device{backend, backends.DeviceNum(opts.Device)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
 			e = nil
 		}
 	}()
-	if e.weights, err = e.net.load(backend, source); err != nil {
+	if e.weights, err = e.net.load(on, source); err != nil {
 		return e, fmt.Errorf("weights do not load: %w", err)
 	}
-	if e.programs, err = e.net.compileAll(backend, e.buckets, opts.Progress); err != nil {
+	if e.programs, err = e.net.compileAll(on, e.buckets, opts.Progress); err != nil {
 		return e, err
 	}
 	for _, b := range e.buckets {
@@ -79,8 +86,17 @@ func (e *Engine) Flush() int {
 	return n
 }
 
-// Run computes the step: embed, every block, heads. See score.Engine.
-func (e *Engine) Run(step *score.Step) (answers [][]float32, err error) {
+// Run computes the step. See score.Engine.
+func (e *Engine) Run(step *score.Step) ([][]float32, error) {
+	answers, err := e.run(step)
+	if err != nil && e.outOfMemory != nil && e.outOfMemory(err) {
+		err = errors.Join(score.ErrMemory, err)
+	}
+	return answers, err
+}
+
+// run is embed, every block, heads.
+func (e *Engine) run(step *score.Step) (answers [][]float32, err error) {
 	if err := fits(step); err != nil {
 		return nil, err
 	}

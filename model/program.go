@@ -10,10 +10,17 @@ import (
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 )
 
+// device is one of a backend's devices.
+type device struct {
+	backends.Backend
+	number backends.DeviceNum
+}
+
 // program is one compiled graph. GoMLX reports faults by panicking; program turns those into errors.
 type program struct {
-	name  string
-	graph *graph.Graph
+	name   string
+	graph  *graph.Graph
+	device backends.DeviceNum
 }
 
 // parameters hands out a graph's inputs in order; run takes them in the same order.
@@ -27,12 +34,12 @@ func (p *parameters) next(dtype dtypes.DType, dims ...int) *graph.Node {
 	return graph.Parameter(p.g, fmt.Sprintf("p%d", p.count), shapes.Make(dtype, dims...))
 }
 
-// compile builds a graph and compiles it for the backend.
-func compile(backend backends.Backend, name string, build func(in *parameters) []*graph.Node) (p *program, err error) {
+// compile builds a graph and compiles it for the device.
+func compile(on device, name string, build func(in *parameters) []*graph.Node) (p *program, err error) {
 	defer recoverAs(&err, "program "+name+" does not compile")
-	g := graph.NewGraph(backend, name)
+	g := graph.NewGraph(on.Backend, name)
 	g.Compile(build(&parameters{g: g})...)
-	return &program{name: name, graph: g}, nil
+	return &program{name: name, graph: g, device: on.number}, nil
 }
 
 // run executes the program. The outputs are on the device and the caller's to finalize.
@@ -42,7 +49,7 @@ func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err
 	for i, t := range inputs {
 		arguments[i] = t
 	}
-	return p.graph.Run(arguments...), nil
+	return p.graph.RunOnDevice(p.device, arguments...), nil
 }
 
 func (p *program) close() { p.graph.Finalize() }

@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 
-	"github.com/gomlx/gomlx/backends"
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // graphs read as formulas
 	"github.com/gomlx/gomlx/pkg/core/shapes"
@@ -39,14 +38,14 @@ func headRows() []int { return []int{8, 64} }
 const labelsPerRow = 16
 
 // compileAll compiles what the buckets need and tells progress before each.
-func (n network) compileAll(backend backends.Backend, buckets []score.Bucket, progress func(done, total int)) (*programs, error) {
+func (n network) compileAll(on device, buckets []score.Bucket, progress func(done, total int)) (*programs, error) {
 	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}}
 	plan := n.plan(p, buckets)
 	for i, build := range plan {
 		if progress != nil {
 			progress(i, len(plan))
 		}
-		if err := build(backend); err != nil {
+		if err := build(on); err != nil {
 			p.close()
 			return nil, err
 		}
@@ -55,7 +54,7 @@ func (n network) compileAll(backend backends.Backend, buckets []score.Bucket, pr
 }
 
 // plan lists the compilations, each program once.
-func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(backends.Backend) error) {
+func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) error) {
 	for _, rows := range headRows() {
 		for _, vocabulary := range []bool{false, true} {
 			key := headKey{rows, vocabulary}
@@ -84,9 +83,9 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(backends
 	return plan
 }
 
-func add[K comparable](to map[K]*program, key K, name string, build func(in *parameters) []*Node) func(backends.Backend) error {
-	return func(backend backends.Backend) (err error) {
-		to[key], err = compile(backend, name, build)
+func add[K comparable](to map[K]*program, key K, name string, build func(in *parameters) []*Node) func(device) error {
+	return func(on device) (err error) {
+		to[key], err = compile(on, name, build)
 		return err
 	}
 }

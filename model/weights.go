@@ -40,11 +40,11 @@ func blockStacks() []stack {
 }
 
 // load reads every parameter once and puts it on the device.
-func (n network) load(backend backends.Backend, source Source) (w *weights, err error) {
+func (n network) load(on device, source Source) (w *weights, err error) {
 	w = &weights{}
 	put := func(names ...string) (t *tensors.Tensor) {
 		if err == nil {
-			t, err = n.upload(backend, source, names)
+			t, err = n.upload(on, source, names)
 		}
 		return t
 	}
@@ -73,7 +73,7 @@ func (n network) load(backend backends.Backend, source Source) (w *weights, err 
 
 // upload stacks the named tensors into one array on the device. Where device and host share memory, the values are
 // written in place and exist once.
-func (n network) upload(backend backends.Backend, source Source, names []string) (*tensors.Tensor, error) {
+func (n network) upload(on device, source Source, names []string) (*tensors.Tensor, error) {
 	parts := make([]Tensor, len(names))
 	var dims []int
 	for i, name := range names {
@@ -89,12 +89,12 @@ func (n network) upload(backend backends.Backend, source Source, names []string)
 		dims[0] += part.Shape[0]
 	}
 	shape := shapes.Make(n.stored, dims...)
-	if backend.HasSharedBuffers() {
-		buffer, flat, err := backend.NewSharedBuffer(0, shape)
+	if on.HasSharedBuffers() {
+		buffer, flat, err := on.NewSharedBuffer(on.number, shape)
 		if err != nil {
 			return nil, err
 		}
-		return tensorOf(backend, buffer, fill(flat, parts))
+		return tensorOf(on, buffer, fill(flat, parts))
 	}
 	var flat any = make([]float32, shape.Size())
 	if n.stored == dtypes.BFloat16 {
@@ -103,19 +103,19 @@ func (n network) upload(backend backends.Backend, source Source, names []string)
 	if err := fill(flat, parts); err != nil {
 		return nil, err
 	}
-	buffer, err := backend.BufferFromFlatData(0, flat, shape)
+	buffer, err := on.BufferFromFlatData(on.number, flat, shape)
 	if err != nil {
 		return nil, err
 	}
-	return tensorOf(backend, buffer, nil)
+	return tensorOf(on, buffer, nil)
 }
 
 // tensorOf wraps a buffer, or frees it if it could not be filled.
-func tensorOf(backend backends.Backend, buffer backends.Buffer, err error) (*tensors.Tensor, error) {
+func tensorOf(on device, buffer backends.Buffer, err error) (*tensors.Tensor, error) {
 	if err != nil {
-		return nil, errors.Join(err, backend.BufferFinalize(buffer))
+		return nil, errors.Join(err, on.BufferFinalize(buffer))
 	}
-	return tensors.FromBuffer(backend, buffer)
+	return tensors.FromBuffer(on.Backend, buffer)
 }
 
 // fillChunk is how many weights one goroutine converts at a time.
