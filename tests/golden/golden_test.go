@@ -81,13 +81,7 @@ func TestBFloat16Products(t *testing.T) {
 // compare scores every case and request of a file through the Scorer and an Engine on the backend.
 func compare(t *testing.T, backend backends.Backend, name string, options model.Options, tolerance float64) {
 	v, cfg := read(t, name)
-	buckets := []score.Bucket{
-		{Tokens: 64, Rows: 1, Length: 64, Cost: 70},
-		{Tokens: 320, Rows: 12, Length: 320, Cost: 330},
-		{Tokens: 128, Rows: 8, Length: 64, Prefix: 128, Cost: 150},
-		{Tokens: 256, Rows: 8, Length: 64, Prefix: 2048, Cost: 600},
-	}
-	options.Buckets, options.PrefixCacheBytes = buckets, 1<<30
+	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
 	engine, err := model.New(backend, cfg, model.Generate(cfg, v.Seed), options)
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +105,15 @@ func compare(t *testing.T, backend backends.Backend, name string, options model.
 		worst = max(worst, r.check(t, scorer, tolerance))
 	}
 	t.Logf("largest difference of a log-probability: %.2g (bound %.0e)", worst, tolerance)
+}
+
+func buckets() []score.Bucket {
+	return []score.Bucket{
+		{Tokens: 64, Rows: 1, Length: 64, Cost: 70},
+		{Tokens: 320, Rows: 12, Length: 320, Cost: 330},
+		{Tokens: 128, Rows: 8, Length: 64, Prefix: 128, Cost: 150},
+		{Tokens: 256, Rows: 8, Length: 64, Prefix: 2048, Cost: 600},
+	}
 }
 
 // check scores the request twice, cold and with its prefix on the device, and returns the largest difference.
@@ -177,13 +180,15 @@ func read(t *testing.T, name string) (v vectors, cfg model.Config) {
 }
 
 // plugin opens the CPU plugin that `make setup` fetches.
-func plugin(t *testing.T) backends.Backend {
+func plugin(t *testing.T) backends.Backend { return pluginWith(t, nil) }
+
+func pluginWith(t *testing.T, client map[string]any) backends.Backend {
 	t.Helper()
 	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}
-	p, err := pjrt.Open(path, pjrt.Options{})
+	p, err := pjrt.Open(path, pjrt.Options{Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}
