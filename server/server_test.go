@@ -29,11 +29,15 @@ func TestKey(t *testing.T) {
 
 func TestBeforeTheModelIsReady(t *testing.T) {
 	s := New(Config{MaxBody: 100, Logger: slog.New(slog.DiscardHandler)})
-	for path, method := range map[string]string{"/health": "GET", "/v1/score": "POST", "/v1/models": "GET"} {
-		w := httptest.NewRecorder()
-		s.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader("{}")))
-		if w.Code != http.StatusServiceUnavailable {
-			t.Errorf("%s while loading gives %d, want 503", path, w.Code)
+	for path, want := range map[string]int{"GET /livez": 200, "GET /get_model_info": 200, "GET /health": 503, "GET /ping": 503, "POST /v1/score": 503, "GET /v1/models": 503,
+		"GET /get_server_info": 503, "POST /start_profile": 503, "POST /flush_cache": 503} {
+		method, path, _ := strings.Cut(path, " ")
+		w := send(s, method, path, "{}")
+		if w.Code != want {
+			t.Errorf("%s while loading gives %d, want %d", path, w.Code, want)
+		}
+		if method == "POST" && w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s while loading does not say when to come again", path)
 		}
 	}
 }
