@@ -127,8 +127,8 @@ func checkError(t *testing.T, err error, want string, code Code) {
 		}
 		return
 	}
-	if err == nil || !strings.HasSuffix(strings.TrimSuffix(err.Error(), " and protobuf ends at 2147483647: trace fewer steps"), want) {
-		t.Errorf("error %v does not end with %q", err, want)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v does not say %q", err, want)
 	}
 	var own *Error
 	if errors.As(err, &own) != (code != OK) || own != nil && own.Code != code {
@@ -214,34 +214,40 @@ func TestPluginsWithoutProfiler(t *testing.T) {
 	}
 }
 
-// libtpu's profiler is there without a TPU too, but does not start: its error must come through, twice the same, for a
-// session that was not freed would make the second one different.
-func TestProfilerOfLibtpu(t *testing.T) {
-	path := os.Getenv(testTPUEnv)
-	if path == "" {
-		t.Skipf("%s does not name libtpu.so", testTPUEnv)
-	}
-	lib, err := openLibrary(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := lib.profiler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var texts []string
-	for range 2 {
-		var own *Error
-		if err := p.Start(2, 1); err == nil {
-			if trace, err := p.Stop(); err != nil || len(fields(t, trace)) == 0 { // a host with a TPU
-				t.Fatalf("trace of %d bytes, error %v", len(trace), err)
+// Real plugins keep to the layout too. Without their device, libtpu does not start, twice with the same error, for a
+// session that was not freed would make the second one different; and CUDA's traces nothing but metadata.
+func TestProfilerOfRealPlugins(t *testing.T) {
+	for _, env := range []string{testTPUEnv, "SCORED_TEST_CUDA"} {
+		t.Run(env, func(t *testing.T) {
+			path := os.Getenv(env)
+			if path == "" {
+				t.Skipf("%s does not name a plugin", env)
 			}
-		} else if texts = append(texts, err.Error()); !errors.As(err, &own) || own.Message == "" {
-			t.Fatalf("error %v is not the plugin's", err)
-		}
+			lib, err := openLibrary(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := lib.profiler()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var texts []string
+			for range 2 {
+				var own *Error
+				if err := p.Start(2, 1); err == nil {
+					trace, err := p.Stop()
+					if err != nil || len(fields(t, trace)[1]) == 0 {
+						t.Fatalf("trace of %d bytes, error %v; want planes", len(trace), err)
+					}
+					t.Logf("planes %.40q", fields(t, trace)[1])
+				} else if texts = append(texts, err.Error()); !errors.As(err, &own) || own.Message == "" {
+					t.Fatalf("error %v is not the plugin's", err)
+				}
+			}
+			if len(texts) == 2 && texts[0] != texts[1] {
+				t.Errorf("errors %q", texts)
+			}
+			t.Log(texts)
+		})
 	}
-	if len(texts) == 2 && texts[0] != texts[1] {
-		t.Errorf("errors %q", texts)
-	}
-	t.Log(texts)
 }
