@@ -188,8 +188,10 @@ func FuzzReport(f *testing.F) {
 		if err := writeChrome(&bytes.Buffer{}, &space, 1000, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := merge(&xplane.XSpace{Planes: []*xplane.XPlane{{Name: hostPlane}}}, data, time.Now()); err != nil {
+		device, err := readDevice(data, time.Now(), time.Now())
+		if err != nil {
 			t.Fatal(err)
 		}
+		merge(&xplane.XSpace{Planes: []*xplane.XPlane{{Name: hostPlane}}}, device)
 	})
 }

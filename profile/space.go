@@ -39,8 +39,9 @@ const (
 	statStop      = "profile_stop_time"
 )
 
-// space builds the trace of a session that has ended. All its times count from the session's begin.
-func (s *session) space() *xplane.XSpace {
+// space builds the trace of a session that has ended, but for what the device's own tracer has seen, if it has: traced.
+// All its times count from the session's begin.
+func (s *session) space(traced bool) *xplane.XSpace {
 	device := newPlane(stepPlane+s.p.cfg.DeviceName, s.begin)
 	device.plane.Stats = []*xplane.XStat{
 		device.text(statDevice, s.p.cfg.DeviceName),
@@ -52,8 +53,8 @@ func (s *session) space() *xplane.XSpace {
 		device.plane.Stats = append(device.plane.Stats, device.integer("python_tracer_level", int64(*level)))
 	}
 	host := newPlane(hostPlane, s.begin)
-	s.addSteps(device, host)
-	if level := s.plan.opts.HostTracerLevel; level == nil || *level > 0 {
+	s.addSteps(device, host, traced)
+	if s.plan.host > 0 {
 		addRequests(host, s.spans.all)
 	}
 	task := newPlane(taskPlane, s.begin)
@@ -86,11 +87,11 @@ func btoi(b bool) int64 {
 // addSteps adds a line of steps and a line for each executable to the device's plane. Without a device tracer it adds the
 // steps to the host's plane as well, grouped: that is where XProf looks for steps when there is no TPU or GPU plane.
 // With one it does not, for XProf takes any grouped event as a sign that the device's planes need no grouping any more.
-func (s *session) addSteps(device, host *planeBuilder) {
+func (s *session) addSteps(device, host *planeBuilder, traced bool) {
 	steps := device.line(stepsLine)
 	lines := map[string]*xplane.XLine{}
 	var thread *xplane.XLine
-	if !s.traced {
+	if !traced {
 		thread = host.line("device thread")
 	}
 	for span := range s.spans.all {
