@@ -21,6 +21,7 @@ func (s *summary) sections(slowest int) []section {
 	all := []section{
 		{Title: "trace of " + orDefault(s.host, "an unknown host"), Rows: s.overview()},
 		{Title: "time per executable", Head: workHead("executable"), Rows: s.workRows(s.executables(), len(s.executables()))},
+		{Title: "time per kind of op", Head: workHead("kind"), Rows: s.kindRows()},
 		{Title: "time per op", Head: workHead("op"), Rows: s.workRows(s.ops, topOps)},
 		{Title: "device idle", Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
 		{Title: "slowest requests", Head: s.requestHead(), Rows: s.requestRows(slowest)},
@@ -105,14 +106,26 @@ func (s *summary) workRows(list []*work, limit int) [][]string {
 			duration(w.time / float64(w.runs)), duration(w.longest), "", ""}
 		if w.flops > 0 && w.time > 0 {
 			row[6] = fmt.Sprintf("%.2f", w.flops/w.time/1e3)
-			if bound, memory := s.roof.bound(w.flops, w.bytes); bound > 0 {
-				row[7] = percent(bound/w.time) + " of arithmetic"
-				if memory {
-					row[7] = percent(bound/w.time) + " of memory"
-				}
+		}
+		if bound, memory := s.roof.bound(w.flops, w.bytes); bound > 0 && w.time > 0 {
+			row[7] = percent(bound/w.time) + " of arithmetic"
+			if memory {
+				row[7] = percent(bound/w.time) + " of memory"
 			}
 		}
 		rows = append(rows, row)
+	}
+	return rows
+}
+
+// kindRows is empty if the tracer knows no kinds.
+func (s *summary) kindRows() [][]string {
+	if len(s.kinds) == 0 || len(s.kinds) == 1 && s.kinds[0].name == "" {
+		return nil
+	}
+	rows := s.workRows(s.kinds, len(s.kinds))
+	for _, row := range rows {
+		row[0] = orDefault(row[0], "(none)")
 	}
 	return rows
 }

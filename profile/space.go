@@ -33,6 +33,7 @@ const (
 	statTruncated = "truncated"
 	statDropped   = "dropped_spans"
 	statDevice    = "device_type_string"
+	statKind      = "hlo_category"
 	statGroup     = "group_id"
 	statStepName  = "step_name"
 	statStart     = "profile_start_time"
