@@ -82,6 +82,30 @@ func TestReportComparesTwoTraces(t *testing.T) {
 	mustContain(t, text, "COMPARISON", "time per step 10.00 ms 5.00 ms -50.0 %", "padding, of tokens computed 41.7 % 0.0 % -100.0 %")
 }
 
+// Steps of two devices overlap: each has a plane, and the device is busy as the mean of both.
+func TestReportOfTwoDevices(t *testing.T) {
+	dir := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(4))}, func(at func(int) time.Time) []score.Span {
+		step := func(number int64, device, from, to int) score.Span {
+			return score.Span{Stage: score.StageStep, Number: number, Device: device, Start: at(from), End: at(to), Tokens: 64, Bucket: score.Bucket{Tokens: 64}}
+		}
+		return []score.Span{step(1, 0, 0, 40), step(2, 1, 10, 50), step(3, 1, 50, 60), step(4, 0, 100, 100)}
+	})
+	mustContain(t, report(t, dir, ReportOptions{}),
+		"device 2 of TPU v6 lite", "length 100.00 ms", "steps 4", "device busy 45.0 %", "time per step 22.50 ms", "achieved while busy 2.84 TFLOP/s",
+		"tokens 64, rows 0, length 0, prefix 0 4 90.00 ms 100.0 % 22.50 ms 40.00 ms 2.84 0.3 % of arithmetic",
+		"ALL DEVICES IDLE", "unknown: the trace shows no requests 40.00 ms 40.0 % 40.00 ms 1")
+	ends := map[[2]int64]float64{} // of the last event by process and thread
+	for _, e := range readChrome(t, filepath.Join(dir, "host.trace.json.gz")).TraceEvents {
+		if e.Ph == "X" && e.Name != "step" { // a step lies around its executable
+			if key := [2]int64{int64(e.Pid), e.Tid}; *e.Ts < ends[key] {
+				t.Errorf("event %+v overlaps the one before", e)
+			} else {
+				ends[key] = *e.Ts + *e.Dur
+			}
+		}
+	}
+}
+
 // peerTrace writes the trace of testdata/sglang-jax.textproto where jax.profiler would, and returns its log folder.
 func peerTrace(t *testing.T) string {
 	t.Helper()

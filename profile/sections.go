@@ -23,7 +23,7 @@ func (s *summary) sections(slowest int) []section {
 		{Title: "time per executable", Head: workHead("executable"), Rows: s.workRows(s.executables(), len(s.executables()))},
 		{Title: "time per kind of op", Head: workHead("kind"), Rows: s.kindRows()},
 		{Title: "time per op", Head: workHead("op"), Rows: s.workRows(s.ops, topOps)},
-		{Title: "device idle", Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
+		{Title: s.idleTitle(), Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
 		{Title: "slowest requests", Head: s.requestHead(), Rows: s.requestRows(slowest)},
 	}
 	return slices.DeleteFunc(all, func(sec section) bool { return len(sec.Rows) == 0 })
@@ -31,7 +31,7 @@ func (s *summary) sections(slowest int) []section {
 
 func (s *summary) overview() [][]string {
 	rows := [][]string{
-		{"device", orDefault(s.device, "unknown")},
+		{"device", s.deviceName()},
 		{"length", duration(s.window.length())},
 		{"steps", fmt.Sprint(s.steps)},
 		{"requests", fmt.Sprint(len(s.requests))},
@@ -48,6 +48,14 @@ func (s *summary) overview() [][]string {
 	return rows
 }
 
+func (s *summary) deviceName() string {
+	name := orDefault(s.device, "unknown")
+	if s.devices > 1 {
+		return fmt.Sprintf("%d of %s", s.devices, name)
+	}
+	return name
+}
+
 // figure is a number worth comparing between traces.
 type figure struct {
 	name  string
@@ -57,8 +65,8 @@ type figure struct {
 
 // figures are those that the trace can tell.
 func (s *summary) figures() []figure {
-	busy := total(s.busy)
-	list := []figure{{"device busy", ratio(busy, s.window.length()), percent}}
+	busy := s.busyTime
+	list := []figure{{"device busy", ratio(busy, s.window.length()*float64(s.devices)), percent}}
 	if s.steps > 0 {
 		list = append(list, figure{"time per step", busy / float64(s.steps), duration})
 	}
@@ -99,7 +107,7 @@ func workHead(what string) []string {
 }
 
 func (s *summary) workRows(list []*work, limit int) [][]string {
-	busy := total(s.busy)
+	busy := s.busyTime
 	var rows [][]string
 	for _, w := range list[:min(limit, len(list))] {
 		row := []string{w.name, fmt.Sprint(w.runs), duration(w.time), percent(ratio(w.time, busy)),
@@ -116,6 +124,14 @@ func (s *summary) workRows(list []*work, limit int) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// idleTitle says what the gaps are of: with several devices, of the time when none was busy.
+func (s *summary) idleTitle() string {
+	if s.devices > 1 {
+		return "all devices idle"
+	}
+	return "device idle"
 }
 
 // kindRows is empty if the tracer knows no kinds.

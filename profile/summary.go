@@ -15,7 +15,9 @@ type summary struct {
 	host      string
 	device    string // its name, "" if the trace does not tell
 	window    interval
-	busy      []interval // union of the device's executions
+	devices   int
+	busyTime  float64    // of all devices together
+	busy      []interval // when any of them was
 	buckets   []*work    // our executables by total time, longest first
 	modules   []*work    // executables as a device's own tracer tells of them, likewise
 	ops       []*work    // likewise, without what ops within them took
@@ -80,6 +82,7 @@ func summarize(space *xplane.XSpace) *summary {
 	s.requests = slices.Collect(maps.Values(requests))
 	slices.SortFunc(s.requests, func(a, b *served) int { return descending(a.span.length(), b.span.length(), a.id, b.id) })
 	s.busy = union(s.busy)
+	s.devices = max(s.devices, 1)
 	s.window = clock.window
 	if len(s.busy) > 0 {
 		s.window.start = min(s.window.start, s.busy[0].start)
@@ -102,22 +105,31 @@ func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally,
 	stats := plane.GetStats()
 	s.device = orDefault(s.device, stringStat(plane, stats, statDevice))
 	s.truncated = s.truncated || numberStat(plane, stats, statTruncated) != 0
+	var executions []interval
 	for _, line := range plane.GetLines() {
 		if line.GetName() == stepsLine {
 			continue
 		}
 		for _, event := range line.GetEvents() {
 			at := clock.interval(line, event)
+			executions = append(executions, at)
 			buckets.add(eventName(plane, event), plane, event, at.length())
 			s.steps++
 			s.tokens += int64(numberStat(plane, event.GetStats(), statTokens))
 			s.padding += int64(numberStat(plane, event.GetStats(), statPadding))
 			s.cached += int64(numberStat(plane, event.GetStats(), statCached))
-			if busy {
-				s.busy = append(s.busy, at)
-			}
 		}
 	}
+	if busy {
+		s.addDevice(executions)
+	}
+}
+
+// addDevice takes note of when one device was busy.
+func (s *summary) addDevice(executions []interval) {
+	s.devices++
+	s.busyTime += total(union(executions))
+	s.busy = append(s.busy, executions...)
 }
 
 // addTracerPlane reads a plane in XLA's layout: executables in one line, ops in another, or a line per stream.
@@ -134,6 +146,7 @@ func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops
 		return slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == name && len(l.GetEvents()) > 0 })
 	}
 	hasModules, hasOps, counted := has(modulesLine), has(opsLine), s.steps > 0
+	var executions []interval
 	for _, line := range plane.GetLines() {
 		isModules := line.GetName() == modulesLine
 		isOps := line.GetName() == opsLine || !hasOps && !isModules && !slices.Contains(repeatedLines, line.GetName())
@@ -149,10 +162,11 @@ func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops
 		}
 		if isModules || isOps && !hasModules {
 			for _, event := range line.GetEvents() {
-				s.busy = append(s.busy, clock.interval(line, event))
+				executions = append(executions, clock.interval(line, event))
 			}
 		}
 	}
+	s.addDevice(executions)
 }
 
 // addOps reads a line of ops. One that runs others, such as a loop, lies under them: it counts with the rest of its time,
