@@ -63,7 +63,7 @@ func TestReportOfOurTrace(t *testing.T) {
 		"TRACE OF HOST", "device TPU v6 lite", "length 100.00 ms", "steps 3", "requests 2",
 		"device busy 30.0 %", "time per step 10.00 ms", "padding, of tokens computed 41.7 %", "cached, of prompt tokens 12.5 %",
 		"achieved while busy 6.40 TFLOP/s", "of the device's roofline 0.7 %",
-		"tokens 64, rows 4, length 0, prefix 0 3 30.00 ms 100.0 % 10.00 ms 20.00 ms 6.40 0.7 % of arithmetic",
+		"64x4x0x0 3 30.00 ms 100.0 % 10.00 ms 20.00 ms 6.40 0.7 % of arithmetic",
 		"rows waited: the host was late to form or launch a step 14.00 ms 14.0 % 8.00 ms 2",
 		"requests were being tokenized 3.00 ms 3.0 % 3.00 ms 1",
 		"bodies were arriving 1.00 ms 1.0 % 1.00 ms 1",
@@ -92,7 +92,7 @@ func TestReportOfTwoDevices(t *testing.T) {
 	})
 	mustContain(t, report(t, dir, ReportOptions{}),
 		"device 2 of TPU v6 lite", "length 100.00 ms", "steps 4", "device busy 45.0 %", "time per step 22.50 ms", "achieved while busy 2.84 TFLOP/s",
-		"tokens 64, rows 0, length 0, prefix 0 4 90.00 ms 100.0 % 22.50 ms 40.00 ms 2.84 0.3 % of arithmetic",
+		"64x0x0x0 4 90.00 ms 100.0 % 22.50 ms 40.00 ms 2.84 0.3 % of arithmetic",
 		"ALL DEVICES IDLE", "unknown: the trace shows no requests 40.00 ms 40.0 % 40.00 ms 1")
 	ends := map[[2]int64]float64{} // of the last event by process and thread
 	for _, e := range readChrome(t, filepath.Join(dir, "host.trace.json.gz")).TraceEvents {

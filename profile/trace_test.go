@@ -91,7 +91,7 @@ func TestTrace(t *testing.T) {
 			events[process[e.Pid]+"|"+names[process[e.Pid]+"|"+string(rune(e.Tid))]+"|"+e.Name+"|"+id] = e
 		}
 	}
-	device, small := stepPlane+"TPU v6 lite", "tokens 64, rows 4, length 32, prefix 16"
+	device, small := stepPlane+"TPU v6 lite", "64x4x32x16"
 	for _, want := range []struct {
 		key     string
 		ts, dur float64
@@ -100,7 +100,7 @@ func TestTrace(t *testing.T) {
 		{device + "|Steps|1|", 10e3, 20e3, map[string]any{statStep: 1.0}},
 		{device + "|" + small + "|" + small + "|", 10e3, 20e3, map[string]any{statRows: 2.0, statTokens: 50.0, statPadding: 14.0,
 			statCached: 7.0, statRequests: "a", statFlops: 64e9, statBytes: 64e6}},
-		{device + "|tokens 128, rows 4, length 32, prefix 0|tokens 128, rows 4, length 32, prefix 0|", 40e3, 10e3,
+		{device + "|128x4x32x0|128x4x32x0|", 40e3, 10e3,
 			map[string]any{statError: "out of memory", statPadding: 0.0}},
 		{hostPlane + "|requests 1|encode|a", 1e3, 1e3, map[string]any{statRows: 2.0, statTokens: 50.0}},
 		{hostPlane + "|requests 1|wait|a", 2e3, 8e3, nil},
