@@ -78,13 +78,6 @@ const char* scored_missing_topology_function(const PJRT_Api* api) {
   return NULL;
 }
 
-bool scored_has_extension(const PJRT_Api* api, int type) {
-  for (const PJRT_Extension_Base* e = api->extension_start; e != NULL; e = e->next) {
-    if ((int)e->type == type) return true;
-  }
-  return false;
-}
-
 void scored_free_error(const PJRT_Api* api, PJRT_Error* err) {
   if (err == NULL) return;
   ARGS(PJRT_Error_Destroy, args);

@@ -17,9 +17,6 @@ const char* scored_missing_function(const PJRT_Api* api);
 // The same for what compiling for a topology takes beside.
 const char* scored_missing_topology_function(const PJRT_Api* api);
 
-// Whether the plugin's extension chain has the given type.
-bool scored_has_extension(const PJRT_Api* api, int type);
-
 // Returns the message, malloced and ending in NUL, sets *code, and frees the error.
 char* scored_error_text(const PJRT_Api* api, PJRT_Error* err, int* code);
 void scored_free_error(const PJRT_Api* api, PJRT_Error* err);

@@ -89,10 +89,6 @@ func (p *Plugin) client() *C.PJRT_Client { return C.scored_client(C.int(p.slot))
 
 func (p *Plugin) buffers() int64 { return int64(C.scored_buffers(C.int(p.slot))) }
 
-func (l library) hasProfiler() bool {
-	return bool(C.scored_has_extension(l.api, C.PJRT_Extension_Type_Profiler))
-}
-
 // scoredCompile stands for PJRT_Client_Compile.
 //
 //export scoredCompile

@@ -42,6 +42,8 @@ type Plugin struct {
 	log     *slog.Logger
 	cache   *cache // nil: none
 	backend backends.Backend
+	// profiler is the plugin's own, nil if it has none to be used.
+	profiler *Profiler
 
 	mu          sync.Mutex
 	stats       Stats
@@ -76,7 +78,9 @@ func Open(path string, options Options) (*Plugin, error) {
 	}
 	p.info.Path = path
 	p.info.APIMajor, p.info.APIMinor = p.library.version()
-	p.info.ProfilerExtension = p.library.hasProfiler()
+	if profiler, err := p.library.profiler(); err == nil {
+		p.profiler, p.info.ProfilerExtension = profiler, true
+	}
 	if err := p.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("plugin %s cannot start its device: %w", path, err), p.Close())
 	}
@@ -180,6 +184,11 @@ func (p *Plugin) Close() error {
 		return nil
 	}
 	left := p.Stats()
+	if p.profiler != nil {
+		if err := p.profiler.abandon(); err != nil {
+			p.log.Warn("device trace is left open", "error", err)
+		}
+	}
 	if p.backend != nil {
 		p.backend.Finalize()
 	}

@@ -3,10 +3,8 @@ package profile
 import (
 	"path/filepath"
 	"runtime"
-	"scored/score"
 	"sync"
 	"testing"
-	"time"
 )
 
 func TestConcurrentUse(t *testing.T) {
@@ -48,34 +46,5 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	if after := runtime.NumGoroutine(); after > before {
 		t.Errorf("%d goroutines, %d before: a session's goroutine outlives Close", after, before)
-	}
-}
-
-func BenchmarkObserveIdle(b *testing.B) {
-	profiler := New(Config{DefaultDir: b.TempDir()})
-	span := score.Span{Stage: score.StageWait, RequestID: "request-1"}
-	for b.Loop() {
-		profiler.Observe(span)
-	}
-}
-
-func BenchmarkObserveRecording(b *testing.B) {
-	profiler := New(Config{DefaultDir: b.TempDir(), MaxEvents: 1 << 30, MaxBytes: 1 << 40})
-	if err := profiler.Start(Options{}); err != nil {
-		b.Fatal(err)
-	}
-	now := time.Now()
-	span := score.Span{Stage: score.StageWait, RequestID: "request-1", Start: now, End: now}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if i%500_000 == 0 { // as much as a session keeps
-			profiler.current.spans = spanLog{maxEvents: 1 << 30, maxBytes: 1 << 40}
-		}
-		profiler.Observe(span)
-	}
-	b.StopTimer()
-	profiler.current.spans = spanLog{}
-	if err := profiler.Close(); err != nil {
-		b.Fatal(err)
 	}
 }

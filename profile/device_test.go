@@ -12,16 +12,18 @@ import (
 type tracer struct {
 	mu       sync.Mutex
 	calls    string
+	levels   [2]int // of the last Start
 	startErr error
 	stopErr  error
 	space    []byte
 	started  chan struct{} // if not nil, told of every Start
 }
 
-func (d *tracer) Start() error {
+func (d *tracer) Start(host, device int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls += "<"
+	d.levels = [2]int{host, device}
 	if d.started != nil {
 		d.started <- struct{}{}
 	}
@@ -56,6 +58,35 @@ func TestDeviceTracer(t *testing.T) {
 		b.idle()
 		if d.calls != "<><>" {
 			t.Errorf("calls %q, want each start stopped before the next", d.calls)
+		}
+	})
+	t.Run("is told the levels", func(t *testing.T) {
+		d := &tracer{}
+		b := newBench(t, Config{Device: d})
+		for _, c := range []struct {
+			host, device *int
+			want         [2]int
+		}{{nil, nil, [2]int{2, 1}}, {p(0), p(3), [2]int{0, 3}}} {
+			b.start(Options{HostTracerLevel: c.host, DeviceTracerLevel: c.device})
+			b.stop(nil)
+			if d.levels != c.want {
+				t.Errorf("levels %v, want %v", d.levels, c.want)
+			}
+		}
+		if b.Start(Options{DeviceTracerLevel: p(-1)}) == nil {
+			t.Error("a level of -1 is taken")
+		}
+	})
+	t.Run("is left out", func(t *testing.T) {
+		d := &tracer{}
+		b := newBench(t, Config{Device: d})
+		for _, start := range []*int64{nil, p(int64(2))} {
+			b.start(Options{StartStep: start, DeviceTracerLevel: p(0)})
+			b.run(2)
+			b.stop(nil)
+		}
+		if d.calls != "" {
+			t.Errorf("calls %q, want none", d.calls)
 		}
 	})
 	t.Run("loses its trace", func(t *testing.T) {

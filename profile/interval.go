@@ -1,6 +1,9 @@
 package profile
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // interval is a stretch of time, in nanoseconds of the trace.
 type interval struct{ start, end float64 }
@@ -10,16 +13,7 @@ func (i interval) length() float64 { return i.end - i.start }
 // union returns the same time as disjoint intervals in order.
 func union(in []interval) []interval {
 	sorted := slices.Clone(in)
-	slices.SortFunc(sorted, func(a, b interval) int {
-		switch {
-		case a.start < b.start:
-			return -1
-		case a.start > b.start:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortFunc(sorted, func(a, b interval) int { return cmp.Compare(a.start, b.start) })
 	var out []interval
 	for _, i := range sorted {
 		switch {
@@ -53,6 +47,31 @@ func divide(a, b []interval) (both, alone []interval) {
 		}
 	}
 	return both, alone
+}
+
+// ownTimes tells how long each interval lasts without those that lie within it. Where two overlap otherwise, what both
+// have is the later one's.
+func ownTimes(in []interval) []float64 {
+	order := make([]int, len(in))
+	own := make([]float64, len(in))
+	for i := range in {
+		order[i], own[i] = i, in[i].length()
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(in[a].start, in[b].start), cmp.Compare(in[b].end, in[a].end))
+	})
+	var open []int // those that have begun and may not have ended, each within the one before
+	for _, i := range order {
+		for len(open) > 0 && in[open[len(open)-1]].end <= in[i].start {
+			open = open[:len(open)-1]
+		}
+		if len(open) > 0 {
+			outer := open[len(open)-1]
+			own[outer] = max(0, own[outer]-(min(in[i].end, in[outer].end)-in[i].start))
+		}
+		open = append(open, i)
+	}
+	return own
 }
 
 func total(in []interval) float64 {

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,40 +11,90 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// unixLine is the least timestamp_ns that counts from 1970 and not from the session's begin: a day in January 1970 is
-// no time for a session to begin, and three weeks are too long for one to last.
+// unixLine is the least timestamp_ns that counts from 1970 and not from a session's begin: a day in January 1970 is no
+// time for a session to begin, and three weeks are too long for one to last.
 const unixLine = int64(21 * 24 * time.Hour)
 
-// merge adds the planes that a device's tracer returned, a serialized XSpace, to ours. Tracers count their lines from
-// 1970 or from the session's begin; ours is always the latter, which keeps picoseconds within 64 bits.
-func merge(space *xplane.XSpace, device []byte, begin time.Time) error {
-	var traced xplane.XSpace
-	if err := proto.Unmarshal(device, &traced); err != nil {
-		return fmt.Errorf("device trace is not an XSpace: %w", err)
+// readDevice decodes the serialized XSpace of a device's tracer and puts it on the session's clock, whose zero is begin.
+// Tracers count a line's time from 1970 or from when they were started; all times of the result count from begin, which
+// keeps picoseconds within 64 bits. What lies outside any session is left out, with a warning in the result.
+func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error) {
+	space := new(xplane.XSpace)
+	if err := proto.Unmarshal(encoded, space); err != nil {
+		return nil, fmt.Errorf("device trace is not an XSpace: %w", err)
 	}
-	taken := map[string]bool{}
-	for _, plane := range traced.Planes {
-		taken[plane.Name] = true
-		for _, line := range plane.Lines {
+	dropped := 0
+	for _, plane := range space.Planes {
+		plane.Lines = slices.DeleteFunc(plane.Lines, func(line *xplane.XLine) bool {
+			zero := started.Sub(begin).Nanoseconds()
 			if line.TimestampNs >= unixLine {
-				line.TimestampNs -= begin.UnixNano()
+				zero = -begin.UnixNano()
 			}
+			at := line.TimestampNs + zero
+			if line.TimestampNs < 0 || at <= -unixLine || at >= unixLine {
+				dropped += len(line.Events)
+				return true
+			}
+			line.TimestampNs = at
+			dropped += cutLine(line)
+			return false
+		})
+	}
+	if dropped > 0 {
+		space.Warnings = append(space.Warnings, fmt.Sprintf("%d events of the device left out: their times are not the session's", dropped))
+	}
+	return space, nil
+}
+
+// cutLine cuts off what lies before time zero, for viewers know no negative times, and drops events that are too long or
+// too late for any session. It returns how many were dropped.
+func cutLine(line *xplane.XLine) (dropped int) {
+	early := max(0, -line.TimestampNs) * 1000 // ps before zero
+	line.TimestampNs = max(0, line.TimestampNs)
+	line.Events = slices.DeleteFunc(line.Events, func(event *xplane.XEvent) bool {
+		if _, counted := event.Data.(*xplane.XEvent_NumOccurrences); counted {
+			return false // it has no place in time
+		}
+		start, length := event.GetOffsetPs(), max(0, event.DurationPs)
+		if max(start, length) > unixLine*1000 || start+length < early {
+			dropped++
+			return true
+		}
+		end := start + length - early
+		start = max(0, start-early)
+		event.Data, event.DurationPs = &xplane.XEvent_OffsetPs{OffsetPs: start}, end-start
+		return false
+	})
+	return dropped
+}
+
+// merge adds the planes of a device's tracer, which are on our clock, to ours.
+func merge(space, device *xplane.XSpace) {
+	taken := map[string]bool{}
+	for _, plane := range device.Planes {
+		if plane.Name != taskPlane { // ours says when the clock that all planes now have began
+			taken[plane.Name] = true
 		}
 	}
-	kept := space.Planes[:0]
 	for _, plane := range space.Planes {
-		switch {
-		case plane.Name == taskPlane && taken[taskPlane]:
-			continue // the tracer's own is as good
-		case taken[plane.Name]:
+		if taken[plane.Name] {
 			plane.Name += " scored"
 		}
-		kept = append(kept, plane)
 	}
-	space.Planes = append(kept, traced.Planes...)
-	space.Errors = append(space.Errors, traced.Errors...)
-	space.Warnings = append(space.Warnings, traced.Warnings...)
-	return nil
+	for _, plane := range device.Planes {
+		if plane.Name != taskPlane {
+			space.Planes = append(space.Planes, plane)
+		}
+	}
+	space.Errors = append(space.Errors, device.Errors...)
+	space.Warnings = append(space.Warnings, device.Warnings...)
+}
+
+// tracedDevice tells whether a space has a plane of a device's own tracer with something on it.
+func tracedDevice(space *xplane.XSpace) bool {
+	return slices.ContainsFunc(space.GetPlanes(), func(plane *xplane.XPlane) bool {
+		return isTracerPlane(plane) && slices.ContainsFunc(plane.GetLines(), func(line *xplane.XLine) bool { return len(line.GetEvents()) > 0 })
+	})
 }
 
 // isDevice tells whether a plane shows a device, and not the host or bookkeeping.

@@ -13,18 +13,27 @@ const unlimited = -1
 
 // plan is what a session will do, derived from Options.
 type plan struct {
-	opts  Options
-	dir   string // the folder that gets plugins/profile/...
-	armed bool   // the session begins with step number from, not at once
-	from  int64
-	limit int64 // steps to record, or unlimited
-	blind bool  // by stage, and none of the stages ever runs: there will be nothing to record
-	hold  bool  // stays in progress after its last step, until Stop
+	opts   Options
+	dir    string // the folder that gets plugins/profile/...
+	armed  bool   // the session begins with step number from, not at once
+	from   int64
+	limit  int64 // steps to record, or unlimited
+	host   int   // levels of the tracers of host and device
+	device int
+	blind  bool // by stage, and none of the stages ever runs: there will be nothing to record
+	hold   bool // stays in progress after its last step, until Stop
 }
 
 // plan checks the options and applies their defaults.
 func (p *Profiler) plan(opts Options) (plan, error) {
 	pl := plan{opts: opts, dir: orDefault(opts.OutputDir, p.cfg.DefaultDir), limit: unlimited}
+	var err error
+	if pl.host, err = level("host_tracer_level", opts.HostTracerLevel, 2); err != nil {
+		return plan{}, err
+	}
+	if pl.device, err = level("device_tracer_level", opts.DeviceTracerLevel, 1); err != nil {
+		return plan{}, err
+	}
 	if n := opts.NumSteps; n != nil && *n < 0 {
 		return plan{}, &OptionError{"num_steps", fmt.Sprintf("is %d: it must not be negative", *n)}
 	} else if n != nil && *n > 0 {
@@ -66,6 +75,20 @@ func (p *Profiler) planStages(pl plan) (plan, error) {
 			return plan{}, &OptionError{"profile_stages", fmt.Sprintf("has %q: the stages are \"prefill\" and \"decode\"", stage)}
 		}
 	}
+	if pl.blind {
+		pl.device = 0
+	}
 	pl.dir += "/" + prefill
 	return pl, nil
+}
+
+// level is a tracer's level, otherwise if none is given.
+func level(option string, given *int, otherwise int) (int, error) {
+	if given == nil {
+		return otherwise, nil
+	}
+	if *given < 0 {
+		return 0, &OptionError{option, fmt.Sprintf("is %d: it must not be negative", *given)}
+	}
+	return *given, nil
 }

@@ -35,15 +35,19 @@ type Config struct {
 	MaxEvents   int           // spans kept per session; 0 means 500,000
 	MaxBytes    int64         // memory for them; 0 means 256 MiB
 	MaxDuration time.Duration // a session ends by itself after this; 0 means 10 minutes
+	// MaxDeviceBytes bounds what Config.Device may return; a larger trace is left out. 0 means 512 MiB, which take four
+	// times as much memory to merge.
+	MaxDeviceBytes int64
 	// MaxChromeEvents bounds the .trace.json.gz, which viewers load whole; 0 means 1,000,000. The .xplane.pb is complete.
 	MaxChromeEvents int
 
 	Log *slog.Logger // for sessions that end by themselves; nil means none
 }
 
-// Device traces the device between Start and Stop. Stop returns a serialized XSpace.
+// Device traces the device between Start and Stop. The levels are those of XLA's ProfileOptions. Stop returns a
+// serialized XSpace, whose lines count their time from 1970 or from Start; it may return both a trace and an error.
 type Device interface {
-	Start() error
+	Start(hostLevel, deviceLevel int) error
 	Stop() ([]byte, error)
 }
 
@@ -61,8 +65,10 @@ type Options struct {
 	ByStage bool
 	// Stages are those of interest, "prefill" and "decode"; nil means both. Scoring has no other steps than prefill.
 	Stages []string
-	// HostTracerLevel 0 leaves out the lanes of the requests; nil means 2. Levels 1 to 3 are the same.
+	// HostTracerLevel 0 leaves out the lanes of the requests; nil means 2. Levels 1 to 3 are the same, but for Config.Device.
 	HostTracerLevel *int
+	// DeviceTracerLevel 0 leaves Config.Device out; nil means 1. What more levels mean is for the device to say.
+	DeviceTracerLevel *int
 	// PythonTracerLevel is noted in the trace and has no other effect, for there is no Python.
 	PythonTracerLevel *int
 }
@@ -91,6 +97,7 @@ func New(cfg Config) *Profiler {
 	cfg.MaxEvents = orDefault(cfg.MaxEvents, 500_000)
 	cfg.MaxBytes = orDefault(cfg.MaxBytes, 256<<20)
 	cfg.MaxDuration = orDefault(cfg.MaxDuration, 10*time.Minute)
+	cfg.MaxDeviceBytes = orDefault(cfg.MaxDeviceBytes, 512<<20)
 	cfg.MaxChromeEvents = orDefault(cfg.MaxChromeEvents, 1_000_000)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
 	"scored/profile/internal/xplane"
@@ -63,7 +63,7 @@ func TestReportOfOurTrace(t *testing.T) {
 		"TRACE OF HOST", "device TPU v6 lite", "length 100.00 ms", "steps 3", "requests 2",
 		"device busy 30.0 %", "time per step 10.00 ms", "padding, of tokens computed 41.7 %", "cached, of prompt tokens 12.5 %",
 		"achieved while busy 6.40 TFLOP/s", "of the device's roofline 0.7 %",
-		"tokens 64, rows 4, length 0, prefix 0 3 30.00 ms 100.0 % 10.00 ms 20.00 ms 6.40 0.7 % of arithmetic",
+		"64x4x0x0 3 30.00 ms 100.0 % 10.00 ms 20.00 ms 6.40 0.7 % of arithmetic",
 		"rows waited: the host was late to form or launch a step 14.00 ms 14.0 % 8.00 ms 2",
 		"requests were being tokenized 3.00 ms 3.0 % 3.00 ms 1",
 		"bodies were arriving 1.00 ms 1.0 % 1.00 ms 1",
@@ -82,24 +82,42 @@ func TestReportComparesTwoTraces(t *testing.T) {
 	mustContain(t, text, "COMPARISON", "time per step 10.00 ms 5.00 ms -50.0 %", "padding, of tokens computed 41.7 % 0.0 % -100.0 %")
 }
 
-func TestReportOfAPeersTrace(t *testing.T) {
-	zero := time.Unix(1_700_000_000, 0)
-	b := newPlane("/device:TPU:0", zero)
-	b.plane.Stats = []*xplane.XStat{b.text(statDevice, "TPU v6 lite")}
-	at := func(us int) time.Time { return zero.Add(time.Duration(us) * time.Microsecond) }
-	steps, modules, ops := b.line(stepsLine), b.line(modulesLine), b.line(opsLine)
-	for _, line := range b.plane.Lines {
-		line.TimestampNs = zero.UnixNano()
+// Steps of two devices overlap: each has a plane, and the device is busy as the mean of both.
+func TestReportOfTwoDevices(t *testing.T) {
+	dir := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(4))}, func(at func(int) time.Time) []score.Span {
+		step := func(number int64, device, from, to int) score.Span {
+			return score.Span{Stage: score.StageStep, Number: number, Device: device, Start: at(from), End: at(to), Tokens: 64, Bucket: score.Bucket{Tokens: 64}}
+		}
+		return []score.Span{step(1, 0, 0, 40), step(2, 1, 10, 50), step(3, 1, 50, 60), step(4, 0, 100, 100)}
+	})
+	mustContain(t, report(t, dir, ReportOptions{}),
+		"device 2 of TPU v6 lite", "length 100.00 ms", "steps 4", "device busy 45.0 %", "time per step 22.50 ms", "achieved while busy 2.84 TFLOP/s",
+		"64x0x0x0 4 90.00 ms 100.0 % 22.50 ms 40.00 ms 2.84 0.3 % of arithmetic",
+		"ALL DEVICES IDLE", "unknown: the trace shows no requests 40.00 ms 40.0 % 40.00 ms 1")
+	ends := map[[2]int64]float64{} // of the last event by process and thread
+	for _, e := range readChrome(t, filepath.Join(dir, "host.trace.json.gz")).TraceEvents {
+		if e.Ph == "X" && e.Name != "step" { // a step lies around its executable
+			if key := [2]int64{int64(e.Pid), e.Tid}; *e.Ts < ends[key] {
+				t.Errorf("event %+v overlaps the one before", e)
+			} else {
+				ends[key] = *e.Ts + *e.Dur
+			}
+		}
 	}
-	for i := range 2 {
-		from := 1000 * i
-		b.event(steps, b.kind(fmt.Sprint(i), nil), at(from), at(from+500))
-		b.event(modules, b.kind("jit_run(1)", nil), at(from), at(from+500))
-		fusion := b.kind("fusion.1", func() []*xplane.XStat { return []*xplane.XStat{b.unsigned(statFlops, 2e9), b.unsigned(statBytes, 1e6)} })
-		b.event(ops, fusion, at(from), at(from+400))
-		b.event(ops, b.kind("copy.2", nil), at(from+400), at(from+500))
+}
+
+// peerTrace writes the trace of testdata/sglang-jax.textproto where jax.profiler would, and returns its log folder.
+func peerTrace(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile("testdata/sglang-jax.textproto")
+	if err != nil {
+		t.Fatal(err)
 	}
-	encoded, err := proto.Marshal(&xplane.XSpace{Planes: []*xplane.XPlane{b.plane}})
+	var space xplane.XSpace
+	if err := prototext.Unmarshal(source, &space); err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := proto.Marshal(&space)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,16 +126,35 @@ func TestReportOfAPeersTrace(t *testing.T) {
 	if err := os.MkdirAll(run, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(run, "t1v-worker.xplane.pb"), encoded, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(run, "t1v-n-0123-w-0.xplane.pb"), encoded, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustContain(t, report(t, dir, ReportOptions{}),
-		"TRACE OF T1V-WORKER", "device TPU v6 lite", "length 1.50 ms", "steps 2", "device busy 66.7 %",
-		"achieved while busy 4.00 TFLOP/s",
-		"jit_run(1) 2 1.00 ms 100.0 % 500.0 us 500.0 us ",
-		"fusion.1 2 800.0 us 80.0 % 400.0 us 400.0 us 5.00 0.5 % of arithmetic",
-		"unknown: the trace shows no requests 500.0 us 33.3 % 500.0 us 1",
+	return dir
+}
+
+func TestReportOfAPeersTrace(t *testing.T) {
+	// Of each step of 500 us, the roof of 918 TFLOP/s and 1640 GB/s takes 100 us for the product, 10 for the copy and 50
+	// for the elementwise fusion.
+	mustContain(t, report(t, peerTrace(t), ReportOptions{}),
+		"TRACE OF T1V-N-0123-W-0", "device TPU v6 lite", "length 2.00 ms", "steps 2", "requests 0",
+		"device busy 50.0 %", "time per step 500.0 us",
+		"achieved while busy 183.60 TFLOP/s", "of the device's roofline 32.0 %",
+		"jit_jitted_run_model(8270331957146511131) 2 1.00 ms 100.0 % 500.0 us 500.0 us ",
+		"convolution fusion 2 400.0 us 40.0 % 200.0 us 200.0 us 459.00 50.0 % of arithmetic",
+		"while 2 200.0 us 20.0 % 100.0 us 100.0 us ",
+		"data formatting 2 200.0 us 20.0 % 100.0 us 100.0 us 10.0 % of memory",
+		"loop fusion 2 200.0 us 20.0 % 100.0 us 100.0 us 0.01 50.0 % of memory",
+		"fusion.1 2 400.0 us 40.0 % 200.0 us 200.0 us 459.00 50.0 % of arithmetic",
+		"copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 10.0 % of memory",
+		"while.5 2 200.0 us 20.0 % 100.0 us 100.0 us ",
+		"unknown: the trace shows no requests 1.00 ms 50.0 % 500.0 us 3",
 	)
+}
+
+func TestReportSetsAPeersTraceBesideOurs(t *testing.T) {
+	ours := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(3))}, knownLoad)
+	mustContain(t, report(t, ours, ReportOptions{Against: peerTrace(t)}), "device busy 50.0 % 30.0 % -40.0 %",
+		"time per step 500.0 us 10.00 ms +1900.0 %")
 }
 
 func TestReportFindsTheNewestTrace(t *testing.T) {
@@ -188,8 +225,10 @@ func FuzzReport(f *testing.F) {
 		if err := writeChrome(&bytes.Buffer{}, &space, 1000, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := merge(&xplane.XSpace{Planes: []*xplane.XPlane{{Name: hostPlane}}}, data, time.Now()); err != nil {
+		device, err := readDevice(data, time.Now(), time.Now())
+		if err != nil {
 			t.Fatal(err)
 		}
+		merge(&xplane.XSpace{Planes: []*xplane.XPlane{{Name: hostPlane}}}, device)
 	})
 }

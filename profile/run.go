@@ -70,7 +70,7 @@ func (s *session) seal() {
 // startTracer starts the device tracer of a session that was armed. It runs beside the device's own goroutine, so the
 // device's trace may lack the beginning of the first step.
 func (s *session) startTracer() {
-	if s.p.cfg.Device == nil || s.plan.blind {
+	if s.p.cfg.Device == nil || s.plan.device == 0 {
 		return
 	}
 	select {
@@ -79,9 +79,15 @@ func (s *session) startTracer() {
 		return
 	default:
 	}
-	if err := s.p.cfg.Device.Start(); err != nil {
+	if err := s.trace(); err != nil {
 		s.warnings = append(s.warnings, "the device could not be traced: "+err.Error())
-		return
 	}
-	s.traced = true
+}
+
+// trace starts the device tracer.
+func (s *session) trace() error {
+	s.tracing = time.Now()
+	err := s.p.cfg.Device.Start(s.plan.host, s.plan.device)
+	s.traced = err == nil
+	return err
 }

@@ -21,8 +21,9 @@ func (s *summary) sections(slowest int) []section {
 	all := []section{
 		{Title: "trace of " + orDefault(s.host, "an unknown host"), Rows: s.overview()},
 		{Title: "time per executable", Head: workHead("executable"), Rows: s.workRows(s.executables(), len(s.executables()))},
+		{Title: "time per kind of op", Head: workHead("kind"), Rows: s.kindRows()},
 		{Title: "time per op", Head: workHead("op"), Rows: s.workRows(s.ops, topOps)},
-		{Title: "device idle", Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
+		{Title: s.idleTitle(), Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
 		{Title: "slowest requests", Head: s.requestHead(), Rows: s.requestRows(slowest)},
 	}
 	return slices.DeleteFunc(all, func(sec section) bool { return len(sec.Rows) == 0 })
@@ -30,7 +31,7 @@ func (s *summary) sections(slowest int) []section {
 
 func (s *summary) overview() [][]string {
 	rows := [][]string{
-		{"device", orDefault(s.device, "unknown")},
+		{"device", s.deviceName()},
 		{"length", duration(s.window.length())},
 		{"steps", fmt.Sprint(s.steps)},
 		{"requests", fmt.Sprint(len(s.requests))},
@@ -47,6 +48,14 @@ func (s *summary) overview() [][]string {
 	return rows
 }
 
+func (s *summary) deviceName() string {
+	name := orDefault(s.device, "unknown")
+	if s.devices > 1 {
+		return fmt.Sprintf("%d of %s", s.devices, name)
+	}
+	return name
+}
+
 // figure is a number worth comparing between traces.
 type figure struct {
 	name  string
@@ -56,8 +65,8 @@ type figure struct {
 
 // figures are those that the trace can tell.
 func (s *summary) figures() []figure {
-	busy := total(s.busy)
-	list := []figure{{"device busy", ratio(busy, s.window.length()), percent}}
+	busy := s.busyTime
+	list := []figure{{"device busy", ratio(busy, s.window.length()*float64(s.devices)), percent}}
 	if s.steps > 0 {
 		list = append(list, figure{"time per step", busy / float64(s.steps), duration})
 	}
@@ -98,21 +107,41 @@ func workHead(what string) []string {
 }
 
 func (s *summary) workRows(list []*work, limit int) [][]string {
-	busy := total(s.busy)
+	busy := s.busyTime
 	var rows [][]string
 	for _, w := range list[:min(limit, len(list))] {
 		row := []string{w.name, fmt.Sprint(w.runs), duration(w.time), percent(ratio(w.time, busy)),
 			duration(w.time / float64(w.runs)), duration(w.longest), "", ""}
 		if w.flops > 0 && w.time > 0 {
 			row[6] = fmt.Sprintf("%.2f", w.flops/w.time/1e3)
-			if bound, memory := s.roof.bound(w.flops, w.bytes); bound > 0 {
-				row[7] = percent(bound/w.time) + " of arithmetic"
-				if memory {
-					row[7] = percent(bound/w.time) + " of memory"
-				}
+		}
+		if bound, memory := s.roof.bound(w.flops, w.bytes); bound > 0 && w.time > 0 {
+			row[7] = percent(bound/w.time) + " of arithmetic"
+			if memory {
+				row[7] = percent(bound/w.time) + " of memory"
 			}
 		}
 		rows = append(rows, row)
+	}
+	return rows
+}
+
+// idleTitle says what the gaps are of: with several devices, of the time when none was busy.
+func (s *summary) idleTitle() string {
+	if s.devices > 1 {
+		return "all devices idle"
+	}
+	return "device idle"
+}
+
+// kindRows is empty if the tracer knows no kinds.
+func (s *summary) kindRows() [][]string {
+	if len(s.kinds) == 0 || len(s.kinds) == 1 && s.kinds[0].name == "" {
+		return nil
+	}
+	rows := s.workRows(s.kinds, len(s.kinds))
+	for _, row := range rows {
+		row[0] = orDefault(row[0], "(none)")
 	}
 	return rows
 }

@@ -22,10 +22,11 @@ type session struct {
 	done    chan struct{} // closed when the files are on disk, or never will be
 
 	// The goroutine's own until done is closed.
-	traced   bool     // the device tracer runs
-	warnings []string // what the trace lacks
-	path     string   // the folder of the files
-	err      error    // why the files are not on disk
+	traced   bool      // the device tracer runs
+	tracing  time.Time // when it was started
+	warnings []string  // what the trace lacks
+	path     string    // the folder of the files
+	err      error     // why the files are not on disk
 
 	mu        sync.Mutex
 	phase     phase
@@ -65,11 +66,10 @@ func (s *session) launch(latest int64) error {
 	} else if latest+1 >= s.plan.from {
 		s.enter(ready, s.accepted)
 	}
-	if s.phase != waiting && s.p.cfg.Device != nil && !s.plan.blind {
-		if err := s.p.cfg.Device.Start(); err != nil {
+	if s.phase != waiting && s.p.cfg.Device != nil && s.plan.device > 0 {
+		if err := s.trace(); err != nil {
 			return err
 		}
-		s.traced = true
 	}
 	if !s.plan.blind {
 		s.p.live.Store(s)

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"scored/profile/internal/xplane"
@@ -33,27 +32,19 @@ const (
 	statTruncated = "truncated"
 	statDropped   = "dropped_spans"
 	statDevice    = "device_type_string"
+	statKind      = "hlo_category"
 	statGroup     = "group_id"
 	statStepName  = "step_name"
 	statStart     = "profile_start_time"
 	statStop      = "profile_stop_time"
 )
 
-// space builds the trace of a session that has ended. All its times count from the session's begin.
-func (s *session) space() *xplane.XSpace {
-	device := newPlane(stepPlane+s.p.cfg.DeviceName, s.begin)
-	device.plane.Stats = []*xplane.XStat{
-		device.text(statDevice, s.p.cfg.DeviceName),
-		device.integer("steps", s.steps),
-		device.integer(statDropped, s.spans.dropped),
-		device.integer(statTruncated, btoi(s.timedOut || s.spans.dropped > 0)),
-	}
-	if level := s.plan.opts.PythonTracerLevel; level != nil {
-		device.plane.Stats = append(device.plane.Stats, device.integer("python_tracer_level", int64(*level)))
-	}
+// space builds the trace of a session that has ended, but for what the device's own tracer has seen, if it has: traced.
+// All its times count from the session's begin.
+func (s *session) space(traced bool) *xplane.XSpace {
 	host := newPlane(hostPlane, s.begin)
-	s.addSteps(device, host)
-	if level := s.plan.opts.HostTracerLevel; level == nil || *level > 0 {
+	planes := s.stepPlanes(host, traced)
+	if s.plan.host > 0 {
 		addRequests(host, s.spans.all)
 	}
 	task := newPlane(taskPlane, s.begin)
@@ -62,7 +53,7 @@ func (s *session) space() *xplane.XSpace {
 		task.unsigned(statStop, uint64(s.end.UnixNano())),
 	}
 	space := &xplane.XSpace{
-		Planes:    []*xplane.XPlane{device.plane, host.plane, task.plane},
+		Planes:    append(planes, host.plane, task.plane),
 		Hostnames: []string{text(s.p.cfg.Host)},
 		Warnings:  s.warnings,
 	}
@@ -81,67 +72,6 @@ func btoi(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// addSteps adds a line of steps and a line for each executable to the device's plane. Without a device tracer it adds the
-// steps to the host's plane as well, grouped: that is where XProf looks for steps when there is no TPU or GPU plane.
-// With one it does not, for XProf takes any grouped event as a sign that the device's planes need no grouping any more.
-func (s *session) addSteps(device, host *planeBuilder) {
-	steps := device.line(stepsLine)
-	lines := map[string]*xplane.XLine{}
-	var thread *xplane.XLine
-	if !s.traced {
-		thread = host.line("device thread")
-	}
-	for span := range s.spans.all {
-		if span.Stage != score.StageStep {
-			continue
-		}
-		executable := bucketName(span.Bucket)
-		line := lines[executable]
-		if line == nil {
-			line = device.line(executable)
-			lines[executable] = line
-		}
-		number := fmt.Sprint(span.Number)
-		device.event(steps, device.kind(number, nil), span.Start, span.End, device.integer(statStep, span.Number))
-		kind := device.kind(executable, func() []*xplane.XStat { return s.cost(device, span.Bucket) })
-		device.event(line, kind, span.Start, span.End, stepStats(device, span)...)
-		if thread != nil {
-			group := span.Number
-			host.event(thread, host.kind("step", nil), span.Start, span.End,
-				host.integer(statGroup, group), host.text(statStepName, number))
-			host.event(thread, host.kind(executable, nil), span.Start, span.End, host.integer(statGroup, group))
-		}
-	}
-}
-
-// bucketName names an executable by the shape it is compiled for.
-func bucketName(b score.Bucket) string {
-	return fmt.Sprintf("tokens %d, rows %d, length %d, prefix %d", b.Tokens, b.Rows, b.Length, b.Prefix)
-}
-
-func (s *session) cost(b *planeBuilder, bucket score.Bucket) []*xplane.XStat {
-	if s.p.cfg.Cost == nil {
-		return nil
-	}
-	flops, bytes := s.p.cfg.Cost(bucket)
-	return []*xplane.XStat{b.integer(statFlops, int64(flops)), b.integer(statBytes, int64(bytes))}
-}
-
-func stepStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
-	stats := []*xplane.XStat{
-		b.integer(statStep, span.Number),
-		b.integer(statRows, int64(span.Rows)),
-		b.integer(statTokens, int64(span.Tokens)),
-		b.integer(statPadding, int64(span.Bucket.Tokens-span.Tokens)),
-		b.integer(statCached, int64(span.Cached)),
-		b.text(statRequests, strings.Join(span.Requests, " ")),
-	}
-	if span.Err != nil {
-		stats = append(stats, b.text(statError, span.Err.Error()))
-	}
-	return stats
 }
 
 // spans is a sequence of spans.

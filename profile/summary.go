@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -14,10 +15,13 @@ type summary struct {
 	host      string
 	device    string // its name, "" if the trace does not tell
 	window    interval
-	busy      []interval // union of the device's executions
+	devices   int
+	busyTime  float64    // of all devices together
+	busy      []interval // when any of them was
 	buckets   []*work    // our executables by total time, longest first
 	modules   []*work    // executables as a device's own tracer tells of them, likewise
-	ops       []*work    // likewise
+	ops       []*work    // likewise, without what ops within them took
+	kinds     []*work    // the ops by XLA's category of them, such as "convolution fusion"
 	steps     int
 	tokens    int64 // computed, without padding
 	padding   int64
@@ -29,7 +33,7 @@ type summary struct {
 	warnings  []string
 }
 
-// work is all that one executable, or one op, did.
+// work is all that one executable, one op or one kind of ops did.
 type work struct {
 	name         string
 	runs         int
@@ -45,12 +49,13 @@ type served struct {
 	stages map[string]float64
 }
 
-// Lines of XLA's planes that repeat what others show, and those that show executables and ops.
+// Lines of XLA's planes that show executables and ops.
 const (
 	modulesLine = "XLA Modules"
 	opsLine     = "XLA Ops"
 )
 
+// repeatedLines repeat what others show, or overlap them. A GPU's plane has a line for each stream beside.
 var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code", "Launch Stats", "Async XLA Ops"}
 
 // summarize reads any profiler's XSpace. It makes no demands on it: what is missing is left out of the summary.
@@ -60,23 +65,24 @@ func summarize(space *xplane.XSpace) *summary {
 		s.host = space.Hostnames[0]
 	}
 	clock := newClock(space)
-	buckets, modules, ops := tally{}, tally{}, tally{}
+	buckets, modules, ops, kinds := tally{}, tally{}, tally{}, tally{}
 	requests := map[string]*served{}
-	tracers := slices.ContainsFunc(space.Planes, isTracerPlane)
+	traced := tracedDevice(space)
 	for _, plane := range space.Planes {
 		switch {
 		case strings.HasPrefix(plane.GetName(), stepPlane):
-			s.addStepPlane(plane, clock, buckets, !tracers)
+			s.addStepPlane(plane, clock, buckets, !traced)
 		case isTracerPlane(plane):
-			s.addTracerPlane(plane, clock, modules, ops)
+			s.addTracerPlane(plane, clock, modules, ops, kinds)
 		default:
 			s.addHostPlane(plane, clock, requests)
 		}
 	}
-	s.buckets, s.modules, s.ops = buckets.sorted(), modules.sorted(), ops.sorted()
+	s.buckets, s.modules, s.ops, s.kinds = buckets.sorted(), modules.sorted(), ops.sorted(), kinds.sorted()
 	s.requests = slices.Collect(maps.Values(requests))
 	slices.SortFunc(s.requests, func(a, b *served) int { return descending(a.span.length(), b.span.length(), a.id, b.id) })
 	s.busy = union(s.busy)
+	s.devices = max(s.devices, 1)
 	s.window = clock.window
 	if len(s.busy) > 0 {
 		s.window.start = min(s.window.start, s.busy[0].start)
@@ -99,26 +105,35 @@ func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally,
 	stats := plane.GetStats()
 	s.device = orDefault(s.device, stringStat(plane, stats, statDevice))
 	s.truncated = s.truncated || numberStat(plane, stats, statTruncated) != 0
+	var executions []interval
 	for _, line := range plane.GetLines() {
 		if line.GetName() == stepsLine {
 			continue
 		}
 		for _, event := range line.GetEvents() {
 			at := clock.interval(line, event)
-			buckets.add(plane, event, at)
+			executions = append(executions, at)
+			buckets.add(eventName(plane, event), plane, event, at.length())
 			s.steps++
 			s.tokens += int64(numberStat(plane, event.GetStats(), statTokens))
 			s.padding += int64(numberStat(plane, event.GetStats(), statPadding))
 			s.cached += int64(numberStat(plane, event.GetStats(), statCached))
-			if busy {
-				s.busy = append(s.busy, at)
-			}
 		}
+	}
+	if busy {
+		s.addDevice(executions)
 	}
 }
 
+// addDevice takes note of when one device was busy.
+func (s *summary) addDevice(executions []interval) {
+	s.devices++
+	s.busyTime += total(union(executions))
+	s.busy = append(s.busy, executions...)
+}
+
 // addTracerPlane reads a plane in XLA's layout: executables in one line, ops in another, or a line per stream.
-func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops tally) {
+func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops, kinds tally) {
 	stats := plane.GetStats()
 	if name := stringStat(plane, stats, statDevice); name != "" {
 		s.device = name
@@ -127,28 +142,59 @@ func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops
 		flops: 1e12 * numberStat(plane, stats, "peak_teraflops_per_second"),
 		bytes: 1e9 * numberStat(plane, stats, "peak_hbm_bw_gigabytes_per_second"),
 	})
-	hasModules := slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == modulesLine && len(l.GetEvents()) > 0 })
-	counted := s.steps > 0
+	has := func(name string) bool {
+		return slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == name && len(l.GetEvents()) > 0 })
+	}
+	hasModules, hasOps, counted := has(modulesLine), has(opsLine), s.steps > 0
+	var executions []interval
 	for _, line := range plane.GetLines() {
-		name := line.GetName()
-		if name == stepsLine && !counted {
+		isModules := line.GetName() == modulesLine
+		isOps := line.GetName() == opsLine || !hasOps && !isModules && !slices.Contains(repeatedLines, line.GetName())
+		switch {
+		case line.GetName() == stepsLine && !counted:
 			s.steps = max(s.steps, len(line.GetEvents()))
-		}
-		if slices.Contains(repeatedLines, name) {
-			continue
-		}
-		for _, event := range line.GetEvents() {
-			at := clock.interval(line, event)
-			if name == modulesLine {
-				modules.add(plane, event, at)
-			} else {
-				ops.add(plane, event, at)
+		case isModules:
+			for _, event := range line.GetEvents() {
+				modules.add(eventName(plane, event), plane, event, clock.interval(line, event).length())
 			}
-			if (name == modulesLine) == hasModules {
-				s.busy = append(s.busy, at)
+		case isOps:
+			addOps(plane, line, clock, ops, kinds)
+		}
+		if isModules || isOps && !hasModules {
+			for _, event := range line.GetEvents() {
+				executions = append(executions, clock.interval(line, event))
 			}
 		}
 	}
+	s.addDevice(executions)
+}
+
+// addOps reads a line of ops. One that runs others, such as a loop, lies under them: it counts with the rest of its time,
+// and its cost, which is that of the others, does not.
+func addOps(plane *xplane.XPlane, line *xplane.XLine, clock clock, ops, kinds tally) {
+	events := line.GetEvents()
+	times := make([]interval, len(events))
+	for i, event := range events {
+		times[i] = clock.interval(line, event)
+	}
+	own := ownTimes(times)
+	for i, event := range events {
+		meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
+		kind := cmp.Or(stringStat(plane, event.GetStats(), statKind), stringStat(plane, meta, statKind))
+		if own[i] < times[i].length() {
+			ops.addTime(opName(plane, event), own[i])
+			kinds.addTime(kind, own[i])
+			continue
+		}
+		ops.add(opName(plane, event), plane, event, own[i])
+		kinds.add(kind, plane, event, own[i])
+	}
+}
+
+// opName is an op's name without its definition, which XLA puts behind it: "%fusion.1 = bf16[...] fusion(...)".
+func opName(plane *xplane.XPlane, event *xplane.XEvent) string {
+	name, _, _ := strings.Cut(eventName(plane, event), " = ")
+	return strings.TrimPrefix(name, "%")
 }
 
 // addHostPlane reads the lanes of our requests; other events of the host say nothing about them.

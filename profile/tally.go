@@ -11,19 +11,24 @@ import (
 // tally adds up work by name.
 type tally map[string]*work
 
-func (t tally) add(plane *xplane.XPlane, event *xplane.XEvent, at interval) {
-	name := eventName(plane, event)
+// add adds an event that took so long, in ns, with its cost.
+func (t tally) add(name string, plane *xplane.XPlane, event *xplane.XEvent, took float64) {
+	w := t.addTime(name, took)
+	meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
+	w.flops += cmp.Or(numberStat(plane, event.GetStats(), statFlops), numberStat(plane, meta, statFlops))
+	w.bytes += cmp.Or(numberStat(plane, event.GetStats(), statBytes), numberStat(plane, meta, statBytes))
+}
+
+func (t tally) addTime(name string, took float64) *work {
 	w := t[name]
 	if w == nil {
 		w = &work{name: name}
 		t[name] = w
 	}
 	w.runs++
-	w.time += at.length()
-	w.longest = max(w.longest, at.length())
-	meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
-	w.flops += cmp.Or(numberStat(plane, event.GetStats(), statFlops), numberStat(plane, meta, statFlops))
-	w.bytes += cmp.Or(numberStat(plane, event.GetStats(), statBytes), numberStat(plane, meta, statBytes))
+	w.time += took
+	w.longest = max(w.longest, took)
+	return w
 }
 
 // sorted lists the work that took longest first.
@@ -46,10 +51,10 @@ type clock struct {
 func newClock(space *xplane.XSpace) clock {
 	var c clock
 	first := true
-	var started, stopped float64
+	var started, stopped int64
 	for _, plane := range space.GetPlanes() {
 		if plane.GetName() == taskPlane {
-			started, stopped = numberStat(plane, plane.GetStats(), statStart), numberStat(plane, plane.GetStats(), statStop)
+			started, stopped = unixStat(plane, statStart), unixStat(plane, statStop)
 		}
 		for _, line := range plane.GetLines() {
 			if len(line.GetEvents()) > 0 && (first || line.GetTimestampNs() < c.base) {
@@ -62,7 +67,7 @@ func newClock(space *xplane.XSpace) clock {
 		c.bounded = started > 0 && stopped > started
 	}
 	if c.bounded {
-		c.window = interval{0, stopped - started}
+		c.window = interval{0, float64(stopped - started)}
 	}
 	return c
 }
@@ -70,6 +75,18 @@ func newClock(space *xplane.XSpace) clock {
 func (c clock) interval(line *xplane.XLine, event *xplane.XEvent) interval {
 	start := float64(line.GetTimestampNs()-c.base) + float64(event.GetOffsetPs())/1e3
 	return interval{start, start + max(0, float64(event.GetDurationPs())/1e3)}
+}
+
+// unixStat is a plane's stat that counts ns since 1970, for which a float64 is too coarse, or 0.
+func unixStat(plane *xplane.XPlane, name string) int64 {
+	switch v := statNamed(plane, plane.GetStats(), name).(type) {
+	case int64:
+		return v
+	case uint64:
+		return int64(v)
+	default:
+		return 0
+	}
 }
 
 // numberStat is the stat of that name as a number, or 0.

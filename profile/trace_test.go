@@ -9,9 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
-	"scored/profile/internal/xplane"
 	"scored/score"
 )
 
@@ -94,7 +91,7 @@ func TestTrace(t *testing.T) {
 			events[process[e.Pid]+"|"+names[process[e.Pid]+"|"+string(rune(e.Tid))]+"|"+e.Name+"|"+id] = e
 		}
 	}
-	device, small := stepPlane+"TPU v6 lite", "tokens 64, rows 4, length 32, prefix 16"
+	device, small := stepPlane+"TPU v6 lite", "64x4x32x16"
 	for _, want := range []struct {
 		key     string
 		ts, dur float64
@@ -103,7 +100,7 @@ func TestTrace(t *testing.T) {
 		{device + "|Steps|1|", 10e3, 20e3, map[string]any{statStep: 1.0}},
 		{device + "|" + small + "|" + small + "|", 10e3, 20e3, map[string]any{statRows: 2.0, statTokens: 50.0, statPadding: 14.0,
 			statCached: 7.0, statRequests: "a", statFlops: 64e9, statBytes: 64e6}},
-		{device + "|tokens 128, rows 4, length 32, prefix 0|tokens 128, rows 4, length 32, prefix 0|", 40e3, 10e3,
+		{device + "|128x4x32x0|128x4x32x0|", 40e3, 10e3,
 			map[string]any{statError: "out of memory", statPadding: 0.0}},
 		{hostPlane + "|requests 1|encode|a", 1e3, 1e3, map[string]any{statRows: 2.0, statTokens: 50.0}},
 		{hostPlane + "|requests 1|wait|a", 2e3, 8e3, nil},
@@ -156,73 +153,5 @@ func TestChromeEventsAreCappedAndTheSpaceIsNot(t *testing.T) {
 	}
 	if shown != 3 || !trace.Metadata.Truncated || trace.Metadata.Omitted != all-3 {
 		t.Errorf("%d of %d events shown, metadata %+v", shown, all, trace.Metadata)
-	}
-}
-
-// deviceSpace is what a TPU's tracer returns, its times counting from 1970 or from the session's begin.
-func deviceSpace(t *testing.T, zero time.Time) []byte {
-	t.Helper()
-	b := newPlane("/device:TPU:0", zero)
-	line := b.line("XLA Modules")
-	if !zero.IsZero() {
-		line.TimestampNs = zero.UnixNano()
-	}
-	b.event(line, b.kind("jit_run", nil), zero.Add(5*time.Millisecond), zero.Add(9*time.Millisecond))
-	host := newPlane(hostPlane, zero)
-	host.line("main")
-	encoded, err := proto.Marshal(&xplane.XSpace{Planes: []*xplane.XPlane{b.plane, host.plane}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return encoded
-}
-
-func TestDevicePlanesAreMergedOnOneClock(t *testing.T) {
-	for name, absolute := range map[string]bool{"since 1970": true, "since begin": false} {
-		t.Run(name, func(t *testing.T) {
-			d := &tracer{}
-			dir := record(t, Config{Device: d}, Options{}, func(at func(int) time.Time) []score.Span {
-				var zero time.Time
-				if absolute {
-					zero = at(0)
-				}
-				d.space = deviceSpace(t, zero)
-				return twoRequests(at)
-			})
-			space, err := readSpace(filepath.Join(dir, "host.xplane.pb"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			planes := map[string]*xplane.XPlane{}
-			for _, plane := range space.Planes {
-				if planes[plane.Name] != nil {
-					t.Errorf("two planes named %q", plane.Name)
-				}
-				planes[plane.Name] = plane
-				for _, stat := range plane.StatMetadata {
-					if stat.Name == statGroup {
-						t.Errorf("plane %q is grouped, which keeps XProf from grouping the device's", plane.Name)
-					}
-				}
-			}
-			tpu := planes["/device:TPU:0"]
-			if tpu == nil || planes[stepPlane+"CPU"] == nil || planes[hostPlane+" scored"] == nil {
-				t.Fatalf("planes %d, errors %v, warnings %v", len(planes), space.Errors, space.Warnings)
-			}
-			if at := tpu.Lines[0].TimestampNs + tpu.Lines[0].Events[0].GetOffsetPs()/1000; at != 5e6 {
-				t.Errorf("device event at %d ns, want 5 ms after the session's begin", at)
-			}
-		})
-	}
-}
-
-func TestBrokenDeviceTraceCostsOnlyItself(t *testing.T) {
-	dir := record(t, Config{Device: &tracer{space: []byte{0xff, 0xff}}}, Options{}, twoRequests)
-	space, err := readSpace(filepath.Join(dir, "host.xplane.pb"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(space.Errors) != 1 || len(space.Planes[0].Lines[0].Events) != 2 {
-		t.Errorf("errors %v and %d steps, want one error and both steps", space.Errors, len(space.Planes[0].Lines[0].Events))
 	}
 }

@@ -1,19 +1,24 @@
 package profile
 
 import (
+	"fmt"
 	"io"
 
 	"google.golang.org/protobuf/proto"
+
+	"scored/profile/internal/xplane"
 )
 
-// write publishes the trace and returns the folder of its two files. It runs after the recording has ended, when nothing
+// write publishes the trace and returns the folder of its two files. encoded is what the device's tracer returned. It runs after the recording has ended, when nothing
 // of it changes any more.
-func (s *session) write(deviceSpace []byte) (string, error) {
-	space := s.space()
-	if deviceSpace != nil {
-		if err := merge(space, deviceSpace, s.begin); err != nil {
-			space.Errors = append(space.Errors, err.Error())
-		}
+func (s *session) write(encoded []byte) (string, error) {
+	device, err := s.device(encoded)
+	space := s.space(tracedDevice(device))
+	if err != nil {
+		space.Errors = append(space.Errors, err.Error())
+	}
+	if device != nil {
+		merge(space, device)
 	}
 	s.spans.chunks = nil // space has it all; the encoding needs the memory
 	host := s.p.cfg.Host
@@ -30,4 +35,15 @@ func (s *session) write(deviceSpace []byte) (string, error) {
 			return writeChrome(w, space, s.p.cfg.MaxChromeEvents, truncated)
 		}},
 	})
+}
+
+// device reads what the device's tracer returned: nil if it was not traced, or wrongly.
+func (s *session) device(encoded []byte) (*xplane.XSpace, error) {
+	if encoded == nil {
+		return nil, nil
+	}
+	if limit := s.p.cfg.MaxDeviceBytes; int64(len(encoded)) > limit {
+		return nil, fmt.Errorf("device trace of %d bytes is left out, for it is larger than %d: record fewer steps", len(encoded), limit)
+	}
+	return readDevice(encoded, s.begin, s.tracing)
 }

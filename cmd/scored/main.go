@@ -18,6 +18,7 @@ const usage = `scored serves a Score API for Qwen3 models.
 usage:
   scored serve --model-path MODEL [flags]   serve /v1/score
   scored setup [cpu|cuda|tpu] [flags]       fetch a device plugin
+  scored profile report DIR [flags]         tell what a recorded profile says
   scored version                            print the version
 
 scored COMMAND -h lists a command's flags.
@@ -42,12 +43,14 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 		err = serve(ctx, rest, env, stderr)
 	case "setup":
 		err = setup(ctx, rest, env, stdout, stderr)
+	case "profile":
+		err = profileCommand(rest, stdout, stderr)
 	case "version":
 		fmt.Fprintln(stdout, version())
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup or version", command)}
+		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, profile or version", command)}
 	}
 	var wrong usageError
 	switch {

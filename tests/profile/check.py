@@ -10,7 +10,7 @@ from xprof.convert import raw_to_tool_data
 STEPS, REQUEST_STAGES = 24, 5
 # A step is drawn on the line of steps, on its executable's, and twice on the host's device thread.
 EVENTS = STEPS * (4 + REQUEST_STAGES)
-EXECUTABLES = {f"tokens {n}, rows 16, length 64, prefix 128" for n in (256, 512, 1024)}
+EXECUTABLES = {f"{n}x16x64x128" for n in (256, 512, 1024)}
 
 
 def check_xprof(path):

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"scored/pjrt"
+	"scored/profile"
+	"scored/score"
+)
+
+// newProfiler makes the profiler of a plugin's devices, which run a model of so many layers. dir takes the traces of
+// sessions that name no folder. Close ends it, before the plugin closes.
+func newProfiler(plugin *pjrt.Plugin, layers int, dir string, log *slog.Logger) *profile.Profiler {
+	c := profile.Config{DefaultDir: dir, Cost: stepCost(plugin.Programs, layers), Log: log}
+	if kinds := plugin.Info().Devices; len(kinds) > 0 {
+		c.DeviceName = kinds[0]
+	}
+	if tracer, err := plugin.Profiler(); err == nil {
+		c.Device = tracer
+	} else {
+		log.Debug("profiles show steps but no operations", "reason", err)
+	}
+	return profile.New(c)
+}
+
+// stepCost adds up what the plugin says that a step's programs cost: the embedding and all layers. The head is left
+// out, for its rows and width depend on the labels.
+func stepCost(programs func() []pjrt.Program, layers int) func(score.Bucket) (flops, bytes float64) {
+	return func(b score.Bucket) (flops, bytes float64) {
+		runs := map[string]int{
+			fmt.Sprintf("embed_t%d", b.Tokens): 1,
+			fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): layers,
+		}
+		seen := map[string]bool{} // each device has its own copy
+		for _, p := range programs() {
+			if n := float64(runs[p.Name]); n > 0 && !seen[p.Name] {
+				seen[p.Name] = true
+				flops += n * p.Cost.Flops
+				bytes += n * p.Cost.BytesAccessed
+			}
+		}
+		return flops, bytes
+	}
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"testing"
+
+	"scored/pjrt"
+	"scored/score"
+)
+
+// A step runs its block once per layer; what other buckets run, and the copies of another device, do not count.
+func TestStepCost(t *testing.T) {
+	program := func(name string, flops, bytes float64) pjrt.Program {
+		return pjrt.Program{Name: name, Cost: pjrt.Cost{Flops: flops, BytesAccessed: bytes}}
+	}
+	programs := []pjrt.Program{
+		program("embed_t64", 1, 10), program("block_t64_r4_l32_p16", 100, 1000), program("block_t64_r4_l32_p16", 100, 1000),
+		program("block_t64_r4_l32_p0", 7, 7), program("embed_t128", 7, 7), program("last_t64_r8", 7, 7),
+	}
+	cost := stepCost(func() []pjrt.Program { return programs }, 28)
+	if flops, bytes := cost(score.Bucket{Tokens: 64, Rows: 4, Length: 32, Prefix: 16}); flops != 2801 || bytes != 28010 {
+		t.Errorf("cost %v flops and %v bytes, want 2801 and 28010", flops, bytes)
+	}
+	if flops, bytes := cost(score.Bucket{Tokens: 1}); flops != 0 || bytes != 0 {
+		t.Errorf("an unknown bucket costs %v flops and %v bytes", flops, bytes)
+	}
+}

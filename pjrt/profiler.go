@@ -1,0 +1,177 @@
+package pjrt
+
+/*
+#include <stdlib.h>
+#include "profiler.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Profiler traces a plugin's devices with the plugin's own tracer, as libtpu and the CUDA plugin have one: every
+// operation on the device, with its time and cost. Its methods may be called at any time from any goroutine.
+type Profiler struct {
+	api *C.scored_profiler_api
+
+	mu      sync.Mutex
+	session *C.scored_profiler // nil: idle
+}
+
+// Profiler is the plugin's own, the same at every call. The error tells what the plugin lacks; plugins of the CPU have none.
+func (p *Plugin) Profiler() (*Profiler, error) {
+	if p.profiler == nil {
+		_, err := p.library.profiler()
+		return nil, fmt.Errorf("plugin %s cannot trace its device: %w", p.info.Path, err)
+	}
+	return p.profiler, nil
+}
+
+func (l library) profiler() (*Profiler, error) {
+	var why *C.char
+	api := C.scored_profiler_find(l.api, &why)
+	if api == nil {
+		return nil, errors.New(C.GoString(why))
+	}
+	return &Profiler{api: api}, nil
+}
+
+// Start begins to trace. Levels are those of ProfileOptions: of the host's own doings, 0 for nothing to 3 for all; of the
+// device's, 0 for nothing, 1 for all operations, and more where the plugin says so. A device has one tracer: an error
+// may mean that someone else uses it.
+func (p *Profiler) Start(hostLevel, deviceLevel int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session != nil {
+		return errors.New("device is being traced already: stop that trace first")
+	}
+	options := profileOptions(hostLevel, deviceLevel)
+	var session *C.scored_profiler
+	if err := p.err(C.scored_profiler_create(p.api, unsafe.Pointer(unsafe.SliceData(options)), C.size_t(len(options)), &session)); err != nil {
+		return fmt.Errorf("device tracer cannot be made: %w", err)
+	}
+	if session == nil {
+		return errors.New("device tracer cannot be made: the plugin returned nothing")
+	}
+	if err := p.err(C.scored_profiler_start(p.api, session)); err != nil {
+		return errors.Join(fmt.Errorf("device tracer does not start: %w", err), p.destroy(session))
+	}
+	p.session = session
+	return nil
+}
+
+// Stop ends the trace and returns it, a serialized XSpace. Whatever it returns, the tracer is idle afterwards and all its
+// memory in the plugin is freed. An error beside a trace does not concern the trace.
+func (p *Profiler) Stop() ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	session := p.session
+	if session == nil {
+		return nil, errors.New("device is not being traced: start a trace first")
+	}
+	p.session = nil
+	var trace []byte
+	err := p.err(C.scored_profiler_stop(p.api, session))
+	if err != nil {
+		err = fmt.Errorf("device tracer does not stop: %w", err)
+	} else if trace, err = p.collect(session); err != nil {
+		err = fmt.Errorf("device trace cannot be had: %w", err)
+	}
+	return trace, errors.Join(err, p.destroy(session))
+}
+
+// abandon drops a trace that nobody will ask for any more.
+func (p *Profiler) abandon() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	session := p.session
+	if session == nil {
+		return nil
+	}
+	p.session = nil
+	return errors.Join(p.err(C.scored_profiler_stop(p.api, session)), p.destroy(session))
+}
+
+// maxTrace is protobuf's own bound: nothing could read more.
+const maxTrace = math.MaxInt32
+
+// collect copies a stopped session's trace out of the plugin.
+func (p *Profiler) collect(session *C.scored_profiler) ([]byte, error) {
+	var trace C.scored_trace
+	defer func() { C.free(trace.owned) }()
+	if err := p.err(C.scored_profiler_collect(p.api, session, maxTrace, &trace)); err != nil {
+		return nil, err
+	}
+	switch {
+	case trace.size > maxTrace:
+		return nil, fmt.Errorf("it has %d bytes and protobuf ends at %d: trace fewer steps", uint64(trace.size), maxTrace)
+	case trace.size == 0:
+		return []byte{}, nil
+	case trace.bytes == nil:
+		return nil, fmt.Errorf("there is no memory for its %d bytes: trace fewer steps", uint64(trace.size))
+	}
+	return message(append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(trace.bytes)), int(trace.size))...)), nil
+}
+
+// message cuts off the NUL that OpenXLA's plugins put behind the message and count with it. No field of a message begins
+// with that byte, so a NUL where one ought to begin is no part of it; a NUL at the end of a field is.
+func message(data []byte) []byte {
+	for rest := data; len(rest) > 0; {
+		if len(rest) == 1 && rest[0] == 0 {
+			return data[:len(data)-1]
+		}
+		_, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			break // not a message at all: its reader will say so
+		}
+		rest = rest[n:]
+	}
+	return data
+}
+
+// Numbers of the fields of tensorflow.ProfileOptions, in tsl/profiler/protobuf/profiler_options.proto.
+const (
+	optionHostLevel   protowire.Number = 2
+	optionDeviceLevel protowire.Number = 3
+	optionVersion     protowire.Number = 5 // 1: levels count as they are given, 0 too
+	optionHLO         protowire.Number = 7 // put the programs into the trace, for the viewers' views of ops
+)
+
+// profileOptions encodes a ProfileOptions.
+func profileOptions(hostLevel, deviceLevel int) []byte {
+	var b []byte
+	for _, option := range []struct {
+		number protowire.Number
+		value  uint64
+	}{
+		{optionHostLevel, uint64(hostLevel)}, {optionDeviceLevel, uint64(deviceLevel)}, {optionVersion, 1}, {optionHLO, 1},
+	} {
+		b = protowire.AppendVarint(protowire.AppendTag(b, option.number, protowire.VarintType), option.value)
+	}
+	return b
+}
+
+func (p *Profiler) destroy(session *C.scored_profiler) error {
+	if err := p.err(C.scored_profiler_destroy(p.api, session)); err != nil {
+		return fmt.Errorf("device tracer is not freed: %w", err)
+	}
+	return nil
+}
+
+// err turns an error of the plugin's profiler into ours and frees it.
+func (p *Profiler) err(e *C.scored_profiler_error) error {
+	if e == nil {
+		return nil
+	}
+	var code C.int
+	text := C.scored_profiler_error_text(p.api, e, &code)
+	defer C.free(unsafe.Pointer(text))
+	return &Error{Code: Code(code), Message: C.GoString(text)}
+}

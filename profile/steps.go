@@ -1,0 +1,115 @@
+package profile
+
+import (
+	"fmt"
+	"strings"
+
+	"scored/profile/internal/xplane"
+	"scored/score"
+)
+
+// stepPlanes builds a plane of our own for each device that ran steps, and one at least.
+func (s *session) stepPlanes(host *planeBuilder, traced bool) (planes []*xplane.XPlane) {
+	devices := map[int]*devicePlane{}
+	open := func(number int) *devicePlane {
+		d := devices[number]
+		if d == nil {
+			d = s.newDevicePlane(number, host, traced)
+			devices[number] = d
+			planes = append(planes, d.plane)
+		}
+		return d
+	}
+	first := open(0)
+	first.plane.Stats = append(first.plane.Stats, s.stats(first.planeBuilder)...)
+	for span := range s.spans.all {
+		if span.Stage == score.StageStep {
+			open(span.Device).add(span, s.p.cfg.Cost)
+		}
+	}
+	return planes
+}
+
+// stats tell about the session as a whole.
+func (s *session) stats(b *planeBuilder) []*xplane.XStat {
+	stats := []*xplane.XStat{
+		b.integer("steps", s.steps),
+		b.integer(statDropped, s.spans.dropped),
+		b.integer(statTruncated, btoi(s.timedOut || s.spans.dropped > 0)),
+	}
+	if level := s.plan.opts.PythonTracerLevel; level != nil {
+		stats = append(stats, b.integer("python_tracer_level", int64(*level)))
+	}
+	return stats
+}
+
+// devicePlane is the plane of one device's steps: a line of all of them and a line for each executable.
+//
+// Without a device tracer the steps are on the host's plane as well, grouped: that is where XProf looks for steps when
+// there is no TPU or GPU plane. With one they are not, for XProf takes any grouped event as a sign that the device's
+// planes need no grouping any more.
+type devicePlane struct {
+	*planeBuilder
+	steps       *xplane.XLine
+	executables map[string]*xplane.XLine
+	host        *planeBuilder
+	thread      *xplane.XLine // of the host; nil if the steps are not to be there
+}
+
+func (s *session) newDevicePlane(number int, host *planeBuilder, traced bool) *devicePlane {
+	name, thread := s.p.cfg.DeviceName, "device thread"
+	if number > 0 {
+		name, thread = fmt.Sprintf("%s %d", name, number), fmt.Sprintf("%s %d", thread, number)
+	}
+	d := &devicePlane{planeBuilder: newPlane(stepPlane+name, s.begin), executables: map[string]*xplane.XLine{}, host: host}
+	d.plane.Stats = []*xplane.XStat{d.text(statDevice, s.p.cfg.DeviceName)}
+	d.steps = d.line(stepsLine)
+	if !traced {
+		d.thread = host.line(thread)
+	}
+	return d
+}
+
+func (d *devicePlane) add(span *score.Span, cost func(score.Bucket) (flops, bytes float64)) {
+	executable, number := bucketName(span.Bucket), fmt.Sprint(span.Number)
+	line := d.executables[executable]
+	if line == nil {
+		line = d.line(executable)
+		d.executables[executable] = line
+	}
+	d.event(d.steps, d.kind(number, nil), span.Start, span.End, d.integer(statStep, span.Number))
+	kind := d.kind(executable, func() []*xplane.XStat {
+		if cost == nil {
+			return nil
+		}
+		flops, bytes := cost(span.Bucket)
+		return []*xplane.XStat{d.integer(statFlops, int64(flops)), d.integer(statBytes, int64(bytes))}
+	})
+	d.event(line, kind, span.Start, span.End, stepStats(d.planeBuilder, span)...)
+	if d.thread != nil {
+		group := span.Number
+		d.host.event(d.thread, d.host.kind("step", nil), span.Start, span.End,
+			d.host.integer(statGroup, group), d.host.text(statStepName, number))
+		d.host.event(d.thread, d.host.kind(executable, nil), span.Start, span.End, d.host.integer(statGroup, group))
+	}
+}
+
+// bucketName names an executable by the shape it is compiled for: TOKENSxROWSxLENGTHxPREFIX.
+func bucketName(b score.Bucket) string {
+	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Prefix)
+}
+
+func stepStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
+	stats := []*xplane.XStat{
+		b.integer(statStep, span.Number),
+		b.integer(statRows, int64(span.Rows)),
+		b.integer(statTokens, int64(span.Tokens)),
+		b.integer(statPadding, int64(span.Bucket.Tokens-span.Tokens)),
+		b.integer(statCached, int64(span.Cached)),
+		b.text(statRequests, strings.Join(span.Requests, " ")),
+	}
+	if span.Err != nil {
+		stats = append(stats, b.text(statError, span.Err.Error()))
+	}
+	return stats
+}
