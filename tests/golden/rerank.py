@@ -9,7 +9,7 @@ together, and each document's score, in the order of the documents.
 
 The method: the template's beginning and end are tokenized apart from the pair "<Instruct>: … <Query>: … <Document>: …",
 which is cut at its end to what is left of the length; a score is the softmax of the last logits of "no" and "yes", at
-"yes". Two choices are ours: prompts run alone and unpadded, and special-token text is plain unless the body allows it.
+"yes". Two choices are ours: prompts run alone and unpadded, and special-token text is plain unless the body says otherwise.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Reranker:
             [f"<Instruct>: {instruction}\n<Query>: {body['query']}\n<Document>: {text}" for text in texts],
             padding=False, truncation="longest_first", return_attention_mask=False,
             max_length=body.get("truncate_prompt_tokens", LONGEST) - len(self.before) - len(self.after),
-            split_special_tokens=not body.get("allow_special_tokens", False),
+            split_special_tokens=body.get("split_special_tokens", True),
         )  # fmt: skip
         return [self.before + ids + self.after for ids in pairs["input_ids"]]
 
@@ -77,7 +77,7 @@ def requests(r: Reranker) -> list[dict]:
         r.request("seams", query=query, documents=[" spaces before", "\nlines\n", "\t", ":", ">", "\u0301 combining", "1", "\r\n", "'s"]),
         r.request("unicode", query="中国的首都是哪里？", documents=["北京 🇨🇳", "Ünïcödé e\u0301", "👩‍👩‍👧‍👦", "\u202eright to left", "नमस्ते", "a\u0000b"]),
         r.request("special tokens as text", query=query, documents=[BREAKOUT, CAPITALS[0]]),
-        r.request("special tokens as tokens", query=query, documents=[BREAKOUT, CAPITALS[0]], allow_special_tokens=True),
+        r.request("special tokens as tokens", query=query, documents=[BREAKOUT, CAPITALS[0]], split_special_tokens=False),
         r.request("special tokens in the query", query=BREAKOUT, documents=CAPITALS),
         r.request("long documents", query=query, documents=[" ".join(random.choice(words, n)) for n in (20, 90, 300)]),
         r.request("cut documents", query=query, documents=[" ".join(random.choice(words, n)) for n in (3, 40, 300)], truncate_prompt_tokens=140),
