@@ -33,7 +33,7 @@ const rerankInstruction = "Given a web search query, retrieve relevant passages 
 
 // readRerank reads the body. Its error names the first field at fault, and the index within documents.
 func readRerank(o *python.Object) (*rerankRequest, error) {
-	f := fields{object: o}
+	f := fieldReader{object: o}
 	r := &rerankRequest{
 		model:          f.name("model"),
 		query:          f.text("query", f.get("query")),
@@ -52,25 +52,25 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 	return r, f.err
 }
 
-// fields reads an object's fields one by one and keeps the first error.
-type fields struct {
+// fieldReader reads an object's fields one by one and keeps the first error.
+type fieldReader struct {
 	object *python.Object
 	err    error
 }
 
-func (f *fields) get(field string) python.Value {
+func (f *fieldReader) get(field string) python.Value {
 	v, _ := f.object.Get(python.String(field))
 	return v
 }
 
-func (f *fields) fail(field, format string, args ...any) {
+func (f *fieldReader) fail(field, format string, args ...any) {
 	if f.err == nil {
 		f.err = score.Errorf(score.Invalid, field, format, args...)
 	}
 }
 
 // text reads a document, or a query: a string, or an object with a string named text.
-func (f *fields) text(field string, v python.Value) string {
+func (f *fieldReader) text(field string, v python.Value) string {
 	if o, ok := v.(*python.Object); ok {
 		v, _ = o.Get("text")
 	}
@@ -82,7 +82,7 @@ func (f *fields) text(field string, v python.Value) string {
 }
 
 // texts reads a list of texts that isn't empty. One text alone is a list of one, as in vLLM.
-func (f *fields) texts(field string) []string {
+func (f *fieldReader) texts(field string) []string {
 	v := f.get(field)
 	switch v.(type) {
 	case python.String, *python.Object:
@@ -100,7 +100,7 @@ func (f *fields) texts(field string) []string {
 }
 
 // name reads a string that may be absent.
-func (f *fields) name(field string) string {
+func (f *fieldReader) name(field string) string {
 	v := f.get(field)
 	s, ok := v.(python.String)
 	if !ok && v != nil {
@@ -109,14 +109,14 @@ func (f *fields) name(field string) string {
 	return f.characters(field, s)
 }
 
-func (f *fields) characters(field string, s python.String) string {
+func (f *fieldReader) characters(field string, s python.String) string {
 	if s.Surrogate() {
 		f.fail(field, "%s holds a lone surrogate, which is no character", field)
 	}
 	return string(s)
 }
 
-func (f *fields) integer(field string, least, otherwise int) int {
+func (f *fieldReader) integer(field string, least, otherwise int) int {
 	v := f.get(field)
 	if v == nil {
 		return otherwise
@@ -131,7 +131,7 @@ func (f *fields) integer(field string, least, otherwise int) int {
 	return int(n.Int64())
 }
 
-func (f *fields) boolean(field string, otherwise bool) bool {
+func (f *fieldReader) boolean(field string, otherwise bool) bool {
 	v := f.get(field)
 	if v == nil {
 		return otherwise
