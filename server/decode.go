@@ -27,6 +27,19 @@ type body struct {
 // decodeBody reads a body as FastAPI reads it for ScoringRequest: content type, JSON, then every field in the model's order.
 // Its errors are *apiError with the peer's words.
 func decodeBody(contentType []string, data []byte) (*body, error) {
+	object, err := decodeObject(contentType, data)
+	if err != nil {
+		return nil, err
+	}
+	b := &body{}
+	if faults := b.read(object); len(faults) > 0 {
+		return nil, badRequest(describe(faults))
+	}
+	return b, nil
+}
+
+// decodeObject reads a body that must be a JSON object, sent as application/json.
+func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 	parse, right := jsonContent(contentType)
 	var value python.Value
 	if parse && len(data) > 0 {
@@ -45,11 +58,7 @@ func decodeBody(contentType []string, data []byte) (*body, error) {
 	if !ok {
 		return nil, badRequest(describe([]fault{newFault("model_attributes_type", value)}))
 	}
-	b := &body{}
-	if faults := b.read(object); len(faults) > 0 {
-		return nil, badRequest(describe(faults))
-	}
-	return b, nil
+	return object, nil
 }
 
 // jsonContent tells whether the body is parsed as JSON, and whether the content type is the one accepted.

@@ -48,7 +48,7 @@ func (fakeEncoder) Encode(text string, _ bool) ([]int32, error) {
 }
 
 // fakeWords knows the labels of one letter.
-type fakeWords struct{}
+type fakeWords struct{ fakeEncoder }
 
 func (fakeWords) Single(text string) (int32, error) {
 	if len(text) != 1 {

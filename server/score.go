@@ -10,7 +10,20 @@ import (
 	"scored/score"
 )
 
-func (s *Server) handleScore(w http.ResponseWriter, r *http.Request) {
+func (s *Server) handleScore(w http.ResponseWriter, r *http.Request) { s.handle(w, r, s.score) }
+
+// answerer takes a body, sent with these Content-Type headers, through decoding and the Scorer.
+type answerer func(ctx context.Context, m *Model, id string, contentType []string, data []byte) (*reply, error)
+
+// reply is a scored request's answer.
+type reply struct {
+	body   func() string // JSON
+	rows   int
+	timing score.Timing
+}
+
+// handle answers a request for scores. Around answer: readiness, deadline, body, errors, spans.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer) {
 	m, ok := s.ready(w, r)
 	if !ok {
 		return
@@ -29,38 +42,38 @@ func (s *Server) handleScore(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, r, err)
 		return
 	}
-	b, result, err := s.score(ctx, m, requestID(r), r.Header.Values("Content-Type"), data)
+	reply, err := answer(ctx, m, requestID(r), r.Header.Values("Content-Type"), data)
 	if err != nil {
 		s.writeError(w, r, err)
 		return
 	}
 	scored := time.Now()
-	w.Header().Set("Server-Timing", serverTiming(read.Sub(begin), result.Timing))
-	writeJSON(w, http.StatusOK, success(b, result))
-	m.observe(score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: scored, End: time.Now(), Rows: len(result.Scores)})
+	w.Header().Set("Server-Timing", serverTiming(read.Sub(begin), reply.timing))
+	writeJSON(w, http.StatusOK, reply.body())
+	m.observe(score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: scored, End: time.Now(), Rows: reply.rows})
 }
 
-// score takes a body through decoding and the Scorer.
-func (s *Server) score(ctx context.Context, m *Model, id string, contentType []string, data []byte) (*body, *score.Result, error) {
+// score is the answerer of /v1/score.
+func (s *Server) score(ctx context.Context, m *Model, id string, contentType []string, data []byte) (*reply, error) {
 	b, err := decodeBody(contentType, data)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	req, err := b.request(id, m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
-		return nil, nil, score.Errorf(score.Invalid, "items", "items cannot be empty. At least one item is required.")
+		return nil, score.Errorf(score.Invalid, "items", "items cannot be empty. At least one item is required.")
 	}
 	result, err := m.Scorer.Score(ctx, req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, failure := range result.ItemErrors {
 		s.cfg.Metrics.failure(failure.Kind)
 	}
-	return b, result, nil
+	return &reply{body: func() string { return success(b, result) }, rows: len(result.Scores), timing: result.Timing}, nil
 }
 
 func (m *Model) observe(span score.Span) {

@@ -41,7 +41,7 @@ type Config struct {
 // Model is what answers once it has been loaded.
 type Model struct {
 	Scorer        *score.Scorer
-	Words         Words             // nil: labels can be named by id only
+	Words         Words             // nil: labels can be named by id only, and nothing can be reranked
 	Profiler      *profile.Profiler // nil: profiling requests get 501
 	Observer      score.Observer    // of reading and replying; nil: none
 	ContextLength int
@@ -50,8 +50,9 @@ type Model struct {
 	Generated     bool // the weights are made up: every answer says so
 }
 
-// Words turns the text of a label into its token id.
+// Words is what the server itself needs of the model's tokenizer. It is safe for concurrent use.
 type Words interface {
+	score.Encoder
 	// Single gives the id of a text that is exactly one token, or an error that lists the tokens it is.
 	Single(text string) (int32, error)
 }
@@ -80,6 +81,7 @@ func (s *Server) Serve(m *Model) { s.model.Store(m) }
 func (s *Server) route() {
 	r := s.router
 	r.Post("/v1/score", s.handleScore)
+	s.routeRerank()
 
 	r.Get("/livez", handleAlive)
 	for _, path := range []string{"/health", "/readyz", "/ping"} {

@@ -72,7 +72,8 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	}
 	defer scorer.Close()
 
-	api.Serve(&server.Model{Scorer: scorer, ContextLength: contextLength, Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.generated})
+	api.Serve(&server.Model{Scorer: scorer, Words: words, ContextLength: contextLength, Vocab: vocab, BaseVocab: words.BaseVocab(),
+		Generated: found.generated})
 	stats := plugin.Stats()
 	log.Info("The server is fired up and ready to roll!", "address", listener.Addr().String(), "took", time.Since(began).Round(time.Millisecond),
 		"buckets", len(options.Buckets), "compiled", stats.Compiles, "from_cache", stats.CacheHits)

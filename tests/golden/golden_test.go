@@ -82,20 +82,7 @@ func TestBFloat16Products(t *testing.T) {
 func compare(t *testing.T, backend backends.Backend, name string, options model.Options, tolerance float64) {
 	v, cfg := read(t, name)
 	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
-	engine, err := model.New(backend, cfg, model.Generate(cfg, v.Seed), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: 2048}, nil, engine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer scorer.Close()
+	scorer := newScorer(t, backend, cfg, v.Seed, options)
 	worst := 0.0
 	for _, c := range v.Cases {
 		request := goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
@@ -114,6 +101,26 @@ func buckets() []score.Bucket {
 		{Tokens: 128, Rows: 8, Length: 64, Prefix: 128, Cost: 150},
 		{Tokens: 256, Rows: 8, Length: 64, Prefix: 2048, Cost: 600},
 	}
+}
+
+// newScorer scores prompts shorter than 2,048 tokens with generated weights until the test ends.
+func newScorer(t *testing.T, backend backends.Backend, cfg model.Config, seed uint64, options model.Options) *score.Scorer {
+	t.Helper()
+	engine, err := model.New(backend, cfg, model.Generate(cfg, seed), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: 2048}, nil, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		scorer.Close()
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return scorer
 }
 
 // check scores the request twice, cold and with its prefix on the device, and returns the largest difference.

@@ -24,6 +24,7 @@ _SIZES = {
     "tiny": (64, 3, 4, 2, 16, 128, 512, True),
     "untied": (96, 2, 4, 1, 32, 160, 777, False),
     "narrow": (80, 2, 3, 3, 16, 112, 300, True),
+    "wide": (64, 3, 4, 2, 16, 128, 151936, True),  # tiny with Qwen3's vocabulary, for rerank.py
     "mini": (32, 2, 2, 1, 16, 48, 64, False),  # for model/testdata/checkpoint
 }
 _OTHER = {"untied": {"rope_theta": 10000.0, "rms_norm_eps": 1e-05}}

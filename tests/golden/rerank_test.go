@@ -1,0 +1,99 @@
+package golden
+
+import (
+	"encoding/json"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+
+	"scored/model"
+	"scored/server"
+	"scored/tokenizer"
+)
+
+// rerankRequest is a body of /v1/rerank, and what the model card's method answers.
+type rerankRequest struct {
+	Name   string
+	Body   json.RawMessage
+	Tokens int       // of all prompts
+	Scores []float64 // by document
+}
+
+// TestRerank asks the real handler, tokenizer and engine. Every request is sent twice: cold, and with the query on the device.
+func TestRerank(t *testing.T) {
+	backend := plugin(t)
+	v, cfg := read(t, "rerank")
+	words, err := tokenizer.Open("../../.cache/tokenizer/qwen3")
+	if err != nil {
+		t.Fatalf("%v; run `make setup`", err)
+	}
+	t.Cleanup(func() {
+		if err := words.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	scorer := newScorer(t, backend, cfg, v.Seed, model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30})
+	s := server.New(server.Config{MaxBody: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	s.Serve(&server.Model{Scorer: scorer, Words: words, ContextLength: 2048, Vocab: words.Vocab(), BaseVocab: words.BaseVocab()})
+	worst := 0.0
+	for _, r := range readRerank(t) {
+		for _, state := range []string{"cold", "warm"} {
+			t.Run(r.Name+"/"+state, func(t *testing.T) { worst = max(worst, r.check(t, s)) })
+		}
+	}
+	t.Logf("largest difference of a score: %.2g", worst)
+}
+
+// check sends the request and returns the largest difference.
+func (r rerankRequest) check(t *testing.T, s http.Handler) (worst float64) {
+	const tolerance = 1e-5
+	request := httptest.NewRequest(http.MethodPost, "/v1/rerank", strings.NewReader(string(r.Body)))
+	request.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, request)
+	var answer struct {
+		Usage struct {
+			Tokens int `json:"total_tokens"`
+		}
+		Results []struct {
+			Index int
+			Score float64 `json:"relevance_score"`
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	if answer.Usage.Tokens != r.Tokens || len(answer.Results) != len(r.Scores) {
+		t.Fatalf("%d results of %d tokens, want %d of %d", len(answer.Results), answer.Usage.Tokens, len(r.Scores), r.Tokens)
+	}
+	for i, result := range answer.Results {
+		difference := math.Abs(result.Score - r.Scores[result.Index])
+		worst = max(worst, difference)
+		if !(difference <= tolerance) {
+			t.Errorf("document %d is %v, want %v within %g", result.Index, result.Score, r.Scores[result.Index], tolerance)
+		}
+		if i > 0 && result.Score > answer.Results[i-1].Score {
+			t.Errorf("result %d is more relevant than the one before", i)
+		}
+	}
+	return worst
+}
+
+func readRerank(t *testing.T) []rerankRequest {
+	t.Helper()
+	data, err := os.ReadFile("rerank.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Requests []rerankRequest }
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Requests
+}
