@@ -45,7 +45,7 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 		}
 	}
 	took := time.Since(begin)
-	s.cfg.Logger.Info("request", "method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes,
+	s.cfg.Access.Info("request", "method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes,
 		"took", took, "request", requestID(r))
 	s.cfg.Metrics.request(answer.status, took)
 }

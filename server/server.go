@@ -20,7 +20,7 @@ type Config struct {
 	ServedModel   string
 	ModelPath     string
 	TokenizerPath string
-	Sampling      string    // JSON shown as preferred_sampling_params; "" shows null
+	Sampling      string    // JSON value shown as preferred_sampling_params; "" shows null
 	Settings      []Setting // shown by /get_server_info, in this order
 	Version       string
 
@@ -36,6 +36,7 @@ type Config struct {
 
 	Metrics *Metrics // nil: /metrics is 404
 	Logger  *slog.Logger
+	Access  *slog.Logger // a line for each request; nil: Logger
 }
 
 // Model is what answers once it has been loaded.
@@ -68,6 +69,9 @@ type Server struct {
 func New(cfg Config) *Server {
 	if cfg.HealthTimeout == 0 {
 		cfg.HealthTimeout = 20 * time.Second
+	}
+	if cfg.Access == nil {
+		cfg.Access = cfg.Logger
 	}
 	s := &Server{cfg: cfg, router: chi.NewRouter()}
 	s.route()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,7 +19,7 @@ import (
 // lookup finds an environment variable.
 type lookup func(name string) (string, bool)
 
-// config is everything `scored serve` can be told. Names and defaults are sglang-jax's where it has the flag.
+// config is everything `scored serve` can be told.
 type config struct {
 	ModelPath       string `validate:"required"`
 	TokenizerPath   string
@@ -27,38 +29,56 @@ type config struct {
 	DummyTokenizer  string
 	Revision        string
 	DownloadDir     string
+	Offline         bool
+	RandomSeed      uint64
 
-	Host   string `validate:"required"`
-	Port   int    `validate:"min=0,max=65535"`
-	APIKey string
+	Host             string `validate:"required"`
+	Port             int    `validate:"min=0,max=65535"`
+	APIKey           string
+	CORSOrigins      string
+	Sampling         string `validate:"omitempty,json"`
+	StrictEmptyItems bool
+	MaxQueue         int           `validate:"min=1"`
+	MaxBody          int64         `validate:"min=1"`
+	BodyTimeout      time.Duration `validate:"min=0"`
+	RequestTimeout   time.Duration `validate:"min=0"`
+	DrainTimeout     time.Duration `validate:"min=0"`
+	Watchdog         time.Duration `validate:"min=0"`
+	EnableMetrics    bool
+	LogLevel         string `validate:"oneof=debug info warn warning error critical"`
+	LogLevelHTTP     string `validate:"omitempty,oneof=debug info warn warning error critical"`
+	ProfileRoot      string `validate:"omitempty,dir"`
+	ProfileEmulate   bool
 
 	DType            string `validate:"oneof=auto float32 float bfloat16"`
 	Device           string `validate:"oneof=cpu cuda tpu"`
+	Replicas         int    `validate:"min=1,max=64"`
 	Plugin           string
 	PluginDir        string
-	Offline          bool
 	ContextLength    int `validate:"min=0"`
 	AllowTruncate    bool
-	RandomSeed       uint64
 	Buckets          string
+	ChunkedPrefill   int `validate:"min=-1"`
+	MaxPrefill       int `validate:"min=1"`
 	CompileCache     string
 	PrefixCacheBytes int64 `validate:"min=0"`
+	NoRadix          bool
 
-	MaxQueue     int           `validate:"min=1"`
-	MaxBody      int64         `validate:"min=1"`
-	DrainTimeout time.Duration `validate:"min=0"`
-	Watchdog     time.Duration `validate:"min=0"`
-	LogLevel     string        `validate:"oneof=debug info warn warning error critical"`
-
-	set *flag.FlagSet // the flags these values came from
+	variables variables
+	idle      []string      // flags that were given and do nothing here, with the reason
+	set       *flag.FlagSet // the flags these values came from
 }
 
-// parseConfig reads flags and, for those not given, environment variables SCORED_<FLAG>.
+// parseConfig reads flags and, for those not given, environment variables SCORED_<FLAG>; then the peer's variables.
 func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
-	c := &config{}
+	c := &config{Watchdog: 5 * time.Minute}
 	flags := c.flags()
 	c.set = flags
 	flags.SetOutput(output)
+	args, err := expand(args, flags)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, err
@@ -71,44 +91,13 @@ func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 	if err := fromEnvironment(flags, env); err != nil {
 		return nil, usageError{err}
 	}
+	if err := c.readVariables(env); err != nil {
+		return nil, usageError{err}
+	}
 	if err := c.validate(); err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
-}
-
-func (c *config) flags() *flag.FlagSet {
-	f := flag.NewFlagSet("scored serve", flag.ContinueOnError)
-	for _, name := range []string{"model-path", "model"} {
-		f.StringVar(&c.ModelPath, name, "", "Hugging Face id or local folder of a Qwen3 checkpoint (required)")
-	}
-	f.StringVar(&c.TokenizerPath, "tokenizer-path", "", "folder of tokenizer.json (default: the model's)")
-	f.StringVar(&c.ServedModelName, "served-model-name", "", "name shown in /v1/models (default: the model path)")
-	f.StringVar(&c.LoadFormat, "load-format", "auto", "auto reads safetensors; dummy generates weights from --random-seed")
-	f.BoolVar(&c.DummyFallback, "dummy-fallback", false, "where the hub cannot be reached, serve the Qwen3-0.6B shape with generated weights")
-	f.StringVar(&c.DummyTokenizer, "dummy-tokenizer", "", "tokenizer folder for generated weights")
-	f.StringVar(&c.Revision, "revision", "main", "revision of the model on the hub")
-	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")
-	f.StringVar(&c.Host, "host", "127.0.0.1", "address to listen on")
-	f.IntVar(&c.Port, "port", 30000, "port to listen on; 0 picks a free one")
-	f.StringVar(&c.APIKey, "api-key", "", "key that requests must bring as `Bearer KEY`")
-	f.StringVar(&c.DType, "dtype", "auto", "dtype of the weights: auto, float32 or bfloat16")
-	f.StringVar(&c.Device, "device", "cpu", "cpu, cuda or tpu")
-	f.StringVar(&c.Plugin, "plugin", "", "path of a PJRT plugin (default: found or fetched for --device)")
-	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
-	f.BoolVar(&c.Offline, "offline", false, "never use the network")
-	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
-	f.BoolVar(&c.AllowTruncate, "allow-auto-truncate", false, "cut prompts that are too long instead of refusing them")
-	f.Uint64Var(&c.RandomSeed, "random-seed", 42, "seed of generated weights")
-	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
-	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: none)")
-	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", 1<<30, "bound of the prefix keys and values kept on the device")
-	f.IntVar(&c.MaxQueue, "max-queue", 1<<16, "items admitted at once; more get 503")
-	f.Int64Var(&c.MaxBody, "max-body", 64<<20, "largest request body in bytes")
-	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stop waits for admitted requests")
-	f.DurationVar(&c.Watchdog, "watchdog-timeout", 5*time.Minute, "a step that runs longer turns readiness red")
-	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
-	return f
 }
 
 // fromEnvironment sets the flags that were not given and have a variable: --max-queue is SCORED_MAX_QUEUE.
@@ -129,7 +118,7 @@ func fromEnvironment(flags *flag.FlagSet, env lookup) (err error) {
 }
 
 // validate checks the values together and fills in those that follow from others.
-func (c *config) validate() error {
+func (c *config) validate() (err error) {
 	if err := validator.New(validator.WithRequiredStructEnabled()).Struct(c); err != nil {
 		var faults validator.ValidationErrors
 		if errors.As(err, &faults) {
@@ -138,22 +127,40 @@ func (c *config) validate() error {
 		}
 		return err
 	}
+	if c.idle, err = checkPeerFlags(c.set); err != nil {
+		return err
+	}
+	if err := c.checkSampling(); err != nil {
+		return err
+	}
 	if c.ServedModelName == "" {
 		c.ServedModelName = c.ModelPath
 	}
-	_, err := c.parseBuckets()
+	_, err = c.parseBuckets()
 	return err
+}
+
+// checkSampling refuses what would change the peer's scores, which are taken at temperature 1.
+func (c *config) checkSampling() error {
+	var params struct{ Temperature *float64 }
+	if c.Sampling == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(c.Sampling), &params); err != nil {
+		return fmt.Errorf("flag --preferred-sampling-params is %s; it must be a JSON object", c.Sampling)
+	}
+	if params.Temperature != nil && *params.Temperature != 1 {
+		return fmt.Errorf("flag --preferred-sampling-params asks for temperature %g; scores are taken at 1", *params.Temperature)
+	}
+	return nil
 }
 
 // flagName turns a field's name into its flag's: MaxQueue is max-queue.
 func flagName(field string) string {
-	switch field {
-	case "APIKey":
-		return "api-key"
-	case "DType":
-		return "dtype"
-	case "Watchdog":
-		return "watchdog-timeout"
+	if name, ok := map[string]string{"APIKey": "api-key", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins",
+		"Sampling": "preferred-sampling-params", "LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
+		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size"}[field]; ok {
+		return name
 	}
 	var name strings.Builder
 	for i, r := range field {
@@ -183,13 +190,14 @@ func (c *config) parseBuckets() ([]score.Bucket, error) {
 	return buckets, nil
 }
 
-func (c *config) logger(w io.Writer) *slog.Logger {
-	level := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
-		"error": slog.LevelError, "critical": slog.LevelError}[c.LogLevel]
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+// logger logs at the level, or at --log-level if level is "".
+func (c *config) logger(w io.Writer, level string) *slog.Logger {
+	at := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
+		"error": slog.LevelError, "critical": slog.LevelError}[cmp.Or(level, c.LogLevel)]
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: at}))
 }
 
-// shown lists every flag's value by name, for the log and /get_server_info, without secrets.
+// shown lists every flag of ours with its value, and the peer's that were given, for the log; without secrets.
 func (c *config) shown() []any {
 	var pairs []any
 	c.set.VisitAll(func(f *flag.Flag) {
@@ -197,7 +205,7 @@ func (c *config) shown() []any {
 		if f.Name == "api-key" && value != "" {
 			value = "(set)"
 		}
-		if f.Name != "model" { // an alias
+		if v, peer := f.Value.(*peerValue); f.Name != "model" && (!peer || v.given) { // model is an alias
 			pairs = append(pairs, slog.String(strings.ReplaceAll(f.Name, "-", "_"), value))
 		}
 	})

@@ -69,7 +69,7 @@ func TestKeyIsNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var shown strings.Builder
-	c.logger(&shown).Info("starting", c.shown()...)
+	c.logger(&shown, "").Info("starting", c.shown()...)
 	if strings.Contains(shown.String(), "hush") || !strings.Contains(shown.String(), "api_key=(set)") {
 		t.Errorf("log shows %s", shown.String())
 	}

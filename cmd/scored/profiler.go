@@ -9,10 +9,11 @@ import (
 	"scored/score"
 )
 
-// newProfiler makes the profiler of a plugin's devices, which run a model of so many layers. dir takes the traces of
-// sessions that name no folder. Close ends it, before the plugin closes.
-func newProfiler(plugin *pjrt.Plugin, layers int, dir string, log *slog.Logger) *profile.Profiler {
-	c := profile.Config{DefaultDir: dir, Cost: stepCost(plugin.Programs, layers), Log: log}
+// newProfiler makes the profiler of a plugin's devices, which run a model of so many layers. Close ends it, before the
+// plugin closes.
+func newProfiler(plugin *pjrt.Plugin, layers int, flags *config, log *slog.Logger) *profile.Profiler {
+	c := profile.Config{DefaultDir: flags.variables.profilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
+		Cost: stepCost(plugin.Programs, layers), Log: log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]
 	}
@@ -29,7 +30,7 @@ func newProfiler(plugin *pjrt.Plugin, layers int, dir string, log *slog.Logger) 
 func stepCost(programs func() []pjrt.Program, layers int) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
 		runs := map[string]int{
-			fmt.Sprintf("embed_t%d", b.Tokens): 1,
+			fmt.Sprintf("embed_t%d", b.Tokens):                                         1,
 			fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): layers,
 		}
 		seen := map[string]bool{} // each device has its own copy

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-
-	"scored/model"
 	"scored/pjrt"
 	"scored/score"
 	"scored/server"
@@ -26,16 +25,23 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	if err != nil {
 		return err
 	}
-	log := c.logger(stderr)
+	log := c.logger(stderr, "")
 	log.Info("starting", c.shown()...)
+	for _, flag := range c.idle {
+		log.Info("flag has no effect here", "flag", flag)
+	}
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return fmt.Errorf("address is not free: %w; is another copy running? choose another --port", err)
 	}
-	api := server.New(server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath),
-		APIKey: c.APIKey, MaxBody: c.MaxBody, Logger: log})
-	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute}
+	var metrics *server.Metrics
+	if c.EnableMetrics {
+		metrics = server.NewMetrics(version())
+	}
+	api := server.New(c.serverConfig(metrics, log, c.logger(stderr, c.LogLevelHTTP)))
+	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	defer func() { err = errors.Join(err, web.Close()) }()
@@ -50,7 +56,7 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, words.Close()) }()
-	plugin, err := c.openPlugin(ctx, stderr)
+	plugin, err := c.openPlugin(ctx, log, stderr)
 	if err != nil {
 		return err
 	}
@@ -59,24 +65,28 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	if err != nil {
 		return err
 	}
-	engine, err := model.New(plugin.Backend(), found.config, found.weights, options)
+	engines, closeEngines, err := c.loadEngines(plugin, found, options)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
+	defer func() { err = errors.Join(err, closeEngines()) }()
+	profiler := newProfiler(plugin, found.config.Layers, c, log)
+	defer func() { err = errors.Join(err, profiler.Close()) }()
+	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
+	observers := score.Observers{metrics, profiler}
 	vocab := min(words.Vocab(), found.config.VocabSize)
 	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
-		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog}, words, engine)
+		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
 	if err != nil {
 		return err
 	}
 	defer scorer.Close()
 
-	api.Serve(&server.Model{Scorer: scorer, Words: words, ContextLength: contextLength, Vocab: vocab, BaseVocab: words.BaseVocab(),
-		Generated: found.generated})
+	api.Serve(&server.Model{Scorer: scorer, Words: words, Profiler: profiler, Observer: observers, ContextLength: contextLength,
+		Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.generated})
 	stats := plugin.Stats()
 	log.Info("The server is fired up and ready to roll!", "address", listener.Addr().String(), "took", time.Since(began).Round(time.Millisecond),
-		"buckets", len(options.Buckets), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
+		"buckets", len(options.Buckets), "devices", len(engines), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
 	select {
 	case err := <-failed:
 		return fmt.Errorf("server stopped: %w", err)
@@ -88,44 +98,26 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	return errors.Join(scorer.Drain(drain), web.Shutdown(drain))
 }
 
-func (c *config) openPlugin(ctx context.Context, stderr io.Writer) (*pjrt.Plugin, error) {
-	name := c.Plugin
-	if name == "" {
-		name = c.Device
+// serverConfig is what of the flags concerns the API.
+func (c *config) serverConfig(metrics *server.Metrics, log, access *slog.Logger) server.Config {
+	var origins []string
+	if c.CORSOrigins != "" {
+		origins = strings.Split(c.CORSOrigins, ",")
 	}
-	path, err := pjrt.Resolve(ctx, name, pjrt.FetchOptions{Folder: c.PluginDir, Offline: c.Offline, Progress: stderr})
-	if err != nil {
-		return nil, err
-	}
-	return pjrt.Open(path, pjrt.Options{CacheDir: c.CompileCache, Logger: c.logger(stderr)})
+	return server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath), Sampling: quoted(c.Sampling),
+		Settings: c.settings(), Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout,
+		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
+		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
 }
 
-// engineOptions chooses dtypes and buckets for the device.
-func (c *config) engineOptions(cfg model.Config) (options model.Options, contextLength int, err error) {
-	contextLength = c.ContextLength
-	if contextLength == 0 {
-		contextLength = cfg.MaxPositions
+// quoted is the text as a JSON string, which is how the peer shows its sampling parameters; "" stays "".
+func quoted(text string) string {
+	if text == "" {
+		return ""
 	}
-	options = model.Options{DType: dtypes.BFloat16, PrefixCacheBytes: c.PrefixCacheBytes}
-	if c.Device == "cpu" {
-		options.Products = dtypes.Float32 // as fast as bfloat16 there, and exact
-	}
-	switch c.DType {
-	case "float32", "float":
-		options.DType = dtypes.Float32
-	case "auto":
-		if c.Device == "cpu" {
-			options.DType = dtypes.Float32
-		}
-	}
-	if options.Buckets, err = c.parseBuckets(); err != nil {
-		return options, 0, err
-	}
-	if options.Buckets == nil {
-		options.Buckets = cfg.Buckets(contextLength)
-	}
-	for i := range options.Buckets {
-		options.Buckets[i].Cost = cfg.Cost(options.Buckets[i])
-	}
-	return options, contextLength, nil
+	return string(encode("text", text))
+}
+
+func deviceOf(stats pjrt.Stats) server.Device {
+	return server.Device{Compiles: stats.Compiles, CacheHits: stats.CacheHits, Buffers: stats.Buffers}
 }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+
+	"scored/model"
+	"scored/pjrt"
+	"scored/score"
+)
+
+func (c *config) openPlugin(ctx context.Context, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, error) {
+	name := c.Plugin
+	if name == "" {
+		name = c.Device
+	}
+	path, err := pjrt.Resolve(ctx, name, pjrt.FetchOptions{Folder: c.PluginDir, Offline: c.Offline, Progress: progress})
+	if err != nil {
+		return nil, err
+	}
+	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log}
+	if c.Device == "cpu" {
+		options.Client = map[string]any{"cpu_device_count": int64(c.Replicas)}
+	}
+	return pjrt.Open(path, options)
+}
+
+// engineOptions chooses dtypes and buckets for the device.
+func (c *config) engineOptions(cfg model.Config) (options model.Options, contextLength int, err error) {
+	contextLength = c.ContextLength
+	if contextLength == 0 {
+		contextLength = cfg.MaxPositions
+	}
+	if contextLength > cfg.MaxPositions && !c.variables.longerContexts {
+		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false",
+			contextLength, cfg.MaxPositions)
+	}
+	options = model.Options{DType: dtypes.BFloat16, PrefixCacheBytes: c.PrefixCacheBytes, OutOfMemory: outOfMemory}
+	if c.NoRadix {
+		options.PrefixCacheBytes = 0
+	}
+	if c.Device == "cpu" {
+		options.Products = dtypes.Float32 // as fast as bfloat16 there, and exact
+	}
+	switch c.DType {
+	case "float32", "float":
+		options.DType = dtypes.Float32
+	case "auto":
+		if c.Device == "cpu" {
+			options.DType = dtypes.Float32
+		}
+	}
+	options.Buckets, err = c.chooseBuckets(cfg, contextLength)
+	return options, contextLength, err
+}
+
+// chooseBuckets takes those of --buckets, or the model's within the bound of --chunked-prefill-size.
+func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Bucket, error) {
+	buckets, err := c.parseBuckets()
+	if err != nil {
+		return nil, err
+	}
+	if buckets == nil {
+		most := c.MaxPrefill
+		if c.ChunkedPrefill > 0 {
+			most = min(most, c.ChunkedPrefill)
+		}
+		buckets = slices.DeleteFunc(cfg.Buckets(contextLength), func(b score.Bucket) bool { return b.Tokens > most })
+		if len(buckets) == 0 {
+			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens leave no step shape of %d tokens or less; raise them", most)
+		}
+	}
+	for i := range buckets {
+		buckets[i].Cost = cfg.Cost(buckets[i])
+	}
+	return buckets, nil
+}
+
+// loadEngines puts a replica of the model on each of the first --dp-size devices.
+func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, options model.Options) (engines []score.Engine, closeAll func() error, err error) {
+	if n := int(plugin.Backend().NumDevices()); n < c.Replicas {
+		return nil, nil, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
+	}
+	var own []*model.Engine
+	closeAll = func() (err error) {
+		for _, engine := range slices.Backward(own) {
+			err = errors.Join(err, engine.Close())
+		}
+		return err
+	}
+	for options.Device = range c.Replicas {
+		engine, err := model.New(plugin.Backend(), found.config, found.weights, options)
+		if err != nil {
+			return nil, nil, errors.Join(err, closeAll())
+		}
+		own, engines = append(own, engine), append(engines, engine)
+	}
+	return engines, closeAll, nil
+}
+
+func outOfMemory(err error) bool {
+	code, ok := pjrt.CodeOf(err)
+	return ok && code == pjrt.ResourceExhausted
+}

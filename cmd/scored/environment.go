@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// variables are what sglang-jax takes from the environment and has no flag for.
+type variables struct {
+	profilerDir    string
+	healthTimeout  time.Duration
+	forceShutdown  bool
+	noDocs         bool
+	longerContexts bool
+}
+
+// readVariables reads the peer's environment. A flag, or SCORED_<FLAG>, wins over it. Those not named here concern
+// libraries that this server does not use; HF_HOME, HF_TOKEN and HF_ENDPOINT are read where the hub is.
+func (c *config) readVariables(env lookup) error {
+	r := variableReader{env: env}
+	text := func(name, otherwise string) string {
+		value, _ := env(name)
+		return cmp.Or(value, otherwise)
+	}
+	c.variables = variables{
+		profilerDir:    text("SGLANG_JAX_PROFILER_DIR", cmp.Or(c.ProfileRoot, "/tmp")),
+		healthTimeout:  r.seconds("SGLANG_HEALTH_CHECK_TIMEOUT", 20),
+		forceShutdown:  r.truth("SGL_FORCE_SHUTDOWN", false),
+		noDocs:         r.truth("DISABLE_OPENAPI_DOC", false),
+		longerContexts: r.truth("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN", true),
+	}
+	c.CompileCache = cmp.Or(c.CompileCache, text("JAX_COMPILATION_CACHE_DIR", ""))
+	c.Offline = c.Offline || r.truth("HF_HUB_OFFLINE", false)
+	if c.variables.forceShutdown {
+		c.DrainTimeout = 0
+	}
+	if r.truth("SGLANG_USE_MODELSCOPE", false) && r.err == nil {
+		r.err = fmt.Errorf("environment variable SGLANG_USE_MODELSCOPE is set, but models come from the Hugging Face hub or a folder; unset it")
+	}
+	platform, _, _ := strings.Cut(strings.ToLower(text("JAX_PLATFORMS", "")), ",")
+	if platform == "gpu" {
+		platform = "cuda"
+	}
+	if c.Device != "" && platform != "" && c.Device != platform && r.err == nil {
+		r.err = fmt.Errorf("flag --device is %s, but JAX_PLATFORMS is %s; they must agree", c.Device, platform)
+	}
+	c.Device = cmp.Or(c.Device, platform, "cpu")
+	return r.err
+}
+
+// variableReader keeps the first fault.
+type variableReader struct {
+	env lookup
+	err error
+}
+
+// truth reads true, false, 1 or 0 in any case.
+func (r *variableReader) truth(name string, otherwise bool) bool {
+	text, set := r.env(name)
+	switch strings.ToLower(text) {
+	case "true", "1", "yes", "on":
+		return true
+	case "false", "0", "no", "off":
+		return false
+	case "":
+	default:
+		if set && r.err == nil {
+			r.err = fmt.Errorf("environment variable %s is %q; it must be true or false", name, text)
+		}
+	}
+	return otherwise
+}
+
+func (r *variableReader) seconds(name string, otherwise float64) time.Duration {
+	if text, set := r.env(name); set && text != "" {
+		value, err := strconv.ParseFloat(text, 64)
+		if (err != nil || value <= 0) && r.err == nil {
+			r.err = fmt.Errorf("environment variable %s is %q; it must be a number of seconds", name, text)
+		}
+		otherwise = value
+	}
+	return time.Duration(otherwise * float64(time.Second))
+}

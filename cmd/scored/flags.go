@@ -1,0 +1,109 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// flags defines `scored serve`'s flags over the fields. Names and defaults are sglang-jax's where it has the flag.
+func (c *config) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("scored serve", flag.ContinueOnError)
+	c.modelFlags(f)
+	c.serverFlags(f)
+	c.engineFlags(f)
+	addPeerFlags(f)
+	f.Usage = func() { usageOf(f) }
+	return f
+}
+
+func (c *config) modelFlags(f *flag.FlagSet) {
+	for _, name := range []string{"model-path", "model"} {
+		f.StringVar(&c.ModelPath, name, "", "Hugging Face id or local folder of a Qwen3 checkpoint (required)")
+	}
+	f.StringVar(&c.TokenizerPath, "tokenizer-path", "", "folder of tokenizer.json (default: the model's)")
+	f.StringVar(&c.ServedModelName, "served-model-name", "", "name shown in /v1/models (default: the model path)")
+	f.StringVar(&c.LoadFormat, "load-format", "auto", "auto reads safetensors; dummy generates weights from --random-seed")
+	f.BoolVar(&c.DummyFallback, "dummy-fallback", false, "where the hub cannot be reached, serve the Qwen3-0.6B shape with generated weights")
+	f.StringVar(&c.DummyTokenizer, "dummy-tokenizer", "", "tokenizer folder for generated weights")
+	f.StringVar(&c.Revision, "revision", "main", "revision of the model on the hub")
+	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")
+	f.BoolVar(&c.Offline, "offline", false, "never use the network")
+	f.Uint64Var(&c.RandomSeed, "random-seed", 42, "seed of generated weights")
+}
+
+func (c *config) serverFlags(f *flag.FlagSet) {
+	f.StringVar(&c.Host, "host", "127.0.0.1", "address to listen on")
+	f.IntVar(&c.Port, "port", 30000, "port to listen on; 0 picks a free one")
+	f.StringVar(&c.APIKey, "api-key", "", "key that requests must bring as `Bearer KEY`")
+	f.StringVar(&c.CORSOrigins, "cors-origins", "*", "origins that browsers may call from, comma separated")
+	f.StringVar(&c.Sampling, "preferred-sampling-params", "", "JSON shown in /get_model_info; a temperature must be 1")
+	f.BoolVar(&c.StrictEmptyItems, "strict-empty-items", false, "answer 400 to items [] instead of scores []")
+	f.IntVar(&c.MaxQueue, "max-queue", 1<<16, "items admitted at once; more get 503")
+	f.Int64Var(&c.MaxBody, "max-body", 64<<20, "largest request body in bytes")
+	f.DurationVar(&c.BodyTimeout, "body-timeout", time.Minute, "how long a request's body may take to arrive")
+	f.DurationVar(&c.RequestTimeout, "request-timeout", 0, "how long a request may take; 0 is for ever")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stop waits for admitted requests")
+	f.Var((*seconds)(&c.Watchdog), "watchdog-timeout", "a step that runs longer, in seconds, turns readiness red")
+	f.BoolVar(&c.EnableMetrics, "enable-metrics", false, "serve /metrics")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&c.LogLevelHTTP, "log-level-http", "", "the same for the access log (default: --log-level)")
+	f.StringVar(&c.ProfileRoot, "profile-root", "", "confine profiles to this folder (default: any folder a client names)")
+	f.BoolVar(&c.ProfileEmulate, "profile-emulate-peer", false, "profile N-1 of N steps and answer 500 to faults, as sglang-jax does")
+}
+
+func (c *config) engineFlags(f *flag.FlagSet) {
+	f.StringVar(&c.DType, "dtype", "auto", "dtype of the weights: auto, float32 or bfloat16")
+	f.StringVar(&c.Device, "device", "", "cpu, cuda or tpu (default: JAX_PLATFORMS, else cpu)")
+	f.IntVar(&c.Replicas, "dp-size", 1, "devices to serve on, each with a replica of the model")
+	f.StringVar(&c.Plugin, "plugin", "", "path of a PJRT plugin (default: found or fetched for --device)")
+	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
+	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
+	f.BoolVar(&c.AllowTruncate, "allow-auto-truncate", false, "cut prompts that are too long instead of refusing them")
+	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
+	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: JAX_COMPILATION_CACHE_DIR, else none)")
+	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", 1<<30, "bound of the prefix keys and values kept on the device")
+	f.BoolVar(&c.NoRadix, "disable-radix-cache", false, "keep no prefix but the newest between steps")
+}
+
+// usageOf lists our flags, and the peer's by what becomes of them.
+func usageOf(f *flag.FlagSet) {
+	ours := flag.NewFlagSet("", flag.ContinueOnError)
+	ours.SetOutput(f.Output())
+	f.VisitAll(func(g *flag.Flag) {
+		if _, peer := g.Value.(*peerValue); !peer {
+			ours.Var(g.Value, g.Name, g.Usage)
+		}
+	})
+	fmt.Fprint(f.Output(), "usage: scored serve --model-path MODEL [flags]\n\nA flag may be shortened as long as it is unambiguous; SCORED_MAX_QUEUE=9 is --max-queue 9.\n\n")
+	ours.PrintDefaults()
+	for _, group := range []struct{ effect, title string }{
+		{"idle", "\nFlags of sglang-jax that are taken and change no score:\n"},
+		{"fixed", "\nFlags of sglang-jax that are refused unless at their default:\n"},
+	} {
+		fmt.Fprint(f.Output(), group.title)
+		for _, p := range peerTable() {
+			if p.effect == group.effect {
+				fmt.Fprintf(f.Output(), "  --%s: %s\n", p.flag(), p.reason)
+			}
+		}
+	}
+}
+
+// seconds is a time given as a number of seconds, as the peer's flags are, or as Go writes durations.
+type seconds time.Duration
+
+func (s *seconds) String() string { return time.Duration(*s).String() }
+
+func (s *seconds) Set(text string) error {
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		*s = seconds(f * float64(time.Second))
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	*s = seconds(d)
+	return err
+}
