@@ -1,4 +1,7 @@
-"""Checks that the trace in the given folder, as tests/profile/sample writes it, opens in the viewers with nothing lost."""
+"""Checks that the trace in the given folder, as tests/profile/sample writes it, opens in the viewers with nothing lost.
+
+usage: check.py FOLDER [traced]    traced: it has what the tracer of profile/testdata/sglang-jax.textproto saw
+"""
 import glob
 import gzip
 import json
@@ -7,27 +10,52 @@ import sys
 
 from xprof.convert import raw_to_tool_data
 
-STEPS, REQUEST_STAGES = 24, 5
-# A step is drawn on the line of steps, on its executable's, and twice on the host's device thread.
-EVENTS = STEPS * (4 + REQUEST_STAGES)
+TRACED = sys.argv[2:] == ["traced"]
+STEPS, REQUEST_STAGES, TRACER_EVENTS = 24, 5, 18
+# A step is drawn on the line of steps and on its executable's; without a tracer, twice on the host's device thread too.
+EVENTS = STEPS * (2 + REQUEST_STAGES) + TRACER_EVENTS if TRACED else STEPS * (4 + REQUEST_STAGES)
 EXECUTABLES = {f"{n}x16x64x128" for n in (256, 512, 1024)}
 
 
-def check_xprof(path):
-    data, _ = raw_to_tool_data.xspace_to_tool_data([path], "trace_viewer@", {})
-    trace = json.loads(data)
-    drawn = [e for e in trace["traceEvents"] if e["ph"] == "X"]
-    assert len(drawn) == EVENTS, f"trace_viewer draws {len(drawn)} events of {EVENTS}"
-    assert EXECUTABLES <= {e["name"] for e in drawn}, "trace_viewer lacks executables"
+def tool(path, name):
+    data, _ = raw_to_tool_data.xspace_to_tool_data([path], name, {})
+    return json.loads(data)
 
-    data, _ = raw_to_tool_data.xspace_to_tool_data([path], "overview_page", {})
-    tables = [t for t in json.loads(data) if {"stepnum", "hostComputeTimeMs"} <= {c["id"] for c in t.get("cols", [])}]
+
+def check_xprof(path):
+    trace = tool(path, "trace_viewer@")
+    lines = {(e["pid"], e["tid"]): e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "thread_name"}
+    drawn = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+    ours = [e for e in drawn if e["name"] in EXECUTABLES]
+    assert len(ours) == STEPS * (1 if TRACED else 2), f"trace_viewer draws {len(ours)} executions of ours"
+    if not TRACED:
+        assert len(drawn) == EVENTS, f"trace_viewer draws {len(drawn)} events of {EVENTS}"
+        check_host_steps(path)
+    else:  # XProf draws lines of its own as well, made of the ops' names
+        assert len(drawn) >= EVENTS, f"trace_viewer draws {len(drawn)} events of {EVENTS}"
+        ops = [e for e in drawn if lines[e["pid"], e["tid"]] == "XLA Ops"]
+        assert len(ops) == 8, f"trace_viewer draws {len(ops)} ops of 8"
+        check_device_steps(path)
+    print(f"xprof: trace_viewer draws {len(drawn)} events")
+
+
+def check_host_steps(path):
+    tables = [t for t in tool(path, "overview_page") if {"stepnum", "hostComputeTimeMs"} <= {c["id"] for c in t.get("cols", [])}]
     columns = [c["id"] for c in tables[0]["cols"]]
     rows = [dict(zip(columns, (cell["v"] for cell in row["c"]))) for row in tables[0]["rows"]]
     assert len(rows) >= STEPS - 2, f"overview_page has {len(rows)} steps of {STEPS}"  # it may drop those at the ends
     for row in rows:
         assert 4.9 <= float(row["hostComputeTimeMs"]) <= 5.1, f"a step of 5 ms is {row}"
-    print(f"xprof: trace_viewer draws {len(drawn)} events, overview_page has {len(rows)} steps")
+    print(f"xprof: overview_page has {len(rows)} steps")
+
+
+def check_device_steps(path):
+    """The tracer's steps must not be lost for ours."""
+    properties = [t["p"] for t in tool(path, "overview_page") if "active_steptime_ms_average" in t.get("p", {})]
+    assert properties[0]["active_steptime_ms_average"] == "0.50", properties[0]
+    device = tool(path, "op_profile")["deviceType"]
+    assert device == "TPU", f"op_profile is of a {device}"
+    print("xprof: overview_page has the tracer's steps, of 0.50 ms")
 
 
 def check_chrome(path):
