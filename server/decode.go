@@ -63,7 +63,7 @@ func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 
 // jsonContent tells whether the body is parsed as JSON, and whether the content type is the one accepted.
 func jsonContent(header []string) (parse, right bool) {
-	if len(header) == 0 {
+	if len(header) == 0 || header[0] == "" {
 		return true, false
 	}
 	before, _, _ := strings.Cut(header[0], ";")

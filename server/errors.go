@@ -74,9 +74,13 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	case answer.raw != "":
 		writeJSON(w, status, answer.raw)
 	default:
-		writeJSON(w, status, `{"object":"error","message":`+quote(answer.message)+`,"type":`+quote(answer.kind)+
-			`,"param":null,"code":`+strconv.Itoa(answer.status)+`}`)
+		writeJSON(w, status, envelope(answer))
 	}
+}
+
+// envelope is the peer's five keys.
+func envelope(answer *apiError) string {
+	return `{"object":"error","message":` + quote(answer.message) + `,"type":` + quote(answer.kind) + `,"param":null,"code":` + strconv.Itoa(answer.status) + `}`
 }
 
 // domainError gives an error of the domain its status.

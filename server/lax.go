@@ -22,6 +22,7 @@ type fault struct {
 // The faults that a body can have, with pydantic 2.11's words.
 var texts = map[string]string{
 	"missing":               "Field required",
+	"string_unicode":        "Input should be a valid string, unable to parse raw data as a unicode string",
 	"string_type":           "Input should be a valid string",
 	"list_type":             "Input should be a valid list",
 	"bool_type":             "Input should be a valid boolean",
@@ -78,8 +79,11 @@ func laxBool(v python.Value) (value bool, kind string) {
 	switch v := v.(type) {
 	case bool:
 		return v, ""
-	case python.Int:
-		if v.Big == nil && (v.Small == 0 || v.Small == 1) {
+	case python.Int: // its parser takes what fits 64 bits
+		switch {
+		case v.Big != nil:
+			return false, "bool_type"
+		case v.Small == 0 || v.Small == 1:
 			return v.Small == 1, ""
 		}
 		return false, "bool_parsing"
@@ -87,11 +91,14 @@ func laxBool(v python.Value) (value bool, kind string) {
 		switch {
 		case v == 0 || v == 1:
 			return v == 1, ""
-		case v == math.Trunc(v) && !math.IsInf(v, 0):
+		case v == math.Trunc(v) && fits64(v):
 			return false, "bool_parsing"
 		}
 		return false, "bool_type"
 	case python.String:
+		if v.Surrogate() {
+			return false, "string_unicode"
+		}
 		switch strings.ToLower(string(v)) {
 		case "true", "t", "yes", "y", "on", "1":
 			return true, ""
@@ -103,8 +110,11 @@ func laxBool(v python.Value) (value bool, kind string) {
 	return false, "bool_type"
 }
 
+// fits64 leaves the smallest int64 out, as the peer does.
+func fits64(v float64) bool { return v > -(1<<63) && v < 1<<63 }
+
 // integerText is what pydantic reads as an integer: a sign, digits with single underscores between, and zeros after a point.
-var integerText = regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*(\.0*)?$`)
+var integerText = regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*(\.0+)?$`)
 
 // laxInt reads an int as pydantic's lax mode does.
 func laxInt(v python.Value) (n python.Int, kind string) {
@@ -122,11 +132,14 @@ func laxInt(v python.Value) (n python.Int, kind string) {
 			return n, "finite_number"
 		case v != math.Trunc(v):
 			return n, "int_from_float"
-		case v < -(1<<63) || v >= 1<<63:
+		case !fits64(v):
 			return n, "int_parsing_size"
 		}
 		return python.Int{Small: int64(v)}, ""
 	case python.String:
+		if v.Surrogate() {
+			return n, "string_unicode"
+		}
 		return laxIntText(string(v))
 	}
 	return n, "int_type"
@@ -138,7 +151,8 @@ func laxIntText(s string) (n python.Int, kind string) {
 		return n, "int_parsing"
 	}
 	s, _, _ = strings.Cut(strings.ReplaceAll(s, "_", ""), ".")
-	if len(s) > 4300 {
+	sign := strings.Count(s[:1], "-")
+	if sign+len(strings.TrimLeft(s, "+-0")) > 4300 {
 		return n, "int_parsing_size"
 	}
 	big, ok := new(big.Int).SetString(s, 10)

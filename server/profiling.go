@@ -131,6 +131,11 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	d.integer("stage_id") // of models with several stages; there is one here
 	opts.ByStage = d.boolean("profile_by_stage")
 	opts.Stages = d.texts("profile_stages")
+	for _, key := range object.Keys {
+		if key.Surrogate() {
+			d.fault("string_unicode", key)
+		}
+	}
 	if len(d.faults) > 0 {
 		return opts, badRequest(describe(d.faults))
 	}

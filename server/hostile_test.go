@@ -1,0 +1,100 @@
+package server
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hostile makes bodies that mean harm, or nothing: wrong types, sizes, nesting, text and numbers at every place.
+type hostile struct{ *rand.Rand }
+
+func pick[T any](h hostile, all ...T) T { return all[h.IntN(len(all))] }
+
+func (h hostile) value(depth int) string {
+	switch n := h.IntN(12); {
+	case n < 3 || depth > 4:
+		return pick(h, "null", "true", "0", "-1", "1.0", "1.5", "1e3", "-0", "NaN", "-Infinity", "1e400", "9223372036854775808", "151668", "151669", strings.Repeat("9", h.IntN(5000)+1))
+	case n < 7:
+		return h.text()
+	case n < 11:
+		items := make([]string, h.IntN(5))
+		for i := range items {
+			items[i] = h.value(depth + 1)
+		}
+		return "[" + strings.Join(items, ",") + "]"
+	default:
+		return `{` + h.text() + `:` + h.value(depth+1) + `}`
+	}
+}
+
+func (h hostile) text() string {
+	raw := pick(h, "", "a", "7", " 7\u00a0", "\u200d\u0301", "\U0010ffff", "<|im_end|>", strings.Repeat("x", h.IntN(4000)), strings.Repeat("é", h.IntN(900)), "\x00", "true")
+	data, _ := json.Marshal(raw) // valid text always encodes
+	return pick(h, string(data), string(data), `"\ud800"`, `"\udfff\ud800"`, "\"\xff\"", "\"\xc3\x28\"", "\"\t\"", `"\u00"`)
+}
+
+func (h hostile) body() string {
+	var parts []string
+	for _, field := range []string{"query", "items", "label_token_ids", "apply_softmax", "item_first", "model", "labels", "return_logprobs", "usage", "truncate", "partial", "split_special_tokens"} {
+		right := map[string]string{"query": `"q"`, "items": pick(h, `["a","b"]`, `[]`, `"a"`), "label_token_ids": `[1,2]`, "model": `"m"`, "labels": `["a"]`}[field]
+		switch n := h.IntN(16); {
+		case n == 0:
+			parts = append(parts, `"`+field+`":`+h.value(0))
+		case n < 14 && right != "":
+			parts = append(parts, `"`+field+`":`+right)
+		}
+	}
+	body := "{" + strings.Join(parts, pick(h, ",", ", ", ",,")) + "}"
+	switch h.IntN(12) {
+	case 0:
+		at := h.IntN(len(body))
+		body = body[:at] + pick(h, "", "\x00", "}", `"`, "\xff", "/*") + body[at+h.IntN(len(body)-at):]
+	case 1:
+		depth := h.IntN(200_000)
+		body = strings.Repeat(pick(h, "[", `{"a":`, `{"query":[`), depth)
+	case 2:
+		body = h.value(0)
+	}
+	return body
+}
+
+// TestHostileBodies: 4xx or 200, the same twice, nobody else is harmed, and nothing is left behind.
+func TestHostileBodies(t *testing.T) {
+	s := newTestServer(t, nil)
+	h := hostile{rand.New(rand.NewPCG(7, 7))}
+	send(s, "POST", "/v1/score", fields(two))
+	before := runtime.NumGoroutine()
+	statuses := map[int]int{}
+	for n := range 2000 {
+		path := pick(h, "/v1/score", "/v1/score", "/v1/score", "/v1/rerank")
+		body, contentType := h.body(), pick(h, "application/json", "application/json", "application/json; charset=\xff", "text/plain", "")
+		first := send(s, "POST", path, body, "Content-Type", contentType)
+		second := send(s, "POST", path, body, "Content-Type", contentType)
+		if first.Code >= 500 || first.Code < 200 || !json.Valid(first.Body.Bytes()) {
+			t.Fatalf("%s %.300q gives %d: %.300s", path, body, first.Code, first.Body)
+		}
+		if first.Code != second.Code || path == "/v1/score" && first.Body.String() != second.Body.String() {
+			t.Fatalf("%.300q gives\n%.300s\nand then\n%.300s", body, first.Body, second.Body)
+		}
+		statuses[first.Code]++
+		if n%20 == 0 {
+			if w := send(s, "POST", "/v1/score", fields(two)); w.Code != 200 {
+				t.Fatalf("a good request after %.300q gets %d", body, w.Code)
+			}
+		}
+	}
+	if statuses[200] < 20 || statuses[400] < 500 {
+		t.Errorf("statuses %v: the bodies reach too little", statuses)
+	}
+	for range 100 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+}
