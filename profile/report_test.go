@@ -143,7 +143,7 @@ func TestReportOfAPeersTrace(t *testing.T) {
 		"convolution fusion 2 400.0 us 40.0 % 200.0 us 200.0 us 459.00 50.0 % of arithmetic",
 		"while 2 200.0 us 20.0 % 100.0 us 100.0 us ",
 		"data formatting 2 200.0 us 20.0 % 100.0 us 100.0 us 10.0 % of memory",
-		"loop fusion 2 200.0 us 20.0 % 100.0 us 100.0 us 0.01 50.0 % of memory",
+		"loop fusion 2 200.0 us 20.0 % 100.0 us 100.0 us 0.0100 50.0 % of memory",
 		"fusion.1 2 400.0 us 40.0 % 200.0 us 200.0 us 459.00 50.0 % of arithmetic",
 		"copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 10.0 % of memory",
 		"while.5 2 200.0 us 20.0 % 100.0 us 100.0 us ",
