@@ -51,10 +51,16 @@ func (c Config) Buckets(contextLength int) []score.Bucket {
 // Cost estimates a step in GFLOP: of the linear layers, of both parts of attention, which run at about half the rate, and
 // a fixed part for starting the step.
 func (c Config) Cost(b score.Bucket) float64 {
+	linear, attention := c.Flops(b)
+	const attentionPenalty, fixed = 2, 2e9
+	return (linear + attentionPenalty*attention + fixed) / 1e9
+}
+
+// Flops counts the floating-point operations of a step's matrix products, padding included and the head left out.
+func (c Config) Flops(b score.Bucket) (linear, attention float64) {
 	queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	perToken := 2 * c.Layers * (c.HiddenSize*(2*queries+2*keys) + 3*c.HiddenSize*c.IntermediateSize)
 	perPair := 4 * queries * c.Layers
 	pairs := b.Rows*b.Length*b.Length + b.Tokens*b.Prefix
-	const attentionPenalty, fixed = 2, 2e9
-	return (float64(b.Tokens*perToken) + attentionPenalty*float64(pairs*perPair) + fixed) / 1e9
+	return float64(b.Tokens * perToken), float64(pairs * perPair)
 }

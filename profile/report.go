@@ -13,7 +13,7 @@ import (
 // ReportOptions shape a report.
 type ReportOptions struct {
 	Against string // the folder of another trace, to compare with; "" means none
-	Device  string // whose roofline to measure against, e.g. "v6e" or "h100"; "" means the one that the trace names
+	Device  string // whose roofline to measure against, e.g. "v6e" or "h100"; "" means what the trace says
 	Slowest int    // how many requests to list; 0 means 5
 	HTML    bool   // a page instead of text
 }
@@ -58,12 +58,14 @@ func load(path, device string) ([]*summary, error) {
 		}
 		s := summarize(space)
 		s.host = orDefault(s.host, strings.TrimSuffix(filepath.Base(file), traceSuffix))
-		if r, ok := findRoof(orDefault(device, s.device)); ok {
-			s.roof = r
-		} else if device != "" {
+		known, ok := findRoof(orDefault(device, s.device))
+		if device != "" && !ok {
 			return nil, fmt.Errorf("device %q is not known: use one of %s", device, strings.Join(slices.Sorted(maps.Keys(roofs)), ", "))
 		}
-		s.device = orDefault(device, s.device)
+		if device != "" {
+			s.device, s.roof = device, known
+		}
+		s.roof = orDefault(s.roof, known) // the trace's own word of it comes first
 		summaries = append(summaries, s)
 	}
 	return summaries, nil

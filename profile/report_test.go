@@ -133,7 +133,7 @@ func peerTrace(t *testing.T) string {
 }
 
 func TestReportOfAPeersTrace(t *testing.T) {
-	// Of each step of 500 us, the roof of 918 TFLOP/s and 1640 GB/s takes 100 us for the product, 10 for the copy and 50
+	// Of each step of 500 us, the roof in the trace, of 918 TFLOP/s and 1600 GB/s, takes 100 us for the product, 10 for the copy and 50
 	// for the elementwise fusion.
 	mustContain(t, report(t, peerTrace(t), ReportOptions{}),
 		"TRACE OF T1V-N-0123-W-0", "device TPU v6 lite", "length 2.00 ms", "steps 2", "requests 0",
@@ -143,12 +143,14 @@ func TestReportOfAPeersTrace(t *testing.T) {
 		"convolution fusion 2 400.0 us 40.0 % 200.0 us 200.0 us 459.00 50.0 % of arithmetic",
 		"while 2 200.0 us 20.0 % 100.0 us 100.0 us ",
 		"data formatting 2 200.0 us 20.0 % 100.0 us 100.0 us 10.0 % of memory",
-		"loop fusion 2 200.0 us 20.0 % 100.0 us 100.0 us 0.01 50.0 % of memory",
+		"loop fusion 2 200.0 us 20.0 % 100.0 us 100.0 us 0.0100 50.0 % of memory",
 		"fusion.1 2 400.0 us 40.0 % 200.0 us 200.0 us 459.00 50.0 % of arithmetic",
 		"copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 10.0 % of memory",
 		"while.5 2 200.0 us 20.0 % 100.0 us 100.0 us ",
 		"unknown: the trace shows no requests 1.00 ms 50.0 % 500.0 us 3",
 	)
+	mustContain(t, report(t, peerTrace(t), ReportOptions{Device: "v6e"}), // 1640 GB/s
+		"device v6e", "copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 9.8 % of memory")
 }
 
 func TestReportSetsAPeersTraceBesideOurs(t *testing.T) {

@@ -94,7 +94,7 @@ func (s *summary) speed(busy float64) []figure {
 	}
 	var list []figure
 	if flops > 0 && busy > 0 {
-		list = append(list, figure{"achieved while busy", flops / busy / 1e3, func(v float64) string { return fmt.Sprintf("%.2f TFLOP/s", v) }})
+		list = append(list, figure{"achieved while busy", flops / busy / 1e3, func(v float64) string { return teraflops(v) + " TFLOP/s" }})
 		if bound > 0 {
 			list = append(list, figure{"of the device's roofline", bound / busy, percent})
 		}
@@ -113,7 +113,7 @@ func (s *summary) workRows(list []*work, limit int) [][]string {
 		row := []string{w.name, fmt.Sprint(w.runs), duration(w.time), percent(ratio(w.time, busy)),
 			duration(w.time / float64(w.runs)), duration(w.longest), "", ""}
 		if w.flops > 0 && w.time > 0 {
-			row[6] = fmt.Sprintf("%.2f", w.flops/w.time/1e3)
+			row[6] = teraflops(w.flops / w.time / 1e3)
 		}
 		if bound, memory := s.roof.bound(w.flops, w.bytes); bound > 0 && w.time > 0 {
 			row[7] = percent(bound/w.time) + " of arithmetic"
@@ -204,6 +204,14 @@ func ratio(part, whole float64) float64 {
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
 func count(v float64) string { return fmt.Sprintf("%.0f", v) }
+
+// teraflops shows a rate of TFLOP/s: a CPU's is a small part of one.
+func teraflops(v float64) string {
+	if v < 1 {
+		return fmt.Sprintf("%.4f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
 
 // duration shows nanoseconds with three or four digits.
 func duration(ns float64) string {

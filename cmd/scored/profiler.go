@@ -4,16 +4,16 @@ import (
 	"fmt"
 	"log/slog"
 
+	"scored/model"
 	"scored/pjrt"
 	"scored/profile"
 	"scored/score"
 )
 
-// newProfiler makes the profiler of a plugin's devices, which run a model of so many layers. Close ends it, before the
-// plugin closes.
-func newProfiler(plugin *pjrt.Plugin, layers int, flags *config, log *slog.Logger) *profile.Profiler {
+// newProfiler makes the profiler of a plugin's devices, which run the model. Close ends it, before the plugin closes.
+func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog.Logger) *profile.Profiler {
 	c := profile.Config{DefaultDir: flags.variables.profilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
-		Cost: stepCost(plugin.Programs, layers), Log: log}
+		Cost: stepCost(plugin.Programs, cfg), Log: log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]
 	}
@@ -26,12 +26,13 @@ func newProfiler(plugin *pjrt.Plugin, layers int, flags *config, log *slog.Logge
 }
 
 // stepCost adds up what the plugin says that a step's programs cost: the embedding and all layers. The head is left
-// out, for its rows and width depend on the labels.
-func stepCost(programs func() []pjrt.Program, layers int) func(score.Bucket) (flops, bytes float64) {
+// out, for its rows and width depend on the labels. A plugin that says nothing, as that of the CPU, leaves the model's own
+// count of operations.
+func stepCost(programs func() []pjrt.Program, cfg model.Config) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
 		runs := map[string]int{
 			fmt.Sprintf("embed_t%d", b.Tokens):                                         1,
-			fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): layers,
+			fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): cfg.Layers,
 		}
 		seen := map[string]bool{} // each device has its own copy
 		for _, p := range programs() {
@@ -40,6 +41,10 @@ func stepCost(programs func() []pjrt.Program, layers int) func(score.Bucket) (fl
 				flops += n * p.Cost.Flops
 				bytes += n * p.Cost.BytesAccessed
 			}
+		}
+		if flops == 0 {
+			linear, attention := cfg.Flops(b)
+			flops = linear + attention
 		}
 		return flops, bytes
 	}

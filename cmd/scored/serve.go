@@ -70,7 +70,7 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, closeEngines()) }()
-	profiler := newProfiler(plugin, found.config.Layers, c, log)
+	profiler := newProfiler(plugin, found.config, c, log)
 	defer func() { err = errors.Join(err, profiler.Close()) }()
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
 	observers := score.Observers{metrics, profiler}
