@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # The image of scored for one device: docker build --build-arg DEVICE=cpu|tpu|cuda|none .
-# none leaves the plugin out; mount a folder that `scored setup DEVICE --plugin-dir FOLDER` has filled on /opt/scored/plugins.
+# none leaves the plugin out: mount a folder that `scored setup DEVICE --plugin-dir FOLDER` has filled on /opt/scored/plugins,
+# and set SCORED_DEVICE.
 # Tags name exact versions. To pin bytes as well, append @sha256:DIGEST, as `docker buildx imagetools inspect IMAGE` shows it.
 ARG GO_IMAGE=golang:1.26.8-bookworm
 ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
@@ -34,6 +35,9 @@ RUN mkdir -p /plugins /empty && \
 # the NVIDIA driver; no shell. The user is 65532.
 FROM ${BASE_IMAGE}
 ARG DEVICE=cpu
+# Where libraries are looked for; the base has none, and go-xla logs an error without it.
+COPY --from=build /etc/ld.so.conf /etc/ld.so.conf
+COPY --from=build /etc/ld.so.conf.d /etc/ld.so.conf.d
 COPY --from=build /out/scored /usr/local/bin/scored
 COPY --from=plugin /plugins /opt/scored/plugins
 COPY --from=plugin --chown=65532:65532 /empty /cache
