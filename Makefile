@@ -49,8 +49,8 @@ deploy-check: ## manifests, alerts and dashboard fit the server and their schema
 	go test ./tests/deploy
 	scripts/deploy-check.sh
 
-sbom: ## sbom.cdx.json: the modules linked into bin/scored, with licences
-	$(CYCLONEDX) app -json -licenses -main cmd/scored -output sbom.cdx.json .
+sbom: build ## sbom.cdx.json: the modules linked into bin/scored, with licences
+	$(CYCLONEDX) bin -json -licenses -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -output sbom.cdx.json bin/scored
 
 vulncheck: ## known vulnerabilities in code that is reached
 	$(GOVULNCHECK) ./...
