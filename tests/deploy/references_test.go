@@ -183,6 +183,9 @@ func TestServerFitsManifests(t *testing.T) {
 					t.Errorf("nothing is mounted on %s, and the root is read-only", dir)
 				}
 			}
+			if !slices.Contains(c.Args, "--enable-metrics") {
+				t.Error("there are no metrics to scrape or to scale on without --enable-metrics")
+			}
 			var drain time.Duration
 			for _, arg := range c.Args[1:] {
 				flag, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
