@@ -9,9 +9,11 @@ LIB       := $(CURDIR)/.build/lib
 CACHE     := $(CURDIR)/.cache
 TOKENIZER := $(CACHE)/tokenizer/qwen3
 export CGO_LDFLAGS := -L$(LIB)
-PURE := ./score/... ./server/... ./profile/... ./model/...
+CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/...
 
-.PHONY: run build setup test golden fuzz lint clean
+.PHONY: run build setup test golden fuzz lint image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -28,7 +30,7 @@ setup: build ## the binary, the CPU plugin and the Qwen3 tokenizer
 test: setup ## everything: a few minutes of it run the full-size model
 	go vet ./...
 	CGO_ENABLED=0 go test $(PURE)
-	go test -race -short ./score/... ./server/... ./profile/...
+	go test -race -short ./score/... ./server/... ./profile/... ./trace/...
 	go test -timeout 40m ./pjrt/... ./tokenizer/... ./cmd/... ./tests/...
 
 golden: setup ## parity with transformers; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
@@ -39,6 +41,19 @@ fuzz: setup ## FUZZTIME each
 
 lint: ## golangci-lint, with the import rules of the design
 	golangci-lint run
+
+image: ## the container IMAGE for DEVICE (cpu, tpu, cuda, or none)
+	docker build --build-arg DEVICE=$(or $(DEVICE),cpu) --tag $(or $(IMAGE),scored:$(or $(DEVICE),cpu)) .
+
+deploy-check: ## manifests, alerts and dashboard fit the server and their schemas
+	go test ./tests/deploy
+	scripts/deploy-check.sh
+
+sbom: build ## sbom.cdx.json: the modules linked into bin/scored, with licences
+	$(CYCLONEDX) bin -json -licenses -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -output sbom.cdx.json bin/scored
+
+vulncheck: ## known vulnerabilities in code that is reached
+	$(GOVULNCHECK) ./...
 
 clean: ## what was built; downloads stay in .cache
 	rm -rf bin .build
