@@ -45,6 +45,7 @@ type config struct {
 	DrainTimeout     time.Duration `validate:"min=0"`
 	Watchdog         time.Duration `validate:"min=0"`
 	EnableMetrics    bool
+	OTLPEndpoint     string `validate:"omitempty,http_url"`
 	LogLevel         string `validate:"oneof=debug info warn warning error critical"`
 	LogLevelHTTP     string `validate:"omitempty,oneof=debug info warn warning error critical"`
 	ProfileRoot      string `validate:"omitempty,dir"`
@@ -157,7 +158,7 @@ func (c *config) checkSampling() error {
 
 // flagName turns a field's name into its flag's: MaxQueue is max-queue.
 func flagName(field string) string {
-	if name, ok := map[string]string{"APIKey": "api-key", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins",
+	if name, ok := map[string]string{"APIKey": "api-key", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
 		"Sampling": "preferred-sampling-params", "LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
 		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size"}[field]; ok {
 		return name

@@ -47,6 +47,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stop waits for admitted requests")
 	f.Var((*seconds)(&c.Watchdog), "watchdog-timeout", "a step that runs longer, in seconds, turns readiness red")
 	f.BoolVar(&c.EnableMetrics, "enable-metrics", false, "serve /metrics")
+	f.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "", "send a trace of each request to this OTLP/HTTP collector, e.g. http://localhost:4318")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogLevelHTTP, "log-level-http", "", "the same for the access log (default: --log-level)")
 	f.StringVar(&c.ProfileRoot, "profile-root", "", "confine profiles to this folder (default: any folder a client names)")

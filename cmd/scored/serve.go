@@ -16,6 +16,7 @@ import (
 	"scored/score"
 	"scored/server"
 	"scored/tokenizer"
+	"scored/trace"
 )
 
 // serve runs the server until ctx ends, then drains it and closes everything in reverse order.
@@ -73,7 +74,11 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	profiler := newProfiler(plugin, found.config, c, log)
 	defer func() { err = errors.Join(err, profiler.Close()) }()
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
-	observers := score.Observers{metrics, profiler}
+	observers, closeTraces, err := c.observers(metrics, profiler)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTraces()) }()
 	vocab := min(words.Vocab(), found.config.VocabSize)
 	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
 		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
@@ -116,6 +121,23 @@ func quoted(text string) string {
 		return ""
 	}
 	return string(encode("text", text))
+}
+
+// observers are those that the scorer and the server tell of what they do: the given ones, and a trace exporter if there
+// is a collector. closeTraces sends what it still holds, for at most five seconds.
+func (c *config) observers(all ...score.Observer) (observers score.Observers, closeTraces func() error, err error) {
+	if c.OTLPEndpoint == "" {
+		return all, func() error { return nil }, nil
+	}
+	exporter, err := trace.New(c.OTLPEndpoint, "scored")
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(all, exporter), func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return exporter.Close(ctx)
+	}, nil
 }
 
 func deviceOf(stats pjrt.Stats) server.Device {
