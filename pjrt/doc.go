@@ -4,6 +4,7 @@
 //   - [Open] loads the file and gives a GoMLX backend whose calls pass through this package: compiling goes through an
 //     on-disk cache, executions are counted and timed, buffers and executables are counted.
 //   - [OpenTopology] compiles programs for a TPU that is not there.
+//   - [Plugin.Profiler] traces the device with the plugin's own tracer, where it has one.
 //
 // The C API that all plugins share is declared in pjrt_c_api.h, the unmodified header of OpenXLA as the Go module
 // github.com/gomlx/go-xla carries it; see its head for its licence. Plugins may be older or newer than the header.

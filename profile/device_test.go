@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -89,17 +90,26 @@ func TestDeviceTracer(t *testing.T) {
 			t.Errorf("calls %q, want none", d.calls)
 		}
 	})
-	t.Run("loses its trace", func(t *testing.T) {
-		b := newBench(t, Config{Device: &tracer{stopErr: io.ErrUnexpectedEOF}})
-		b.start(Options{})
-		b.run(2)
-		b.stop(nil)
-		space, err := readSpace(filepath.Join(b.Status().Dir, "host.xplane.pb"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(space.Warnings) != 1 {
-			t.Errorf("warnings %v, want one about the device", space.Warnings)
-		}
-	})
+	for name, c := range map[string]struct {
+		space []byte
+		says  string
+		rows  bool // of the device
+	}{
+		"loses its trace":               {nil, "lost: unexpected EOF", false},
+		"complains and gives its trace": {deviceSpace(t, 0, 0), "complains: unexpected EOF", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Config{Device: &tracer{space: c.space, stopErr: io.ErrUnexpectedEOF}})
+			b.start(Options{})
+			b.run(2)
+			b.stop(nil)
+			space, err := readSpace(filepath.Join(b.Status().Dir, "host.xplane.pb"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(space.Warnings) != 1 || !strings.HasSuffix(space.Warnings[0], c.says) || tracedDevice(space) != c.rows {
+				t.Errorf("warnings %q and rows of the device %t, want %q and %t", space.Warnings, tracedDevice(space), c.says, c.rows)
+			}
+		})
+	}
 }

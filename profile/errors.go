@@ -25,6 +25,7 @@ func (e *OptionError) Error() string { return e.Option + " " + e.Reason }
 // DirFault says why a folder cannot take traces.
 type DirFault int
 
+// The faults of folders.
 const (
 	DirInvalid   DirFault = iota // relative, a URL, or not a folder
 	DirForbidden                 // no permission, or outside Config.Root

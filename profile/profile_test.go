@@ -175,7 +175,7 @@ func TestStates(t *testing.T) {
 		b.start(Options{NumSteps: p(int64(0))})
 		b.running(true)
 		b.run(7)
-		if err := b.Start(Options{}); err != ErrRunning {
+		if err := b.Start(Options{}); !errors.Is(err, ErrRunning) {
 			t.Fatalf("second Start: %v, want ErrRunning", err)
 		}
 		b.stop(nil)
@@ -250,7 +250,7 @@ func TestStates(t *testing.T) {
 		if got := b.steps(b.dir); len(got) != 2 {
 			t.Errorf("steps %v, want the two before Close", got)
 		}
-		if err := b.Start(Options{}); err != ErrClosed {
+		if err := b.Start(Options{}); !errors.Is(err, ErrClosed) {
 			t.Errorf("Start: %v, want ErrClosed", err)
 		}
 	})

@@ -47,8 +47,12 @@ func (s *session) record() []byte {
 	var space []byte
 	if s.traced {
 		var err error
-		if space, err = s.p.cfg.Device.Stop(); err != nil {
+		space, err = s.p.cfg.Device.Stop()
+		switch {
+		case err != nil && space == nil:
 			s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
+		case err != nil:
+			s.warnings = append(s.warnings, "the device's tracer complains: "+err.Error())
 		}
 	}
 	limit.Reset(linger)

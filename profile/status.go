@@ -3,6 +3,7 @@ package profile
 // State is what a Profiler is doing.
 type State string
 
+// A session goes through these in order.
 const (
 	Idle      State = "idle"
 	Armed     State = "armed"     // accepted with a start step that has not come

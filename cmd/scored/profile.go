@@ -42,12 +42,13 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 
 // parseReport reads "report DIR", with flags before and behind DIR.
 func parseReport(f *flag.FlagSet, args []string) (dir string, err error) {
-	if len(args) > 0 && args[0] == "report" {
-		args = args[1:]
-	} else if len(args) > 0 && args[0] != "-h" && args[0] != "--help" {
-		return "", usageError{fmt.Errorf("profile has no command %q; use report", args[0])}
-	} else if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		return "", usageError{errors.New("profile lacks a command; use report")}
+	case args[0] == "report":
+		args = args[1:]
+	case args[0] != "-h" && args[0] != "--help":
+		return "", usageError{fmt.Errorf("profile has no command %q; use report", args[0])}
 	}
 	var words []string
 	for len(args) > 0 {
