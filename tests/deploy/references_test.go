@@ -174,12 +174,7 @@ func TestServerFitsManifests(t *testing.T) {
 				t.Errorf("the image does not set %s", listens)
 			}
 			for _, dir := range []string{"/cache", "/tmp"} {
-				if !slices.ContainsFunc(c.VolumeMounts, func(m struct {
-					Name      string
-					MountPath string `yaml:"mountPath"`
-				}) bool {
-					return m.MountPath == dir
-				}) {
+				if !mounted(c, dir) {
 					t.Errorf("nothing is mounted on %s, and the root is read-only", dir)
 				}
 			}
@@ -191,6 +186,9 @@ func TestServerFitsManifests(t *testing.T) {
 				flag, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 				if !strings.Contains(flags, strconv.Quote(flag)) {
 					t.Errorf("scored has no flag --%s", flag)
+				}
+				if strings.HasPrefix(value, "/") && !mounted(c, value) {
+					t.Errorf("argument %s names a folder that is on no volume", arg)
 				}
 				if flag == "drain-timeout" {
 					drain, _ = time.ParseDuration(value)
@@ -204,6 +202,16 @@ func TestServerFitsManifests(t *testing.T) {
 			checkProbe(t, c.ReadinessProbe, c.Ports[0].Name, http.StatusServiceUnavailable)
 		})
 	}
+}
+
+// mounted tells whether a volume holds the folder.
+func mounted(c container, dir string) bool {
+	for _, m := range c.VolumeMounts {
+		if dir == m.MountPath || strings.HasPrefix(dir, m.MountPath+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // checkProbe asks a server that has no model yet, and wants a key of everybody but probes.
