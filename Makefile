@@ -11,9 +11,9 @@ TOKENIZER := $(CACHE)/tokenizer/qwen3
 export CGO_LDFLAGS := -L$(LIB)
 CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/...
+PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run build setup test golden fuzz lint image deploy-check sbom vulncheck clean
+.PHONY: run build setup test golden schema fuzz lint image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -30,11 +30,14 @@ setup: build ## the binary, the CPU plugin and the Qwen3 tokenizer
 test: setup ## everything: a few minutes of it run the full-size model
 	go vet ./...
 	CGO_ENABLED=0 go test $(PURE)
-	go test -race -short ./score/... ./server/... ./profile/... ./trace/...
+	go test -race -short ./score/... ./server/... ./profile/... ./trace/... ./bench/...
 	go test -timeout 40m ./pjrt/... ./tokenizer/... ./cmd/... ./tests/...
 
 golden: setup ## parity with transformers; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
 	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 60m -v ./tests/golden ./tests/e2e
+
+schema: setup ## schemathesis over the API's own document; needs Python
+	tests/contract/schemathesis.sh bin/scored
 
 fuzz: setup ## FUZZTIME each
 	scripts/fuzz.sh $(or $(FUZZTIME),60s)
