@@ -3,16 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-	"time"
-
-	"github.com/gomlx/go-huggingface/hub"
 
 	"scored/model"
 )
@@ -73,70 +65,4 @@ func (c *config) tokenizerOr(otherwise string) string {
 		return c.TokenizerPath
 	}
 	return otherwise
-}
-
-// download fetches the model's files from the hub into its cache, where they are found the next time, and returns their
-// folder. HF_ENDPOINT, HF_TOKEN and HF_HOME are honoured.
-func (c *config) download(ctx context.Context, log *slog.Logger) (string, error) {
-	if strings.Count(c.ModelPath, "/") != 1 || strings.HasPrefix(c.ModelPath, ".") || strings.HasPrefix(c.ModelPath, "/") {
-		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as Qwen/Qwen3-0.6B", c.ModelPath)
-	}
-	if c.Offline {
-		return "", fmt.Errorf("model %s is not a folder and --offline is set; download it where there is a network", c.ModelPath)
-	}
-	repo := hub.New(c.ModelPath).WithRevision(c.Revision).WithProgressBar(true)
-	if token := os.Getenv("HF_TOKEN"); token != "" {
-		repo = repo.WithAuth(token)
-	}
-	if c.DownloadDir != "" {
-		repo = repo.WithCacheDir(c.DownloadDir)
-	}
-	if err := reachable(ctx, repo); err != nil {
-		return "", fmt.Errorf("model %s: hub cannot be reached: %w", c.ModelPath, err)
-	}
-	var wanted []string
-	for name, err := range repo.IterFileNames() {
-		if err != nil {
-			return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", c.ModelPath, err)
-		}
-		if isModelFile(name) {
-			wanted = append(wanted, name)
-		}
-	}
-	if !slices.Contains(wanted, "config.json") {
-		return "", fmt.Errorf("model %s has no config.json on the hub; is it a transformers checkpoint?", c.ModelPath)
-	}
-	log.Info("fetching model from the hub", "model", c.ModelPath, "files", len(wanted))
-	paths, err := repo.DownloadFiles(wanted...)
-	if err != nil {
-		return "", fmt.Errorf("model %s does not download: %w", c.ModelPath, err)
-	}
-	return filepath.Dir(paths[slices.Index(wanted, "config.json")]), nil
-}
-
-func isModelFile(name string) bool {
-	switch name {
-	case "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json":
-		return true
-	}
-	return strings.HasSuffix(name, ".safetensors") && !strings.Contains(name, "/")
-}
-
-// reachable asks the hub for one small file, so that a missing network is reported at once and not after retries.
-func reachable(ctx context.Context, repo *hub.Repo) error {
-	url, err := repo.FileURL("config.json")
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	return response.Body.Close()
 }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// standIn is a hub with one model. fault, if set, may answer in its place and tells whether it has.
+type standIn struct {
+	files map[string]string
+	fault func(w http.ResponseWriter, r *http.Request) bool
+	asked []string
+}
+
+const commit = "0123456789abcdef0123456789abcdef01234567"
+
+func (h *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.asked = append(h.asked, r.Method+" "+r.URL.Path)
+	if h.fault != nil && h.fault(w, r) {
+		return
+	}
+	if r.URL.Path == "/api/models/org/tiny/revision/main" {
+		var names []string
+		for name := range h.files {
+			names = append(names, `{"rfilename":"`+name+`"}`)
+		}
+		fmt.Fprintf(w, `{"id":"org/tiny","sha":"%s","siblings":[%s]}`, commit, strings.Join(names, ","))
+		return
+	}
+	body, ok := h.files[strings.TrimPrefix(r.URL.Path, "/org/tiny/resolve/"+commit+"/")]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	etag := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
+	if len(body) < 1000 { // kept by git itself
+		etag = fmt.Sprintf("%x", sha1.Sum([]byte(fmt.Sprintf("blob %d\x00%s", len(body), body))))
+	}
+	w.Header().Set("ETag", `"`+etag+`"`)
+	w.Header().Set("X-Repo-Commit", commit)
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+}
+
+func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request) bool) (*standIn, *config) {
+	t.Helper()
+	h := &standIn{fault: fault, files: map[string]string{"config.json": `{"model_type":"qwen3"}`, "tokenizer.json": "{}", "model.safetensors": strings.Repeat("w", 5000),
+		"README.md": "not needed", "onnx/model.safetensors": "not needed either"}}
+	web := httptest.NewServer(h)
+	t.Cleanup(web.Close)
+	t.Setenv("HF_ENDPOINT", web.URL)
+	t.Setenv("HF_TOKEN", "")
+	return h, &config{ModelPath: "org/tiny", Revision: "main", DownloadDir: t.TempDir()}
+}
+
+func TestDownload(t *testing.T) {
+	h, c := newStandIn(t, nil)
+	dir, err := c.download(t.Context(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != h.files[name] {
+			t.Errorf("%s: %v, %d bytes", name, err, len(got))
+		}
+	}
+	if strings.Contains(strings.Join(h.asked, " "), "not needed") || strings.Contains(strings.Join(h.asked, " "), "onnx") {
+		t.Errorf("fetched what the model does not need: %q", h.asked)
+	}
+	// With the hub gone, the cache serves; so does --offline, without asking.
+	t.Setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+	for _, c.Offline = range []bool{false, true} {
+		if again, err := c.download(t.Context(), slog.New(slog.DiscardHandler)); err != nil || again != dir {
+			t.Errorf("offline %t: %q, %v; want the cached %q", c.Offline, again, err, dir)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "model.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.download(t.Context(), slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a cached model without weights is served")
+	}
+}
+
+// TestDownloadFaults: one sentence with the remedy, and the next try works.
+func TestDownloadFaults(t *testing.T) {
+	only := func(suffix string, do http.HandlerFunc) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, suffix) {
+				do(w, r)
+				return true
+			}
+			return false
+		}
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
+	for name, c := range map[string]struct {
+		fault func(http.ResponseWriter, *http.Request) bool
+		want  string
+	}{
+		"no such model":   {only("/revision/main", status(404)), "check the name, or set HF_TOKEN"},
+		"private":         {only("/revision/main", status(401)), "set HF_TOKEN"},
+		"hub is down":     {only("/revision/main", status(503)), "status 503; try again later"},
+		"file is missing": {only("/model.safetensors", status(404)), "does not download"},
+		"body is cut": {only("/model.safetensors", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "5000")
+			_, _ = w.Write([]byte("www"))
+		}), "does not download"},
+		"small body cut": {only("/config.json", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "500")
+			_, _ = w.Write([]byte("{"))
+		}), "it has been removed"},
+		"body is wrong":    {only("/model.safetensors", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(strings.Repeat("x", 5000))) }), "it has been removed"},
+		"connection drops": {only("/model.safetensors", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "does not download"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, config := newStandIn(t, c.fault)
+			_, err := config.download(t.Context(), slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v; want one line with %q", err, c.want)
+			}
+			h.fault = nil
+			if dir, err := config.download(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+				t.Errorf("the next try: %v", err)
+			} else if got, _ := os.ReadFile(filepath.Join(dir, "model.safetensors")); string(got) != h.files["model.safetensors"] {
+				t.Errorf("the next try leaves %d bytes of weights", len(got))
+			}
+		})
+	}
+}
+
+// TestPythonCache: what Python's huggingface_hub has fetched is found.
+func TestPythonCache(t *testing.T) {
+	cache := t.TempDir()
+	repo := filepath.Join(cache, "models--org--tiny")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(repo, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(repo, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("refs/main", commit+"\n")
+	write("snapshots/"+commit+"/config.json", "{}")
+	write("snapshots/"+commit+"/model.safetensors.index.json", `{"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}`)
+	write("snapshots/"+commit+"/one.safetensors", "")
+	if dir, ok := cachedSnapshot(cache, "org/tiny", "main"); ok {
+		t.Errorf("%s is taken without its second shard", dir)
+	}
+	write("snapshots/"+commit+"/two.safetensors", "")
+	for _, revision := range []string{"main", commit} {
+		if dir, ok := cachedSnapshot(cache, "org/tiny", revision); !ok || filepath.Base(dir) != commit {
+			t.Errorf("revision %s: %q, %t", revision, dir, ok)
+		}
+	}
+}
