@@ -115,7 +115,7 @@ func TestDownloadFaults(t *testing.T) {
 		"body is cut": {only("/model.safetensors", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "5000")
 			_, _ = w.Write([]byte("www"))
-		}), "does not download"},
+		}), "it has been removed"},
 		"small body cut": {only("/config.json", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "500")
 			_, _ = w.Write([]byte("{"))
