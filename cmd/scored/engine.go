@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,25 +82,19 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 }
 
 // loadEngines puts a replica of the model on each of the first --dp-size devices.
-func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, options model.Options) (engines []score.Engine, closeAll func() error, err error) {
+func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, options model.Options, opened *closers) (engines []score.Engine, err error) {
 	if n := int(plugin.Backend().NumDevices()); n < c.Replicas {
-		return nil, nil, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
-	}
-	var own []*model.Engine
-	closeAll = func() (err error) {
-		for _, engine := range slices.Backward(own) {
-			err = errors.Join(err, engine.Close())
-		}
-		return err
+		return nil, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
 	}
 	for options.Device = range c.Replicas {
 		engine, err := model.New(plugin.Backend(), found.config, found.weights, options)
 		if err != nil {
-			return nil, nil, errors.Join(err, closeAll())
+			return nil, err
 		}
-		own, engines = append(own, engine), append(engines, engine)
+		opened.add(engine.Close)
+		engines = append(engines, engine)
 	}
-	return engines, closeAll, nil
+	return engines, nil
 }
 
 func outOfMemory(err error) bool {

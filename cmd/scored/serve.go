@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,11 +32,13 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	for _, flag := range c.idle {
 		log.Info("flag has no effect here", "flag", flag)
 	}
-
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return fmt.Errorf("address is not free: %w; is another copy running? choose another --port", err)
 	}
+	var opened closers
+	defer func() { err = errors.Join(err, opened.close()) }()
+
 	var metrics *server.Metrics
 	if c.EnableMetrics {
 		metrics = server.NewMetrics(version())
@@ -45,53 +48,14 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
-	defer func() { err = errors.Join(err, web.Close()) }()
+	opened.add(web.Close)
 
-	found, err := c.findModel(ctx, log)
+	m, err := c.load(ctx, log, stderr, metrics, &opened)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, found.weights.Close()) }()
-	words, err := tokenizer.Open(found.tokenizer)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, words.Close()) }()
-	plugin, err := c.openPlugin(ctx, log, stderr)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, plugin.Close()) }()
-	options, contextLength, err := c.engineOptions(found.config)
-	if err != nil {
-		return err
-	}
-	engines, closeEngines, err := c.loadEngines(plugin, found, options)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeEngines()) }()
-	profiler := newProfiler(plugin, found.config, c, log)
-	defer func() { err = errors.Join(err, profiler.Close()) }()
-	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
-	observers, closeTraces, err := c.observers(metrics, profiler)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeTraces()) }()
-	vocab := min(words.Vocab(), found.config.VocabSize)
-	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
-		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
-	if err != nil {
-		return err
-	}
-	defer scorer.Close()
-
-	api.Serve(&server.Model{Scorer: scorer, Words: words, Profiler: profiler, Observer: observers, ContextLength: contextLength,
-		Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.generated})
-	stats := plugin.Stats()
-	log.Info("The server is fired up and ready to roll!", "address", listener.Addr().String(), "took", time.Since(began).Round(time.Millisecond),
-		"buckets", len(options.Buckets), "devices", len(engines), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
+	api.Serve(m)
+	log.Info("The server is fired up and ready to roll!", "address", listener.Addr().String(), "took", time.Since(began).Round(time.Millisecond))
 	select {
 	case err := <-failed:
 		return fmt.Errorf("server stopped: %w", err)
@@ -100,7 +64,64 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	log.Info("stopping: admitted requests are answered, new ones refused", "timeout", c.DrainTimeout)
 	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
 	defer cancel()
-	return errors.Join(scorer.Drain(drain), web.Shutdown(drain))
+	return errors.Join(m.Scorer.Drain(drain), web.Shutdown(drain))
+}
+
+// load makes the model ready: weights, tokenizer, plugin, engines, scorer, in this order. What it opens is added to opened.
+func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer, metrics *server.Metrics, opened *closers) (*server.Model, error) {
+	found, err := c.findModel(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	opened.add(found.weights.Close)
+	words, err := tokenizer.Open(found.tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	opened.add(words.Close)
+	plugin, err := c.openPlugin(ctx, log, progress)
+	if err != nil {
+		return nil, err
+	}
+	opened.add(plugin.Close)
+	options, contextLength, err := c.engineOptions(found.config)
+	if err != nil {
+		return nil, err
+	}
+	engines, err := c.loadEngines(plugin, found, options, opened)
+	if err != nil {
+		return nil, err
+	}
+	stats := plugin.Stats()
+	log.Info("engines are ready", "devices", len(engines), "buckets", len(options.Buckets), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
+	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
+	profiler := newProfiler(plugin, found.config, c, log)
+	opened.add(profiler.Close)
+	observers, err := c.observers(opened, metrics, profiler)
+	if err != nil {
+		return nil, err
+	}
+	vocab := min(words.Vocab(), found.config.VocabSize)
+	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
+		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
+	if err != nil {
+		return nil, err
+	}
+	opened.add(func() error { scorer.Close(); return nil })
+	return &server.Model{Scorer: scorer, Words: words, Profiler: profiler, Observer: observers, ContextLength: contextLength,
+		Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.generated}, nil
+}
+
+// closers closes what was opened, the last first.
+type closers struct{ all []func() error }
+
+func (c *closers) add(close func() error) { c.all = append(c.all, close) }
+
+func (c *closers) close() (err error) {
+	for _, close := range slices.Backward(c.all) {
+		err = errors.Join(err, close())
+	}
+	return err
 }
 
 // serverConfig is what of the flags concerns the API.
@@ -124,20 +145,21 @@ func quoted(text string) string {
 }
 
 // observers are those that the scorer and the server tell of what they do: the given ones, and a trace exporter if there
-// is a collector. closeTraces sends what it still holds, for at most five seconds.
-func (c *config) observers(all ...score.Observer) (observers score.Observers, closeTraces func() error, err error) {
+// is a collector. On close it sends what it still holds, for at most five seconds.
+func (c *config) observers(opened *closers, all ...score.Observer) (score.Observers, error) {
 	if c.OTLPEndpoint == "" {
-		return all, func() error { return nil }, nil
+		return all, nil
 	}
 	exporter, err := trace.New(c.OTLPEndpoint, "scored")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return append(all, exporter), func() error {
+	opened.add(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		return exporter.Close(ctx)
-	}, nil
+	})
+	return append(all, exporter), nil
 }
 
 func deviceOf(stats pjrt.Stats) server.Device {

@@ -1,0 +1,169 @@
+// Package house checks what the code promises of itself: who imports whom, where C is, how long files are.
+package house
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// mayImport lists, for each package, those of ours that it may import. cmd may import all.
+var mayImport = map[string][]string{
+	"scored/score":                   {},
+	"scored/server/internal/python":  {},
+	"scored/profile/internal/xplane": {},
+	"scored/tokenizer":               {},
+	"scored/pjrt":                    {},
+	"scored/bench":                   {},
+	"scored/model":                   {"scored/score"},
+	"scored/trace":                   {"scored/score"},
+	"scored/profile":                 {"scored/score", "scored/profile/internal/xplane"},
+	"scored/server":                  {"scored/score", "scored/profile", "scored/server/internal/python"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	CgoFiles   []string
+	Standard   bool
+}
+
+func list(t *testing.T, patterns ...string) (all []listed) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,CgoFiles,Standard"}, patterns...)...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if strings.HasPrefix(p.ImportPath, "scored/cmd/") || strings.HasPrefix(p.ImportPath, "scored/tests/") {
+			continue
+		}
+		allowed, known := mayImport[p.ImportPath]
+		if !known {
+			t.Errorf("package %s is not in the table of who may import whom", p.ImportPath)
+		}
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, "scored/") && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+			if imported == "C" && p.ImportPath != "scored/pjrt" && p.ImportPath != "scored/tokenizer" {
+				t.Errorf("%s uses C", p.ImportPath)
+			}
+		}
+	}
+}
+
+// TestWhatPackagesKnow: score stands on the standard library, and neither server nor model reaches an engine's C through
+// what they import.
+func TestWhatPackagesKnow(t *testing.T) {
+	for _, p := range list(t, "-deps", "./score") {
+		if !p.Standard && p.ImportPath != "scored/score" {
+			t.Errorf("score depends on %s", p.ImportPath)
+		}
+	}
+	for pkg, never := range map[string][]string{
+		"./server": {"gomlx", "go-xla", "tokenizers", "scored/pjrt", "scored/model"},
+		"./model":  {"scored/pjrt", "net/http", "tokenizers"},
+	} {
+		for _, p := range list(t, "-deps", pkg) {
+			for _, part := range never {
+				if strings.Contains(p.ImportPath, part) && !(pkg == "./model" && p.Standard) {
+					t.Errorf("%s depends on %s", pkg, p.ImportPath)
+				}
+			}
+		}
+	}
+}
+
+// TestFiles: no init(), no package variable that is assigned to, no file much longer than a screenful of screens.
+func TestFiles(t *testing.T) {
+	const longest = 330
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := entry.Name(); entry.IsDir() && strings.HasPrefix(name, ".") && path != root {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, ".pb.go") {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		isTest := strings.HasSuffix(path, "_test.go")
+		if n := bytes.Count(data, []byte("\n")); n > longest && !isTest {
+			t.Errorf("%s has %d lines; one idea a file, %d at most", path, n, longest)
+		}
+		checkFile(t, path, data, isTest)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkFile(t *testing.T, path string, data []byte, isTest bool) {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, data, parser.SkipObjectResolution)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	variables := map[string]bool{}
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Name.Name == "init" && d.Recv == nil {
+				t.Errorf("%s has an init()", path)
+			}
+			if n := files.Position(d.End()).Line - files.Position(d.Pos()).Line; n > 75 && !isTest {
+				t.Errorf("%s: function %s has %d lines", path, d.Name.Name, n)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				if v, ok := spec.(*ast.ValueSpec); ok && d.Tok == token.VAR {
+					for _, name := range v.Names {
+						variables[name.Name] = true
+					}
+				}
+			}
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if a, ok := n.(*ast.AssignStmt); ok && a.Tok == token.ASSIGN {
+			for _, left := range a.Lhs {
+				if id, ok := left.(*ast.Ident); ok && variables[id.Name] && !isTest {
+					t.Errorf("%s assigns to the package variable %s", path, id.Name)
+				}
+			}
+		}
+		return true
+	})
+}
