@@ -58,7 +58,7 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if answer.status == http.StatusInternalServerError {
 		s.cfg.Logger.Error("request failed", "request", requestID(r), "error", err, "cause", answer.cause)
 	}
-	if answer.status == http.StatusServiceUnavailable {
+	if answer.status == http.StatusServiceUnavailable || answer.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
 	if answer.param != "" {

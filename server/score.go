@@ -28,6 +28,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer)
 	if !ok {
 		return
 	}
+	leave, err := s.clients.enter(r)
+	if err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	defer leave()
 	ctx, cancel, err := s.deadline(r)
 	if err != nil {
 		s.writeError(w, r, err)

@@ -24,15 +24,16 @@ type Config struct {
 	Settings      []Setting // shown by /get_server_info, in this order
 	Version       string
 
-	APIKey           string        // "": no key is asked for
-	MaxBody          int64         // bytes of a body, decompressed
-	BodyTimeout      time.Duration // for a body to arrive; 0: no limit
-	RequestTimeout   time.Duration // a request's time from its first byte to its answer; 0: no limit
-	HealthTimeout    time.Duration // of /health_generate; 0: 20 seconds
-	CORSOrigins      []string      // origins that browsers may call from, "*" for all; nil: none
-	StrictEmptyItems bool          // refuse items [] instead of answering scores []
-	EmulatePeer      bool          // answer faults of profiling requests as the peer does: 500, without a reason
-	DisableDocs      bool          // no /openapi.json and /docs
+	APIKey            string        // "": no key is asked for
+	MaxBody           int64         // bytes of a body, decompressed
+	BodyTimeout       time.Duration // for a body to arrive; 0: no limit
+	MaxClientRequests int           // in hand of one client; 0: no limit
+	RequestTimeout    time.Duration // a request's time from its first byte to its answer; 0: no limit
+	HealthTimeout     time.Duration // of /health_generate; 0: 20 seconds
+	CORSOrigins       []string      // origins that browsers may call from, "*" for all; nil: none
+	StrictEmptyItems  bool          // refuse items [] instead of answering scores []
+	EmulatePeer       bool          // answer faults of profiling requests as the peer does: 500, without a reason
+	DisableDocs       bool          // no /openapi.json and /docs
 
 	Metrics *Metrics // nil: /metrics is 404
 	Logger  *slog.Logger
@@ -63,6 +64,8 @@ type Server struct {
 	cfg    Config
 	router chi.Router
 	model  atomic.Pointer[Model]
+
+	clients clients
 }
 
 // New makes a Server without a model.
@@ -73,7 +76,7 @@ func New(cfg Config) *Server {
 	if cfg.Access == nil {
 		cfg.Access = cfg.Logger
 	}
-	s := &Server{cfg: cfg, router: chi.NewRouter()}
+	s := &Server{cfg: cfg, router: chi.NewRouter(), clients: clients{most: cfg.MaxClientRequests}}
 	s.route()
 	cfg.Metrics.watch(s)
 	return s

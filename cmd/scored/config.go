@@ -32,24 +32,25 @@ type config struct {
 	Offline         bool
 	RandomSeed      uint64
 
-	Host             string `validate:"required"`
-	Port             int    `validate:"min=0,max=65535"`
-	APIKey           string
-	CORSOrigins      string
-	Sampling         string `validate:"omitempty,json"`
-	StrictEmptyItems bool
-	MaxQueue         int           `validate:"min=1"`
-	MaxBody          int64         `validate:"min=1"`
-	BodyTimeout      time.Duration `validate:"min=0"`
-	RequestTimeout   time.Duration `validate:"min=0"`
-	DrainTimeout     time.Duration `validate:"min=0"`
-	Watchdog         time.Duration `validate:"min=0"`
-	EnableMetrics    bool
-	OTLPEndpoint     string `validate:"omitempty,http_url"`
-	LogLevel         string `validate:"oneof=debug info warn warning error critical"`
-	LogLevelHTTP     string `validate:"omitempty,oneof=debug info warn warning error critical"`
-	ProfileRoot      string `validate:"omitempty,dir"`
-	ProfileEmulate   bool
+	Host              string `validate:"required"`
+	Port              int    `validate:"min=0,max=65535"`
+	APIKey            string
+	CORSOrigins       string
+	Sampling          string `validate:"omitempty,json"`
+	StrictEmptyItems  bool
+	MaxQueue          int           `validate:"min=1"`
+	MaxClientRequests int           `validate:"min=0"`
+	MaxBody           int64         `validate:"min=1"`
+	BodyTimeout       time.Duration `validate:"min=0"`
+	RequestTimeout    time.Duration `validate:"min=0"`
+	DrainTimeout      time.Duration `validate:"min=0"`
+	Watchdog          time.Duration `validate:"min=0"`
+	EnableMetrics     bool
+	OTLPEndpoint      string `validate:"omitempty,http_url"`
+	LogLevel          string `validate:"oneof=debug info warn warning error critical"`
+	LogLevelHTTP      string `validate:"omitempty,oneof=debug info warn warning error critical"`
+	ProfileRoot       string `validate:"omitempty,dir"`
+	ProfileEmulate    bool
 
 	DType            string `validate:"oneof=auto float32 float bfloat16"`
 	Device           string `validate:"oneof=cpu cuda tpu"`

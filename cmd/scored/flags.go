@@ -41,6 +41,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.StringVar(&c.Sampling, "preferred-sampling-params", "", "JSON shown in /get_model_info; a temperature must be 1")
 	f.BoolVar(&c.StrictEmptyItems, "strict-empty-items", false, "answer 400 to items [] instead of scores []")
 	f.IntVar(&c.MaxQueue, "max-queue", 1<<16, "items admitted at once; more get 503")
+	f.IntVar(&c.MaxClientRequests, "max-client-requests", 0, "requests in hand of one client (X-Client-Id, else its address); more get 429; 0 is no limit")
 	f.Int64Var(&c.MaxBody, "max-body", 64<<20, "largest request body in bytes")
 	f.DurationVar(&c.BodyTimeout, "body-timeout", time.Minute, "how long a request's body may take to arrive")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 0, "how long a request may take; 0 is for ever")

@@ -131,7 +131,7 @@ func (c *config) serverConfig(metrics *server.Metrics, log, access *slog.Logger)
 		origins = strings.Split(c.CORSOrigins, ",")
 	}
 	return server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath), Sampling: quoted(c.Sampling),
-		Settings: c.settings(), Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout,
+		Settings: c.settings(), Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout, MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
 		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
 		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
 }
