@@ -47,25 +47,35 @@ func isSwitch(f *flag.Flag) bool {
 	return ok && b.IsBoolFlag()
 }
 
-// named finds the flag whose name is name or, if it is the only one, begins with it.
+// named finds the flag whose name is name or, if it is the only one, begins with it. Flags of the peer come first: what is
+// unambiguous there stays so, whatever flags of ours there are.
 func named(name string, flags *flag.FlagSet) (*flag.Flag, error) {
 	if f := flags.Lookup(name); f != nil {
 		return f, nil
 	}
-	var found []string
+	peers := map[string]bool{"model": true, "tensor-parallel-size": true, "data-parallel-size": true}
+	for _, p := range peerTable() {
+		peers[p.flag()] = true
+	}
+	var all, ofPeer []string
 	flags.VisitAll(func(f *flag.Flag) {
 		if strings.HasPrefix(f.Name, name) {
-			found = append(found, f.Name)
+			all = append(all, f.Name)
+			if peers[f.Name] {
+				ofPeer = append(ofPeer, f.Name)
+			}
 		}
 	})
 	switch {
-	case len(found) == 0 && (name == "help" || name == "h"):
+	case len(ofPeer) == 1:
+		return flags.Lookup(ofPeer[0]), nil
+	case len(all) == 1:
+		return flags.Lookup(all[0]), nil
+	case len(all) == 0 && (name == "help" || name == "h"):
 		return &flag.Flag{Name: "help", Value: &peerValue{kind: "flag"}}, nil
-	case len(found) == 0:
+	case len(all) == 0:
 		return nil, fmt.Errorf("flag --%s is unknown; scored serve -h lists them", name)
-	case len(found) > 1:
-		slices.Sort(found)
-		return nil, fmt.Errorf("flag --%s is ambiguous: it may be --%s", name, strings.Join(found, ", --"))
 	}
-	return flags.Lookup(found[0]), nil
+	slices.Sort(all)
+	return nil, fmt.Errorf("flag --%s is ambiguous: it may be --%s", name, strings.Join(all, ", --"))
 }
