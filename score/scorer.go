@@ -126,6 +126,11 @@ func (s *Scorer) await(ctx context.Context, job *job) error {
 		return err
 	}
 	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: job.started, Rows: job.rows, Tokens: job.tokens, Err: job.err}
+	if job.started.IsZero() { // failed before any step took a row
+		wait.End = job.ended
+		s.observe(wait)
+		return job.err
+	}
 	run := Span{Stage: StageRun, RequestID: job.id, Start: job.started, End: job.ended, Rows: job.rows, Tokens: job.tokens,
 		Cached: job.cached, Err: job.err}
 	s.observe(wait)

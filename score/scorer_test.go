@@ -324,6 +324,48 @@ func TestDrainAndClose(t *testing.T) {
 	wantKind(t, s.Ready(), Unavailable)
 }
 
+// TestCloseFailsWaitingRows: their request's time is all spent waiting, and no run is told of.
+func TestCloseFailsWaitingRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		spans := map[Stage]Span{}
+		engine := &strictEngine{began: make(chan struct{}, 10), free: make(chan struct{})}
+		s := newTestScorer(t, engine, Config{Observer: observerFunc(func(span Span) {
+			mu.Lock()
+			defer mu.Unlock()
+			if span.RequestID == "waits" {
+				spans[span.Stage] = span
+			}
+		})})
+		ran, waited := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
+			ran <- err
+		}()
+		<-engine.began
+		go func() {
+			req := tokenRequest(nil, ids(2, 5), ids(3, 5))
+			req.ID = "waits"
+			_, err := s.Score(context.Background(), req)
+			waited <- err
+		}()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		go s.Close()
+		wantKind(t, <-waited, Unavailable)
+		close(engine.free)
+		if err := <-ran; err != nil {
+			t.Errorf("the step under way failed: %v", err)
+		}
+		if wait := spans[StageWait]; wait.End.Sub(wait.Start) != time.Second || wait.Err == nil || wait.Rows != 2 {
+			t.Errorf("wait span %+v, want a second of two rows, with an error", wait)
+		}
+		if run, told := spans[StageRun]; told {
+			t.Errorf("run span %+v of rows that no step took", run)
+		}
+	})
+}
+
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := &strictEngine{free: make(chan struct{})}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -36,7 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
 
-// account ends a request: a panic becomes a 500, and the request is logged and counted.
+// account ends a request: a panic becomes a 500, and the request is logged and counted, unless it is a probe.
 func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 	if fault := recover(); fault != nil {
 		s.cfg.Logger.Error("handler panicked", "request", requestID(r), "fault", fault, "stack", string(debug.Stack()))
@@ -45,16 +46,24 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 		}
 	}
 	took := time.Since(begin)
-	s.cfg.Access.Info("request", "method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes,
+	level := slog.LevelInfo
+	if isProbe(r.URL.Path) {
+		level = slog.LevelDebug
+	} else {
+		s.cfg.Metrics.request(answer.status, took)
+	}
+	s.cfg.Access.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes,
 		"took", took, "request", requestID(r))
-	s.cfg.Metrics.request(answer.status, took)
 }
 
-// authorized compares keys in constant time. Probes and preflights need none.
+// isProbe tells the paths that machines ask every few seconds, which would drown what clients do.
+func isProbe(path string) bool {
+	return strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
+}
+
+// authorized compares keys in constant time. Preflights need none, and of the probes only the peer's own /ping does.
 func (s *Server) authorized(r *http.Request) bool {
-	path := r.URL.Path
-	if s.cfg.APIKey == "" || r.Method == http.MethodOptions || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") ||
-		path == "/livez" || path == "/readyz" {
+	if s.cfg.APIKey == "" || r.Method == http.MethodOptions || isProbe(r.URL.Path) && r.URL.Path != "/ping" {
 		return true
 	}
 	got, want := sha256.Sum256([]byte(r.Header.Get("Authorization"))), sha256.Sum256([]byte("Bearer "+s.cfg.APIKey))

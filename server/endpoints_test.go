@@ -2,9 +2,13 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -150,6 +154,72 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("/metrics without metrics gives %d, want 404", w.Code)
 	}
 }
+
+// TestProbes are neither counted nor, at the usual level, logged.
+func TestProbes(t *testing.T) {
+	var lines strings.Builder
+	s := newTestServer(t, func(c *Config, _ *Model) {
+		c.Metrics, c.Access = NewMetrics("test"), slog.New(slog.NewTextHandler(&lines, nil))
+	})
+	for _, path := range []string{"/health", "/health_generate", "/livez", "/readyz", "/ping", "/metrics", "/v1/models"} {
+		send(s, "GET", path, "")
+	}
+	if got := lines.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "path=/v1/models") {
+		t.Errorf("log %q, want one line, of /v1/models", got)
+	}
+	metrics := send(s, "GET", "/metrics", "").Body.String()
+	for _, want := range []string{`scored_requests_total{code="200"} 1`, "scored_request_seconds_count 1"} {
+		if !strings.Contains(metrics, want+"\n") {
+			t.Errorf("metrics do not say %s", want)
+		}
+	}
+}
+
+// TestLastSpan: every request whose body is read ends with a reply, which on failure tells the status and nothing of the prompt.
+func TestLastSpan(t *testing.T) {
+	spans := &spanList{}
+	s := newTestServer(t, func(c *Config, m *Model) {
+		c.Metrics = NewMetrics("test")
+		m.Observer, m.Scorer = spans, newTestScorer(t, brokenEngine{}, c.Metrics)
+	})
+	for _, c := range []struct{ path, body, want string }{
+		{"/v1/score", base + `,"label_token_ids":["secret"]}`, "answered with status 400"},
+		{"/v1/score", base + `,"label_token_ids":[1]}`, "answered with status 500"},
+		{"/v1/rerank", `{"query":"secret"}`, "answered with status 400"},
+		{"/v1/score", `{"model":"m","query":"","items":[],"label_token_ids":[1]}`, "<nil>"},
+	} {
+		send(s, "POST", c.path, c.body)
+		if last := spans.last(); last.Stage != score.StageReply || fmt.Sprint(last.Err) != c.want || last.End.Before(last.Start) {
+			t.Errorf("%s %s: last span %+v, want a reply with error %s", c.path, c.body, last, c.want)
+		}
+	}
+	if metrics := send(s, "GET", "/metrics", "").Body.String(); !strings.Contains(metrics, "scored_cancelled_requests_total 0") {
+		t.Error("a failed step is counted as a client that left")
+	}
+}
+
+// spanList keeps the spans it is told.
+type spanList struct {
+	mu  sync.Mutex
+	all []score.Span
+}
+
+func (l *spanList) Observe(span score.Span) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, span)
+}
+
+func (l *spanList) last() score.Span {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all[len(l.all)-1]
+}
+
+// brokenEngine fails every step.
+type brokenEngine struct{ fakeEngine }
+
+func (brokenEngine) Run(*score.Step) ([][]float32, error) { return nil, errors.New("device fell over") }
 
 // TestDescription: every route is described, and every path that is described is routed.
 func TestDescription(t *testing.T) {

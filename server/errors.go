@@ -49,8 +49,9 @@ func statuses(kind score.Kind) (status int, name string) {
 	}
 }
 
-// writeError answers with err. What is our fault is told to the log; of the domain's the client gets the request id alone.
-func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
+// writeError answers with err and returns the status. What is our fault is told to the log; of the domain's the client gets
+// the request id alone.
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) int {
 	var answer *apiError
 	if !errors.As(err, &answer) {
 		answer = s.domainError(err, requestID(r))
@@ -76,6 +77,7 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		writeJSON(w, status, envelope(answer))
 	}
+	return status
 }
 
 // envelope is the peer's five keys.

@@ -72,6 +72,9 @@ func newTestServer(t testing.TB, change func(*Config, *Model)) *Server {
 	if cfg.Metrics != nil {
 		observers = append(observers, cfg.Metrics)
 	}
+	if m.Observer != nil {
+		observers = append(observers, m.Observer)
+	}
 	if m.Profiler == nil {
 		m.Profiler = profile.New(profile.Config{DefaultDir: t.TempDir(), Host: "test", EmulatePeer: cfg.EmulatePeer})
 	}

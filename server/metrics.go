@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -39,13 +40,13 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	seconds := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
-	m.requests = m.counters("requests_total", "Answers by HTTP status.", "code", "200")
+	m.requests = m.counters("requests_total", "Answers by HTTP status, probes and scrapes left out.", "code", "200")
 	m.refused = m.counters("rejected_requests_total", "Requests not scored, by reason.", "reason", "overloaded", "unavailable", "deadline")
 	m.notFinite = m.counter("not_finite_total", "Items without a score because the model produced NaN or infinity.")
 	m.cancelled = m.counter("cancelled_requests_total", "Requests whose client left, or whose time was up, before they were scored.")
 	m.cancelledIn = m.counter("cancelled_items_total", "Items of those requests that were dropped before a step took them.")
-	m.seconds = m.histogram("request_seconds", "Time from a request's first byte to its answer.", seconds)
-	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scored_stage_seconds", Help: "Time of scored requests by stage.", Buckets: seconds}, []string{"stage"})
+	m.seconds = m.histogram("request_seconds", "Time from a request's first byte to its answer, probes and scrapes left out.", seconds)
+	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scored_stage_seconds", Help: "Time of requests for scores by stage.", Buckets: seconds}, []string{"stage"})
 	m.registry.MustRegister(m.stages)
 	for _, stage := range requestStages() {
 		m.stages.WithLabelValues(string(stage))
@@ -84,8 +85,9 @@ func (m *Metrics) Observe(span score.Span) {
 		return
 	}
 	m.stages.WithLabelValues(string(span.Stage)).Observe(took)
+	var failure *score.Error
 	switch {
-	case span.Stage == score.StageWait && span.Err != nil:
+	case span.Stage == score.StageWait && errors.As(span.Err, &failure) && failure.Kind == score.Deadline:
 		m.cancelled.Inc()
 		m.cancelledIn.Add(float64(span.Rows))
 	case span.Stage == score.StageRun && span.Err == nil:

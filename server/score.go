@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,7 +23,8 @@ type reply struct {
 	timing score.Timing
 }
 
-// handle answers a request for scores. Around answer: readiness, deadline, body, errors, spans.
+// handle answers a request for scores. Around answer: readiness, deadline, body, errors, spans. Once the body is being read,
+// the request's last span is that of the reply, whatever the answer.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer) {
 	m, ok := s.ready(w, r)
 	if !ok {
@@ -44,19 +46,21 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer)
 	data, err := s.readBody(ctx, w, r)
 	read := time.Now()
 	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read, Err: err})
-	if err != nil {
-		s.writeError(w, r, err)
-		return
+	var answered *reply
+	if err == nil {
+		answered, err = answer(ctx, m, requestID(r), r.Header.Values("Content-Type"), data)
 	}
-	reply, err := answer(ctx, m, requestID(r), r.Header.Values("Content-Type"), data)
+	last := score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: time.Now()}
 	if err != nil {
-		s.writeError(w, r, err)
-		return
+		// The status alone: messages of refused bodies hold parts of prompts, which no trace may show.
+		last.Err = fmt.Errorf("answered with status %d", s.writeError(w, r, err))
+	} else {
+		w.Header().Set("Server-Timing", serverTiming(read.Sub(begin), answered.timing))
+		writeJSON(w, http.StatusOK, answered.body())
+		last.Rows = answered.rows
 	}
-	scored := time.Now()
-	w.Header().Set("Server-Timing", serverTiming(read.Sub(begin), reply.timing))
-	writeJSON(w, http.StatusOK, reply.body())
-	m.observe(score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: scored, End: time.Now(), Rows: reply.rows})
+	last.End = time.Now()
+	m.observe(last)
 }
 
 // score is the answerer of /v1/score.

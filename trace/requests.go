@@ -2,7 +2,6 @@ package trace
 
 import (
 	"container/list"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -10,8 +9,8 @@ import (
 	"scored/score"
 )
 
-// Requests whose last stage is never told, such as those whose body does not decode, are over when they have been silent
-// for maxIdle, or when maxOpen others have been heard of since.
+// Requests whose reply is never told, such as those of /health_generate, are over when they have been silent for maxIdle, or
+// when maxOpen others have been heard of since.
 const (
 	maxOpen = 4096
 	maxIdle = 5 * time.Minute
@@ -59,7 +58,7 @@ func (r *requests) add(span score.Span, now time.Time) (over [][]score.Span) {
 	request := element.Value.(*open)
 	request.heard = now
 	request.spans = append(request.spans, span)
-	if isLast(span) {
+	if span.Stage == score.StageReply { // the last stage, whether it tells of scores or of an error
 		over = append(over, r.remove(element))
 	}
 	for front := r.order.Front(); front != nil; front = r.order.Front() {
@@ -85,14 +84,4 @@ func (r *requests) remove(element *list.Element) []score.Span {
 	request := r.order.Remove(element).(*open)
 	delete(r.byID, request.id)
 	return request.spans
-}
-
-// isLast tells whether no span of the request follows: after the reply, and after an error, but for the wait of rows whose
-// step failed, which is told before the run.
-func isLast(span score.Span) bool {
-	if span.Stage != score.StageWait || span.Err == nil {
-		return span.Stage == score.StageReply || span.Err != nil
-	}
-	var failure *score.Error
-	return errors.As(span.Err, &failure) && failure.Kind == score.Deadline
 }

@@ -2,6 +2,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -74,19 +75,23 @@ func (e *Exporter) Close(ctx context.Context) error {
 	return nil
 }
 
-// export hands a request's spans to the SDK, with the times they had. Its error is that of the stage that failed.
+// export hands a request's spans to the SDK, with the times they had. Its error is that of the first stage that failed.
 func (e *Exporter) export(request []score.Span) {
 	first, last := request[0], request[len(request)-1]
 	ctx, root := e.tracer.Start(context.Background(), "score", otel.WithSpanKind(otel.SpanKindServer), otel.WithTimestamp(first.Start),
 		otel.WithAttributes(attribute.String("scored.request_id", first.RequestID)))
+	var failure error
 	for _, span := range request {
 		_, stage := e.tracer.Start(ctx, string(span.Stage), otel.WithTimestamp(span.Start), otel.WithAttributes(
 			attribute.Int("scored.rows", span.Rows), attribute.Int("scored.tokens", span.Tokens), attribute.Int("scored.cached_tokens", span.Cached)))
 		if span.Err != nil {
 			stage.SetStatus(codes.Error, span.Err.Error())
-			root.SetStatus(codes.Error, span.Err.Error())
+			failure = cmp.Or(failure, span.Err)
 		}
 		stage.End(otel.WithTimestamp(span.End))
+	}
+	if failure != nil {
+		root.SetStatus(codes.Error, failure.Error())
 	}
 	root.End(otel.WithTimestamp(last.End))
 }

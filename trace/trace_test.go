@@ -94,12 +94,11 @@ func TestStagesBecomeOneTrace(t *testing.T) {
 	}
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	failure := errors.New("step failed")
-	late := &score.Error{Kind: score.Deadline, Message: "request ended"}
+	answered := errors.New("answered with status 500")
 	tell(e, "answered", begin, nil, score.StageRead, score.StageEncode, score.StageWait, score.StageRun, score.StageReply)
 	tell(e, "failed", begin, nil, score.StageRead, score.StageEncode)
 	tell(e, "failed", begin.Add(2*time.Second), failure, score.StageWait, score.StageRun)
-	tell(e, "late", begin, nil, score.StageRead, score.StageEncode)
-	tell(e, "late", begin.Add(2*time.Second), late, score.StageWait)
+	tell(e, "failed", begin.Add(4*time.Second), answered, score.StageReply)
 	tell(e, "malformed", begin, nil, score.StageRead)
 	e.Observe(score.Span{Stage: score.StageStep, Number: 1, Start: begin, End: begin, Requests: []string{"answered"}})
 	if err := e.Close(t.Context()); err != nil {
@@ -108,8 +107,7 @@ func TestStagesBecomeOneTrace(t *testing.T) {
 
 	want := map[string][]string{
 		"answered":  {"read", "encode", "wait", "run", "reply"},
-		"failed":    {"read", "encode", "wait", "run"},
-		"late":      {"read", "encode", "wait"},
+		"failed":    {"read", "encode", "wait", "run", "reply"},
 		"malformed": {"read"},
 	}
 	got := c.trees(t)
@@ -134,9 +132,13 @@ func TestStagesBecomeOneTrace(t *testing.T) {
 			if failed {
 				t.Error("answered request is marked as failed")
 			}
-		case id == "failed" || id == "late":
-			if !failed || span.Status.Message == "" {
-				t.Errorf("request %s has status %v; want an error", id, span.Status)
+		case id == "failed" && len(span.ParentSpanId) == 0:
+			if !failed || span.Status.Message != failure.Error() {
+				t.Errorf("failed request has status %v; want that of its first failure", span.Status)
+			}
+		case id == "failed":
+			if begun := span.Name == "read" || span.Name == "encode"; failed == begun {
+				t.Errorf("stage %s of the failed request has status %v", span.Name, span.Status)
 			}
 		case span.Name == "encode":
 			if rows, tokens, cached := number(span, "scored.rows"), number(span, "scored.tokens"), number(span, "scored.cached_tokens"); rows != 3 || tokens != 60 || cached != 40 {
