@@ -128,6 +128,12 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	opts.NumSteps = d.integer("num_steps")
 	opts.HostTracerLevel = narrowed(d.integer("host_tracer_level"))
 	opts.PythonTracerLevel = narrowed(d.integer("python_tracer_level"))
+	if v, ok := object.Get("device_tracer_level"); ok { // unknown to the peer's schema, which lets anything pass
+		if n, kind := laxInt(v); kind == "" {
+			level := n.Int64()
+			opts.DeviceTracerLevel = narrowed(&level)
+		}
+	}
 	d.integer("stage_id") // of models with several stages; there is one here
 	opts.ByStage = d.boolean("profile_by_stage")
 	opts.Stages = d.texts("profile_stages")

@@ -79,6 +79,9 @@ func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer,
 		return nil, err
 	}
 	opened.add(words.Close)
+	if _, err := words.Encode("", true); err != nil { // or the first request for plain specials would wait for their tables
+		return nil, err
+	}
 	plugin, err := c.openPlugin(ctx, log, progress)
 	if err != nil {
 		return nil, err
