@@ -1,8 +1,6 @@
 package model
 
 import (
-	"math"
-
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // the forward pass reads as formulas
 )
@@ -34,31 +32,28 @@ type sight struct {
 // prefixKV are one block's prefix keys and values, [P, K, E] in the dtype of products.
 type prefixKV struct{ keys, values *Node }
 
-// partial is a softmax over some of the keys: output = weighted / sum, comparable with others through top.
+// partial is attention to some of the keys, comparable with others through weight.
 type partial struct {
-	top      *Node // [T, K, G, 1] largest score
-	sum      *Node // [T, K, G, 1] sum of exp(score - top)
-	weighted *Node // [T, K, G, E] sum of exp(score - top) · value
+	mean   *Node // [T, K, G, E] softmax(score)·value, in the dtype of products
+	weight *Node // [T, K, G, 1] log of the sum of exp(score), float32
 }
 
 const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
 
-// attend computes softmax(q·k/sqrt(E))·v for every token: q [T, H, E], k, v [T, K, E] -> [T, H·E].
+// attend computes softmax(q·k/sqrt(E))·v for every token: q [T, H, E], scaled by 1/sqrt(E), k, v [T, K, E] -> [T, H·E].
 func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefixKV) {
 	tokens := q.Shape().Dim(0)
-	q = Reshape(MulScalar(q, 1/math.Sqrt(float64(n.HeadDim))), tokens, n.KVHeads, n.Heads/n.KVHeads, n.HeadDim)
-	q, k, v = ConvertDType(q, n.products), ConvertDType(k, n.products), ConvertDType(v, n.products)
-
-	own := n.attendOwn(q, k, v, seen)
+	q = Reshape(q, tokens, n.KVHeads, n.Heads/n.KVHeads, n.HeadDim)
+	out := n.attendOwn(q, k, v, seen)
 	var prefix prefixKV
 	if seen.prefix > 0 {
 		prefix = prefixKV{
 			keys:   gatherRows(Concatenate([]*Node{kept.keys, k}, 0), seen.gathered),
 			values: gatherRows(Concatenate([]*Node{kept.values, v}, 0), seen.gathered),
 		}
-		own = merge(own, n.attendPrefix(q, prefix, seen))
+		out = n.merge(out, n.attendPrefix(q, prefix, seen))
 	}
-	return Reshape(Div(own.weighted, own.sum), tokens, n.Heads*n.HeadDim), prefix
+	return Reshape(out.mean, tokens, n.Heads*n.HeadDim), prefix
 }
 
 // attendOwn is each row's causal attention to itself, on rows padded to [R, L].
@@ -69,11 +64,11 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 	k = Reshape(gatherRows(k, seen.slots), r, l, n.KVHeads, e)
 	v = Reshape(gatherRows(v, seen.slots), r, l, n.KVHeads, e)
 
-	scores := float32s(DotGeneral(q, []int{4}, []int{0, 2}, k, []int{3}, []int{0, 2}))
+	scores := DotGeneral(q, []int{4}, []int{0, 2}, k, []int{3}, []int{0, 2})
 	scores.AssertDims(r, n.KVHeads, l, groups, l)
 	g := q.Graph()
 	causal := LessOrEqual(iota(g, 4, 1, 1, l, 1, l), iota(g, 2, 1, 1, l, 1, l))
-	p := n.softmaxPart(scores, causal, func(weights *Node) *Node {
+	p := n.softmax(scores, causal, func(weights *Node) *Node {
 		return DotGeneral(weights, []int{4}, []int{0, 1}, v, []int{1}, []int{0, 2}) // [R, K, L, G, E]
 	})
 
@@ -82,50 +77,45 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 		x = TransposeAllDims(x, 0, 2, 1, 3, 4) // [R, L, K, G, ·]
 		return gatherRows(Reshape(x, r*l, n.KVHeads, groups, -1), seen.places)
 	}
-	if seen.prefix == 0 {
-		return partial{packed(p.top), packed(p.sum), packed(p.weighted)}
+	p = partial{packed(p.mean), packed(p.weight)}
+	if seen.prefix > 0 {
+		belongs := Reshape(NotEqual(seen.own, ZerosLike(seen.own)), -1, 1, 1, 1)
+		p.weight = Where(BroadcastToDims(belongs, p.weight.Shape().Dimensions...), p.weight, scalarLike(p.weight, unseen))
 	}
-	belongs := Reshape(NotEqual(seen.own, ZerosLike(seen.own)), -1, 1, 1, 1)
-	only := func(x *Node, otherwise float64) *Node {
-		x = packed(x)
-		return Where(BroadcastToDims(belongs, x.Shape().Dimensions...), x, scalarLike(x, otherwise))
-	}
-	return partial{only(p.top, unseen), only(p.sum, 0), only(p.weighted, 0)}
+	return p
 }
 
 // attendPrefix is every token's attention to the leading prefix keys it sees, on packed tokens.
 func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
 	tokens, groups := q.Shape().Dim(0), n.Heads/n.KVHeads
-	scores := float32s(DotGeneral(q, []int{3}, []int{1}, prefix.keys, []int{2}, []int{1}))
+	scores := DotGeneral(q, []int{3}, []int{1}, prefix.keys, []int{2}, []int{1})
 	scores.AssertDims(n.KVHeads, tokens, groups, seen.prefix)
 	visible := LessThan(iota(q.Graph(), 3, 1, tokens, 1, seen.prefix), Reshape(seen.visible, 1, tokens, 1, 1))
-	p := n.softmaxPart(scores, visible, func(weights *Node) *Node {
+	p := n.softmax(scores, visible, func(weights *Node) *Node {
 		return DotGeneral(weights, []int{3}, []int{0}, prefix.values, []int{0}, []int{1}) // [K, T, G, E]
 	})
 	packed := func(x *Node) *Node { return TransposeAllDims(x, 1, 0, 2, 3) }
-	return partial{packed(p.top), packed(p.sum), packed(p.weighted)}
+	return partial{packed(p.mean), packed(p.weight)}
 }
 
-// softmaxPart turns scores [..., keys] into a partial over their last axis; apply multiplies weights by the values.
-// A query that sees no key gets top = unseen, sum = 0 and weighted = 0.
-func (n network) softmaxPart(scores, mask *Node, apply func(weights *Node) *Node) partial {
+// softmax turns scores [..., keys] into a partial over their last axis; apply multiplies weights by the values.
+// A query that sees no key gets an even mean of all and a weight of about unseen, which no other partial notices.
+func (n network) softmax(scores, mask *Node, apply func(weights *Node) *Node) partial {
+	scores = float32s(scores)
 	mask = BroadcastToDims(mask, scores.Shape().Dimensions...)
 	scores = Where(mask, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
-	weights := Where(mask, Exp(Sub(scores, top)), ZerosLike(scores))
+	weights := Exp(Sub(scores, top))
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
-	return partial{top: top, sum: sum, weighted: float32s(apply(ConvertDType(weights, n.products)))}
+	mean := Div(float32s(apply(ConvertDType(weights, n.products))), sum)
+	return partial{mean: ConvertDType(mean, n.products), weight: Add(Log(sum), top)}
 }
 
 // merge joins the partials of two disjoint sets of keys.
-func merge(a, b partial) partial {
-	top := Max(a.top, b.top)
-	scaleA, scaleB := Exp(Sub(a.top, top)), Exp(Sub(b.top, top))
-	return partial{
-		top:      top,
-		sum:      Add(Mul(a.sum, scaleA), Mul(b.sum, scaleB)),
-		weighted: Add(Mul(a.weighted, scaleA), Mul(b.weighted, scaleB)),
-	}
+func (n network) merge(a, b partial) partial {
+	share := Logistic(Sub(a.weight, b.weight)) // exp(a) / (exp(a) + exp(b))
+	mean := Add(Mul(float32s(a.mean), share), Mul(float32s(b.mean), OneMinus(share)))
+	return partial{mean: ConvertDType(mean, n.products)}
 }
 
 // gatherRows picks x[i] for every i of indexes: [N, ...], [M] -> [M, ...].

@@ -42,15 +42,11 @@ type Engine struct {
 
 // New puts the model's weights on the backend's device and compiles every bucket.
 func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
-	if opts.Products == dtypes.InvalidDType {
-		opts.Products = opts.DType
+	net, err := newNetwork(cfg, opts)
+	if err != nil {
+		return nil, err
 	}
-	for _, dtype := range []dtypes.DType{opts.DType, opts.Products} {
-		if dtype != dtypes.Float32 && dtype != dtypes.BFloat16 {
-			return nil, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
-		}
-	}
-	e = &Engine{net: network{cfg, opts.DType, opts.Products}, buckets: slices.Clone(opts.Buckets), zeros: map[int]*tensors.Tensor{}}
+	e = &Engine{net: net, buckets: slices.Clone(opts.Buckets), zeros: map[int]*tensors.Tensor{}}
 	e.prefixes.limit = opts.PrefixCacheBytes
 	e.outOfMemory = opts.OutOfMemory
 	on := device{backend, backends.DeviceNum(opts.Device)}
@@ -72,6 +68,30 @@ func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *
 		}
 	}
 	return e, nil
+}
+
+// Compile compiles what New would, without weights, and keeps nothing: it is for who collects the programs that go
+// through the backend.
+func Compile(backend backends.Backend, cfg Config, opts Options) error {
+	net, err := newNetwork(cfg, opts)
+	if err != nil {
+		return err
+	}
+	programs, err := net.compileAll(device{backend, backends.DeviceNum(opts.Device)}, opts.Buckets, opts.Progress)
+	programs.close()
+	return err
+}
+
+func newNetwork(cfg Config, opts Options) (network, error) {
+	if opts.Products == dtypes.InvalidDType {
+		opts.Products = opts.DType
+	}
+	for _, dtype := range []dtypes.DType{opts.DType, opts.Products} {
+		if dtype != dtypes.Float32 && dtype != dtypes.BFloat16 {
+			return network{}, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
+		}
+	}
+	return network{cfg, opts.DType, opts.Products}, nil
 }
 
 // Buckets lists the step shapes; every one is compiled.

@@ -62,17 +62,19 @@ func (n network) block(x, cos, sin *Node, w blockWeights, seen sight, kept prefi
 	q, k, v := n.heads(qkv)
 	q = n.rotate(n.norm(q, w.queryNorm), cos, sin) // [T, H, E]
 	k = n.rotate(n.norm(k, w.keyNorm), cos, sin)   // [T, K, E]
+	q = ConvertDType(MulScalar(q, 1/math.Sqrt(float64(n.HeadDim))), n.products)
+	k = ConvertDType(k, n.products)
 	mixed, prefix := n.attend(q, k, v, seen, kept)
 	mixed.AssertDims(tokens, n.Heads*n.HeadDim)
-	x = Add(x, n.linear(mixed, w.output))
+	x = Add(x, float32s(n.linear(mixed, w.output)))
 
 	h = n.norm(x, w.postNorm)
 	gateUp := n.linear(h, w.gateUp)
 	gateUp.AssertDims(tokens, 2*n.IntermediateSize)
-	gate := Slice(gateUp, AxisRange(), AxisRange(0, n.IntermediateSize))
-	up := Slice(gateUp, AxisRange(), AxisRange(n.IntermediateSize))
+	gate := float32s(Slice(gateUp, AxisRange(), AxisRange(0, n.IntermediateSize)))
+	up := float32s(Slice(gateUp, AxisRange(), AxisRange(n.IntermediateSize)))
 	// SwiGLU: silu(gate) · up, arXiv:2002.05202.
-	x = Add(x, n.linear(Mul(Mul(gate, Logistic(gate)), up), w.down))
+	x = Add(x, float32s(n.linear(Mul(Mul(gate, Logistic(gate)), up), w.down)))
 	x.AssertDims(tokens, n.HiddenSize)
 	return x, prefix
 }
@@ -105,16 +107,17 @@ func (n network) labelLogits(h, pairs, table *Node) *Node {
 // logits multiplies by the table [V, D]: [R, D] -> [R, V] float32.
 func (n network) logits(h, table *Node) *Node {
 	table.AssertDims(n.VocabSize, n.HiddenSize)
-	return n.linear(h, table)
+	return float32s(n.linear(h, table))
 }
 
-// linear is a matrix product: x [T, in] · w [out, in] -> [T, out] float32.
+// linear is a matrix product: x [T, in] · w [out, in] -> [T, out] in the dtype of products.
 func (n network) linear(x, w *Node) *Node {
-	return float32s(DotGeneral(ConvertDType(x, n.products), []int{1}, nil, ConvertDType(w, n.products), []int{1}, nil))
+	return DotGeneral(ConvertDType(x, n.products), []int{1}, nil, ConvertDType(w, n.products), []int{1}, nil)
 }
 
 // norm is RMSNorm over the last axis (arXiv:1910.07467): x / sqrt(mean(x²) + eps) · weight, in float32.
 func (n network) norm(x, weight *Node) *Node {
+	x = float32s(x)
 	meanSquare := ReduceAndKeep(Mul(x, x), ReduceMean, -1)
 	x = Mul(x, Rsqrt(AddScalar(meanSquare, n.RMSEps)))
 	return Mul(x, ExpandLeftToRank(float32s(weight), x.Rank()))

@@ -1,6 +1,7 @@
 package pjrt
 
 /*
+#include <stdlib.h>
 #include "capi.h"
 */
 import "C"
@@ -19,6 +20,10 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	program := unsafe.Slice((*byte)(unsafe.Pointer(args.program.code)), int(args.program.code_size))
 	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)), int(args.compile_options_size))
 
+	if p.options.CaptureOnly {
+		p.options.Capture("", program, options)
+		return p.compileNothing(args)
+	}
 	cache, key := p.cache, cacheKey{}
 	if cache != nil {
 		if digest, err := p.digest(); err != nil {
@@ -44,6 +49,20 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	entry.Compile = time.Since(start)
 	p.loaded(args.executable, cache, key, entry, program, options)
 	return nil
+}
+
+// compileNothing compiles a program that does nothing in place of the caller's.
+func (p *Plugin) compileNothing(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
+	const text = "module @nothing { func.func public @main() { return } }"
+	nothing, theirs := C.CString(text), *args.program
+	defer C.free(unsafe.Pointer(nothing))
+	args.program.code, args.program.code_size = nothing, C.size_t(len(text))
+	err := C.scored_compile(p.library.api, args)
+	*args.program = theirs
+	if err == nil {
+		p.loaded(args.executable, nil, cacheKey{}, Program{}, nil, nil)
+	}
+	return err
 }
 
 // cached loads the executable from the cache; nil if it is not there or does not load.
@@ -97,7 +116,7 @@ func (p *Plugin) loaded(id executable, cache *cache, key cacheKey, entry Program
 		p.stats.Compiles++
 	}
 	p.mu.Unlock()
-	if p.options.Capture != nil {
+	if p.options.Capture != nil && !p.options.CaptureOnly {
 		p.options.Capture(entry.Name, program, options)
 	}
 }

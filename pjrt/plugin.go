@@ -27,6 +27,9 @@ type Options struct {
 	// Capture, if set, is handed every program once it is compiled or loaded: what Topology.Compile takes.
 	// It must not keep the slices.
 	Capture func(name string, program, options []byte)
+	// CaptureOnly compiles nothing: every program is captured, without a name, and an empty one takes its place. So the
+	// programs of any device can be had in no time from a plugin that is at hand. They must not be run.
+	CaptureOnly bool
 	// OnExecute, if set, is told of every execution, on the goroutine that asked for it, before its results are handed out.
 	OnExecute func(Execution)
 	Logger    *slog.Logger // nil: silence

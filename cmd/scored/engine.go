@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,11 +16,7 @@ import (
 )
 
 func (c *config) openPlugin(ctx context.Context, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, error) {
-	name := c.Plugin
-	if name == "" {
-		name = c.Device
-	}
-	path, err := pjrt.Resolve(ctx, name, pjrt.FetchOptions{Folder: c.PluginDir, Offline: c.Offline, Progress: progress})
+	path, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, c.Device), c.fetchOptions(progress))
 	if err != nil {
 		return nil, err
 	}
@@ -28,6 +25,10 @@ func (c *config) openPlugin(ctx context.Context, log *slog.Logger, progress io.W
 		options.Client = map[string]any{"cpu_device_count": int64(c.Replicas)}
 	}
 	return pjrt.Open(path, options)
+}
+
+func (c *config) fetchOptions(progress io.Writer) pjrt.FetchOptions {
+	return pjrt.FetchOptions{Folder: c.PluginDir, Offline: c.Offline, Progress: progress}
 }
 
 // engineOptions chooses dtypes and buckets for the device.

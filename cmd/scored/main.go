@@ -18,6 +18,8 @@ const usage = `scored serves a Score API for Qwen3 models.
 usage:
   scored serve --model-path MODEL [flags]   serve /v1/score
   scored setup [cpu|cuda|tpu] [flags]       fetch a device plugin
+  scored compile --model-path MODEL --out DIR [flags]
+                                            compile for a TPU without one, and tell what a step costs there
   scored bench --url URL [flags]            load a server and report
   scored profile report DIR [flags]         tell what a recorded profile says
   scored version                            print the version
@@ -46,6 +48,8 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 		err = setup(ctx, rest, env, stdout, stderr)
 	case "bench":
 		err = benchCommand(ctx, rest, stdout, stderr)
+	case "compile":
+		err = compile(ctx, rest, env, stdout, stderr)
 	case "profile":
 		err = profileCommand(rest, stdout, stderr)
 	case "version":
@@ -53,7 +57,7 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, bench, profile or version", command)}
+		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, compile, bench, profile or version", command)}
 	}
 	var wrong usageError
 	switch {

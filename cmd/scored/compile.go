@@ -1,0 +1,162 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+
+	"scored/model"
+	"scored/pjrt"
+)
+
+const compileUsage = `usage: scored compile --model-path MODEL --out DIR [flags]
+
+Compiles every step shape for a TPU on a machine that has none, tells what each costs there, and fills DIR, which
+"scored serve --device tpu --compile-cache DIR" loads from. Flags that serve has too must be the same there.
+MODEL may be a folder with nothing but config.json: no weight is read.
+
+`
+
+// compileConfig is what `scored compile` can be told.
+type compileConfig struct {
+	config
+	topology string
+	out      string
+}
+
+// compile compiles the programs of every bucket ahead of time.
+func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
+	c, err := parseCompile(args, env, stderr)
+	if err != nil {
+		return err
+	}
+	log := c.logger(stderr, "")
+	cfg, err := c.findShape(ctx, log)
+	if err != nil {
+		return err
+	}
+	options, _, err := c.engineOptions(cfg)
+	if err != nil {
+		return err
+	}
+	programs, err := c.capture(ctx, cfg, options, stderr)
+	if err != nil {
+		return err
+	}
+	library, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, "tpu"), c.fetchOptions(stderr))
+	if err != nil {
+		return err
+	}
+	topology, err := pjrt.OpenTopology(library, c.topology, c.out)
+	if err != nil {
+		return err
+	}
+	defer topology.Close()
+	costs := map[string]pjrt.Cost{}
+	for i, p := range programs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		compiled, err := topology.Compile(p.text, p.options)
+		if err != nil {
+			return err
+		}
+		costs[compiled.Name] = compiled.Cost
+		fmt.Fprintf(stderr, "%d/%d %s in %.1f s\n", i+1, len(programs), compiled.Name, compiled.Took.Seconds())
+	}
+	return reportAhead(stdout, rooflineOf(c.topology), cfg, options.Buckets, costs)
+}
+
+func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, error) {
+	c := &compileConfig{}
+	f := flag.NewFlagSet("scored compile", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, compileUsage)
+		f.PrintDefaults()
+	}
+	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: the generation and its chips along each axis")
+	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required)")
+	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3 model; its weights are not read")
+	f.StringVar(&c.LoadFormat, "load-format", "auto", "dummy takes the Qwen3-0.6B shape where --model-path is no folder")
+	f.StringVar(&c.Revision, "revision", "main", "revision of the model on the hub")
+	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")
+	f.StringVar(&c.DType, "dtype", "auto", "dtype of the weights: auto, float32 or bfloat16")
+	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so (default: found or fetched)")
+	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
+	f.BoolVar(&c.Offline, "offline", false, "never use the network")
+	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
+	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, usageError{err}
+	}
+	err := fromEnvironment(f, env)
+	if err == nil {
+		err = c.readVariables(env)
+	}
+	c.Device = "tpu"
+	switch {
+	case err != nil:
+	case f.NArg() > 0:
+		err = fmt.Errorf("argument %q is not a flag", f.Arg(0))
+	case c.out == "":
+		err = errors.New("flag --out is missing; name the folder that takes the compiled programs")
+	case c.ModelPath == "" && c.LoadFormat != "dummy":
+		err = errors.New("flag --model-path is missing; name a folder or hub id, or give --load-format dummy")
+	case c.DType != "auto" && c.DType != "float32" && c.DType != "bfloat16":
+		err = fmt.Errorf("flag --dtype is %q; it must be auto, float32 or bfloat16", c.DType)
+	default:
+		_, err = c.parseBuckets()
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// findShape reads the model's config.json alone.
+func (c *compileConfig) findShape(ctx context.Context, log *slog.Logger) (model.Config, error) {
+	if info, err := os.Stat(c.ModelPath); err == nil && info.IsDir() {
+		return model.LoadConfig(c.ModelPath)
+	}
+	if c.LoadFormat == "dummy" {
+		return model.Qwen3_0_6B(), nil
+	}
+	dir, err := c.download(ctx, log)
+	if err != nil {
+		return model.Config{}, err
+	}
+	return model.LoadConfig(dir)
+}
+
+// captured is a program as the TPU's compiler takes it.
+type captured struct{ text, options []byte }
+
+// capture builds the programs that serve would. The plugin that takes them is the CPU's: it has a client here, and
+// what GoMLX writes is the same for all.
+func (c *compileConfig) capture(ctx context.Context, cfg model.Config, options model.Options, progress io.Writer) (programs []captured, err error) {
+	path, err := pjrt.Resolve(ctx, "cpu", c.fetchOptions(progress))
+	if err != nil {
+		return nil, err
+	}
+	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Capture: func(_ string, text, options []byte) {
+		programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
+	}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, plugin.Close()) }()
+	return programs, model.Compile(plugin.Backend(), cfg, options)
+}
