@@ -2,7 +2,7 @@ package model
 
 import "fmt"
 
-// Config is the shape of a dense Qwen3 and the few constants that its forward pass depends on. Comments give the names
+// Config is the shape of a dense decoder and the few constants that its forward pass depends on. Comments give the names
 // in config.json. See LoadConfig for what is checked.
 type Config struct {
 	HiddenSize       int     // hidden_size
@@ -14,6 +14,8 @@ type Config struct {
 	VocabSize        int     // vocab_size: rows of the embedding, which may be more than the tokenizer knows
 	RopeTheta        float64 // rope_theta
 	RMSEps           float64 // rms_norm_eps
+	QKNorm           bool    // RMSNorm over every query and key head, as Qwen3 has
+	QKVBias          bool    // biases of queries, keys and values, as Qwen2 has
 	TieEmbeddings    bool    // tie_word_embeddings: the vocabulary head is the embedding itself
 	MaxPositions     int     // max_position_embeddings: the longest prompt the model was trained for
 	TorchDtype       string  // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
@@ -23,7 +25,7 @@ type Config struct {
 func Qwen3_0_6B() Config {
 	return Config{
 		HiddenSize: 1024, Layers: 28, Heads: 16, KVHeads: 8, HeadDim: 128, IntermediateSize: 3072, VocabSize: 151936,
-		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "bfloat16",
+		RopeTheta: 1e6, RMSEps: 1e-6, QKNorm: true, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "bfloat16",
 	}
 }
 
@@ -54,19 +56,26 @@ func (c Config) Tensors() []TensorSpec {
 	specs := []TensorSpec{{embeddingName, []int{c.VocabSize, c.HiddenSize}}}
 	for i := range c.Layers {
 		layer := func(name string, shape ...int) {
-			specs = append(specs, TensorSpec{fmt.Sprintf("model.layers.%d.%s.weight", i, name), shape})
+			specs = append(specs, TensorSpec{fmt.Sprintf("model.layers.%d.%s", i, name), shape})
 		}
-		layer("input_layernorm", c.HiddenSize)
-		layer("self_attn.q_proj", queries, c.HiddenSize)
-		layer("self_attn.k_proj", keys, c.HiddenSize)
-		layer("self_attn.v_proj", keys, c.HiddenSize)
-		layer("self_attn.q_norm", c.HeadDim)
-		layer("self_attn.k_norm", c.HeadDim)
-		layer("self_attn.o_proj", c.HiddenSize, queries)
-		layer("post_attention_layernorm", c.HiddenSize)
-		layer("mlp.gate_proj", c.IntermediateSize, c.HiddenSize)
-		layer("mlp.up_proj", c.IntermediateSize, c.HiddenSize)
-		layer("mlp.down_proj", c.HiddenSize, c.IntermediateSize)
+		layer("input_layernorm.weight", c.HiddenSize)
+		layer("self_attn.q_proj.weight", queries, c.HiddenSize)
+		layer("self_attn.k_proj.weight", keys, c.HiddenSize)
+		layer("self_attn.v_proj.weight", keys, c.HiddenSize)
+		if c.QKVBias {
+			layer("self_attn.q_proj.bias", queries)
+			layer("self_attn.k_proj.bias", keys)
+			layer("self_attn.v_proj.bias", keys)
+		}
+		if c.QKNorm {
+			layer("self_attn.q_norm.weight", c.HeadDim)
+			layer("self_attn.k_norm.weight", c.HeadDim)
+		}
+		layer("self_attn.o_proj.weight", c.HiddenSize, queries)
+		layer("post_attention_layernorm.weight", c.HiddenSize)
+		layer("mlp.gate_proj.weight", c.IntermediateSize, c.HiddenSize)
+		layer("mlp.up_proj.weight", c.IntermediateSize, c.HiddenSize)
+		layer("mlp.down_proj.weight", c.HiddenSize, c.IntermediateSize)
 	}
 	specs = append(specs, TensorSpec{normName, []int{c.HiddenSize}})
 	if !c.TieEmbeddings {

@@ -70,7 +70,8 @@ func parseConfig(data []byte) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("not a JSON object: %w", err)
 	}
-	if err := file.checkKind(); err != nil {
+	kind, err := file.kind()
+	if err != nil {
 		return Config{}, err
 	}
 	theta, err := file.ropeTheta()
@@ -85,6 +86,7 @@ func parseConfig(data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("field rms_norm_eps is %s; it must be between 0 and 1", shown(file.RMSEps))
 	}
 	cfg.RopeTheta, cfg.RMSEps, cfg.TieEmbeddings = theta, *file.RMSEps, file.TieEmbeddings
+	cfg.QKNorm, cfg.QKVBias = kind.qkNorm, kind.qkvBias
 	cfg.TorchDtype = file.TorchDtype
 	if cfg.TorchDtype == "" {
 		cfg.TorchDtype = file.Dtype
@@ -92,13 +94,22 @@ func parseConfig(data []byte) (Config, error) {
 	return cfg, nil
 }
 
-// checkKind refuses whatever is not a dense Qwen3 with full attention and plain weights.
-func (f *configFile) checkKind() error {
+// kind finds the model's family.
+func (f *configFile) kind() (family, error) {
+	i := slices.IndexFunc(families(), func(k family) bool { return f.ModelType != nil && *f.ModelType == k.modelType })
+	if i < 0 {
+		return family{}, fmt.Errorf("field model_type is %s; only dense Qwen3 and Qwen2 models (\"qwen3\", \"qwen2\") are supported", shown(f.ModelType))
+	}
+	found := families()[i]
+	if len(f.Architectures) > 0 && !slices.Equal(f.Architectures, []string{found.architecture}) {
+		return family{}, fmt.Errorf("field architectures is %q; only %s is supported", f.Architectures, found.architecture)
+	}
+	return found, f.checkPlain()
+}
+
+// checkPlain refuses whatever is not full attention over plain weights.
+func (f *configFile) checkPlain() error {
 	switch {
-	case f.ModelType == nil || *f.ModelType != "qwen3":
-		return fmt.Errorf("field model_type is %s; only dense Qwen3 models (\"qwen3\") are supported", shown(f.ModelType))
-	case len(f.Architectures) > 0 && !slices.Equal(f.Architectures, []string{"Qwen3ForCausalLM"}):
-		return fmt.Errorf("field architectures is %q; only Qwen3ForCausalLM is supported", f.Architectures)
 	case f.HiddenAct == nil || *f.HiddenAct != "silu":
 		return fmt.Errorf("field hidden_act is %s; only \"silu\" is supported", shown(f.HiddenAct))
 	case f.AttentionBias:

@@ -10,7 +10,7 @@ import (
 // The folders of testdata/config hold the config.json files of the published models.
 func TestLoadConfigPublished(t *testing.T) {
 	large := func(hidden, layers, heads, mlp int, tied bool) Config {
-		return Config{HiddenSize: hidden, Layers: layers, Heads: heads, KVHeads: 8, HeadDim: 128, IntermediateSize: mlp,
+		return Config{HiddenSize: hidden, Layers: layers, Heads: heads, KVHeads: 8, HeadDim: 128, IntermediateSize: mlp, QKNorm: true,
 			VocabSize: 151936, RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: tied, MaxPositions: 40960, TorchDtype: "bfloat16"}
 	}
 	for _, test := range []struct {
@@ -128,7 +128,7 @@ func TestLoadConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{HiddenSize: 64, Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
-		RopeTheta: 1e4, RMSEps: 1e-5, MaxPositions: 2048}
+		RopeTheta: 1e4, RMSEps: 1e-5, QKNorm: true, MaxPositions: 2048}
 	if cfg != want {
 		t.Errorf("config is %+v, want %+v", cfg, want)
 	}

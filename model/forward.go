@@ -9,7 +9,8 @@ import (
 )
 
 // The forward pass of a dense Qwen3 (arXiv:2505.09388, section 2): pre-norm blocks of grouped-query attention with RMSNorm
-// on every query and key head, rotary positions, and a SwiGLU MLP; no biases anywhere.
+// on every query and key head, rotary positions, and a SwiGLU MLP. Qwen2 has biases of queries, keys and values instead of
+// the norms.
 //
 // Shapes are written [T, D]: T packed tokens of a step, D hidden size, H query heads, K key-value heads, G = H/K query
 // heads per key-value head, E head size, F MLP size, V vocabulary. Weights are stored [out, in].
@@ -25,12 +26,13 @@ type network struct {
 type blockWeights struct {
 	inputNorm *Node // [D]
 	qkv       *Node // [(H+2K)·E, D]
-	queryNorm *Node // [E]
-	keyNorm   *Node // [E]
 	output    *Node // [D, H·E]
 	postNorm  *Node // [D]
 	gateUp    *Node // [2F, D]
 	down      *Node // [D, F]
+
+	qkvBias            *Node // [(H+2K)·E], with Config.QKVBias
+	queryNorm, keyNorm *Node // [E], with Config.QKNorm
 }
 
 // embed looks the tokens up and gives the rotary angles of their positions.
@@ -59,9 +61,15 @@ func (n network) block(x, cos, sin *Node, w blockWeights, seen sight, kept prefi
 	h := n.norm(x, w.inputNorm)
 	qkv := n.linear(h, w.qkv)
 	qkv.AssertDims(tokens, (n.Heads+2*n.KVHeads)*n.HeadDim)
+	if n.QKVBias {
+		qkv = ConvertDType(Add(float32s(qkv), ExpandDims(float32s(w.qkvBias), 0)), n.products)
+	}
 	q, k, v := n.heads(qkv)
-	q = n.rotate(n.norm(q, w.queryNorm), cos, sin) // [T, H, E]
-	k = n.rotate(n.norm(k, w.keyNorm), cos, sin)   // [T, K, E]
+	if n.QKNorm {
+		q, k = n.norm(q, w.queryNorm), n.norm(k, w.keyNorm)
+	}
+	q = n.rotate(q, cos, sin) // [T, H, E]
+	k = n.rotate(k, cos, sin) // [T, K, E]
 	q = ConvertDType(MulScalar(q, 1/math.Sqrt(float64(n.HeadDim))), n.products)
 	k = ConvertDType(k, n.products)
 	mixed, prefix := n.attend(q, k, v, seen, kept)

@@ -51,10 +51,16 @@ func (g *Generated) Tensor(name string) (Tensor, error) {
 // Close implements Source; there is nothing to release.
 func (g *Generated) Close() error { return nil }
 
-// generatedTable is the number that each byte stands for. Norms are 1 + [-1/4, 1/4), those of queries and keys
+// generatedTable is the number that each byte stands for. Biases lie in (-1/2, 1/2). Norms are 1 + [-1/4, 1/4), those of queries and keys
 // 1 + [0, 1/2), which sharpens attention. Matrices are symmetric around 0: the odd numbers -255 … 255 times a power of
 // two, with a standard deviation near 1/sqrt(in), twice that for the embedding and the vocabulary head.
 func generatedTable(spec TensorSpec) (table [256]float32) {
+	if strings.HasSuffix(spec.Name, ".bias") {
+		for b := range table {
+			table[b] = float32(2*b-255) / 512
+		}
+		return table
+	}
 	if len(spec.Shape) == 1 {
 		lowest := 96
 		if strings.HasSuffix(spec.Name, ".q_norm.weight") || strings.HasSuffix(spec.Name, ".k_norm.weight") {

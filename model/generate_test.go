@@ -157,7 +157,7 @@ func BenchmarkGenerate(b *testing.B) {
 
 // smallConfig is a small model with a tied head; it is tests/golden/tiny.json's.
 func smallConfig() Config {
-	return Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
+	return Config{QKNorm: true, HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "float32"}
 }
 

@@ -146,16 +146,21 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 // blockParameters takes a block's weights in the order of blockStacks.
 func (n network) blockParameters(in *parameters) blockWeights {
 	queries, keys := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
-	return blockWeights{
+	w := blockWeights{
 		inputNorm: in.next(n.stored, n.HiddenSize),
 		qkv:       in.next(n.stored, queries+2*keys, n.HiddenSize),
-		queryNorm: in.next(n.stored, n.HeadDim),
-		keyNorm:   in.next(n.stored, n.HeadDim),
 		output:    in.next(n.stored, n.HiddenSize, queries),
 		postNorm:  in.next(n.stored, n.HiddenSize),
 		gateUp:    in.next(n.stored, 2*n.IntermediateSize, n.HiddenSize),
 		down:      in.next(n.stored, n.HiddenSize, n.IntermediateSize),
 	}
+	if n.QKVBias {
+		w.qkvBias = in.next(n.stored, queries+2*keys)
+	}
+	if n.QKNorm {
+		w.queryNorm, w.keyNorm = in.next(n.stored, n.HeadDim), in.next(n.stored, n.HeadDim)
+	}
+	return w
 }
 
 func (n network) lastGraph(tokens, rows int) func(in *parameters) []*Node {

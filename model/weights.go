@@ -25,18 +25,23 @@ type weights struct {
 // stack is one array on the device, made of checkpoint tensors one after the other along the first axis.
 type stack []string
 
-// blockStacks are the arrays of one block, in the order of blockWeights.
-func blockStacks() []stack {
-	return []stack{
-		{"input_layernorm"},
-		{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-		{"self_attn.q_norm"},
-		{"self_attn.k_norm"},
-		{"self_attn.o_proj"},
-		{"post_attention_layernorm"},
-		{"mlp.gate_proj", "mlp.up_proj"},
-		{"mlp.down_proj"},
+// blockStacks are the arrays of one block, in the order of blockParameters.
+func (c Config) blockStacks() []stack {
+	stacks := []stack{
+		{"input_layernorm.weight"},
+		{"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"},
+		{"self_attn.o_proj.weight"},
+		{"post_attention_layernorm.weight"},
+		{"mlp.gate_proj.weight", "mlp.up_proj.weight"},
+		{"mlp.down_proj.weight"},
 	}
+	if c.QKVBias {
+		stacks = append(stacks, stack{"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"})
+	}
+	if c.QKNorm {
+		stacks = append(stacks, stack{"self_attn.q_norm.weight"}, stack{"self_attn.k_norm.weight"})
+	}
+	return stacks
 }
 
 // load reads every parameter once and puts it on the device.
@@ -51,10 +56,10 @@ func (n network) load(on device, source Source) (w *weights, err error) {
 	w.table = put(embeddingName)
 	for i := range n.Layers {
 		var block []*tensors.Tensor
-		for _, parts := range blockStacks() {
+		for _, parts := range n.blockStacks() {
 			names := make([]string, len(parts))
 			for k, part := range parts {
-				names[k] = fmt.Sprintf("model.layers.%d.%s.weight", i, part)
+				names[k] = fmt.Sprintf("model.layers.%d.%s", i, part)
 			}
 			block = append(block, put(names...))
 		}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden files: what transformers answers for models with generated weights.
 
-    generate.py [--seed 1] [tiny untied narrow full weights]
+    generate.py [--seed 1] [tiny untied narrow qwen2 full weights]
 
 Each NAME.json holds {name, seed, config, versions, cases, requests}. A case is one prompt:
     {name, tokens, labels, logprobs, softmax, norms}
@@ -116,6 +116,7 @@ def samples(seed: int) -> list[dict]:
         ("untied", "lm_head.weight", (777, 96), 0, 16),
         ("untied", "model.layers.1.self_attn.k_proj.weight", (32, 96), 31 * 96, 32 * 96),
         ("narrow", "model.layers.0.self_attn.q_norm.weight", (16,), 0, 16),
+        ("qwen2", "model.layers.1.self_attn.k_proj.bias", (32,), 3, 30),
     ]:
         numbers = weights.values(seed, name, shape, begin, end)
         chosen.append({"model": model, "seed": seed, "name": name, "shape": shape, "begin": begin, "values": numbers.tolist()})
@@ -136,7 +137,7 @@ def write(name: str, content: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=["tiny", "untied", "narrow", "full", "weights"])
+    parser.add_argument("names", nargs="*", default=["tiny", "untied", "narrow", "qwen2", "full", "weights"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

@@ -6,7 +6,8 @@ a table of 256 numbers that depends on the tensor's kind. All numbers are exact 
 
 import numpy as np
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+import transformers
+from transformers import AutoConfig
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -25,9 +26,12 @@ _SIZES = {
     "untied": (96, 2, 4, 1, 32, 160, 777, False),
     "narrow": (80, 2, 3, 3, 16, 112, 300, True),
     "wide": (64, 3, 4, 2, 16, 128, 151936, True),  # tiny with Qwen3's vocabulary, for rerank.py
+    "qwen2": (64, 3, 4, 2, 16, 128, 512, True),  # biases instead of norms of queries and keys
     "mini": (32, 2, 2, 1, 16, 48, 64, False),  # for model/testdata/checkpoint
 }
-_OTHER = {"untied": {"rope_theta": 10000.0, "rms_norm_eps": 1e-05}}
+_OTHER = {
+    "qwen2": {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"},
+    "untied": {"rope_theta": 10000.0, "rms_norm_eps": 1e-05}}
 
 
 def names() -> list[str]:
@@ -58,6 +62,8 @@ def key(seed: int, name: str) -> int:
 
 def table(name: str, shape) -> np.ndarray:
     byte = np.arange(256)
+    if name.endswith(".bias"):
+        return ((2 * byte - 255) / 512).astype(np.float32)
     if len(shape) == 1:
         lowest = 128 if name.endswith((".q_norm.weight", ".k_norm.weight")) else 96
         return ((lowest + byte % 64) / 128).astype(np.float32)
@@ -85,13 +91,13 @@ def values(seed: int, name: str, shape, begin: int = 0, end: int | None = None) 
     return out
 
 
-def model(name: str, seed: int, attention: str = "eager") -> Qwen3ForCausalLM:
-    """transformers' own Qwen3 with the generated weights, in float32; unless told otherwise with its plainest attention."""
+def model(name: str, seed: int, attention: str = "eager") -> transformers.PreTrainedModel:
+    """transformers' own Qwen3, or Qwen2, with the generated weights, in float32; unless told otherwise with its plainest attention."""
     fields = config(name)
-    for unread in ("architectures", "model_type", "torch_dtype"):
-        del fields[unread]
+    del fields["torch_dtype"]
+    architecture = getattr(transformers, fields.pop("architectures")[0])
     fields["rope_parameters"] = {"rope_type": "default", "rope_theta": fields.pop("rope_theta")}
-    built = Qwen3ForCausalLM._from_config(Qwen3Config(**fields, attn_implementation=attention), dtype=torch.float32)
+    built = architecture._from_config(AutoConfig.for_model(**fields, attn_implementation=attention), dtype=torch.float32)
     filled = set()
     with torch.no_grad():
         for parameter_name, parameter in built.named_parameters():  # tied parameters come once

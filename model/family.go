@@ -1,0 +1,18 @@
+package model
+
+// family is a kind of dense decoder: what its config.json is named, and where its blocks differ from those of the others.
+// Everything else is common: pre-norm blocks, grouped-query attention with rotary positions, a SwiGLU MLP. To add one of
+// the kind, add a line, and its shape to tests/golden/weights.py.
+type family struct {
+	modelType    string // model_type
+	architecture string // the one entry of architectures
+	qkNorm       bool   // RMSNorm over every query and key head
+	qkvBias      bool   // biases of queries, keys and values
+}
+
+func families() []family {
+	return []family{
+		{modelType: "qwen3", architecture: "Qwen3ForCausalLM", qkNorm: true},  // arXiv:2505.09388, section 2
+		{modelType: "qwen2", architecture: "Qwen2ForCausalLM", qkvBias: true}, // arXiv:2407.10671, section 2.2; Qwen2.5 too
+	}
+}
