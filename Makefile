@@ -13,7 +13,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run build setup test golden schema fuzz lint image deploy-check sbom vulncheck clean
+.PHONY: run build setup test golden schema fuzz soak lint image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -41,6 +41,9 @@ schema: setup ## schemathesis over the API's own document; needs Python
 
 fuzz: setup ## FUZZTIME each
 	scripts/fuzz.sh $(or $(FUZZTIME),60s)
+
+soak: setup ## SOAK_MINUTES=10 of mixed load with requests given up and clients killed; the report is bin/soak.md
+	scripts/soak.sh
 
 lint: ## golangci-lint, with the import rules of the design
 	golangci-lint run

@@ -1,172 +1,144 @@
-// Package bench loads a Score API server, ours or any other that speaks the contract, with workloads whose prompts have an
-// exact length, and reports what it saw. It knows nothing of the server but its URL.
+// Package bench loads any server of POST /v1/score over HTTP, checks every answer and measures how long it took.
 package bench
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"sync"
+	"strings"
 	"time"
 )
 
-// Options say what to send, how fast and for how long.
-type Options struct {
-	URL    string // of the server, e.g. http://localhost:30000
-	APIKey string
-	Model  string // the name in each request
-	Labels []int
+// Config says where, what and how hard.
+type Config struct {
+	URL     string // of the server, without /v1/score
+	APIKey  string // sent as `Bearer KEY`; empty sends none
+	Model   string // the model that requests name
+	Timeout time.Duration
 
-	Mix         []Share       // one or several workloads
-	Prompts     Prompts       // what the prompts are made of
-	Clients     int           // closed loop: so many send one request after the other
-	Rate        float64       // open loop if > 0: requests a second, at the times of a Poisson process
-	MaxInFlight int           // open loop: arrivals beyond so many unanswered ones are counted and not sent
-	Warmup      time.Duration // not counted
-	Duration    time.Duration
-	Timeout     time.Duration // of one request
-	CancelShare float64       // of the requests, given up by their client at a random time
-	Seed        uint64
+	Mix     []Share
+	Labels  []int // token ids
+	Softmax bool
+
+	Clients     int     // of a closed loop; 0 takes the largest that the mix's workloads name
+	Rate        float64 // requests/s of an open loop with Poisson arrivals; 0 is a closed loop
+	MaxInFlight int     // open loop: an arrival that finds so many unanswered is not sent, and counted
+	CancelShare float64 // of requests that are given up at a random time
+
+	Warmup   time.Duration // of the same load, measured by nobody
+	Duration time.Duration // requests start for so long; those under way are then awaited
+	Warm     bool          // queries repeat from a pool; false makes every query new
+	Pool     int           // queries of that pool, for each workload
+	Seed     uint64        // of prompts, arrivals and cancellations
+
+	TokenIDs      bool // send token ids, of exact counts, instead of text
+	RepeatedToken bool // send one token id over and over, as sglang's bench_score does
+	Vocab         int  // token ids are below it
+
+	Verify    bool              // score some items alone too and compare
+	Tolerance float64           // of that comparison
+	Transport http.RoundTripper // nil makes one that keeps a connection for each request in flight
 }
 
-// Share is a workload's weight in a mix.
-type Share struct {
-	Workload Workload
-	Weight   float64
-}
-
-// maxCancelDelay is the longest that a client which gives up has waited.
-const maxCancelDelay = 200 * time.Millisecond
-
-// Run sends load until the duration is over and every request is answered, or ctx ends.
-func Run(ctx context.Context, o Options) (*Report, error) {
-	if len(o.Mix) == 0 || o.Clients < 1 && o.Rate <= 0 {
-		return nil, errors.New("load needs a workload, and clients or a rate")
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = max(o.Clients, 1000)
-	defer transport.CloseIdleConnections()
-	r := &run{Options: o, client: &client{http: &http.Client{Transport: transport, Timeout: o.Timeout}, url: o.URL, key: o.APIKey}}
-	if o.Warmup > 0 {
-		r.load(ctx, o.Warmup)
-		r.samples = nil
-		r.notSent = 0
-	}
-	before := r.client.metrics(ctx)
-	began := time.Now()
-	r.load(ctx, o.Duration)
-	took := time.Since(began)
-	return newReport(o, r.samples, r.notSent, took, before, r.client.metrics(ctx)), ctx.Err()
-}
-
-// run is the state of one Run.
+// run is a benchmark under way.
 type run struct {
-	Options
+	Config
 	client *client
-
-	mu      sync.Mutex
-	number  uint64 // of the next request
-	samples []sample
-	notSent int
+	// exemplar is what authors are copies of. Streams of random numbers follow from the seed and streams, so that no two
+	// clients or phases write the same prompts.
+	exemplar author
+	streams  uint64
 }
 
-// sample is one request and what became of it.
-type sample struct {
-	workload *Workload
-	latency  time.Duration // open loop: from the time it was due, so that a stalled server cannot hide
-	answer   answer
-	err      error
-	given    bool // given up on purpose
-}
-
-func (r *run) load(ctx context.Context, duration time.Duration) {
-	if r.Rate > 0 {
-		r.open(ctx, duration)
-		return
+// Run warms the server up, measures, and reports. Its error is that no measurement was possible; what was wrong with
+// answers is in the report. If ctx ends, the report is of what came before, and requests under way count nowhere.
+func Run(ctx context.Context, c Config) (*Report, error) {
+	r, err := newRun(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	end := time.Now().Add(duration)
-	var clients sync.WaitGroup
-	for range r.Clients {
-		clients.Go(func() {
-			for time.Now().Before(end) && ctx.Err() == nil {
-				r.send(ctx, r.next(), time.Now())
+	defer r.client.http.CloseIdleConnections()
+	report := &Report{Config: r.Config}
+	if c.Verify {
+		report.Isolation = r.verify(ctx)
+	}
+	if c.Warmup > 0 {
+		r.load(ctx, c.Warmup)
+	}
+	before := r.client.scrape(ctx)
+	began := time.Now()
+	t := r.load(ctx, c.Duration)
+	report.Seconds = time.Since(began).Seconds()
+	report.fill(t, before, r.client.scrape(context.WithoutCancel(ctx)))
+	return report, nil
+}
+
+func newRun(ctx context.Context, c Config) (*run, error) {
+	transport := c.Transport
+	if transport == nil {
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.MaxIdleConns, own.MaxIdleConnsPerHost = 0, max(c.Clients, c.MaxInFlight, 16)
+		own.DisableCompression = true
+		transport = own
+	}
+	if c.Clients == 0 {
+		for _, share := range c.Mix {
+			c.Clients = max(c.Clients, share.Clients, 1)
+		}
+	}
+	r := &run{Config: c, client: &client{http: &http.Client{Transport: transport}, base: strings.TrimSuffix(c.URL, "/"), key: c.APIKey,
+		model: c.Model, labels: c.Labels, softmax: c.Softmax, timeout: c.Timeout}}
+	r.exemplar = author{lexicon: newLexicon(wordList), ids: c.TokenIDs || c.RepeatedToken, vocab: c.Vocab, same: c.RepeatedToken, unitsPerToken: 1}
+	if err := r.calibrate(ctx); err != nil {
+		return nil, err
+	}
+	if c.Warm {
+		pool := map[string][]any{}
+		a := r.author()
+		for _, share := range c.Mix {
+			for range c.Pool {
+				pool[share.Name] = append(pool[share.Name], a.passage(share.QueryTokens))
 			}
-		})
+		}
+		r.exemplar.pool = pool
 	}
-	clients.Wait()
+	return r, nil
 }
 
-// open sends at random times that do not depend on the answers.
-func (r *run) open(ctx context.Context, duration time.Duration) {
-	var requests sync.WaitGroup
-	slots := make(chan struct{}, max(r.MaxInFlight, 1))
-	gaps := rand.New(rand.NewPCG(r.Seed, 1))
-	begin := time.Now()
-	for due := begin; ; {
-		due = due.Add(time.Duration(gaps.ExpFloat64() / r.Rate * float64(time.Second)))
-		if due.Sub(begin) > duration {
-			break
-		}
-		select {
-		case <-time.After(time.Until(due)):
-		case <-ctx.Done():
-			requests.Wait()
-			return
-		}
-		n := r.next()
-		select {
-		case slots <- struct{}{}:
-			requests.Go(func() {
-				defer func() { <-slots }()
-				r.send(ctx, n, due)
-			})
-		default:
-			r.mu.Lock()
-			r.notSent++
-			r.mu.Unlock()
-		}
+// calibrate sends one item, to see that the server answers and, if the answer tells its tokens, how many a word makes.
+func (r *run) calibrate(ctx context.Context) error {
+	const units = 256
+	p := r.author().write(Workload{ItemTokens: units, Items: 1})
+	a, failed := r.client.score(ctx, r.client.body(p), 1)
+	if failed != nil {
+		return fmt.Errorf("server at %s does not score a first request: %s: %w", r.client.base, failed.kind, failed.err)
 	}
-	requests.Wait()
+	if a.Usage != nil && a.Usage.Prompt > 0 && !r.exemplar.ids {
+		r.exemplar.unitsPerToken = units / float64(a.Usage.Prompt)
+	}
+	return nil
 }
 
-func (r *run) next() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.number++
-	return r.number
+// author is a new author with random numbers of its own.
+func (r *run) author() *author {
+	a := r.exemplar
+	r.streams++
+	a.random = rand.New(rand.NewPCG(r.Seed, r.streams))
+	return &a
 }
 
-// send makes request n and keeps what became of it. Everything about the request follows from the seed and n.
-func (r *run) send(ctx context.Context, n uint64, due time.Time) {
-	random := rand.New(rand.NewPCG(r.Seed, n<<1))
-	w := pick(r.Mix, random)
-	req := r.Prompts.request(*w, n, r.Seed, random)
-	req.Model, req.Labels, req.Softmax, req.Usage = r.Model, r.Labels, true, true
-	s := sample{workload: w}
-	if r.CancelShare > 0 && random.Float64() < r.CancelShare {
-		s.given = true
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(random.Int64N(int64(maxCancelDelay))))
-		defer cancel()
+// pick is the mix's index of the next request's workload.
+func (a *author) pick(mix []Share) int {
+	total := 0
+	for _, share := range mix {
+		total += share.Weight
 	}
-	s.answer, s.err = r.client.score(ctx, req)
-	s.latency = time.Since(due)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.samples = append(r.samples, s)
-}
-
-func pick(mix []Share, random *rand.Rand) *Workload {
-	total := 0.0
-	for _, s := range mix {
-		total += s.Weight
-	}
-	at := random.Float64() * total
-	for i := range mix {
-		if at -= mix[i].Weight; at < 0 {
-			return &mix[i].Workload
+	n := a.random.IntN(total)
+	for i, share := range mix {
+		if n -= share.Weight; n < 0 {
+			return i
 		}
 	}
-	return &mix[len(mix)-1].Workload
+	return len(mix) - 1
 }

@@ -9,103 +9,135 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
+	"time"
 )
 
-// request is a body of /v1/score. Usage is beyond sglang-jax, which ignores it.
-type request struct {
-	Model   string `json:"model"`
-	Query   any    `json:"query"`
-	Items   any    `json:"items"`
-	Labels  []int  `json:"label_token_ids"`
-	Softmax bool   `json:"apply_softmax"`
-	Usage   bool   `json:"usage"`
-}
-
-func (r request) size() int {
-	if items, ok := r.Items.([]string); ok {
-		return len(items)
-	}
-	return len(r.Items.([][]int))
-}
-
-// answer is what a server said.
-type answer struct {
-	Scores [][]float64 `json:"scores"`
-	Usage  *struct {
-		PromptTokens int `json:"prompt_tokens"`
-		CachedTokens int `json:"cached_tokens"`
-	} `json:"usage"`
-}
-
-// statusError is an answer that is no success.
-type statusError struct {
-	status int
-	body   string
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.body) }
-
-// errWrong is a success whose scores cannot be right.
-var errWrong = errors.New("answer is wrong")
-
+// client speaks POST /v1/score.
 type client struct {
-	http     *http.Client
-	url, key string
+	http    *http.Client
+	base    string // URL without a trailing slash
+	key     string
+	model   string
+	labels  []int
+	softmax bool
+	timeout time.Duration
 }
 
-// score sends a request and checks the shape of what comes back.
-func (c *client) score(ctx context.Context, r request) (a answer, err error) {
-	body, err := json.Marshal(r)
+// answer is what a server says to a request.
+type answer struct {
+	Scores [][]number
+	Usage  *usage
+}
+
+// usage is null from sglang-jax. cached counts the tokens of all items that were not computed.
+type usage struct {
+	Prompt int `json:"prompt_tokens"`
+	Cached int `json:"cached_tokens"`
+}
+
+// number is a float64 that null does not fit.
+type number float64
+
+func (n *number) UnmarshalJSON(data []byte) error {
+	value, err := strconv.ParseFloat(string(data), 64)
+	*n = number(value)
+	return err
+}
+
+// failure is a request without a right answer. kind is an HTTP status or one of the words below.
+type failure struct {
+	kind string
+	err  error
+}
+
+const (
+	kindWrong      = "wrong answer"
+	kindTimeout    = "timeout"
+	kindConnection = "connection"
+	kindCancelled  = "cancelled" // by this program
+)
+
+// body is the request's JSON.
+func (c *client) body(p prompt) []byte {
+	data, err := json.Marshal(map[string]any{"model": c.model, "query": p.query, "items": p.items, "label_token_ids": c.labels,
+		"apply_softmax": c.softmax, "usage": true})
 	if err != nil {
-		return a, err
+		panic(err) // strings, numbers and lists always marshal
 	}
-	data, err := c.do(ctx, http.MethodPost, "/v1/score", body)
-	if err != nil {
-		return a, err
+	return data
+}
+
+// score sends a request of items items and checks the answer's shape.
+func (c *client) score(ctx context.Context, body []byte, items int) (*answer, *failure) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	status, data, err := c.send(ctx, http.MethodPost, "/v1/score", body)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, &failure{kindTimeout, fmt.Errorf("no answer within %v", c.timeout)}
+	case errors.Is(err, context.Canceled):
+		return nil, &failure{kindCancelled, err}
+	case err != nil:
+		return nil, &failure{kindConnection, err}
+	case status != http.StatusOK:
+		return nil, &failure{strconv.Itoa(status), errors.New(excerpt(data))}
 	}
+	var a answer
 	if err := json.Unmarshal(data, &a); err != nil {
-		return a, fmt.Errorf("%w: %w", errWrong, err)
+		return nil, &failure{kindWrong, fmt.Errorf("%w in %s", err, excerpt(data))}
 	}
-	return a, a.check(r)
+	if err := c.check(a.Scores, items); err != nil {
+		return nil, &failure{kindWrong, err}
+	}
+	return &a, nil
 }
 
-// check wants a row for each item, a number for each label, and rows that sum to 1.
-func (a answer) check(r request) error {
-	if len(a.Scores) != r.size() {
-		return fmt.Errorf("%w: %d rows for %d items", errWrong, len(a.Scores), r.size())
+// check wants one row per item, one probability per label and, under softmax, rows that sum to 1 within 1e-6.
+func (c *client) check(scores [][]number, items int) error {
+	if len(scores) != items {
+		return fmt.Errorf("answer has %d rows for %d items", len(scores), items)
 	}
-	for i, row := range a.Scores {
-		sum := 0.0
-		for _, v := range row {
-			sum += v
+	for i, row := range scores {
+		if len(row) != len(c.labels) {
+			return fmt.Errorf("row %d has %d scores for %d labels", i, len(row), len(c.labels))
 		}
-		if len(row) != len(r.Labels) || !(math.Abs(sum-1) < 1e-6) {
-			return fmt.Errorf("%w: row %d is %v", errWrong, i, row)
+		sum := 0.0
+		for j, score := range row {
+			if !(score >= 0 && score <= 1) {
+				return fmt.Errorf("score %d of row %d is %v, no probability", j, i, score)
+			}
+			sum += float64(score)
+		}
+		if c.softmax && math.Abs(sum-1) > 1e-6 {
+			return fmt.Errorf("row %d sums to %v with softmax, want 1", i, sum)
 		}
 	}
 	return nil
 }
 
-func (c *client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
+// send makes one HTTP request and reads all of its answer.
+func (c *client) send(ctx context.Context, method, path string, body []byte) (status int, data []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	r.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", "application/json")
 	if c.key != "" {
-		r.Header.Set("Authorization", "Bearer "+c.key)
+		request.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	response, err := c.http.Do(r)
+	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
+	data, err = io.ReadAll(response.Body)
+	return response.StatusCode, data, errors.Join(err, response.Body.Close())
+}
+
+func excerpt(data []byte) string {
+	const most = 200
+	if len(data) > most {
+		return string(data[:most]) + "…"
 	}
-	if response.StatusCode != http.StatusOK {
-		return nil, &statusError{response.StatusCode, string(data[:min(len(data), 300)])}
-	}
-	return data, nil
+	return string(data)
 }

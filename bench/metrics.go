@@ -1,42 +1,86 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
-// counters are a server's Prometheus series: name with labels to value. nil if the server has no /metrics.
-type counters map[string]float64
-
-// metrics reads the server's counters.
-func (c *client) metrics(ctx context.Context) counters {
-	data, err := c.do(ctx, http.MethodGet, "/metrics", nil)
-	if err != nil {
-		return nil // an extra that servers need not have
-	}
-	all := counters{}
-	for line := range strings.Lines(string(data)) {
-		line = strings.TrimSpace(line)
-		at := strings.LastIndexByte(line, ' ')
-		if at < 0 || line[0] == '#' {
-			continue
-		}
-		if v, err := strconv.ParseFloat(line[at+1:], 64); err == nil {
-			all[line[:at]] = v
-		}
-	}
-	return all
+// counters are scored's own, of all its traffic since it started.
+type counters struct {
+	prompt, cached, computed, padding, steps float64
 }
 
-// since adds up how far the series of a name have come. part, if not "", must be in the labels.
-func (c counters) since(before counters, name, part string) (sum float64) {
-	for series, v := range c {
-		base, labels, _ := strings.Cut(series, "{")
-		if base == name && strings.Contains(labels, part) {
-			sum += v - before[series]
+// scrape reads GET /metrics. It is nil where the server has none, or not these.
+func (c *client) scrape(ctx context.Context) *counters {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	status, text, err := c.send(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil || status != http.StatusOK {
+		return nil
+	}
+	return parseCounters(text)
+}
+
+func parseCounters(text []byte) *counters {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil || families["scored_tokens_total"] == nil {
+		return nil
+	}
+	var c counters
+	for _, metric := range families["scored_tokens_total"].GetMetric() {
+		value := metric.GetCounter().GetValue()
+		switch label(metric, "kind") {
+		case "prompt":
+			c.prompt = value
+		case "cached":
+			c.cached = value
+		case "computed":
+			c.computed = value
+		case "padding":
+			c.padding = value
 		}
 	}
-	return sum
+	for _, metric := range families["scored_steps_total"].GetMetric() { // by device and result
+		c.steps += metric.GetCounter().GetValue()
+	}
+	return &c
+}
+
+func label(metric *dto.Metric, name string) string {
+	for _, pair := range metric.GetLabel() {
+		if pair.GetName() == name {
+			return pair.GetValue()
+		}
+	}
+	return ""
+}
+
+// ServerFigures is what a server's own counters say of the measured time, other clients' traffic included.
+type ServerFigures struct {
+	Steps          float64 `json:"steps"`
+	ComputedTokens float64 `json:"computed_tokens"`
+	PaddingShare   float64 `json:"padding_share"` // of the tokens in steps, those computed for nothing
+	CachedShare    float64 `json:"cached_share"`  // of prompt tokens, those not computed
+}
+
+// since gives the figures of the time from before to after, or nil if either is unknown.
+func (after *counters) since(before *counters) *ServerFigures {
+	if before == nil || after == nil {
+		return nil
+	}
+	share := func(part, whole float64) float64 {
+		if whole == 0 {
+			return 0
+		}
+		return part / whole
+	}
+	computed, padding := after.computed-before.computed, after.padding-before.padding
+	return &ServerFigures{Steps: after.steps - before.steps, ComputedTokens: computed, PaddingShare: share(padding, padding+computed),
+		CachedShare: share(after.cached-before.cached, after.prompt-before.prompt)}
 }

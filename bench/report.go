@@ -5,147 +5,149 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
-	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// Report is what a run saw. Rates are over the time from the first request to the last answer.
+// Report is what a run measured. Its JSON is one object.
 type Report struct {
-	URL       string         `json:"url"`
-	Seconds   float64        `json:"seconds"`
-	Requests  int            `json:"requests"` // answered with the right shape
-	GivenUp   int            `json:"given_up"` // by their client, on purpose
-	NotSent   int            `json:"not_sent"`
-	Errors    map[string]int `json:"errors"` // by what was wrong
-	ItemsRate float64        `json:"items_per_second"`
-	TokenRate float64        `json:"prompt_tokens_per_second"`
-	// Latency of answered requests in milliseconds.
-	P50 float64 `json:"p50_ms"`
-	P95 float64 `json:"p95_ms"`
-	P99 float64 `json:"p99_ms"`
-	Max float64 `json:"max_ms"`
+	Config  Config  `json:"-"`
+	Load    string  `json:"load"`
+	Seconds float64 `json:"seconds"` // from the first request to the last answer
 
-	// From the server's own metrics, over the same time; nil without them.
-	Server *Server `json:"server,omitempty"`
+	Answered  int                `json:"requests"` // rightly
+	Failures  map[string]Failure `json:"errors"`   // by HTTP status, or timeout, connection, wrong answer
+	Cancelled int                `json:"cancelled"`
+	NotSent   int                `json:"not_sent"`    // open loop: too many were in flight
+	LagMS     float64            `json:"send_lag_ms"` // open loop: the latest that a request was sent after its arrival
+
+	ItemsPerSecond          float64 `json:"items_per_s"`
+	PromptTokensPerSecond   float64 `json:"prompt_tokens_per_s"`   // of all items in full
+	ComputedTokensPerSecond float64 `json:"computed_tokens_per_s"` // of them, those not taken from a cache
+	// GFLOPPerSecond is the arithmetic of the computed tokens if the model is Qwen3-0.6B: 880.8 MFLOP a token and 229,376 FLOP
+	// a pair of a token and a key at or before it.
+	GFLOPPerSecond float64 `json:"gflop_per_s_qwen3_0_6b"`
+	// UsageTold is whether answers told their tokens. If not, prompts are taken to be as long as asked for, and each query to
+	// be computed once.
+	UsageTold bool `json:"usage_told"`
+
+	Latency   Latency            `json:"latency"`
+	Workloads map[string]Latency `json:"workloads"`
+	Server    *ServerFigures     `json:"server"`
+	Isolation *Isolation         `json:"isolation"`
 }
 
-// Server is how a server spent the run.
-type Server struct {
-	ComputedRate float64 `json:"computed_tokens_per_second"`
-	PaddingShare float64 `json:"padding_share"` // of the tokens that steps computed
-	CachedShare  float64 `json:"cached_share"`  // of the prompt tokens
-	Steps        float64 `json:"steps"`
-	// GFLOPS are those of the arithmetic that the tokens computed need, of a Qwen3-0.6B: 880.8 MFLOP of linear layers a
-	// token, and 229,376 FLOP for each pair of a token and one before it.
-	GFLOPS float64 `json:"gflop_per_second"`
+// Failure is how often requests failed in one way, and the first example.
+type Failure struct {
+	Count   int    `json:"count"`
+	Example string `json:"example"`
 }
 
-const (
-	flopPerToken = 880.8e6
-	flopPerPair  = 229376
-)
-
-func newReport(o Options, samples []sample, notSent int, took time.Duration, before, after counters) *Report {
-	r := &Report{URL: o.URL, Seconds: took.Seconds(), NotSent: notSent, Errors: map[string]int{}}
-	var latencies []float64
-	items, tokens, pairs := 0, 0, 0.0
-	for _, s := range samples {
-		switch {
-		case s.err == nil:
-			r.Requests++
-			w := s.workload
-			items += w.Items
-			latencies = append(latencies, float64(s.latency.Microseconds())/1000)
-			prompt, computed := w.Items*(w.Query+w.Item), w.Items*w.Item+w.Query
-			if s.answer.Usage != nil {
-				prompt = s.answer.Usage.PromptTokens
-				computed = prompt - s.answer.Usage.CachedTokens
-			}
-			tokens += prompt
-			// Computed tokens see half of their own run, and items the whole query besides.
-			pairs += float64(w.Items*w.Item)*(float64(w.Query)+float64(w.Item)/2) + float64(max(computed-w.Items*w.Item, 0))*float64(w.Query)/2
-		case s.given:
-			r.GivenUp++
-		default:
-			r.Errors[kindOf(s.err)]++
+func (r *Report) fill(t *tally, before, after *counters) {
+	r.Load = r.Config.load()
+	r.Failures, r.Cancelled, r.NotSent = map[string]Failure{}, t.cancelled, t.skipped
+	maps.Copy(r.Failures, t.failures)
+	r.LagMS = float64(t.lag) / float64(time.Millisecond)
+	r.Workloads = map[string]Latency{}
+	for i, share := range t.mix {
+		if t.latencies != nil {
+			r.Workloads[share.Name] = newLatency(t.latencies[i])
 		}
 	}
-	seconds := max(took.Seconds(), 1e-9)
-	r.ItemsRate, r.TokenRate = float64(items)/seconds, float64(tokens)/seconds
-	slices.Sort(latencies)
-	r.P50, r.P95, r.P99, r.Max = percentile(latencies, 50), percentile(latencies, 95), percentile(latencies, 99), percentile(latencies, 100)
-	if after != nil {
-		computed, padding := after.since(before, "scored_tokens_total", `"computed"`), after.since(before, "scored_tokens_total", `"padding"`)
-		prompt, cached := after.since(before, "scored_tokens_total", `"prompt"`), after.since(before, "scored_tokens_total", `"cached"`)
-		r.Server = &Server{ComputedRate: computed / seconds, PaddingShare: padding / max(computed+padding, 1), CachedShare: cached / max(prompt, 1),
-			Steps: after.since(before, "scored_steps_total", ""), GFLOPS: (computed*flopPerToken + pairs*flopPerPair) / seconds / 1e9}
+	r.Latency = newLatency(slices.Concat(t.latencies...))
+	r.Answered = r.Latency.Requests
+	r.UsageTold = t.told > 0 && t.told == r.Answered
+	if r.Seconds > 0 {
+		r.ItemsPerSecond = float64(t.items) / r.Seconds
+		r.PromptTokensPerSecond = float64(t.prompt) / r.Seconds
+		r.ComputedTokensPerSecond = float64(t.computed) / r.Seconds
+		r.GFLOPPerSecond = t.flop / 1e9 / r.Seconds
 	}
-	return r
+	r.Server = after.since(before)
 }
 
-// percentile of sorted values by nearest rank: the smallest value that at least p percent are not above. 0 of none.
-func percentile(sorted []float64, p float64) float64 {
-	if len(sorted) == 0 {
-		return 0
+// load says in words what was sent.
+func (c *Config) load() string {
+	names := make([]string, len(c.Mix))
+	for i, share := range c.Mix {
+		names[i] = share.Name
+		if len(c.Mix) > 1 {
+			names[i] += fmt.Sprintf("=%d", share.Weight)
+		}
 	}
-	return sorted[max(int(math.Ceil(p/100*float64(len(sorted))))-1, 0)]
-}
-
-func kindOf(err error) string {
-	var status *statusError
-	var network *url.Error
+	cache, prompts := "cold", "text"
+	if c.Warm {
+		cache = "warm"
+	}
 	switch {
-	case errors.As(err, &status):
-		return fmt.Sprintf("status %d", status.status)
-	case errors.Is(err, errWrong):
-		return "wrong answer"
-	case errors.As(err, &network) && network.Timeout():
-		return "timeout"
-	default:
-		return "connection"
+	case c.RepeatedToken:
+		prompts = "one token repeated"
+	case c.TokenIDs:
+		prompts = "token ids"
 	}
+	loop := fmt.Sprintf("%d clients in a closed loop", c.Clients)
+	if c.Rate > 0 {
+		loop = fmt.Sprintf("%g requests/s in an open loop", c.Rate)
+	}
+	return fmt.Sprintf("%s, %s, %s, %s cache, %v after %v of warm-up, seed %d", strings.Join(names, ","), loop, prompts, cache, c.Duration, c.Warmup, c.Seed)
 }
 
-// Failed tells whether any request got no right answer.
-func (r *Report) Failed() bool { return len(r.Errors) > 0 }
-
-// Write prints the report as a table.
-func (r *Report) Write(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	row := func(name, format string, values ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", values...) }
-	row("server", "%s", r.URL)
-	row("requests", "%d in %.1f s", r.Requests, r.Seconds)
-	row("errors", "%s", r.errorText())
-	row("items/s", "%.1f", r.ItemsRate)
-	row("prompt tokens/s", "%.0f", r.TokenRate)
-	row("latency, ms", "p50 %.1f   p95 %.1f   p99 %.1f   max %.1f", r.P50, r.P95, r.P99, r.Max)
-	if s := r.Server; s != nil {
-		row("computed tokens/s", "%.1f", s.ComputedRate)
-		row("cached, of prompt tokens", "%.1f %%", 100*s.CachedShare)
-		row("padding, of tokens in steps", "%.1f %%", 100*s.PaddingShare)
-		row("steps", "%.0f", s.Steps)
-		row("GFLOP/s, of a 0.6B model", "%.1f", s.GFLOPS)
-	}
-	return t.Flush()
-}
-
-func (r *Report) errorText() string {
-	parts := []string{}
-	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
-		parts = append(parts, fmt.Sprintf("%d %s", r.Errors[kind], kind))
-	}
-	if r.GivenUp > 0 {
-		parts = append(parts, fmt.Sprintf("(%d given up by their client)", r.GivenUp))
+// Err tells what was wrong: requests that failed or were answered wrongly, arrivals not sent, or nothing answered.
+func (r *Report) Err() error {
+	var faults []error
+	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
+		faults = append(faults, fmt.Errorf("%d requests failed with %s, the first: %s", r.Failures[kind].Count, kind, r.Failures[kind].Example))
 	}
 	if r.NotSent > 0 {
-		parts = append(parts, fmt.Sprintf("(%d not sent: too many in flight)", r.NotSent))
+		faults = append(faults, fmt.Errorf("%d arrivals were not sent; too many requests were unanswered", r.NotSent))
 	}
-	if len(parts) == 0 {
-		return "none"
+	if r.Answered == 0 {
+		faults = append(faults, errors.New("no request was answered"))
 	}
-	return strings.Join(parts, ", ")
+	if r.Isolation != nil && r.Isolation.Error != "" {
+		faults = append(faults, errors.New("isolation: "+r.Isolation.Error))
+	}
+	return errors.Join(faults...)
+}
+
+// WriteText prints the report as a table.
+func (r *Report) WriteText(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, values ...any) { fmt.Fprintf(table, name+"\t"+format+"\n", values...) }
+	row("load", "%s", r.Load)
+	row("requests", "%d answered in %.1f s, %d cancelled, %d not sent", r.Answered, r.Seconds, r.Cancelled, r.NotSent)
+	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
+		row("errors: "+kind, "%d, the first: %s", r.Failures[kind].Count, r.Failures[kind].Example)
+	}
+	if len(r.Failures) == 0 {
+		row("errors", "0")
+	}
+	row("items/s", "%.1f", r.ItemsPerSecond)
+	from := "told by the server"
+	if !r.UsageTold {
+		from = "as asked for; the server does not tell"
+	}
+	row("tokens/s", "%.0f prompt, %.0f computed (%s)", r.PromptTokensPerSecond, r.ComputedTokensPerSecond, from)
+	row("GFLOP/s", "%.1f if the model is Qwen3-0.6B", r.GFLOPPerSecond)
+	latency := func(name string, l Latency) {
+		row(name, "p50 %.1f  p95 %.1f  p99 %.1f  max %.1f  of %d", l.P50, l.P95, l.P99, l.Max, l.Requests)
+	}
+	latency("latency ms", r.Latency)
+	if len(r.Workloads) > 1 {
+		for _, name := range slices.Sorted(maps.Keys(r.Workloads)) {
+			latency("  "+name, r.Workloads[name])
+		}
+	}
+	if r.Config.Rate > 0 {
+		row("send lag ms", "%.1f at most", r.LagMS)
+	}
+	if s := r.Server; s != nil {
+		row("server", "%.0f steps, padding %.1f %%, cached tokens %.1f %%", s.Steps, 100*s.PaddingShare, 100*s.CachedShare)
+	}
+	if i := r.Isolation; i != nil {
+		row("isolation", "%d items alone and in their request, %.1e apart at most; %.0e allowed", i.Items, i.Worst, r.Config.Tolerance)
+	}
+	return table.Flush()
 }

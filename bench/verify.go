@@ -4,36 +4,46 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"net/http"
+	"slices"
 )
 
-// Verify sends one request of each workload, then some of its items alone, and wants the same scores within tolerance: a
-// server must not let items change each other's.
-func Verify(ctx context.Context, o Options, items int, tolerance float64) error {
-	c := &client{http: &http.Client{Timeout: o.Timeout}, url: o.URL, key: o.APIKey}
-	for i, share := range o.Mix {
-		r := o.Prompts.request(share.Workload, uint64(i), o.Seed, rand.New(rand.NewPCG(o.Seed, uint64(i))))
-		r.Model, r.Labels, r.Softmax = o.Model, o.Labels, true
-		all, err := c.score(ctx, r)
-		if err != nil {
-			return err
+// Isolation is what came of scoring items alone and in their request.
+type Isolation struct {
+	Items int     `json:"items"`
+	Worst float64 `json:"worst"` // difference of a score
+	Error string  `json:"error,omitempty"`
+}
+
+// verify sends one request of each workload, and its first, middle and last item alone.
+func (r *run) verify(ctx context.Context) *Isolation {
+	result := &Isolation{}
+	for _, share := range r.Mix {
+		if err := r.isolate(ctx, share.Workload, result); err != nil {
+			result.Error = fmt.Sprintf("workload %s: %v", share.Name, err)
+			return result
 		}
-		for k := 0; k < r.size(); k += max(r.size()/items, 1) {
-			one := r
-			if texts, ok := r.Items.([]string); ok {
-				one.Items = texts[k : k+1]
-			} else {
-				one.Items = r.Items.([][]int)[k : k+1]
-			}
-			alone, err := c.score(ctx, one)
-			if err != nil {
-				return err
-			}
-			for j, want := range alone.Scores[0] {
-				if got := all.Scores[k][j]; !(math.Abs(got-want) <= tolerance) {
-					return fmt.Errorf("%w: workload %s, item %d, label %d scores %v among others and %v alone", errWrong, share.Workload.Name, k, j, got, want)
-				}
+	}
+	return result
+}
+
+func (r *run) isolate(ctx context.Context, w Workload, result *Isolation) error {
+	whole := r.author().write(w)
+	together, failed := r.client.score(ctx, r.client.body(whole), w.Items)
+	if failed != nil {
+		return fmt.Errorf("%s: %w", failed.kind, failed.err)
+	}
+	chosen := []int{0, w.Items / 2, w.Items - 1}
+	for _, i := range slices.Compact(chosen) {
+		alone, failed := r.client.score(ctx, r.client.body(prompt{query: whole.query, items: whole.items[i : i+1]}), 1)
+		if failed != nil {
+			return fmt.Errorf("item %d alone: %s: %w", i, failed.kind, failed.err)
+		}
+		result.Items++
+		for j, score := range alone.Scores[0] {
+			difference := math.Abs(float64(score - together.Scores[i][j]))
+			result.Worst = max(result.Worst, difference)
+			if difference > r.Tolerance {
+				return fmt.Errorf("item %d scores %v alone and %v among %d items, more than %v apart", i, score, together.Scores[i][j], w.Items, r.Tolerance)
 			}
 		}
 	}

@@ -2,126 +2,85 @@ package bench
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// Workload is a shape of request, in tokens.
+// Workload is a shape of requests. Token counts are exact with token ids, and with text as near as calibration comes.
 type Workload struct {
-	Name    string `json:"name"`
-	Query   int    `json:"query"` // tokens that all items of a request share
-	Item    int    `json:"item"`  // tokens of one item
-	Items   int    `json:"items"`
-	Clients int    `json:"-"` // in a closed loop, unless told otherwise
+	Name        string
+	QueryTokens int // shared by the items of a request; 0 leaves the query empty
+	ItemTokens  int // of each item
+	Items       int // of a request
+	Clients     int // of a closed loop that is told no other number
 }
 
-// Workloads are those that score servers are compared by.
+// Share is a workload's weight in a mix.
+type Share struct {
+	Workload
+	Weight int
+}
+
+// Workloads are those known by name.
 func Workloads() []Workload {
 	return []Workload{
-		{"w1", 0, 300, 1, 1},     // one prompt, nothing shared
-		{"w1c", 0, 256, 1, 1},    // the same in powers of two
-		{"w2", 120, 180, 10, 1},  // sglang's bench_score
-		{"w3", 2000, 20, 500, 1}, // a long query, many short items
-		{"w3s", 500, 20, 50, 1},  // the same for a small machine
-		{"w4", 1000, 26, 80, 2},
+		{Name: "w1", QueryTokens: 0, ItemTokens: 300, Items: 1, Clients: 1},
+		{Name: "w1c", QueryTokens: 0, ItemTokens: 256, Items: 1, Clients: 1},
+		{Name: "w2", QueryTokens: 120, ItemTokens: 180, Items: 10, Clients: 1},
+		{Name: "w3", QueryTokens: 2000, ItemTokens: 20, Items: 500, Clients: 1},
+		{Name: "w3s", QueryTokens: 500, ItemTokens: 20, Items: 50, Clients: 1},
+		{Name: "w4", QueryTokens: 1000, ItemTokens: 26, Items: 80, Clients: 2},
 	}
 }
 
-// ParseMix reads "w2" or "w1=8,w2=4,w3=1".
-func ParseMix(text string) (mix []Share, err error) {
-	for _, part := range strings.Split(text, ",") {
-		name, weight, weighted := strings.Cut(part, "=")
+// DefaultMix is the mix of workload "mixed": most requests are small, and W3's 500 items come often enough to matter.
+const DefaultMix = "w1=8,w2=4,w3=1,w4=2"
+
+// ParseMix reads "w1=8,w2=4": names of Workloads with whole weights, 1 where none is given.
+func ParseMix(text string) ([]Share, error) {
+	var mix []Share
+	for part := range strings.SplitSeq(text, ",") {
+		name, weight, weighted := strings.Cut(strings.TrimSpace(part), "=")
 		share := Share{Weight: 1}
-		if weighted {
-			if share.Weight, err = strconv.ParseFloat(weight, 64); err != nil || share.Weight <= 0 {
-				return nil, fmt.Errorf("workload %q: weight %q is not a number above 0", name, weight)
+		for _, w := range Workloads() {
+			if w.Name == name {
+				share.Workload = w
 			}
 		}
-		all := Workloads()
-		i := slices.IndexFunc(all, func(w Workload) bool { return w.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("workload %q is not one of w1, w1c, w2, w3, w3s, w4", name)
+		if share.Name == "" {
+			return nil, fmt.Errorf("workload %q is unknown; use w1, w1c, w2, w3, w3s or w4", name)
 		}
-		share.Workload = all[i]
+		if weighted {
+			n, err := strconv.Atoi(weight)
+			if err != nil || n < 1 {
+				return nil, fmt.Errorf("weight %q of workload %s is not a whole number above 0", weight, name)
+			}
+			share.Weight = n
+		}
 		mix = append(mix, share)
 	}
 	return mix, nil
 }
 
-// Prompts say what prompts are made of.
-type Prompts struct {
-	Kind Kind
-	Warm bool // queries come from a small pool, so that a server may have seen them; else each is new
-}
-
-// Kind is what prompts consist of.
-type Kind string
-
+// The arithmetic of Qwen3-0.6B's layers, from its shape: 28 layers of width 1024, 16 query and 8 key heads of 128 and an
+// intermediate width of 3072. The output head is left out: 2 FLOP per parameter and label is nothing beside it.
 const (
-	Text     Kind = "text"     // English words, each one token of Qwen's vocabulary with the blank before it
-	IDs      Kind = "ids"      // random token ids
-	Repeated Kind = "repeated" // one token id over and over, as sglang's benchmark sends
+	flopPerToken = 880.8e6 // the linear layers, 2 FLOP per weight
+	flopPerPair  = 229376  // 28 layers x 16 heads x 128 x (2 for q·k + 2 for p·v)
 )
 
-// warmQueries is the size of the pool of queries.
-const warmQueries = 4
-
-// request is the body of request n.
-func (p Prompts) request(w Workload, n, seed uint64, random *rand.Rand) request {
-	query := random
-	if p.Warm {
-		query = rand.New(rand.NewPCG(seed, n%warmQueries<<1|1))
+// work is the FLOP that one request of w costs on Qwen3-0.6B if cached of its Items x (QueryTokens + ItemTokens) prompt
+// tokens are not computed: 880.8 MFLOP per computed token and 229,376 FLOP per pair of a computed token and a key at or
+// before it. Cached tokens are taken to be whole queries, and a rest the front of one more.
+func (w Workload) work(cached int) float64 {
+	length := w.QueryTokens + w.ItemTokens
+	pairs := w.Items * triangle(length)
+	if w.QueryTokens > 0 {
+		whole := min(cached/w.QueryTokens, w.Items)
+		pairs -= whole*triangle(w.QueryTokens) + triangle(cached-whole*w.QueryTokens)
 	}
-	r := request{}
-	if p.Kind == Text {
-		items := make([]string, w.Items)
-		r.Query = words(w.Query, query)
-		for i := range items {
-			items[i] = words(w.Item, random)
-		}
-		r.Items = items
-		return r
-	}
-	items := make([][]int, w.Items)
-	r.Query = p.ids(w.Query, query)
-	for i := range items {
-		items[i] = p.ids(w.Item, random)
-	}
-	r.Items = items
-	return r
+	return float64(w.Items*length-cached)*flopPerToken + float64(max(pairs, 0))*flopPerPair
 }
 
-func (p Prompts) ids(n int, random *rand.Rand) []int {
-	ids := make([]int, n)
-	for i := range ids {
-		ids[i] = 100
-		if p.Kind == IDs {
-			ids[i] = 1000 + random.IntN(100_000)
-		}
-	}
-	return ids
-}
-
-// words is a text of n tokens: sentences of common words.
-func words(n int, random *rand.Rand) string {
-	var b strings.Builder
-	for i := range n {
-		if i%12 == 11 {
-			b.WriteByte('.')
-			continue
-		}
-		b.WriteByte(' ')
-		b.WriteString(Words[random.IntN(len(Words))])
-	}
-	return b.String()
-}
-
-// Words are common and, with a blank before them, one token each.
-var Words = strings.Fields(`time year people way day man thing woman life child world school state family student group country problem hand part
-place case week company system program question work government number night point home water room mother area money story fact month lot right
-study book eye job word business issue side kind head house service friend father power hour game line end member law car city community name
-president team minute idea body information back parent face others level office door health person art war history party result change morning
-reason research girl guy moment air teacher force education good new first last long great little own other old big high different small large next
-early young important few public bad same able say get make go know take see come think look want give use find tell ask seem feel try leave call`)
+// triangle is the number of pairs of n tokens that each see themselves and those before.
+func triangle(n int) int { return n * (n + 1) / 2 }

@@ -7,91 +7,136 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"scored/bench"
 )
 
-// benchCommand runs `scored bench`.
-func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("scored bench", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	o := bench.Options{Labels: []int{9454, 2753}}
-	f.StringVar(&o.URL, "url", "http://127.0.0.1:30000", "server to load")
-	f.StringVar(&o.APIKey, "api-key", "", "its key")
-	f.StringVar(&o.Model, "model", "Qwen/Qwen3-0.6B", "model named in each request")
-	f.IntVar(&o.Clients, "clients", 0, "closed loop of so many clients (default: the workload's)")
-	f.Float64Var(&o.Rate, "rate", 0, "open loop of so many requests a second, at random times")
-	f.IntVar(&o.MaxInFlight, "max-in-flight", 10_000, "open loop: requests beyond so many unanswered ones are not sent")
-	f.DurationVar(&o.Warmup, "warmup", 0, "load that is not counted, first")
-	f.DurationVar(&o.Duration, "duration", 20*time.Second, "how long to send")
-	f.DurationVar(&o.Timeout, "timeout", 10*time.Minute, "of one request")
-	f.Float64Var(&o.CancelShare, "cancel-share", 0, "share of the requests that their client gives up at a random time")
-	f.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "of prompts and times (default: the clock)")
-	f.BoolVar(&o.Prompts.Warm, "warm", false, "take queries from a small pool, which a server may keep; else each is new")
-	f.Func("labels", "token ids, comma separated (default 9454,2753)", func(text string) (err error) { o.Labels, err = ints(text); return err })
-	prompts := f.String("prompts", "text", "text, ids or repeated (one token over and over)")
-	workload := f.String("workload", "w2", "w1, w1c, w2, w3, w3s, w4, or a mix such as w1=8,w2=4,w3s=1")
-	shape := f.String("shape", "", "QUERYxITEMxITEMS in tokens, instead of a workload")
-	asJSON := f.Bool("json", false, "print JSON")
-	verify := f.Int("verify", 0, "first send so many items of a request alone, and want the same scores")
-	tolerance := f.Float64("tolerance", 1e-4, "of --verify")
-	allow := f.Bool("allow-errors", false, "end with status 0 whatever was answered")
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usageError{err}
-	}
-	if f.NArg() > 0 {
-		return usageError{fmt.Errorf("argument %q is not a flag", f.Arg(0))}
-	}
-	if err := chooseLoad(&o, *workload, *shape, *prompts); err != nil {
-		return usageError{err}
-	}
-	if *verify > 0 {
-		if err := bench.Verify(ctx, o, *verify, *tolerance); err != nil {
-			return err
-		}
-	}
-	report, err := bench.Run(ctx, o)
+// benchFlags is what `scored bench` can be told beside what bench.Config holds.
+type benchFlags struct {
+	bench.Config
+	workload, mix, cache, labels string
+	custom                       bench.Workload
+	json, allowErrors            bool
+}
+
+// benchCommand loads a server and prints what it measured. Wrong answers are an error, unless they are allowed.
+func benchCommand(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
+	b, err := parseBench(args, env, stderr)
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		err = json.NewEncoder(stdout).Encode(report)
-	} else {
-		err = report.Write(stdout)
-	}
-	if err == nil && report.Failed() && !*allow {
-		err = errors.New("some requests got no right answer; --allow-errors ignores that")
-	}
-	return err
-}
-
-// chooseLoad fills in what the words of the command line mean.
-func chooseLoad(o *bench.Options, workload, shape, prompts string) (err error) {
-	o.URL = strings.TrimSuffix(o.URL, "/")
-	if o.Prompts.Kind = bench.Kind(prompts); prompts != "text" && prompts != "ids" && prompts != "repeated" {
-		return fmt.Errorf("flag --prompts is %q; use text, ids or repeated", prompts)
-	}
-	if shape != "" {
-		w := bench.Workload{Name: shape, Clients: 1}
-		if n, _ := fmt.Sscanf(shape, "%dx%dx%d", &w.Query, &w.Item, &w.Items); n != 3 || w.Query < 0 || min(w.Item, w.Items) < 1 {
-			return fmt.Errorf("flag --shape is %q; it must be QUERYxITEMxITEMS, e.g. 120x180x10", shape)
-		}
-		o.Mix = []bench.Share{{Workload: w, Weight: 1}}
-	} else if o.Mix, err = bench.ParseMix(workload); err != nil {
+	report, err := bench.Run(ctx, b.Config)
+	if err != nil {
 		return err
 	}
-	if o.Clients == 0 {
-		o.Clients = o.Mix[0].Workload.Clients
+	if b.json {
+		err = json.NewEncoder(stdout).Encode(report)
+	} else {
+		err = report.WriteText(stdout)
+	}
+	if err != nil || b.allowErrors {
+		return err
+	}
+	return report.Err()
+}
+
+func parseBench(args []string, env lookup, output io.Writer) (*benchFlags, error) {
+	b := &benchFlags{}
+	flags := b.flags()
+	flags.SetOutput(output)
+	if err := parseFlags(flags, args, env); err != nil {
+		return nil, err
+	}
+	if b.Seed == 0 {
+		b.Seed = uint64(time.Now().UnixNano())
+	}
+	if err := errors.Join(b.check(), b.chooseMix(), b.readLabels()); err != nil {
+		return nil, usageError{err}
+	}
+	return b, nil
+}
+
+func (b *benchFlags) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("scored bench", flag.ContinueOnError)
+	f.StringVar(&b.URL, "url", "http://127.0.0.1:30000", "server, without /v1/score; any that speaks it")
+	f.StringVar(&b.APIKey, "api-key", "", "key of the server")
+	f.StringVar(&b.Model, "model", "Qwen/Qwen3-0.6B", "model that requests name")
+	f.DurationVar(&b.Timeout, "timeout", 2*time.Minute, "longest wait for an answer")
+	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 shared + 180, 10 items; w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; or mixed")
+	f.StringVar(&b.mix, "mix", bench.DefaultMix, "weights of mixed")
+	f.IntVar(&b.custom.QueryTokens, "query-tokens", 0, "own workload: tokens that a request's items share")
+	f.IntVar(&b.custom.ItemTokens, "item-tokens", 0, "own workload: tokens of an item")
+	f.IntVar(&b.custom.Items, "items", 0, "own workload: items of a request")
+	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: the workload's)")
+	f.Float64Var(&b.Rate, "rate", 0, "open loop: requests/s at Poisson arrivals, whose latency counts from the arrival")
+	f.IntVar(&b.MaxInFlight, "max-in-flight", 1024, "open loop: an arrival that finds so many unanswered is counted and not sent")
+	f.Float64Var(&b.CancelShare, "cancel-share", 0, "share of requests that are given up at a random time")
+	f.DurationVar(&b.Duration, "duration", 30*time.Second, "time in which requests start")
+	f.DurationVar(&b.Warmup, "warmup", 5*time.Second, "time of the same load before it")
+	f.StringVar(&b.cache, "cache", "cold", "cold: every query is new; warm: queries repeat from a pool")
+	f.IntVar(&b.Pool, "pool", 8, "queries of a warm cache")
+	f.Uint64Var(&b.Seed, "seed", 0, "of prompts and arrivals; a server that saw it may have the prompts cached (default: the clock)")
+	f.BoolVar(&b.TokenIDs, "token-ids", false, "send token ids, of exact counts, instead of text")
+	f.BoolVar(&b.RepeatedToken, "repeated-token", false, "send one token id over and over, as sglang's bench_score does; a prefix cache makes it easy")
+	f.IntVar(&b.Vocab, "vocab", 151_643, "token ids are below it")
+	f.StringVar(&b.labels, "labels", "9454,2753", "label token ids")
+	f.BoolVar(&b.Softmax, "softmax", true, "normalise over the labels")
+	f.BoolVar(&b.Verify, "verify", false, "first score some items alone too; they must agree with their request")
+	f.Float64Var(&b.Tolerance, "tolerance", 1e-4, "difference of a score that --verify allows; bfloat16 products need more")
+	f.BoolVar(&b.json, "json", false, "print one JSON object instead of a table")
+	f.BoolVar(&b.allowErrors, "allow-errors", false, "exit with 0 in spite of errors and wrong answers")
+	return f
+}
+
+func (b *benchFlags) check() error {
+	address, err := url.Parse(b.URL)
+	b.Warm = b.cache == "warm"
+	for _, fault := range []struct {
+		found bool
+		text  string
+	}{
+		{err != nil || address.Host == "", fmt.Sprintf("flag --url is %q; give it as http://HOST:PORT", b.URL)},
+		{b.cache != "cold" && b.cache != "warm", fmt.Sprintf("flag --cache is %q; use cold or warm", b.cache)},
+		{b.Clients < 0 || b.Rate < 0 || b.MaxInFlight < 1 || b.Pool < 1 || b.Vocab < 1, "flags --clients and --rate must not be negative, --max-in-flight, --pool and --vocab at least 1"},
+		{b.Clients > 0 && b.Rate > 0, "flags --clients and --rate exclude each other; a closed loop has clients, an open one a rate"},
+		{!(b.CancelShare >= 0 && b.CancelShare <= 1), fmt.Sprintf("flag --cancel-share is %v; it must be from 0 to 1", b.CancelShare)},
+		{b.Duration <= 0 || b.Warmup < 0 || b.Timeout <= 0, "flags --duration and --timeout must be above 0, --warmup not below"},
+	} {
+		if fault.found {
+			return errors.New(fault.text)
+		}
 	}
 	return nil
 }
 
-func ints(text string) (all []int, err error) {
-	err = json.Unmarshal([]byte("["+text+"]"), &all)
-	return all, err
+func (b *benchFlags) chooseMix() (err error) {
+	if w := b.custom; w != (bench.Workload{}) {
+		if w.QueryTokens < 0 || w.ItemTokens < 1 || w.Items < 1 {
+			return errors.New("an own workload needs --item-tokens and --items of at least 1, and --query-tokens of at least 0")
+		}
+		w.Name, w.Clients = "own", 1
+		b.Mix = []bench.Share{{Workload: w, Weight: 1}}
+		return nil
+	}
+	mix := b.workload
+	if mix == "mixed" {
+		mix = b.mix
+	}
+	b.Mix, err = bench.ParseMix(mix)
+	return err
+}
+
+func (b *benchFlags) readLabels() error {
+	for text := range strings.SplitSeq(b.labels, ",") {
+		label, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return fmt.Errorf("flag --labels holds %q; give token ids such as 9454,2753", text)
+		}
+		b.Labels = append(b.Labels, label)
+	}
+	return nil
 }

@@ -81,17 +81,8 @@ func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, usageError{err}
-	}
-	if flags.NArg() > 0 {
-		return nil, usageError{fmt.Errorf("argument %q is not a flag", flags.Arg(0))}
-	}
-	if err := fromEnvironment(flags, env); err != nil {
-		return nil, usageError{err}
+	if err := parseFlags(flags, args, env); err != nil {
+		return nil, err
 	}
 	if err := c.readVariables(env); err != nil {
 		return nil, usageError{err}
@@ -100,6 +91,23 @@ func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+// parseFlags reads flags and, for those not given, environment variables. Nothing but flags may be among args.
+func parseFlags(flags *flag.FlagSet, args []string, env lookup) error {
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("argument %q is not a flag", flags.Arg(0))
+	case err == nil:
+		err = fromEnvironment(flags, env)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 // fromEnvironment sets the flags that were not given and have a variable: --max-queue is SCORED_MAX_QUEUE.

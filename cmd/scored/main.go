@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "setup":
 		err = setup(ctx, rest, env, stdout, stderr)
 	case "bench":
-		err = benchCommand(ctx, rest, stdout, stderr)
+		err = benchCommand(ctx, rest, env, stdout, stderr)
 	case "compile":
 		err = compile(ctx, rest, env, stdout, stderr)
 	case "profile":
