@@ -3,30 +3,36 @@ package score
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 )
 
-// encode joins and tokenizes every prompt. A text prompt is one string, tokenized as a whole: merges and normalisation may
-// cross the seam, so query and item are never tokenized apart. A prompt that cannot be tokenized stays nil and fails the
-// request or, with Request.Partial, its item.
-func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) ([][]int32, error) {
-	prompts := make([][]int32, len(req.Items))
+// encode joins and tokenizes every prompt. A text prompt is one string: merges and normalisation may cross the seam, so
+// query and item are never tokenized apart. What of the query no item can change is tokenized once; head counts its
+// tokens. A prompt that cannot be tokenized stays nil and fails the request or, with Request.Partial, its item.
+func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prompts [][]int32, head int, err error) {
+	prompts = make([][]int32, len(req.Items))
 	if req.Query.IsTokens {
 		for i, item := range req.Items {
 			first, second := order(req, req.Query.Tokens, item.Tokens)
 			prompts[i] = narrow(first, second)
 		}
-		return prompts, nil
+		if !req.ItemFirst {
+			head = len(req.Query.Tokens)
+		}
+		return prompts, head, nil
 	}
+	begin, query := s.queryHead(req)
 	errs := make([]error, len(req.Items))
 	s.inParallel(ctx, len(prompts), func(i int) {
-		first, second := order(req, req.Query.Text, req.Items[i].Text)
-		prompts[i], errs[i] = s.tokenize(first+second, req.PlainSpecials)
+		first, second := order(req, query, req.Items[i].Text)
+		rest, err := s.tokenize(first+second, req.PlainSpecials)
+		prompts[i], errs[i] = slices.Concat(begin, rest), err
 	})
 	if ctx.Err() != nil {
-		return nil, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
+		return nil, 0, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
 	}
 	for i, err := range errs {
 		if err == nil {
@@ -35,11 +41,29 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) ([][]
 		field := "items[" + strconv.Itoa(i) + "]"
 		failure := &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
 		if !req.Partial {
-			return nil, failure
+			return nil, 0, failure
 		}
+		prompts[i] = nil
 		result.fail(i, failure)
 	}
-	return prompts, nil
+	return prompts, len(begin), nil
+}
+
+// queryHead gives the ids of the query's beginning that are the same whatever item follows, and the text after it.
+func (s *Scorer) queryHead(req *Request) (ids []int32, rest string) {
+	text := req.Query.Text
+	at := 0
+	if !req.ItemFirst {
+		at = s.encoder.Cut(text)
+	}
+	if at == 0 {
+		return nil, text
+	}
+	ids, err := s.tokenize(text[:at], req.PlainSpecials)
+	if err != nil {
+		return nil, text // each prompt will say why
+	}
+	return ids, text[at:]
 }
 
 // tokenize calls the Encoder. It runs on goroutines of its own, where an unhandled panic would end the process.
@@ -50,25 +74,6 @@ func (s *Scorer) tokenize(prompt string, plainSpecials bool) (ids []int32, err e
 		}
 	}()
 	return s.encoder.Encode(prompt, plainSpecials)
-}
-
-// queryTokens counts the leading tokens of a lone prompt that come from the query: what later requests with the same
-// query are likely to share.
-func (s *Scorer) queryTokens(req *Request, prompts [][]int32) int {
-	if len(prompts) != 1 || req.ItemFirst {
-		return 0
-	}
-	if req.Query.IsTokens {
-		return min(len(req.Query.Tokens), len(prompts[0]))
-	}
-	if len(req.Query.Text) < minShared {
-		return 0
-	}
-	alone, err := s.tokenize(req.Query.Text, req.PlainSpecials)
-	if err != nil {
-		return 0 // the whole prompt could be tokenized; only the guess is lost
-	}
-	return sharedTokens(alone, prompts[0])
 }
 
 // inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines and returns when all have ended. When ctx ends

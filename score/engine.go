@@ -6,6 +6,9 @@ import "errors"
 type Encoder interface {
 	// Encode tokenizes text. With plainSpecials, special-token text such as "<|im_end|>" is ordinary text.
 	Encode(text string, plainSpecials bool) ([]int32, error)
+	// Cut finds a place where text may be cut so that the ids of both parts, each encoded by itself, are those of the
+	// whole, whatever is appended to text; 0 if it knows none.
+	Cut(text string) int
 }
 
 // ErrMemory is in the error of Engine.Run when the device had no room for the step: a smaller one may work.

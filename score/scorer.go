@@ -92,14 +92,14 @@ func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
 
 	start := time.Now()
 	result := &Result{Scores: make([][]float64, len(req.Items))}
-	prompts, err := s.encode(ctx, req, result)
+	prompts, head, err := s.encode(ctx, req, result)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.fit(req, prompts, result); err != nil {
 		return nil, err
 	}
-	job := s.planner.plan(req, prompts, result.ItemErrors, s.queryTokens(req, prompts))
+	job := s.planner.plan(req, prompts, result.ItemErrors, head)
 	encoded := time.Now()
 	result.Timing.Encode = encoded.Sub(start)
 	s.observe(Span{Stage: StageEncode, RequestID: req.ID, Start: start, End: encoded, Rows: job.rows, Tokens: job.tokens})

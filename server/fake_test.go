@@ -39,6 +39,8 @@ func (fakeEngine) Run(step *score.Step) ([][]float32, error) {
 // fakeEncoder makes every byte a token.
 type fakeEncoder struct{}
 
+func (fakeEncoder) Cut(string) int { return 0 }
+
 func (fakeEncoder) Encode(text string, _ bool) ([]int32, error) {
 	ids := make([]int32, len(text))
 	for i := range len(text) {

@@ -24,6 +24,8 @@ const (
 // byteWords makes every byte a token, and of special-token text one token unless it is to be plain.
 type byteWords struct{}
 
+func (byteWords) Cut(string) int { return 0 }
+
 func (byteWords) Encode(text string, plain bool) (ids []int32, err error) {
 	for len(text) > 0 {
 		id, n := int32(text[0]), 1

@@ -23,11 +23,16 @@ type file struct {
 	tokens map[int]string // by id
 	base   int            // how many of them are the model's own
 	size   int            // one more than the largest id
+
+	divisible bool // see Tokenizer.Cut
 }
 
 type addedToken struct {
-	ID      uint32 `json:"id"`
-	Content string `json:"content"`
+	ID          uint32 `json:"id"`
+	Content     string `json:"content"`
+	Strips      bool   `json:"lstrip"`
+	StripsRight bool   `json:"rstrip"`
+	SingleWord  bool   `json:"single_word"`
 }
 
 func readFile(path string) (*file, error) {
@@ -90,6 +95,7 @@ func (f *file) parse(raw []byte) error {
 	for id := range f.tokens {
 		f.size = max(f.size, id+1)
 	}
+	f.divisible = f.canDivide()
 	return nil
 }
 
