@@ -2,8 +2,8 @@ package server
 
 import (
 	"fmt"
-	"mime"
 	"strings"
+	"unicode"
 
 	"scored/score"
 	"scored/server/internal/python"
@@ -61,18 +61,23 @@ func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 	return object, nil
 }
 
-// jsonContent tells whether the body is parsed as JSON, and whether the content type is the one accepted.
+// jsonContent tells whether the body is parsed as JSON, as FastAPI decides it, and whether the content type is the one
+// accepted, which the peer decides by itself and without trimming blanks. Headers are Latin-1 to both.
 func jsonContent(header []string) (parse, right bool) {
 	if len(header) == 0 || header[0] == "" {
 		return true, false
 	}
 	before, _, _ := strings.Cut(header[0], ";")
-	right = strings.ToLower(before) == "application/json"
-	media, _, err := mime.ParseMediaType(header[0])
-	if err != nil {
-		media = strings.ToLower(strings.TrimSpace(before))
+	characters := make([]rune, len(before))
+	for i := range len(before) {
+		characters[i] = rune(before[i])
 	}
-	return right || media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"), right
+	media := strings.ToLower(string(characters))
+	subtype, application := strings.CutPrefix(strings.TrimFunc(media, func(r rune) bool {
+		return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f // str.strip
+	}), "application/")
+	parse = application && !strings.Contains(subtype, "/") && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
+	return parse, media == "application/json"
 }
 
 func jsonError(err error) error {
