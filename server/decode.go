@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -161,13 +162,13 @@ func (b *body) readItems(o *python.Object) []fault {
 	if !ok {
 		return append(faults, newFault("list_type", v, "items", "list[str]"), newFault("list_type", v, "items", "list[list[int]]"))
 	}
-	texts := 0
+	texts, noTexts := 0, []fault(nil)
 	for i, item := range list {
 		if _, ok := item.(python.String); ok {
 			texts++
 			continue
 		}
-		faults = append(faults, newFault("string_type", item, "items", "list[str]", i))
+		noTexts = addFaults(noTexts, newFault("string_type", item, "items", "list[str]", i))
 	}
 	if texts == len(list) {
 		for i, item := range list {
@@ -175,17 +176,16 @@ func (b *body) readItems(o *python.Object) []fault {
 		}
 		return nil
 	}
-	bad := 0
+	var noTokens []fault
 	for i, item := range list {
 		ints, more := laxInts(item, "items", "list[list[int]]", i)
-		bad += len(more)
-		faults = append(faults, more...)
+		noTokens = addFaults(noTokens, more...)
 		b.items = append(b.items, tokenPart(ints))
 	}
-	if bad == 0 {
+	if len(noTokens) == 0 {
 		return nil
 	}
-	return faults
+	return slices.Concat(faults, noTexts, noTokens)
 }
 
 func (b *body) text(field string, s python.String) score.Part {

@@ -202,7 +202,7 @@ func (d *profileDecoder) texts(field string) (all []string) {
 	for i, item := range list {
 		s, ok := item.(python.String)
 		if !ok {
-			d.fault("string_type", item, field, i)
+			d.faults = addFaults(d.faults, newFault("string_type", item, field, i))
 		}
 		all = append(all, string(s))
 	}

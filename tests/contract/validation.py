@@ -92,10 +92,7 @@ def ask(path: str, content_type: str | None, body: bytes) -> tuple[int, str]:
         else:
             sent.append(message.get("body", b""))
 
-    try:
-        asyncio.run(app(scope, receive, send))
-    except UnicodeEncodeError:
-        pass
+    asyncio.run(app(scope, receive, send))
     return status, b"".join(sent).decode("utf-8")
 
 

@@ -103,14 +103,27 @@ func (d *decoder) value(depth int) Value {
 			return number(rest[:n])
 		}
 	}
-	for word, v := range map[string]Value{"null": nil, "true": true, "false": false,
-		"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)} {
+	for _, word := range [...]string{"null", "true", "false", "NaN", "Infinity", "-Infinity"} {
 		if strings.HasPrefix(rest, word) {
 			d.at += len(word)
-			return v
+			return wordValue(word)
 		}
 	}
 	d.fail("Expecting value", d.at)
+	return nil
+}
+
+func wordValue(word string) Value {
+	switch word {
+	case "true", "false":
+		return word == "true"
+	case "NaN":
+		return math.NaN()
+	case "Infinity":
+		return math.Inf(1)
+	case "-Infinity":
+		return math.Inf(-1)
+	}
 	return nil
 }
 
