@@ -13,6 +13,7 @@ import base64
 import dataclasses
 import gzip
 import io
+import itertools
 import json
 import math
 import os
@@ -23,7 +24,7 @@ import unicodedata
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import ORJSONResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 assert sys.version_info[:2] == (3, 12), "JSON error texts differ between Pythons"
 random.seed(20261125)
@@ -112,6 +113,14 @@ PROFILE = [f.name for f in dataclasses.fields(ProfileReqInput)]
 
 def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=random.random() < 0.7 or any(0xD800 <= ord(c) < 0xE000 for c in text))
+
+
+def is_integer(text: str) -> bool:
+    try:
+        TypeAdapter(int).validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def integer_text() -> str:
@@ -220,6 +229,16 @@ def cases(fields: list[str], every: int, mixed: int):
                 yield one(field, shape % v)
     for text in ["", " ", "null", "true", "false", "5", "-1.5", '"x"', "[]", "[1,2]", "{}", "nul", "{", "[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900, "[" * 100000, "1" * 4301]:
         yield text
+    if "label_token_ids" in fields:  # every short text of what a numeral may hold
+        ones = ["1" * 4299, "1" * 4300, "1" * 4301]
+        for before, after in itertools.product(["", "+", "-", "0", "-0", "-0_", "0-", "0_-", " "], ["", ".0", "_0", "_", ".", " ", "x"]):
+            yield one("label_token_ids", json.dumps([before + digits + after for digits in ones]))
+            yield one("label_token_ids", json.dumps([before + digits + after for digits in ones if is_integer(before + digits + after)]))
+        for n in range(1, 6):
+            texts = ["".join(t) for t in itertools.product("01_-+.", repeat=n)]
+            for at in range(0, len(texts), 64):
+                yield one("label_token_ids", json.dumps(texts[at:at + 64]))
+                yield one("label_token_ids", json.dumps([t for t in texts[at:at + 64] if is_integer(t)]))
     for shape in ["[%s]", '{"a":%s}'] * 20:
         text = "1"
         for _ in range(random.randrange(400)):
