@@ -168,7 +168,9 @@ func (b *body) readItems(o *python.Object) []fault {
 			texts++
 			continue
 		}
-		noTexts = addFaults(noTexts, newFault("string_type", item, "items", "list[str]", i))
+		if noTexts = addFaults(noTexts, newFault("string_type", item, "items", "list[str]", i)); len(noTexts) == maxFaults {
+			break
+		}
 	}
 	if texts == len(list) {
 		for i, item := range list {
@@ -179,7 +181,9 @@ func (b *body) readItems(o *python.Object) []fault {
 	var noTokens []fault
 	for i, item := range list {
 		ints, more := laxInts(item, "items", "list[list[int]]", i)
-		noTokens = addFaults(noTokens, more...)
+		if noTokens = addFaults(noTokens, more...); len(noTokens) == maxFaults {
+			break
+		}
 		b.items = append(b.items, tokenPart(ints))
 	}
 	if len(noTokens) == 0 {

@@ -192,8 +192,11 @@ func laxInts(v python.Value, loc ...any) (ints []python.Int, faults []fault) {
 	ints = make([]python.Int, len(list))
 	for i, item := range list {
 		n, kind := laxInt(item)
-		if kind != "" && len(faults) < maxFaults {
+		if kind != "" {
 			faults = append(faults, newFault(kind, item, append(append([]any{}, loc...), i)...))
+		}
+		if len(faults) == maxFaults {
+			break
 		}
 		ints[i] = n
 	}
