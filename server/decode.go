@@ -2,8 +2,9 @@ package server
 
 import (
 	"fmt"
-	"mime"
+	"slices"
 	"strings"
+	"unicode"
 
 	"scored/score"
 	"scored/server/internal/python"
@@ -61,18 +62,23 @@ func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 	return object, nil
 }
 
-// jsonContent tells whether the body is parsed as JSON, and whether the content type is the one accepted.
+// jsonContent tells whether the body is parsed as JSON, as FastAPI decides it, and whether the content type is the one
+// accepted, which the peer decides by itself and without trimming blanks. Headers are Latin-1 to both.
 func jsonContent(header []string) (parse, right bool) {
 	if len(header) == 0 || header[0] == "" {
 		return true, false
 	}
 	before, _, _ := strings.Cut(header[0], ";")
-	right = strings.ToLower(before) == "application/json"
-	media, _, err := mime.ParseMediaType(header[0])
-	if err != nil {
-		media = strings.ToLower(strings.TrimSpace(before))
+	characters := make([]rune, len(before))
+	for i := range len(before) {
+		characters[i] = rune(before[i])
 	}
-	return right || media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"), right
+	media := strings.ToLower(string(characters))
+	subtype, application := strings.CutPrefix(strings.TrimFunc(media, func(r rune) bool {
+		return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f // str.strip
+	}), "application/")
+	parse = application && !strings.Contains(subtype, "/") && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
+	return parse, media == "application/json"
 }
 
 func jsonError(err error) error {
@@ -156,13 +162,15 @@ func (b *body) readItems(o *python.Object) []fault {
 	if !ok {
 		return append(faults, newFault("list_type", v, "items", "list[str]"), newFault("list_type", v, "items", "list[list[int]]"))
 	}
-	texts := 0
+	texts, noTexts := 0, []fault(nil)
 	for i, item := range list {
 		if _, ok := item.(python.String); ok {
 			texts++
 			continue
 		}
-		faults = append(faults, newFault("string_type", item, "items", "list[str]", i))
+		if noTexts = addFaults(noTexts, newFault("string_type", item, "items", "list[str]", i)); len(noTexts) == maxFaults {
+			break
+		}
 	}
 	if texts == len(list) {
 		for i, item := range list {
@@ -170,17 +178,18 @@ func (b *body) readItems(o *python.Object) []fault {
 		}
 		return nil
 	}
-	bad := 0
+	var noTokens []fault
 	for i, item := range list {
 		ints, more := laxInts(item, "items", "list[list[int]]", i)
-		bad += len(more)
-		faults = append(faults, more...)
+		if noTokens = addFaults(noTokens, more...); len(noTokens) == maxFaults {
+			break
+		}
 		b.items = append(b.items, tokenPart(ints))
 	}
-	if bad == 0 {
+	if len(noTokens) == 0 {
 		return nil
 	}
-	return faults
+	return slices.Concat(faults, noTexts, noTokens)
 }
 
 func (b *body) text(field string, s python.String) score.Part {

@@ -47,7 +47,7 @@ func (b *body) readExtras(o *python.Object) (faults []fault) {
 	for i, item := range list {
 		s, ok := item.(python.String)
 		if !ok {
-			faults = append(faults, newFault("string_type", item, "labels", i))
+			faults = addFaults(faults, newFault("string_type", item, "labels", i))
 			continue
 		}
 		x.labels = append(x.labels, b.text(fmt.Sprintf("labels[%d]", i), s).Text)

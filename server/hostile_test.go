@@ -98,3 +98,23 @@ func TestHostileBodies(t *testing.T) {
 	}
 	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
+
+// TestManyFaults: of a list of bad items the first maxFaults are told, in every branch of a union, and the answer stays small.
+func TestManyFaults(t *testing.T) {
+	s := newTestServer(t, nil)
+	for name, test := range map[string]struct {
+		body  string
+		lists int
+	}{
+		"numbers as items": {`{"model":"m","items":[` + strings.Repeat("1,", 2*maxFaults) + `1]}`, 2},
+		"texts in items":   {`{"model":"m","items":[["7"],[` + strings.Repeat(`"",`, 2*maxFaults) + `""]]}`, 1},
+		"null labels":      {`{"model":"m","label_token_ids":[` + strings.Repeat("null,", 2*maxFaults) + `1]}`, 1},
+		"numbers as texts": {`{"model":"m","labels":[` + strings.Repeat("1,", 2*maxFaults) + `1]}`, 1},
+	} {
+		w := send(s, "POST", "/v1/score", test.body)
+		got := strings.Count(w.Body.String(), "'type': ")
+		if w.Code != 400 || got < test.lists*maxFaults || got > test.lists*maxFaults+3 || w.Body.Len() > 5<<20 {
+			t.Errorf("%s: status %d, %d faults, %d bytes; want %d faults for each of %d lists", name, w.Code, got, w.Body.Len(), maxFaults, test.lists)
+		}
+	}
+}

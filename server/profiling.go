@@ -139,7 +139,8 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	opts.Stages = d.texts("profile_stages")
 	for _, key := range object.Keys {
 		if key.Surrogate() {
-			d.fault("string_unicode", key)
+			d.faults = []fault{newFault("string_unicode", key)} // the peer gives up on the first such key
+			break
 		}
 	}
 	if len(d.faults) > 0 {
@@ -201,7 +202,7 @@ func (d *profileDecoder) texts(field string) (all []string) {
 	for i, item := range list {
 		s, ok := item.(python.String)
 		if !ok {
-			d.fault("string_type", item, field, i)
+			d.faults = addFaults(d.faults, newFault("string_type", item, field, i))
 		}
 		all = append(all, string(s))
 	}

@@ -22,11 +22,16 @@ type validated struct {
 	Answer string
 }
 
+// types is the header as net/http gives it: bytes. The vectors name each byte by the character that Latin-1 gives it.
 func (v validated) types() []string {
 	if v.Type == nil {
 		return nil
 	}
-	return []string{*v.Type}
+	var raw []byte
+	for _, c := range *v.Type {
+		raw = append(raw, byte(c))
+	}
+	return []string{string(raw)}
 }
 
 func (v validated) String() string { return fmt.Sprintf("type %q, body %.300q", v.types(), v.Body) }

@@ -3,8 +3,9 @@
 
 The two apps below have the schemas and the error handler of the peer's /v1/score and /start_profile, written from the
 contract's description. Each line is {"body": base64, "type": content type or null, "status": …, "answer": …}; of an accepted
-body the answer is the fields as coerced. Needs CPython 3.12 and
+body the answer is the fields as coerced. Each character of a content type stands for one byte. Needs CPython 3.12 and
     pip install fastapi==0.116.1 pydantic==2.11.10 orjson==3.11.4
+usage: validation.py [bodies of the random mix; the committed files have the default, a hunt for faults takes 30000]
 """
 
 import asyncio
@@ -12,14 +13,18 @@ import base64
 import dataclasses
 import gzip
 import io
+import itertools
 import json
+import math
+import os
 import random
 import sys
+import unicodedata
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import ORJSONResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 assert sys.version_info[:2] == (3, 12), "JSON error texts differ between Pythons"
 random.seed(20261125)
@@ -88,14 +93,10 @@ def ask(path: str, content_type: str | None, body: bytes) -> tuple[int, str]:
         else:
             sent.append(message.get("body", b""))
 
-    try:
-        asyncio.run(app(scope, receive, send))
-    except UnicodeEncodeError:
-        pass
+    asyncio.run(app(scope, receive, send))
     return status, b"".join(sent).decode("utf-8")
 
 
-BLANKS = [" ", "\t", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1f", "\x85", "\xa0", "\u1680", "\u2003", "\u2028", "\u202f", "\u205f", "\u3000", "\u200b", "\ufeff", "\u180e"]
 NUMBERS = ["0", "1", "-1", "7", "151643", "151669", "1.0", "0.0", "-0.0", "1e0", "1e3", "2.5", "1.5", "-1.5", "1e18", "9.3e18", "1e19", "-1e19", "1e30", "1e308", "1e309", "-1e309", "1e-400", "5e-324",
            "NaN", "Infinity", "-Infinity", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "18446744073709551616", "1" * 40, "-" + "9" * 400,
            "1" * 4300, "9007199254740993", "9007199254740993.0", "9223372036854774784.0", "9223372036854775807.0", "-9223372036854775808.0", "0.1", "100000000000000000000.0"]
@@ -103,6 +104,9 @@ DIGITS = ["0", "1", "7", "9454", "-3", "+7", "007", "-0", "+0", "00", "1_000", "
           "--1", "+-1", "1 0", "- 1", "١", "1١", "²", "1²", "１", "٣.٠", "a", "1a", "inf", "nan", "1" * 4300, "1" * 4301, "-" + "1" * 4300, "0" * 5000 + "1", "9223372036854775808", "-9223372036854775809", "1,000", "1'000", "1.0.0", "1.0e0", "\x00", "1\x00", "True"]
 TRUTHS = ["true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0", "TRUE", "False", "tRuE", "YES", "oN", "OFF", "", "2", "-1", "maybe", "truee", "tru", " true", "true ", "\ttrue", "1.0", "0.0", "01", "+1", "ｔrue", "ſ", "no\u0307", "ON\u00a0", "ｙ", "K", "yeſ", "oﬀ"]
 TEXTS = ["", "a", "it's", 'say "hi"', "a'b\"c", "\n", "\x00", "é", "e\u0301", "\u200b", "😀", "\ud800", "x\udc00y", "<|im_end|>", "ñ" * 40, "\\", "{}"]
+FOLDS = {"t": "ｔＴţ†", "r": "ｒ", "u": "ｕ", "e": "ｅé", "f": "ｆﬀ", "a": "ａ", "l": "ｌ", "s": "ſｓ", "n": "ｎⁿ", "o": "ｏοº", "y": "ｙÿ", "1": "¹１①١", "0": "０⁰٠O"}
+# What some language somewhere takes for a blank.
+BLANKS = [c for c in map(chr, range(0x110000)) if c.isspace() or c < "!" or unicodedata.category(c) in ("Zs", "Zl", "Zp")] + list("\x7f\u180e\u200b\u200c\u200d\u2060\ufeff")
 FIELDS = ["query", "items", "label_token_ids", "apply_softmax", "item_first", "model"]
 PROFILE = [f.name for f in dataclasses.fields(ProfileReqInput)]
 
@@ -111,8 +115,48 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=random.random() < 0.7 or any(0xD800 <= ord(c) < 0xE000 for c in text))
 
 
+def is_integer(text: str) -> bool:
+    try:
+        TypeAdapter(int).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def integer_text() -> str:
+    return "".join(random.choice(["0", "00", "1", "7", "23", "_", "_", "__", "+", "-", ".", ".0", ".00", "e", " ", "\t", "\xa0", "٣", "9" * 19]) for _ in range(random.randrange(1, 7)))
+
+
+def truth_text() -> str:
+    letters = [c.upper() if random.random() < 0.5 else c for c in random.choice(["true", "t", "yes", "y", "on", "1", "false", "f", "no", "n", "off", "0"])]
+    if random.random() < 0.5:
+        at = random.randrange(len(letters))
+        letters[at] = random.choice(FOLDS[letters[at].lower()])
+    return "".join(letters)
+
+
+def float_text() -> str:
+    exact = math.ldexp(random.choice([1, -1]), random.choice([0, 1, 31, 32, 52, 53, 62, 63, 64, 1023, -1, -1074]))
+    near = random.choice([exact, math.nextafter(exact, math.inf), math.nextafter(exact, -math.inf)])
+    return random.choice([repr(near), "%.20e" % near, "%.3f" % near if abs(near) < 1e300 else repr(near)]).replace("inf", "1e999")
+
+
+def mutated_type() -> str:
+    text = random.choice([t for t in TYPES if t])
+    for _ in range(random.randrange(1, 3)):
+        at = random.randrange(len(text) + 1)
+        text = text[:at] + random.choice(["", " ", "\t", "/", ";", ",", "+", "=", '"', "x", "J", "\xa0", "\x85", "\xc4\xb0", "\xc2\xa0", "+json", "\xff"]) + text[at + random.randrange(2):]
+    return text
+
+
 def scalar() -> str:
-    kind = random.randrange(6)
+    kind = random.randrange(9)
+    if kind == 6:
+        return quoted(integer_text())
+    if kind == 7:
+        return quoted(truth_text())
+    if kind == 8:
+        return float_text()
     if kind == 0:
         return random.choice(["null", "true", "false", "[]", "{}"])
     if kind in (1, 2):
@@ -185,6 +229,21 @@ def cases(fields: list[str], every: int, mixed: int):
                 yield one(field, shape % v)
     for text in ["", " ", "null", "true", "false", "5", "-1.5", '"x"', "[]", "[1,2]", "{}", "nul", "{", "[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900, "[" * 100000, "1" * 4301]:
         yield text
+    if "label_token_ids" in fields:  # every short text of what a numeral may hold
+        ones = ["1" * 4299, "1" * 4300, "1" * 4301]
+        for before, after in itertools.product(["", "+", "-", "0", "-0", "-0_", "0-", "0_-", " "], ["", ".0", "_0", "_", ".", " ", "x"]):
+            yield one("label_token_ids", json.dumps([before + digits + after for digits in ones]))
+            yield one("label_token_ids", json.dumps([before + digits + after for digits in ones if is_integer(before + digits + after)]))
+        for n in range(1, 6):
+            texts = ["".join(t) for t in itertools.product("01_-+.", repeat=n)]
+            for at in range(0, len(texts), 64):
+                yield one("label_token_ids", json.dumps(texts[at:at + 64]))
+                yield one("label_token_ids", json.dumps([t for t in texts[at:at + 64] if is_integer(t)]))
+    for shape in ["[%s]", '{"a":%s}'] * 20:
+        text = "1"
+        for _ in range(random.randrange(400)):
+            text = shape % text
+        yield one("unknown", text)
     for _ in range(mixed):
         text = document(fields)
         yield text if random.random() < 0.85 else damaged(text)
@@ -199,7 +258,7 @@ def write(name: str, path: str, fields: list[str], every: int, mixed: int) -> No
         if random.random() < 0.01 and body:
             at = random.randrange(len(body))
             body = body[:at] + random.choice([b"\xff", b"\xc3", b"\xed\xa0\x80", b"\x00"]) + body[at:]
-        content_type = "application/json" if random.random() < 0.85 else random.choice(TYPES)
+        content_type = "application/json" if random.random() < 0.85 else random.choice([random.choice(TYPES), mutated_type()])
         if (body, content_type) in seen:
             continue
         seen.add((body, content_type))
@@ -215,7 +274,7 @@ def write(name: str, path: str, fields: list[str], every: int, mixed: int) -> No
 
 
 if __name__ == "__main__":
-    import os
+    mixed = int(sys.argv[1]) if len(sys.argv) > 1 else 4200
     os.chdir(os.path.dirname(os.path.abspath(__file__)))
-    write("validation.jsonl.gz", "/score", FIELDS, 1, 4000)
-    write("profile_body.jsonl.gz", "/profile", PROFILE, 2, 700)
+    write("validation.jsonl.gz", "/score", FIELDS, 1, mixed)
+    write("profile_body.jsonl.gz", "/profile", PROFILE, 2, mixed // 6)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -56,13 +57,19 @@ func TestAgainstCPython(t *testing.T) {
 	}
 }
 
+// TestDepth has the limit measured with CPython 3.12.1 inside FastAPI.
 func TestDepth(t *testing.T) {
-	deep := make([]byte, 100_000)
-	for i := range deep {
-		deep[i] = '['
-	}
-	var other Error
-	if _, err := Decode(deep); !errors.As(err, &other) {
-		t.Errorf("100,000 brackets give error %v, want an Error", err)
+	const limit = 1493
+	for _, bracket := range []string{"[", `{"a":`} {
+		closing := map[string]string{"[": "]", `{"a":`: "}"}[bracket]
+		var other Error
+		if _, err := Decode([]byte(strings.Repeat(bracket, limit) + "1" + strings.Repeat(closing, limit))); err != nil {
+			t.Errorf("%d of %s give error %v", limit, bracket, err)
+		}
+		for _, depth := range []int{limit + 1, 100_000} {
+			if _, err := Decode([]byte(strings.Repeat(bracket, depth))); !errors.As(err, &other) {
+				t.Errorf("%d of %s give error %v, want an Error", depth, bracket, err)
+			}
+		}
 	}
 }
