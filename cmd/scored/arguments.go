@@ -4,42 +4,60 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // expand turns arguments as Python's argparse takes them into those of package flag: an unambiguous beginning of a flag's
 // name stands for it, and a list may follow its flag word by word.
-func expand(args []string, flags *flag.FlagSet) ([]string, error) {
-	var out []string
+func expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 	for i := 0; i < len(args); i++ {
 		word, value, joined := strings.Cut(args[i], "=")
 		if !strings.HasPrefix(word, "--") || word == "--" {
 			out = append(out, args[i])
 			continue
 		}
-		f, err := named(strings.TrimPrefix(word, "--"), flags)
+		name, err := named(strings.TrimPrefix(word, "--"), flags)
 		if err != nil {
 			return nil, err
 		}
-		p, isPeer := f.Value.(*peerValue)
-		switch {
-		case joined:
-			out = append(out, "--"+f.Name+"="+value)
-		case isPeer && p.kind == "list":
-			var values []string
-			for i+1 < len(args) && !strings.HasPrefix(args[i+1], "--") {
-				i++
-				values = append(values, args[i])
+		f := flags.Lookup(name)
+		if !joined {
+			if f == nil || isSwitch(f) { // --help is none of the set's
+				out = append(out, "--"+name)
+				continue
 			}
-			out = append(out, "--"+f.Name+"="+strings.Join(values, ","))
-		case isSwitch(f) || i+1 == len(args):
-			out = append(out, "--"+f.Name)
-		default:
-			i++
-			out = append(out, "--"+f.Name+"="+args[i]) // a value may begin with a dash
+			values := valuesOf(f, args[i+1:])
+			if len(values) == 0 {
+				return nil, fmt.Errorf("flag --%s lacks its value", name)
+			}
+			value, i = strings.Join(values, ","), i+len(values)
 		}
+		out = append(out, "--"+name+"="+value)
 	}
 	return out, nil
+}
+
+// valuesOf are the leading words that are the flag's: one, or all those of a list.
+func valuesOf(f *flag.Flag, words []string) []string {
+	most := 1
+	if v, ok := f.Value.(*peerValue); ok && v.isList() {
+		most = len(words)
+	}
+	n := 0
+	for n < most && n < len(words) && isValue(words[n]) {
+		n++
+	}
+	return words[:n]
+}
+
+// isValue tells a value from the next flag: it may begin with a dash if it is a number or has a space in it.
+func isValue(word string) bool {
+	if len(word) < 2 || word[0] != '-' || strings.Contains(word, " ") {
+		return true
+	}
+	_, err := strconv.ParseFloat(word, 64)
+	return err == nil
 }
 
 func isSwitch(f *flag.Flag) bool {
@@ -47,35 +65,40 @@ func isSwitch(f *flag.Flag) bool {
 	return ok && b.IsBoolFlag()
 }
 
-// named finds the flag whose name is name or, if it is the only one, begins with it. Flags of the peer come first: what is
-// unambiguous there stays so, whatever flags of ours there are.
-func named(name string, flags *flag.FlagSet) (*flag.Flag, error) {
-	if f := flags.Lookup(name); f != nil {
-		return f, nil
+// named finds the flag whose name is name or, if it is the only one, begins with it. Flags of ours that the peer lacks
+// give way, so that what is short enough for the peer is here too.
+func named(name string, flags *flag.FlagSet) (string, error) {
+	if flags.Lookup(name) != nil {
+		return name, nil
 	}
-	peers := map[string]bool{"model": true, "tensor-parallel-size": true, "data-parallel-size": true}
+	peers := map[string]bool{"help": true}
+	for alias := range aliases() {
+		peers[alias] = true
+	}
 	for _, p := range peerTable() {
 		peers[p.flag()] = true
 	}
-	var all, ofPeer []string
-	flags.VisitAll(func(f *flag.Flag) {
-		if strings.HasPrefix(f.Name, name) {
-			all = append(all, f.Name)
-			if peers[f.Name] {
-				ofPeer = append(ofPeer, f.Name)
-			}
+	var found, ours []string
+	see := func(candidate string) {
+		switch {
+		case !strings.HasPrefix(candidate, name):
+		case peers[candidate]:
+			found = append(found, candidate)
+		default:
+			ours = append(ours, candidate)
 		}
-	})
-	switch {
-	case len(ofPeer) == 1:
-		return flags.Lookup(ofPeer[0]), nil
-	case len(all) == 1:
-		return flags.Lookup(all[0]), nil
-	case len(all) == 0 && (name == "help" || name == "h"):
-		return &flag.Flag{Name: "help", Value: &peerValue{kind: "flag"}}, nil
-	case len(all) == 0:
-		return nil, fmt.Errorf("flag --%s is unknown; scored serve -h lists them", name)
 	}
-	slices.Sort(all)
-	return nil, fmt.Errorf("flag --%s is ambiguous: it may be --%s", name, strings.Join(all, ", --"))
+	see("help")
+	flags.VisitAll(func(f *flag.Flag) { see(f.Name) })
+	if len(found) != 1 {
+		found = append(found, ours...)
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("flag --%s is unknown; scored serve -h lists them", name)
+	case 1:
+		return found[0], nil
+	}
+	slices.Sort(found)
+	return "", fmt.Errorf("flag --%s is ambiguous: it may be --%s", name, strings.Join(found, ", --"))
 }

@@ -61,27 +61,31 @@ type config struct {
 	AllowTruncate    bool
 	Buckets          string
 	ChunkedPrefill   int `validate:"min=-1"`
+	MaxTotalTokens   int `validate:"min=0"`
 	MaxPrefill       int `validate:"min=1"`
 	CompileCache     string
 	PrefixCacheBytes int64 `validate:"min=0"`
 	NoRadix          bool
 
 	variables variables
-	idle      []string      // flags that were given and do nothing here, with the reason
+	idle      []string      // flags and variables that were given and do nothing here, with the reason
 	set       *flag.FlagSet // the flags these values came from
 }
 
 // parseConfig reads flags and, for those not given, environment variables SCORED_<FLAG>; then the peer's variables.
 func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
-	c := &config{Watchdog: 5 * time.Minute}
+	c := &config{}
 	flags := c.flags()
 	c.set = flags
-	flags.SetOutput(output)
+	flags.SetOutput(io.Discard) // faults are told once, by the caller
 	args, err := expand(args, flags)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	if err := parseFlags(flags, args, env); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			printUsage(output)
+		}
 		return nil, err
 	}
 	if err := c.readVariables(env); err != nil {
@@ -112,12 +116,12 @@ func parseFlags(flags *flag.FlagSet, args []string, env lookup) error {
 
 // fromEnvironment sets the flags that were not given and have a variable: --max-queue is SCORED_MAX_QUEUE.
 func fromEnvironment(flags *flag.FlagSet, env lookup) (err error) {
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	given := map[flag.Value]bool{} // a flag and its alias have one
+	flags.Visit(func(f *flag.Flag) { given[f.Value] = true })
 	flags.VisitAll(func(f *flag.Flag) {
 		name := "SCORED_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, set := env(name)
-		if !set || given[f.Name] || err != nil {
+		if !set || given[f.Value] || err != nil {
 			return
 		}
 		if setErr := flags.Set(f.Name, value); setErr != nil {
@@ -128,18 +132,23 @@ func fromEnvironment(flags *flag.FlagSet, env lookup) (err error) {
 }
 
 // validate checks the values together and fills in those that follow from others.
-func (c *config) validate() (err error) {
+func (c *config) validate() error {
+	c.LogLevel, c.LogLevelHTTP = strings.ToLower(c.LogLevel), strings.ToLower(c.LogLevelHTTP)
+	if c.DType == "half" || c.DType == "float16" {
+		return fmt.Errorf("flag --dtype=%s is not supported: float16 weights would be rounded, and scores with them; use bfloat16 or float32", c.DType)
+	}
 	if err := validator.New(validator.WithRequiredStructEnabled()).Struct(c); err != nil {
 		var faults validator.ValidationErrors
 		if errors.As(err, &faults) {
-			return fmt.Errorf("flag --%s is %q; it must satisfy %s %s", flagName(faults[0].Field()), fmt.Sprint(faults[0].Value()),
-				faults[0].Tag(), faults[0].Param())
+			return faultOf(faults[0])
 		}
 		return err
 	}
-	if c.idle, err = checkPeerFlags(c.set); err != nil {
+	idle, err := checkPeerFlags(c.set)
+	if err != nil {
 		return err
 	}
+	c.idle = append(c.idle, idle...)
 	if err := c.checkSampling(); err != nil {
 		return err
 	}
@@ -148,6 +157,28 @@ func (c *config) validate() (err error) {
 	}
 	_, err = c.parseBuckets()
 	return err
+}
+
+// faultOf says which flag is wrong and what would be right.
+func faultOf(fault validator.FieldError) error {
+	name, want := flagName(fault.Field()), fault.Param()
+	switch fault.Tag() {
+	case "required":
+		return fmt.Errorf("flag --%s is missing", name)
+	case "oneof":
+		want = "one of " + strings.ReplaceAll(want, " ", ", ")
+	case "min":
+		want = "at least " + want
+	case "max":
+		want = "at most " + want
+	case "json":
+		want = "JSON"
+	case "http_url":
+		want = "an http or https address"
+	case "dir":
+		want = "a folder that exists"
+	}
+	return fmt.Errorf("flag --%s is %q; it must be %s", name, fmt.Sprint(fault.Value()), want)
 }
 
 // checkSampling refuses what would change the peer's scores, which are taken at temperature 1.
@@ -211,12 +242,8 @@ func (c *config) logger(w io.Writer, level string) *slog.Logger {
 func (c *config) shown() []any {
 	var pairs []any
 	c.set.VisitAll(func(f *flag.Flag) {
-		value := f.Value.String()
-		if f.Name == "api-key" && value != "" {
-			value = "(set)"
-		}
-		if v, peer := f.Value.(*peerValue); f.Name != "model" && (!peer || v.given) { // model is an alias
-			pairs = append(pairs, slog.String(strings.ReplaceAll(f.Name, "-", "_"), value))
+		if v, peer := f.Value.(*peerValue); aliases()[f.Name] == "" && (!peer || v.given) {
+			pairs = append(pairs, slog.String(strings.ReplaceAll(f.Name, "-", "_"), shownText(f)))
 		}
 	})
 	return pairs

@@ -41,10 +41,7 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false",
 			contextLength, cfg.MaxPositions)
 	}
-	options = model.Options{DType: dtypes.BFloat16, PrefixCacheBytes: c.PrefixCacheBytes, OutOfMemory: outOfMemory}
-	if c.NoRadix {
-		options.PrefixCacheBytes = 0
-	}
+	options = model.Options{DType: dtypes.BFloat16, OutOfMemory: outOfMemory}
 	if c.Device == "cpu" {
 		options.Products = dtypes.Float32 // as fast as bfloat16 there, and exact
 	}
@@ -56,11 +53,26 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 			options.DType = dtypes.Float32
 		}
 	}
+	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, cmp.Or(options.Products, options.DType))
 	options.Buckets, err = c.chooseBuckets(cfg, contextLength)
 	return options, contextLength, err
 }
 
-// chooseBuckets takes those of --buckets, or the model's within the bound of --chunked-prefill-size.
+// prefixCacheBytes is the least of what the flags allow, for keys and values of the dtype. At 0 a prefix stays only until
+// the next one comes.
+func (c *config) prefixCacheBytes(cfg model.Config, dtype dtypes.DType) int64 {
+	if c.NoRadix {
+		return 0
+	}
+	if c.MaxTotalTokens == 0 {
+		return c.PrefixCacheBytes
+	}
+	perToken := 2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * dtype.Size()
+	return min(c.PrefixCacheBytes, int64(c.MaxTotalTokens)*int64(perToken))
+}
+
+// chooseBuckets takes those of --buckets, or the model's within the bound of --chunked-prefill-size. That bound must leave
+// shapes for the longest prompts.
 func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Bucket, error) {
 	buckets, err := c.parseBuckets()
 	if err != nil {
@@ -71,9 +83,12 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 		if c.ChunkedPrefill > 0 {
 			most = min(most, c.ChunkedPrefill)
 		}
-		buckets = slices.DeleteFunc(cfg.Buckets(contextLength), func(b score.Bucket) bool { return b.Tokens > most })
-		if len(buckets) == 0 {
-			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens leave no step shape of %d tokens or less; raise them", most)
+		all := cfg.Buckets(contextLength)
+		longest := slices.MaxFunc(all, byPrefix)
+		buckets = slices.DeleteFunc(slices.Clone(all), func(b score.Bucket) bool { return b.Tokens > most })
+		if len(buckets) == 0 || byPrefix(slices.MaxFunc(buckets, byPrefix), longest) < 0 {
+			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens allow steps of %d tokens, too few for prompts up to --context-length %d; "+
+				"raise them to 256, or lower it", most, contextLength)
 		}
 	}
 	for i := range buckets {
@@ -81,6 +96,8 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 	}
 	return buckets, nil
 }
+
+func byPrefix(a, b score.Bucket) int { return cmp.Compare(a.Prefix, b.Prefix) }
 
 // loadEngines puts a replica of the model on each of the first --dp-size devices.
 func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, options model.Options, opened *closers) (engines []score.Engine, err error) {

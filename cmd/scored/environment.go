@@ -2,8 +2,8 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -27,7 +27,7 @@ func (c *config) readVariables(env lookup) error {
 	}
 	c.variables = variables{
 		profilerDir:    text("SGLANG_JAX_PROFILER_DIR", cmp.Or(c.ProfileRoot, "/tmp")),
-		healthTimeout:  r.seconds("SGLANG_HEALTH_CHECK_TIMEOUT", 20),
+		healthTimeout:  r.seconds("SGLANG_HEALTH_CHECK_TIMEOUT", 20*time.Second),
 		forceShutdown:  r.truth("SGL_FORCE_SHUTDOWN", false),
 		noDocs:         r.truth("DISABLE_OPENAPI_DOC", false),
 		longerContexts: r.truth("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN", true),
@@ -37,18 +37,40 @@ func (c *config) readVariables(env lookup) error {
 	if c.variables.forceShutdown {
 		c.DrainTimeout = 0
 	}
-	if r.truth("SGLANG_USE_MODELSCOPE", false) && r.err == nil {
-		r.err = fmt.Errorf("environment variable SGLANG_USE_MODELSCOPE is set, but models come from the Hugging Face hub or a folder; unset it")
+	if r.truth("SGLANG_USE_MODELSCOPE", false) {
+		r.fault(errors.New("environment variable SGLANG_USE_MODELSCOPE is set, but models come from the Hugging Face hub or a folder; unset it"))
+	}
+	for _, v := range idleVariables() {
+		if value, set := env(v.name); set && value != "" {
+			c.idle = append(c.idle, v.name+": "+v.reason)
+		}
 	}
 	platform, _, _ := strings.Cut(strings.ToLower(text("JAX_PLATFORMS", "")), ",")
-	if platform == "gpu" {
+	switch platform {
+	case "gpu":
 		platform = "cuda"
+	case "", "cpu", "cuda", "tpu":
+	default:
+		r.fault(fmt.Errorf("environment variable JAX_PLATFORMS is %q; it must begin with cpu, cuda or tpu", platform))
 	}
-	if c.Device != "" && platform != "" && c.Device != platform && r.err == nil {
-		r.err = fmt.Errorf("flag --device is %s, but JAX_PLATFORMS is %s; they must agree", c.Device, platform)
+	if c.Device != "" && platform != "" && c.Device != platform {
+		r.fault(fmt.Errorf("flag --device is %s, but JAX_PLATFORMS is %s; they must agree", c.Device, platform))
 	}
 	c.Device = cmp.Or(c.Device, platform, "cpu")
 	return r.err
+}
+
+// peerVariable is a variable of the peer that does nothing here.
+type peerVariable struct{ name, reason string }
+
+func idleVariables() []peerVariable {
+	return []peerVariable{
+		{"SGLANG_WAIT_TIMEOUT", "a client that leaves is noticed at once"},
+		{"SGLANG_JAX_ENABLE_CACHE_MISS_CHECK", "every shape is compiled before the server is ready"},
+		{"SGLANG_LOGGING_CONFIG_PATH", "logs are text on stderr, by --log-level and --log-level-http"},
+		{"SGLANG_PROFILE_MAX_HOSTS", "there is one host"},
+		{"PROMETHEUS_MULTIPROC_DIR", "there is one process"},
+	}
 }
 
 // variableReader keeps the first fault.
@@ -56,6 +78,8 @@ type variableReader struct {
 	env lookup
 	err error
 }
+
+func (r *variableReader) fault(err error) { r.err = cmp.Or(r.err, err) }
 
 // truth reads true, false, 1 or 0 in any case.
 func (r *variableReader) truth(name string, otherwise bool) bool {
@@ -67,20 +91,19 @@ func (r *variableReader) truth(name string, otherwise bool) bool {
 		return false
 	case "":
 	default:
-		if set && r.err == nil {
-			r.err = fmt.Errorf("environment variable %s is %q; it must be true or false", name, text)
+		if set {
+			r.fault(fmt.Errorf("environment variable %s is %q; it must be true or false", name, text))
 		}
 	}
 	return otherwise
 }
 
-func (r *variableReader) seconds(name string, otherwise float64) time.Duration {
+func (r *variableReader) seconds(name string, otherwise time.Duration) time.Duration {
+	value := seconds(otherwise)
 	if text, set := r.env(name); set && text != "" {
-		value, err := strconv.ParseFloat(text, 64)
-		if (err != nil || value <= 0) && r.err == nil {
-			r.err = fmt.Errorf("environment variable %s is %q; it must be a number of seconds", name, text)
+		if err := value.Set(text); err != nil || value == 0 {
+			r.fault(fmt.Errorf("environment variable %s is %q; it must be a number of seconds above 0", name, text))
 		}
-		otherwise = value
 	}
-	return time.Duration(otherwise * float64(time.Second))
+	return time.Duration(value)
 }

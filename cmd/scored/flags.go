@@ -1,8 +1,9 @@
 package main
 
 import (
+	"errors"
 	"flag"
-	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -14,14 +15,19 @@ func (c *config) flags() *flag.FlagSet {
 	c.serverFlags(f)
 	c.engineFlags(f)
 	addPeerFlags(f)
-	f.Usage = func() { usageOf(f) }
+	for alias, name := range aliases() {
+		f.Var(f.Lookup(name).Value, alias, "")
+	}
 	return f
 }
 
+// aliases are second names of flags, by name.
+func aliases() map[string]string {
+	return map[string]string{"model": "model-path", "data-parallel-size": "dp-size", "tensor-parallel-size": "tp-size"}
+}
+
 func (c *config) modelFlags(f *flag.FlagSet) {
-	for _, name := range []string{"model-path", "model"} {
-		f.StringVar(&c.ModelPath, name, "", "Hugging Face id or local folder of a Qwen3 checkpoint (required)")
-	}
+	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or local folder of a Qwen3 checkpoint (required)")
 	f.StringVar(&c.TokenizerPath, "tokenizer-path", "", "folder of tokenizer.json (default: the model's)")
 	f.StringVar(&c.ServedModelName, "served-model-name", "", "name shown in /v1/models (default: the model path)")
 	f.StringVar(&c.LoadFormat, "load-format", "auto", "auto reads safetensors; dummy generates weights from --random-seed")
@@ -36,7 +42,7 @@ func (c *config) modelFlags(f *flag.FlagSet) {
 func (c *config) serverFlags(f *flag.FlagSet) {
 	f.StringVar(&c.Host, "host", "127.0.0.1", "address to listen on")
 	f.IntVar(&c.Port, "port", 30000, "port to listen on; 0 picks a free one")
-	f.StringVar(&c.APIKey, "api-key", "", "key that requests must bring as `Bearer KEY`")
+	f.StringVar(&c.APIKey, "api-key", "", "`key` that requests must bring as Bearer key")
 	f.StringVar(&c.CORSOrigins, "cors-origins", "*", "origins that browsers may call from, comma separated")
 	f.StringVar(&c.Sampling, "preferred-sampling-params", "", "JSON shown in /get_model_info; a temperature must be 1")
 	f.BoolVar(&c.StrictEmptyItems, "strict-empty-items", false, "answer 400 to items [] instead of scores []")
@@ -46,7 +52,8 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.DurationVar(&c.BodyTimeout, "body-timeout", time.Minute, "how long a request's body may take to arrive")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 0, "how long a request may take; 0 is for ever")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stop waits for admitted requests")
-	f.Var((*seconds)(&c.Watchdog), "watchdog-timeout", "a step that runs longer, in seconds, turns readiness red")
+	c.Watchdog = 5 * time.Minute
+	f.Var((*seconds)(&c.Watchdog), "watchdog-timeout", "a step that runs longer than these `seconds` turns readiness red")
 	f.BoolVar(&c.EnableMetrics, "enable-metrics", false, "serve /metrics")
 	f.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "", "send a trace of each request to this OTLP/HTTP collector, e.g. http://localhost:4318")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -64,35 +71,12 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.BoolVar(&c.AllowTruncate, "allow-auto-truncate", false, "cut prompts that are too long instead of refusing them")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
-	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
-	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step, unless --buckets says: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "another such bound")
+	f.IntVar(&c.MaxTotalTokens, "max-total-tokens", 0, "bound of the prefix tokens kept on the device, beside --prefix-cache-bytes; 0 is none")
 	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: JAX_COMPILATION_CACHE_DIR, else none)")
 	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", 1<<30, "bound of the prefix keys and values kept on the device")
 	f.BoolVar(&c.NoRadix, "disable-radix-cache", false, "keep no prefix but the newest between steps")
-}
-
-// usageOf lists our flags, and the peer's by what becomes of them.
-func usageOf(f *flag.FlagSet) {
-	ours := flag.NewFlagSet("", flag.ContinueOnError)
-	ours.SetOutput(f.Output())
-	f.VisitAll(func(g *flag.Flag) {
-		if _, peer := g.Value.(*peerValue); !peer {
-			ours.Var(g.Value, g.Name, g.Usage)
-		}
-	})
-	fmt.Fprint(f.Output(), "usage: scored serve --model-path MODEL [flags]\n\nA flag may be shortened as long as it is unambiguous; SCORED_MAX_QUEUE=9 is --max-queue 9.\n\n")
-	ours.PrintDefaults()
-	for _, group := range []struct{ effect, title string }{
-		{"idle", "\nFlags of sglang-jax that are taken and change no score:\n"},
-		{"fixed", "\nFlags of sglang-jax that are refused unless at their default:\n"},
-	} {
-		fmt.Fprint(f.Output(), group.title)
-		for _, p := range peerTable() {
-			if p.effect == group.effect {
-				fmt.Fprintf(f.Output(), "  --%s: %s\n", p.flag(), p.reason)
-			}
-		}
-	}
 }
 
 // seconds is a time given as a number of seconds, as the peer's flags are, or as Go writes durations.
@@ -101,11 +85,16 @@ type seconds time.Duration
 func (s *seconds) String() string { return time.Duration(*s).String() }
 
 func (s *seconds) Set(text string) error {
-	if f, err := strconv.ParseFloat(text, 64); err == nil {
-		*s = seconds(f * float64(time.Second))
-		return nil
-	}
 	d, err := time.ParseDuration(text)
+	if f, isNumber := strconv.ParseFloat(text, 64); isNumber == nil {
+		d, err = time.Duration(f*float64(time.Second)), nil
+		if !(f >= 0 && f < math.MaxInt64/float64(time.Second)) {
+			d = -1
+		}
+	}
+	if err != nil || d < 0 {
+		return errors.New("it must be seconds, or a duration such as 1m30s")
+	}
 	*s = seconds(d)
-	return err
+	return nil
 }

@@ -29,8 +29,8 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	}
 	log := c.logger(stderr, "")
 	log.Info("starting", c.shown()...)
-	for _, flag := range c.idle {
-		log.Info("flag has no effect here", "flag", flag)
+	for _, setting := range c.idle {
+		log.Info("setting has no effect here", "setting", setting)
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// printUsage lists our flags by what they concern, and the peer's by what becomes of them.
+func printUsage(w io.Writer) {
+	fmt.Fprint(w, "usage: scored serve --model-path MODEL [flags]\n\n"+
+		"A flag may be shortened as long as it is unambiguous. SCORED_MAX_QUEUE=9 is --max-queue 9. 10 seconds are 10 or 10s.\n")
+	c := &config{}
+	for _, group := range []struct {
+		title string
+		add   func(*flag.FlagSet)
+	}{{"Model", c.modelFlags}, {"Server", c.serverFlags}, {"Engine", c.engineFlags}} {
+		f := flag.NewFlagSet("", flag.ContinueOnError)
+		group.add(f)
+		fmt.Fprintf(w, "\n%s:\n", group.title)
+		f.VisitAll(func(f *flag.Flag) { printFlag(w, f) })
+	}
+	printReasons(w, "Flags of sglang-jax that are taken and change no score", "idle")
+	printReasons(w, "Flags of sglang-jax that are refused unless at their default", "fixed")
+	fmt.Fprint(w, "\nVariables of sglang-jax that do nothing here:\n")
+	for _, v := range idleVariables() {
+		fmt.Fprintf(w, "  %s\n      %s\n", v.name, v.reason)
+	}
+}
+
+func printFlag(w io.Writer, f *flag.Flag) {
+	kind, text := flag.UnquoteUsage(f)
+	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
+		text += " (default " + f.DefValue + ")"
+	}
+	fmt.Fprintf(w, "  %s\n      %s\n", strings.TrimSpace("--"+f.Name+" "+kind), text)
+}
+
+// printReasons lists the flags of an effect, those with one reason together.
+func printReasons(w io.Writer, title, effect string) {
+	fmt.Fprintf(w, "\n%s:\n", title)
+	var reasons []string
+	flags := map[string][]string{}
+	for _, p := range peerTable() {
+		if p.effect != effect {
+			continue
+		}
+		if flags[p.reason] == nil {
+			reasons = append(reasons, p.reason)
+		}
+		flags[p.reason] = append(flags[p.reason], "--"+p.flag())
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(w, "  %s\n", strings.Join(wrap(flags[reason], 110), "\n  "))
+		fmt.Fprintf(w, "      %s\n", reason)
+	}
+}
+
+// wrap joins words to lines of at most width bytes, or of one word.
+func wrap(words []string, width int) (lines []string) {
+	for _, word := range words {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
