@@ -36,7 +36,8 @@ func (c *config) download(ctx context.Context, log *slog.Logger) (string, error)
 		return "", fmt.Errorf("model %s is neither a folder nor in the cache %s, and --offline is set; download it where there is a network", c.ModelPath, c.hubCache())
 	}
 	began := time.Now()
-	if err := c.reachable(ctx); err != nil {
+	digests, err := c.digests(ctx)
+	if err != nil {
 		if found {
 			log.Warn("hub cannot be reached; the cached model is served", "model", c.ModelPath, "folder", cached, "error", err)
 			return cached, nil
@@ -64,8 +65,8 @@ func (c *config) download(ctx context.Context, log *slog.Logger) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept", c.ModelPath, err)
 	}
-	for _, path := range paths {
-		if err := checkBlob(path, began); err != nil {
+	for i, path := range paths {
+		if err := checkBlob(path, digests[wanted[i]], began); err != nil {
 			return "", fmt.Errorf("model %s: %w", c.ModelPath, err)
 		}
 	}
@@ -121,36 +122,57 @@ func cachedSnapshot(cache, model, revision string) (string, bool) {
 	return dir, true
 }
 
-// reachable asks the hub for the model, so that a missing network, model or token is reported at once and not after retries.
-func (c *config) reachable(ctx context.Context) error {
+// digests asks the hub for the model's files and gives each one's digest by name: sha256 of large files, git's of small
+// ones. As the first question asked, it reports a missing network, model or token at once and not after retries.
+func (c *config) digests(ctx context.Context) (map[string]string, error) {
 	endpoint := strings.TrimSuffix(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/")
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/api/models/"+c.ModelPath+"/revision/"+c.Revision, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/api/models/"+c.ModelPath+"/revision/"+c.Revision+"?blobs=true", nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if token := os.Getenv("HF_TOKEN"); token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("hub cannot be reached: %w", err)
+		return nil, fmt.Errorf("hub cannot be reached: %w", err)
 	}
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusOK:
-		return nil
+		return readDigests(response.Body)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return fmt.Errorf("hub has no such model or revision %s for this user (status %d); check the name, or set HF_TOKEN", c.Revision, response.StatusCode)
+		return nil, fmt.Errorf("hub has no such model or revision %s for this user (status %d); check the name, or set HF_TOKEN", c.Revision, response.StatusCode)
 	default:
-		return fmt.Errorf("hub answers with status %d; try again later", response.StatusCode)
+		return nil, fmt.Errorf("hub answers with status %d; try again later", response.StatusCode)
 	}
 }
 
-// checkBlob compares a file fetched since then with its digest, by which the hub names files: sha256 of large ones, git's of
-// small ones. The library takes a body that ends early for the whole. A file that differs is removed.
-func checkBlob(path string, since time.Time) (err error) {
+// readDigests reads the hub's description of a model. A mirror may list files without their digests.
+func readDigests(body io.Reader) (map[string]string, error) {
+	var info struct {
+		Siblings []struct {
+			Name   string `json:"rfilename"`
+			BlobID string `json:"blobId"` // of the pointer, if the file is a large one
+			LFS    struct{ SHA256 string }
+		}
+	}
+	const most = 64 << 20
+	if err := json.NewDecoder(io.LimitReader(body, most)).Decode(&info); err != nil {
+		return nil, fmt.Errorf("hub's list of files is not whole: %w; try again", err)
+	}
+	digests := map[string]string{}
+	for _, file := range info.Siblings {
+		digests[file.Name] = cmp.Or(file.LFS.SHA256, file.BlobID)
+	}
+	return digests, nil
+}
+
+// checkBlob compares a file fetched since then with its digest or, where the hub gave none, with the one it is named by in
+// the cache. The library takes a body that ends early for the whole. A file that differs is removed.
+func checkBlob(path, want string, since time.Time) (err error) {
 	blob, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
@@ -159,7 +181,7 @@ func checkBlob(path string, since time.Time) (err error) {
 	if err != nil || info.ModTime().Before(since) {
 		return err
 	}
-	want := filepath.Base(blob)
+	want = cmp.Or(want, filepath.Base(blob))
 	digest := sha256.New()
 	switch len(want) {
 	case sha256.Size * 2:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
@@ -29,25 +30,53 @@ func (h *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/api/models/org/tiny/revision/main" {
-		var names []string
-		for name := range h.files {
-			names = append(names, `{"rfilename":"`+name+`"}`)
-		}
-		fmt.Fprintf(w, `{"id":"org/tiny","sha":"%s","siblings":[%s]}`, commit, strings.Join(names, ","))
+		fmt.Fprintf(w, `{"id":"org/tiny","sha":"%s","siblings":[%s]}`, commit, h.siblings(r.FormValue("blobs") == "true"))
 		return
 	}
-	body, ok := h.files[strings.TrimPrefix(r.URL.Path, "/org/tiny/resolve/"+commit+"/")]
-	if !ok {
+	_, name, _ := strings.Cut(r.URL.Path, "/resolve/"+commit+"/")
+	name = cmp.Or(name, strings.TrimPrefix(r.URL.Path, "/elsewhere/"))
+	body, ok := h.files[name]
+	switch {
+	case !ok:
 		http.NotFound(w, r)
 		return
+	case r.URL.Path == "/elsewhere/"+name: // its store names a large file in its own way
+		w.Header().Set("ETag", `"of-the-store-3"`)
+	case isLarge(body):
+		w.Header().Set("X-Linked-ETag", `"`+digestOf(body)+`"`)
+		http.Redirect(w, r, "/elsewhere/"+name+"?signature=s", http.StatusFound)
+		return
+	default:
+		w.Header().Set("ETag", `"`+digestOf(body)+`"`)
 	}
-	etag := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
-	if len(body) < 1000 { // kept by git itself
-		etag = fmt.Sprintf("%x", sha1.Sum([]byte(fmt.Sprintf("blob %d\x00%s", len(body), body))))
-	}
-	w.Header().Set("ETag", `"`+etag+`"`)
 	w.Header().Set("X-Repo-Commit", commit)
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+}
+
+// siblings is the hub's list of files.
+func (h *standIn) siblings(digests bool) string {
+	var all []string
+	for name, body := range h.files {
+		file := `{"rfilename":"` + name + `"`
+		switch {
+		case digests && isLarge(body):
+			file += `,"blobId":"of the pointer","lfs":{"sha256":"` + digestOf(body) + `","size":1}`
+		case digests:
+			file += `,"blobId":"` + digestOf(body) + `"`
+		}
+		all = append(all, file+"}")
+	}
+	return strings.Join(all, ",")
+}
+
+// isLarge tells files that git keeps a pointer to from those that it keeps itself.
+func isLarge(body string) bool { return len(body) >= 1000 }
+
+func digestOf(body string) string {
+	if isLarge(body) {
+		return fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
+	}
+	return fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(body), body)))
 }
 
 func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request) bool) (*standIn, *config) {
