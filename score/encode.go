@@ -3,7 +3,6 @@ package score
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 )
@@ -32,7 +31,7 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) ([][]
 		if err == nil {
 			continue
 		}
-		field := "items[" + strconv.Itoa(i) + "]"
+		field := itemField(i)
 		failure := &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
 		if !req.Partial {
 			return nil, failure
