@@ -1,6 +1,9 @@
 package score
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // The messages of this file that name neither field nor index are the peer's, word for word: clients match on them.
 
@@ -18,12 +21,12 @@ func (s *Scorer) check(req *Request) error {
 	if s.encoder == nil && !req.Query.IsTokens {
 		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; send token ids")
 	}
-	if err := s.checkTokens("query", req.Query.Tokens); err != nil {
-		return err
+	if i := s.badToken(req.Query.Tokens); i >= 0 {
+		return s.tokenError("query", req.Query.Tokens, i)
 	}
-	for i := range req.Items {
-		if err := s.checkTokens("items["+strconv.Itoa(i)+"]", req.Items[i].Tokens); err != nil {
-			return err
+	for n, item := range req.Items {
+		if i := s.badToken(item.Tokens); i >= 0 {
+			return s.tokenError(itemField(n), item.Tokens, i)
 		}
 	}
 	return nil
@@ -59,17 +62,20 @@ func checkShapes(req *Request) error {
 	return nil
 }
 
-func (s *Scorer) checkTokens(field string, ids []int64) error {
-	for i, id := range ids {
-		if id < 0 {
-			return Errorf(Invalid, field, "%s[%d] is negative (%d). Token IDs must be non-negative.", field, i, id)
-		}
-		if id >= int64(s.cfg.Vocab) {
-			return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, id, s.cfg.Vocab)
-		}
-	}
-	return nil
+// badToken is the index of the first id outside the vocabulary, or -1.
+func (s *Scorer) badToken(ids []int64) int {
+	return slices.IndexFunc(ids, func(id int64) bool { return id < 0 || id >= int64(s.cfg.Vocab) })
 }
+
+func (s *Scorer) tokenError(field string, ids []int64, i int) *Error {
+	if ids[i] < 0 {
+		return Errorf(Invalid, field, "%s[%d] is negative (%d). Token IDs must be non-negative.", field, i, ids[i])
+	}
+	return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, ids[i], s.cfg.Vocab)
+}
+
+// itemField names an item in errors.
+func itemField(i int) string { return "items[" + strconv.Itoa(i) + "]" }
 
 // fit checks every prompt's length, cutting those too long where that is allowed. A bad item fails the request, or
 // with Request.Partial itself alone.
@@ -99,8 +105,11 @@ func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
 func (s *Scorer) maxInput() int { return max(s.cfg.ContextLength-6, 1) }
 
 func (s *Scorer) checkLength(item, n int) *Error {
-	field := "items[" + strconv.Itoa(item) + "]"
 	c, m := s.cfg.ContextLength, s.maxInput()
+	if n > 0 && n < m {
+		return nil
+	}
+	field := itemField(item)
 	switch {
 	case n == 0:
 		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one token", field)
@@ -110,11 +119,9 @@ func (s *Scorer) checkLength(item, n int) *Error {
 		return Errorf(Invalid, field, "Requested token count exceeds the model's maximum context length of %d tokens. You requested a "+
 			"total of %d tokens: %d tokens from the input messages and 1 tokens for the completion. Please reduce the number of tokens in "+
 			"the input messages or the completion to fit within the limit.", c, n+1, n)
-	case n >= m:
-		return Errorf(Invalid, field, "Input length (%d tokens) exceeds the maximum allowed length (%d tokens). Use a shorter input or "+
-			"enable --allow-auto-truncate.", n, m)
 	}
-	return nil
+	return Errorf(Invalid, field, "Input length (%d tokens) exceeds the maximum allowed length (%d tokens). Use a shorter input or "+
+		"enable --allow-auto-truncate.", n, m)
 }
 
 func (r *Result) fail(item int, err *Error) {

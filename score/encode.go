@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 )
@@ -38,7 +37,7 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prom
 		if err == nil {
 			continue
 		}
-		field := "items[" + strconv.Itoa(i) + "]"
+		field := itemField(i)
 		failure := &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
 		if !req.Partial {
 			return nil, 0, failure

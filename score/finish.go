@@ -1,9 +1,6 @@
 package score
 
-import (
-	"math"
-	"strconv"
-)
+import "math"
 
 // finish turns log-probabilities into the numbers the client asked for, in float64.
 func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
@@ -12,13 +9,16 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	if req.Logprobs {
 		result.Logprobs = make([][]float64, len(req.Items))
 	}
+	var logprobs []float64 // one row's, and the next one's unless it is kept
 	for i, answer := range j.answers {
 		if result.ItemErrors[i] != nil {
 			continue
 		}
-		logprobs := make([]float64, len(answer))
-		for k, v := range answer {
-			logprobs[k] = float64(v)
+		if logprobs = logprobs[:0]; req.Logprobs || logprobs == nil {
+			logprobs = make([]float64, 0, len(answer))
+		}
+		for _, v := range answer {
+			logprobs = append(logprobs, float64(v))
 		}
 		if err := checkFinite(i, logprobs); err != nil {
 			if !req.Partial {
@@ -43,7 +43,7 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 func checkFinite(item int, logprobs []float64) *Error {
 	for _, v := range logprobs {
 		if math.IsNaN(v) || math.IsInf(v, 1) {
-			field := "items[" + strconv.Itoa(item) + "]"
+			field := itemField(item)
 			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or activations overflow", field)
 		}
 	}
