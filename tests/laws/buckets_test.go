@@ -1,0 +1,92 @@
+package laws
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"scored/score"
+)
+
+// TestEveryBucketAgrees: whatever bucket of the default ones runs a request, its answers are within the bound of those
+// from prompts that stand alone in the plainest bucket.
+func TestEveryBucketAgrees(t *testing.T) {
+	plugin := openPlugin(t)
+	buckets := tiny().Buckets(512)
+	plain := buckets[slices.IndexFunc(buckets, func(b score.Bucket) bool { return b.Length == 1024 })]
+	engine := newEngine(t, plugin, tiny(), buckets, 1<<30)
+	for _, b := range buckets {
+		t.Run(fmt.Sprintf("t%d r%d l%d p%d", b.Tokens, b.Rows, b.Length, b.Prefix), func(t *testing.T) {
+			// Rows as long as the bucket takes them, and short ones; the Scorer wants seven tokens of room in a context.
+			query := tokens(1, max(1, b.Prefix-7))
+			longest := max(1, min(b.Length-8, 100))
+			if b.Prefix == 0 {
+				longest = b.Length - 8
+			}
+			items := [][]int64{tokens(2, 1), tokens(3, min(17, longest)), tokens(4, longest), tokens(5, longest/2+1)}
+			if b.Prefix > 0 {
+				query = query[:len(query)-longest]
+			}
+			flush(t, newScorer(t, engine, 512, nil))
+			forced := newScorer(t, only{engine, []score.Bucket{b}}, holds(b), nil)
+			got := logprobs(t, forced, query, items...)
+			forced.Close()
+			alone := newScorer(t, only{engine, []score.Bucket{plain}}, 1024, nil)
+			for i, item := range items {
+				want := logprobs(t, alone, nil, append(query[:len(query):len(query)], item...))[0]
+				near(t, fmt.Sprintf("item %d of %d tokens after %d", i, len(item), len(query)), got[i], want)
+			}
+			alone.Close()
+		})
+	}
+}
+
+// TestRepeats: the same request gives the same bits every time when it is alone.
+func TestRepeats(t *testing.T) {
+	plugin := openPlugin(t)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, nil)
+	for name, query := range map[string][]int64{"with a query": tokens(1, 100), "without": nil} {
+		items := among(tokens(7, 20), 30, 11)
+		first := logprobs(t, scorer, query, items...)
+		for n := range 20 {
+			flush(t, scorer)
+			again := logprobs(t, scorer, query, items...)
+			for i := range items {
+				sameBits(t, fmt.Sprintf("%s, repeat %d, item %d", name, n, i), again[i], first[i])
+			}
+		}
+	}
+}
+
+// TestTraffic: whatever else eight clients send at the same time, every answer is within the bound of the one alone.
+func TestTraffic(t *testing.T) {
+	plugin := openPlugin(t)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 4<<20), 512, nil)
+	const clients, rounds = 8, 15
+	requests := make([]*score.Request, 40)
+	alone := make([]*score.Result, len(requests))
+	for i := range requests {
+		query := tokens(i, []int{0, 5, 70, 130, 300}[i%5])
+		requests[i] = request(query, among(tokens(400+i, 1+i*3%60), []int{0, 3, 12, 60}[i%4], 0)...)
+		alone[i] = run(t, scorer, requests[i])
+	}
+	var all sync.WaitGroup
+	for client := range clients {
+		all.Go(func() {
+			for round := range rounds {
+				n := (client*7 + round*11) % len(requests)
+				result, err := scorer.Score(context.Background(), requests[n])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for i, want := range alone[n].Logprobs {
+					near(t, fmt.Sprintf("client %d, request %d, item %d", client, n, i), result.Logprobs[i], want)
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,178 @@
+// Package laws holds the step engine to what its clients rely on: a row's numbers do not depend on what shares its step,
+// its prefix or its bucket, nothing compiles after the start, memory is bounded, and little of a step is padding. The
+// tests run a tiny Qwen3 with generated weights in float32 on the CPU plugin, through the Scorer.
+package laws
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+
+	"scored/model"
+	"scored/pjrt"
+	"scored/score"
+)
+
+const bound = 1e-5 // of a log-probability, where two answers need not have the same bits
+
+// tiny is the smallest shape that has all a Qwen3 has: several layers, grouped heads, a tied embedding.
+func tiny() model.Config {
+	return model.Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
+		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960}
+}
+
+// openPlugin opens the CPU plugin that `make setup` fetches, until the test ends.
+func openPlugin(t *testing.T) *pjrt.Plugin {
+	t.Helper()
+	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	if err != nil {
+		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
+	}
+	plugin, err := pjrt.Open(path, pjrt.Options{CacheDir: "../../.cache/compile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := plugin.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return plugin
+}
+
+// newEngine compiles the buckets; cacheBytes bounds the prefixes kept.
+func newEngine(t *testing.T, plugin *pjrt.Plugin, cfg model.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
+	t.Helper()
+	engine, err := model.New(plugin.Backend(), cfg, model.Generate(cfg, 1),
+		model.Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: cacheBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return engine
+}
+
+// only is an engine that shows some of its buckets, so that the Scorer must use those.
+type only struct {
+	*model.Engine
+	buckets []score.Bucket
+}
+
+func (o only) Buckets() []score.Bucket { return o.buckets }
+
+// spans is an Observer that keeps the steps.
+type spans struct {
+	mu    sync.Mutex
+	steps []score.Span
+}
+
+func (s *spans) Observe(span score.Span) {
+	if span.Stage == score.StageStep {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.steps = append(s.steps, span)
+	}
+}
+
+// take returns the steps since the last call.
+func (s *spans) take() []score.Span {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	steps := s.steps
+	s.steps = nil
+	return steps
+}
+
+func newScorer(t *testing.T, engine score.Engine, context int, observer score.Observer) *score.Scorer {
+	t.Helper()
+	scorer, err := score.New(score.Config{Vocab: tiny().VocabSize, ContextLength: context, Observer: observer}, nil, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(scorer.Close)
+	return scorer
+}
+
+// tokens are n pseudo-random ids; the first is seed%512, so that items with different small seeds differ at once.
+func tokens(seed, n int) []int64 {
+	random := rand.New(rand.NewPCG(uint64(seed), 1))
+	ids := make([]int64, n)
+	for i := range ids {
+		ids[i] = random.Int64N(512)
+	}
+	if n > 0 {
+		ids[0] = int64(seed % 512)
+	}
+	return ids
+}
+
+// request asks for log-probabilities of a few labels.
+func request(query []int64, items ...[]int64) *score.Request {
+	req := &score.Request{ID: "r", Query: score.Part{IsTokens: true, Tokens: query}, Logprobs: true}
+	for _, item := range items {
+		req.Items = append(req.Items, score.Part{IsTokens: true, Tokens: item})
+	}
+	for _, label := range []int64{3, 500, 77} {
+		req.Labels = append(req.Labels, score.Label{ID: label})
+	}
+	return req
+}
+
+func run(t *testing.T, scorer *score.Scorer, req *score.Request) *score.Result {
+	t.Helper()
+	result, err := scorer.Score(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// logprobs scores the items after the query.
+func logprobs(t *testing.T, scorer *score.Scorer, query []int64, items ...[]int64) [][]float64 {
+	t.Helper()
+	return run(t, scorer, request(query, items...)).Logprobs
+}
+
+func flush(t *testing.T, scorer *score.Scorer) int {
+	t.Helper()
+	n, err := scorer.Flush(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// sameBits wants two rows of numbers to be the same.
+func sameBits(t *testing.T, what string, got, want []float64) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %v, want the bits of %v", what, got, want)
+	}
+}
+
+// near wants two rows of numbers to be within the bound of each other.
+func near(t *testing.T, what string, got, want []float64) {
+	t.Helper()
+	if d := distance(got, want); !(d <= bound) {
+		t.Errorf("%s: %v, want %v within %g", what, got, want, bound)
+	}
+}
+
+func distance(got, want []float64) (worst float64) {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
+	for i := range want {
+		worst = max(worst, math.Abs(got[i]-want[i]))
+	}
+	return worst
+}
