@@ -42,7 +42,7 @@ schema: setup ## schemathesis over the API's own document; needs Python
 fuzz: setup ## FUZZTIME each
 	scripts/fuzz.sh $(or $(FUZZTIME),60s)
 
-soak: setup ## SOAK_MINUTES=10 of mixed load with requests given up and clients killed; the report is bin/soak.md
+soak: setup ## SOAK_MINUTES=10 of mixed load with requests given up and clients killed, then overload; writes docs/soak.md
 	scripts/soak.sh
 
 lint: ## golangci-lint, with the import rules of the design

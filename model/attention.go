@@ -44,6 +44,7 @@ const unseen = -1e30 // the score of a key that a query does not see; finite, so
 func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefixKV) {
 	tokens := q.Shape().Dim(0)
 	q = Reshape(q, tokens, n.KVHeads, n.Heads/n.KVHeads, n.HeadDim)
+	k, v = contain(k, v)
 	out := n.attendOwn(q, k, v, seen)
 	var prefix prefixKV
 	if seen.prefix > 0 {
@@ -54,6 +55,13 @@ func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefix
 		out = n.merge(out, n.attendPrefix(q, prefix, seen))
 	}
 	return Reshape(out.mean, tokens, n.Heads*n.HeadDim), prefix
+}
+
+// contain keeps a token whose values overflowed from those that do not see it. Their weight for it is 0, but 0·NaN is NaN,
+// so its values become 0, and its keys NaN: whoever does see it gets that through the score.
+func contain(k, v *Node) (*Node, *Node) {
+	broken := ReduceAndKeep(Sub(v, v), ReduceSum, -1) // 0 or, if a value is NaN or infinite, NaN
+	return Add(k, broken), Where(IsFinite(v), v, ZerosLike(v))
 }
 
 // attendOwn is each row's causal attention to itself, on rows padded to [R, L].
@@ -81,6 +89,7 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 	if seen.prefix > 0 {
 		belongs := Reshape(NotEqual(seen.own, ZerosLike(seen.own)), -1, 1, 1, 1)
 		p.weight = Where(BroadcastToDims(belongs, p.weight.Shape().Dimensions...), p.weight, scalarLike(p.weight, unseen))
+		p.mean = Where(BroadcastToDims(belongs, p.mean.Shape().Dimensions...), p.mean, ZerosLike(p.mean)) // it may be the NaN of a row
 	}
 	return p
 }

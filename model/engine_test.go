@@ -86,6 +86,88 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 	closeTo(t, "kept prefix", hit, alone, 1e-5)
 }
 
+// TestBrokenTokenStaysInItsRow: a token whose activations are NaN or infinite spoils the rows that see it, and neither those
+// beside them in the step nor those that use the tokens before it in a kept prefix.
+func TestBrokenTokenStaysInItsRow(t *testing.T) {
+	const bad = 511
+	backend, err := simplego.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	cfg := smallConfig()
+	cfg.TieEmbeddings = false // a tied head would spoil every row
+	for _, value := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+		source := spoiled{Generate(cfg, 1), bad * cfg.HiddenSize, value}
+		engine, err := New(backend, cfg, source, Options{DType: dtypes.Float32, Buckets: tinyBuckets(), PrefixCacheBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func(step *score.Step) [][]float32 {
+			answers, err := engine.Run(step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answers
+		}
+		row := func(shared int, tokens ...int32) *score.Row {
+			return &score.Row{Tokens: tokens, Shared: shared, Labels: []int32{3, 500, 77}}
+		}
+		broken := func(answer []float32) bool { return math.IsNaN(float64(answer[0])) }
+		alone := run(&score.Step{Bucket: tinyBuckets()[0], Rows: []*score.Row{row(0, 5, 6, 7)}})
+
+		beside := run(&score.Step{Bucket: tinyBuckets()[1], Rows: []*score.Row{row(0, bad, 8), row(0, 5, 6, 7), row(0, 9, bad, 8)}})
+		closeTo(t, "beside broken rows", beside[1:2], alone, 1e-5)
+		sound := &score.Prefix{Tokens: []int32{5, 6}, Size: 32}
+		sharing := run(&score.Step{Bucket: tinyBuckets()[2], Prefix: sound, New: 2, Rows: []*score.Row{row(2, 5, 6, bad), row(2, 5, 6, 7)}})
+		closeTo(t, "on a prefix beside a broken row", sharing[1:], alone, 1e-5)
+		prefix := &score.Prefix{Tokens: []int32{5, 6, bad}, Size: 32}
+		hanging := run(&score.Step{Bucket: tinyBuckets()[2], Prefix: prefix, New: 3, Rows: []*score.Row{row(3, 5, 6, bad, 8), row(2, 5, 6, 7), row(0, 5, 6, 7)}})
+		closeTo(t, "on the sound part of a prefix", hanging[1:2], alone, 1e-5)
+		closeTo(t, "beside a broken prefix", hanging[2:3], alone, 1e-5)
+		next := &score.Prefix{Tokens: []int32{5, 6}, Size: 32}
+		after := run(&score.Step{Bucket: tinyBuckets()[2], Prefix: next, Base: prefix, Kept: 2, Rows: []*score.Row{row(2, 5, 6, 7)}})
+		closeTo(t, "on a prefix made of a broken one", after, alone, 1e-5)
+		for i, answer := range [][]float32{beside[0], beside[2], hanging[0], sharing[0]} {
+			if !broken(answer) {
+				t.Errorf("broken row %d has the scores %v", i, answer)
+			}
+		}
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// spoiled is a Source whose embedding has one other number.
+type spoiled struct {
+	Source
+	at    int
+	value float32
+}
+
+func (s spoiled) Tensor(name string) (Tensor, error) {
+	tensor, err := s.Source.Tensor(name)
+	if name == embeddingName {
+		tensor.DType = dtypes.Float32
+		tensor.numbers = spoiledNumbers{tensor.numbers, s.at, s.value}
+	}
+	return tensor, err
+}
+
+type spoiledNumbers struct {
+	numbers
+	at    int
+	value float32
+}
+
+func (n spoiledNumbers) float32s(dst []float32, from int) {
+	n.numbers.float32s(dst, from)
+	if n.at >= from && n.at < from+len(dst) {
+		dst[n.at-from] = n.value
+	}
+}
+
 func closeTo(t *testing.T, what string, got, want [][]float32, tolerance float64) {
 	t.Helper()
 	for i := range want {

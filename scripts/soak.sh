@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Soaks a server: SOAK_MINUTES (10) of mixed load from 1, 4 and 16 clients in turn, a twentieth of the requests given up,
-# beside clients that are killed without warning and replaced. The report is markdown; any error or wrong answer fails it.
+# beside clients that are killed without warning and replaced; then a minute of ten times what 16 clients got answered, on a
+# queue of SOAK_QUEUE (256) rows. The report is markdown. Any error or wrong answer, but 503 under overload, fails it, and so
+# do buffers left on the device.
 #
 #   scripts/soak.sh [--report FILE]        starts bin/scored with a tiny model's generated weights; run `make setup` first
-#   scripts/soak.sh --url URL [--pid PID]  loads a server that runs; PID, if local, gives its memory
+#   scripts/soak.sh --url URL [--pid PID]  loads a server that runs with --enable-metrics and --max-queue SOAK_QUEUE, also
+#                                          given as SOAK_URL; PID, if local, gives its memory
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-report=bin/soak.md url="" pid="" own=""
+report=docs/soak.md url=${SOAK_URL:-} pid="" own=""
 while [ $# -gt 0 ]; do
   case $1 in
     --report) report=$2 ;;
@@ -17,10 +20,12 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-clients="1 4 16"
-seconds=$((${SOAK_MINUTES:-10} * 60 / 3))
+clients="1 4 16" mix=w1=8,w2=4,w3s=1,w4=1 queue=${SOAK_QUEUE:-256}
+seconds=$(awk "BEGIN { print int(${SOAK_MINUTES:-10} * 60 / 3) }")
+[ -z "$url" ] || model="that of $url"
 dir=$(mktemp -d)
 : >"$dir/killed"
+: >"$dir/report"
 bystander=""
 stop() {
   [ -z "$bystander" ] || kill "$bystander" 2>/dev/null || true
@@ -29,15 +34,28 @@ stop() {
 }
 trap stop EXIT
 
-serve() {
+serve() { # with further flags
+  model="a tiny shape with generated weights"
   bin/scored serve --model-path tests/models/tiny --load-format dummy --tokenizer-path .cache/tokenizer/qwen3 --plugin-dir .cache/plugins \
-    --compile-cache .cache/compile --offline --port 0 --context-length 2304 --prefix-cache-bytes $((16 << 20)) --enable-metrics 2>"$dir/log" &
+    --compile-cache .cache/compile --offline --port 0 --context-length 2304 --prefix-cache-bytes $((16 << 20)) --enable-metrics \
+    --log-level-http warn "$@" 2>"$dir/log" &
   pid=$! own=yes
   until grep -q 'ready to roll!' "$dir/log"; do
     kill -0 "$pid" 2>/dev/null || { cat "$dir/log" >&2; echo "soak.sh: server ended before it was ready; its log is above" >&2; exit 1; }
     sleep 1
   done
   url=http://$(sed -n 's/.*ready to roll!" address=\([^ ]*\).*/\1/p' "$dir/log")
+}
+
+# Ends the server that this script started, and tells its status.
+end() {
+  [ -n "$own" ] || return 0
+  kill "$pid" || true # if it died, its status says so
+  local status=0
+  wait "$pid" || status=$?
+  own=""
+  line "- server stopped with status $status"
+  failed=$((failed | status))
 }
 
 # A client that dies in the middle of its requests, and the next one in its place.
@@ -52,40 +70,70 @@ die_and_return() {
 # The server's resident memory, VmRSS now or VmHWM at its peak, in kB.
 resident() { [ -z "$pid" ] || sed -n "s/^$1:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$pid/status" || true; }
 
+metric() { curl -sf "$url/metrics" | awk -v name="$1" '$1 == name { print $2 }'; }
+
+# The buffers on the device once nothing is in hand and no prefix is kept.
+buffers() {
+  until curl -sf -X POST "$url/flush_cache" >/dev/null; do sleep 0.2; done
+  metric scored_device_buffers
+}
+
+load() { bin/scored bench --url "$url" --workload mixed --mix $mix --timeout 5m "$@" >"$dir/table" 2>"$dir/faults"; }
+figure() { sed -n "s/$1/\1/p" "$dir/table"; } # a part of a line of the last table
+line() { echo "$1" | tee -a "$dir/report"; }
+fault() { line "- **failed**: $1"; failed=1; }
+section() { { echo; echo "## $1"; echo; } | tee -a "$dir/report"; }
+table() { { echo '```'; cat "$dir/table" "$dir/faults"; echo '```'; } | tee -a "$dir/report"; }
+
 [ -n "$url" ] || serve
 failed=0 memory=""
 first=$(resident VmRSS)
-{
-  echo "# Soak of ${SOAK_MINUTES:-10} minutes"
-  echo
-  echo "\`$(bin/scored version)\`, $(nproc) cores, $(date -u +%Y-%m-%dT%H:%MZ)."
-} >"$report"
+first_buffers=$(buffers)
 for c in $clients; do
   die_and_return 2>/dev/null & # the shell tells of every kill
   bystander=$!
   status=0
-  bin/scored bench --url "$url" --workload mixed --clients "$c" --cancel-share 0.05 --verify --warmup 5s --duration "${seconds}s" --timeout 5m --seed "$c" \
-    >"$dir/table" 2>"$dir/faults" || status=$?
+  load --clients "$c" --cancel-share 0.05 --verify --warmup 5s --duration "${seconds}s" --seed "$c" || status=$?
   kill "$bystander"
   wait "$bystander" 2>/dev/null || true
   bystander=""
   failed=$((failed | status))
   memory="$memory $(resident VmRSS)"
-  { echo; echo "## $c clients: exit status $status"; echo; echo '```'; cat "$dir/table" "$dir/faults"; echo '```'; } | tee -a "$report"
+  section "$c clients: exit status $status"
+  table
 done
-{
-  echo
-  echo "## Memory and end"
-  echo
-  echo "- clients killed: $(wc -l <"$dir/killed")"
-  [ -z "$first" ] || echo "- resident kB: $first when ready,$memory after the phases, $(resident VmHWM) at the peak"
-} | tee -a "$report"
+capacity=$(figure 'requests  *\([0-9]*\) answered in .*') took=$(figure 'requests  *[0-9]* answered in \([0-9.]*\) s.*')
+rate=$(awk "BEGIN { print 10 * $capacity / $took }") items=$(figure 'items\/s  *\([0-9.]*\).*') p99=$(figure 'latency ms.* p99 \([0-9.]*\).*')
+last_buffers=$(buffers)
+section "Memory and end"
+line "- clients killed: $(wc -l <"$dir/killed")"
+[ -z "$first" ] || line "- resident kB: $first when ready,$memory after the phases, $(resident VmHWM) at the peak"
+line "- buffers on the device, idle and without kept prefixes: $first_buffers when ready, $last_buffers after the phases"
+[ "$first_buffers" = "$last_buffers" ] || fault "the device has other buffers than at first"
+
 if [ -n "$own" ]; then
-  kill "$pid" || true # if it died, its status says so
-  status=0
-  wait "$pid" || status=$?
-  own=""
-  echo "- server stopped with status $status" | tee -a "$report"
-  failed=$((failed | status))
+  end
+  serve --max-queue "$queue"
 fi
+began=$(metric process_start_time_seconds)
+load --rate "$rate" --max-in-flight 2000 --warmup 0s --duration 60s --seed 60 --allow-errors || true # judged below
+section "Overload: $rate requests/s, ten times what 16 clients got answered, on a queue of $queue rows"
+table
+# What is admitted waits for at most a full queue; twice that and half a second, as the clients need the processor too.
+bound=$(awk "BEGIN { print int(2000 * $queue / $items + $p99 + 500) }") got=$(figure 'latency ms.* p99 \([0-9.]*\).*')
+line
+line "- P99 of what was admitted: $got ms; bound: $bound ms, twice a full queue at the rate of items above, and what 16 clients waited"
+awk "BEGIN { exit !($got <= $bound) }" || fault "what was admitted waited too long"
+[ "$(grep '^errors: ' "$dir/table" | grep -c 'status 503')" = 1 ] || fault "nothing was refused with 503"
+! grep '^errors: ' "$dir/table" | grep -qv 'status 503' || fault "requests failed otherwise than with 503"
+[ "$(curl -sf "$url/health" >/dev/null && metric process_start_time_seconds)" = "$began" ] || fault "the server is not the one it was, or not ready"
+end
+[ $failed = 0 ] && line "- nothing failed"
+{
+  echo "# Soak of ${SOAK_MINUTES:-10} minutes"
+  echo
+  echo "Written by \`make soak\` on $(date -u +%Y-%m-%dT%H:%MZ). $(nproc) CPU cores ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1)), shared by server"
+  echo "and clients; \`$(bin/scored version)\` with $model. Load: \`$mix\`."
+  cat "$dir/report"
+} >"$report"
 exit "$failed"

@@ -33,21 +33,30 @@ func binary(t *testing.T) string {
 // start serves on a free port and returns its address and the process.
 func start(t *testing.T, args ...string) (string, *exec.Cmd) {
 	t.Helper()
+	return launch(t, binary(t), append([]string{"--port", "0"}, args...)...)
+}
+
+// launch serves with a binary until the test ends, and returns when the server is ready.
+func launch(t *testing.T, scored string, args ...string) (string, *exec.Cmd) {
+	t.Helper()
 	root := "../.."
-	cmd := exec.Command(binary(t), append([]string{"serve", "--port", "0", "--plugin-dir", root + "/.cache/plugins",
+	cmd := exec.Command(scored, append([]string{"serve", "--plugin-dir", root + "/.cache/plugins",
 		"--context-length", "2048", "--buckets", "64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, args...)...)
-	stderr, err := cmd.StderrPipe()
+	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	cmd.Stderr = write
+	err = cmd.Start()
+	_ = write.Close() // the process has its own
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	address := make(chan string, 1)
+	address, logged := make(chan string, 1), make(chan struct{})
 	go func() {
+		defer close(logged)
 		defer close(address)
-		lines := bufio.NewScanner(stderr)
+		lines := bufio.NewScanner(read)
 		for lines.Scan() {
 			t.Log(lines.Text())
 			if m := regexp.MustCompile(`ready to roll!" address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
@@ -55,6 +64,12 @@ func start(t *testing.T, args ...string) (string, *exec.Cmd) {
 			}
 		}
 	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // those that have ended already are none to kill
+		_ = cmd.Wait()
+		<-logged
+		_ = read.Close()
+	})
 	select {
 	case a, ok := <-address:
 		if !ok {
