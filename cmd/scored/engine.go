@@ -48,6 +48,9 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	if c.Device == "cpu" {
 		options.Products = dtypes.Float32 // as fast as bfloat16 there, and exact
 	}
+	if c.Device == "tpu" {
+		options.Tile = 8
+	}
 	switch c.DType {
 	case "float32", "float":
 		options.DType = dtypes.Float32
@@ -71,7 +74,11 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 		if c.ChunkedPrefill > 0 {
 			most = min(most, c.ChunkedPrefill)
 		}
-		buckets = slices.DeleteFunc(cfg.Buckets(contextLength), func(b score.Bucket) bool { return b.Tokens > most })
+		buckets = cfg.Buckets(contextLength)
+		if c.Device != "cpu" {
+			buckets = cfg.WideBuckets(contextLength)
+		}
+		buckets = slices.DeleteFunc(buckets, func(b score.Bucket) bool { return b.Tokens > most })
 		if len(buckets) == 0 {
 			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens leave no step shape of %d tokens or less; raise them", most)
 		}
