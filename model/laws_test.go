@@ -28,16 +28,7 @@ func variantEngine(t *testing.T, options Options) *Engine {
 	}
 	t.Cleanup(backend.Finalize)
 	options.Buckets, options.PrefixCacheBytes = tinyBuckets(), 1<<20
-	engine, err := New(backend, smallConfig(), Generate(smallConfig(), 1), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return engine
+	return optionsEngine(t, backend, smallConfig(), options)
 }
 
 // sharedStep is a step of rows of different lengths that hang on one new prefix, from the row numbered first on.
