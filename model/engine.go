@@ -154,7 +154,12 @@ func (e *Engine) run(step *score.Step) (answers [][]float32, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.heads(step, in, hidden)
+	if answers, err = e.heads(step, in, hidden); err != nil {
+		// Where executions are queued, what fails here may have failed in the blocks: of this step, or of one that
+		// computed the base and had no row to show it.
+		return nil, errors.Join(err, e.prefixes.forget(step.Prefix), e.prefixes.forget(step.Base))
+	}
+	return answers, nil
 }
 
 // base gives each block's kept keys and values that the step goes on from; nil for a bucket without a prefix.

@@ -20,7 +20,8 @@ func (c *config) openPlugin(ctx context.Context, log *slog.Logger, progress io.W
 	if err != nil {
 		return nil, err
 	}
-	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log}
+	// A step is one program a layer: an accelerator would stand idle between them.
+	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: c.Device != "cpu"}
 	if c.Device == "cpu" {
 		options.Client = map[string]any{"cpu_device_count": int64(c.Replicas)}
 	}
