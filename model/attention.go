@@ -29,32 +29,30 @@ type sight struct {
 	prefix   int   // P; 0 if the step has no prefix
 }
 
-// prefixKV are one block's prefix keys and values, [P, K, E] in the dtype of products.
+// prefixKV are one block's prefix keys and values, [P, K·E] in the dtype of products.
 type prefixKV struct{ keys, values *Node }
 
-// partial is attention to some of the keys, comparable with others through weight.
+// partial is attention over some of the keys: a complete softmax, and what it takes to join it with others.
 type partial struct {
-	mean   *Node // [T, K, G, E] softmax(score)·value, in the dtype of products
-	weight *Node // [T, K, G, 1] log of the sum of exp(score), float32
+	mixed *Node // [T, H·E] softmax(scores) · values over these keys, in the dtype of products
+	mass  *Node // [T, H] float32: log of the sum of exp(score) over these keys; unseen if there is none
 }
 
 const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
 
-// attend computes softmax(q·k/sqrt(E))·v for every token: q [T, H, E], scaled by 1/sqrt(E), k, v [T, K, E] -> [T, H·E].
+// attend computes softmax(q·k)·v for every token, all in the dtype of products: q [T, H·E], scaled already, k, v
+// [T, K·E] -> [T, H·E].
 func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefixKV) {
-	tokens := q.Shape().Dim(0)
-	q = Reshape(q, tokens, n.KVHeads, n.Heads/n.KVHeads, n.HeadDim)
 	k, v = contain(k, v)
-	out := n.attendOwn(q, k, v, seen)
-	var prefix prefixKV
-	if seen.prefix > 0 {
-		prefix = prefixKV{
-			keys:   gatherRows(Concatenate([]*Node{kept.keys, k}, 0), seen.gathered),
-			values: gatherRows(Concatenate([]*Node{kept.values, v}, 0), seen.gathered),
-		}
-		out = n.merge(out, n.attendPrefix(q, prefix, seen))
+	own := n.attendOwn(q, k, v, seen)
+	if seen.prefix == 0 {
+		return own.mixed, prefixKV{}
 	}
-	return Reshape(out.mean, tokens, n.Heads*n.HeadDim), prefix
+	extend := func(kept, x *Node) *Node {
+		return gatherRows(Concatenate([]*Node{kept, x}, 0), seen.gathered)
+	}
+	prefix := prefixKV{extend(kept.keys, k), extend(kept.values, v)}
+	return n.merge(own, n.attendPrefix(q, prefix, seen)), prefix
 }
 
 // contain keeps a token whose values overflowed from those that do not see it. Their weight for it is 0, but 0·NaN is NaN,
@@ -66,65 +64,89 @@ func contain(k, v *Node) (*Node, *Node) {
 
 // attendOwn is each row's causal attention to itself, on rows padded to [R, L].
 func (n network) attendOwn(q, k, v *Node, seen sight) partial {
-	r, l, e := seen.rows, seen.length, n.HeadDim
-	groups := n.Heads / n.KVHeads
-	q = Reshape(gatherRows(q, seen.slots), r, l, n.KVHeads, groups, e)
-	k = Reshape(gatherRows(k, seen.slots), r, l, n.KVHeads, e)
-	v = Reshape(gatherRows(v, seen.slots), r, l, n.KVHeads, e)
+	r, l, groups := seen.rows, seen.length, n.Heads/n.KVHeads
+	rows := func(x *Node) *Node { return n.byRow(gatherRows(x, seen.slots), r, n.HeadDim) }
+	q, k, v = Reshape(rows(q), r, n.KVHeads, groups*l, n.HeadDim), rows(k), rows(v)
 
-	scores := DotGeneral(q, []int{4}, []int{0, 2}, k, []int{3}, []int{0, 2})
-	scores.AssertDims(r, n.KVHeads, l, groups, l)
 	g := q.Graph()
-	causal := LessOrEqual(iota(g, 4, 1, 1, l, 1, l), iota(g, 2, 1, 1, l, 1, l))
-	p := n.softmax(scores, causal, func(weights *Node) *Node {
-		return DotGeneral(weights, []int{4}, []int{0, 1}, v, []int{1}, []int{0, 2}) // [R, K, L, G, E]
-	})
+	causal := LessOrEqual(iota(g, 2, groups, l, l), iota(g, 1, groups, l, l))
+	mixed, mass := n.softmax(
+		DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}), // [R, K, G·L, L]
+		Reshape(causal, 1, 1, groups*l, l),
+		func(weights *Node) *Node {
+			return DotGeneral(weights, []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [R, K, G·L, E]
+		})
 
 	// Back to packed tokens; a token of the prefix has no row and takes nothing from here.
 	packed := func(x *Node) *Node {
-		x = TransposeAllDims(x, 0, 2, 1, 3, 4) // [R, L, K, G, ·]
-		return gatherRows(Reshape(x, r*l, n.KVHeads, groups, -1), seen.places)
+		return gatherRows(n.byPlace(Reshape(x, r, n.Heads, l, -1)), seen.places)
 	}
-	p = partial{packed(p.mean), packed(p.weight)}
+	own := partial{packed(mixed), packed(mass)}
 	if seen.prefix > 0 {
-		belongs := Reshape(NotEqual(seen.own, ZerosLike(seen.own)), -1, 1, 1, 1)
-		p.weight = Where(BroadcastToDims(belongs, p.weight.Shape().Dimensions...), p.weight, scalarLike(p.weight, unseen))
-		p.mean = Where(BroadcastToDims(belongs, p.mean.Shape().Dimensions...), p.mean, ZerosLike(p.mean)) // it may be the NaN of a row
+		belongs := ExpandDims(NotEqual(seen.own, ZerosLike(seen.own)), -1)
+		own.mass = Where(BroadcastToDims(belongs, own.mass.Shape().Dimensions...), own.mass, scalarLike(own.mass, unseen))
+		own.mixed = Where(BroadcastToDims(belongs, own.mixed.Shape().Dimensions...), own.mixed, ZerosLike(own.mixed)) // it may be the NaN of a row
 	}
-	return p
+	return own
 }
 
-// attendPrefix is every token's attention to the leading prefix keys it sees, on packed tokens.
+// attendPrefix is every token's attention to the leading prefix keys it sees, on packed tokens. It goes over blocks of
+// tokens, so that the scores of one block are all that exists at a time: the longer the prefix, the smaller the block.
 func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
-	tokens, groups := q.Shape().Dim(0), n.Heads/n.KVHeads
-	scores := DotGeneral(q, []int{3}, []int{1}, prefix.keys, []int{2}, []int{1})
-	scores.AssertDims(n.KVHeads, tokens, groups, seen.prefix)
-	visible := LessThan(iota(q.Graph(), 3, 1, tokens, 1, seen.prefix), Reshape(seen.visible, 1, tokens, 1, 1))
-	p := n.softmax(scores, visible, func(weights *Node) *Node {
-		return DotGeneral(weights, []int{3}, []int{0}, prefix.values, []int{0}, []int{1}) // [K, T, G, E]
-	})
-	packed := func(x *Node) *Node { return TransposeAllDims(x, 1, 0, 2, 3) }
-	return partial{packed(p.mean), packed(p.weight)}
+	tokens := q.Shape().Dim(0)
+	keys := Squeeze(n.byRow(prefix.keys, 1, n.HeadDim), 0)     // [K, P, E]
+	values := Squeeze(n.byRow(prefix.values, 1, n.HeadDim), 0) // [K, P, E]
+	var mixed, masses []*Node
+	for block, from := n.blockTokens(tokens, seen.prefix), 0; from < tokens; from += block {
+		part := AxisRange(from, from+block)
+		m, mass := n.attendBlock(Slice(q, part), keys, values, Slice(seen.visible, part))
+		mixed, masses = append(mixed, m), append(masses, mass)
+	}
+	return partial{Concatenate(mixed, 0), Concatenate(masses, 0)}
 }
 
-// softmax turns scores [..., keys] into a partial over their last axis; apply multiplies weights by the values.
-// A query that sees no key gets an even mean of all and a weight of about unseen, which no other partial notices.
-func (n network) softmax(scores, mask *Node, apply func(weights *Node) *Node) partial {
+// blockTokens is how many tokens attend to a prefix at a time: half as many as long as their scores are too large.
+func (n network) blockTokens(tokens, keys int) int {
+	for n.Heads*tokens*keys*4 > n.scoreBytes && tokens%(2*n.tile) == 0 {
+		tokens /= 2
+	}
+	return tokens
+}
+
+// attendBlock is the attention of some tokens q [T, H·E] to [K, P, E] keys: mixed values [T, H·E] and mass [T, H].
+func (n network) attendBlock(q, keys, values, visible *Node) (mixed, mass *Node) {
+	tokens, size, groups := q.Shape().Dim(0), keys.Shape().Dim(1), n.Heads/n.KVHeads
+	q = Reshape(n.byRow(q, 1, n.HeadDim), n.KVHeads, groups*tokens, n.HeadDim)
+	sees := LessThan(iota(q.Graph(), 2, groups, tokens, size), BroadcastToDims(Reshape(visible, 1, tokens, 1), groups, tokens, size))
+	mixed, mass = n.softmax(
+		DotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0}), // [K, G·T, P]
+		Reshape(sees, 1, groups*tokens, size),
+		func(weights *Node) *Node {
+			return DotGeneral(weights, []int{2}, []int{0}, values, []int{1}, []int{0}) // [K, G·T, E]
+		})
+	packed := func(x *Node) *Node { return n.byPlace(Reshape(x, 1, n.Heads, tokens, -1)) }
+	return packed(mixed), packed(mass)
+}
+
+// softmax takes scores [..., keys] over their last axis; apply multiplies weights by the values. It gives the mixed
+// values, and the log of the weights' sum before normalising. A query that sees no key gets an even mix of all values and
+// a mass of about unseen, which no other partial notices.
+func (n network) softmax(scores, mask *Node, apply func(weights *Node) *Node) (mixed, mass *Node) {
 	scores = float32s(scores)
 	mask = BroadcastToDims(mask, scores.Shape().Dimensions...)
 	scores = Where(mask, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
 	weights := Exp(Sub(scores, top))
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
-	mean := Div(float32s(apply(ConvertDType(weights, n.products))), sum)
-	return partial{mean: ConvertDType(mean, n.products), weight: Add(Log(sum), top)}
+	mixed = Div(float32s(apply(ConvertDType(weights, n.products))), sum)
+	return ConvertDType(mixed, n.products), Add(top, Log(sum))
 }
 
-// merge joins the partials of two disjoint sets of keys.
-func (n network) merge(a, b partial) partial {
-	share := Logistic(Sub(a.weight, b.weight)) // exp(a) / (exp(a) + exp(b))
-	mean := Add(Mul(float32s(a.mean), share), Mul(float32s(b.mean), OneMinus(share)))
-	return partial{mean: ConvertDType(mean, n.products)}
+// merge joins attention over two disjoint sets of keys: [T, H·E].
+func (n network) merge(a, b partial) *Node {
+	share := Logistic(Sub(n.byHead(a.mass, n.Heads), n.byHead(b.mass, n.Heads))) // exp(a) / (exp(a) + exp(b))
+	mixed := Add(Mul(float32s(n.byHead(a.mixed, n.Heads)), share), Mul(float32s(n.byHead(b.mixed, n.Heads)), OneMinus(share)))
+	return n.byToken(ConvertDType(mixed, n.products))
 }
 
 // gatherRows picks x[i] for every i of indexes: [N, ...], [M] -> [M, ...].

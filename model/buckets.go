@@ -9,6 +9,15 @@ import "scored/score"
 // long rows, and with many short ones. Prefix sizes grow by fours: keys that no token sees still cost, but less than linear
 // layers do. Prefixes too long for one step are computed in slices of the largest bucket.
 func (c Config) Buckets(contextLength int) []score.Bucket {
+	return c.buckets(contextLength, 256, 512, 1024)
+}
+
+// WideBuckets is Buckets for accelerators, where a step of few tokens waits for the weights: it goes to 2048.
+func (c Config) WideBuckets(contextLength int) []score.Bucket {
+	return c.buckets(contextLength, 256, 512, 1024, 2048)
+}
+
+func (c Config) buckets(contextLength int, many ...int) []score.Bucket {
 	var buckets []score.Bucket
 	add := func(tokens, length, prefix int) {
 		rows := max(1, tokens/length)
@@ -22,16 +31,15 @@ func (c Config) Buckets(contextLength int) []score.Bucket {
 	for _, tokens := range []int{64, 128, 192, 256, 320, 384, 512, 768, 1024} {
 		add(tokens, tokens, 0)
 	}
-	for _, tokens := range []int{256, 512, 1024} {
+	for _, tokens := range many {
 		add(tokens, 32, 0)
 		add(tokens, 128, 0)
 	}
 	for _, prefix := range []int{128, 512, 2048} {
-		for _, tokens := range []int{64, 256, 512, 1024} {
-			add(tokens, 32, prefix)
-		}
+		add(64, 32, prefix)
 		add(512, 128, prefix)
-		for _, tokens := range []int{256, 512, 1024} {
+		for _, tokens := range many {
+			add(tokens, 32, prefix)
 			add(tokens, 256, prefix)
 		}
 		if prefix >= contextLength {
@@ -39,7 +47,7 @@ func (c Config) Buckets(contextLength int) []score.Bucket {
 		}
 	}
 	for prefix := 8192; ; prefix *= 4 {
-		prefix = min(prefix, max(contextLength, 8192))
+		prefix = min(prefix, max((contextLength+7)&^7, 8192)) // whole tiles
 		add(256, 32, prefix)
 		add(256, 256, prefix)
 		if prefix >= contextLength {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,14 @@ type Options struct {
 	// Products is the dtype in which matrix products take their inputs, and of the keys and values kept; 0 means DType.
 	// A processor multiplies float32 as fast as bfloat16 and exactly: there BFloat16 weights with Float32 products cost
 	// half the memory and no precision.
-	Products         dtypes.DType
+	Products dtypes.DType
+	// Tile is how many tokens a register of the device holds side by side: 8 on a TPU, where working on heads tile by tile
+	// spares copies; 0 elsewhere, where it would cost them. It must divide every
+	// bucket's tokens, length and prefix.
+	Tile int
+	// ScoreBytes bounds the scores that attention to a prefix holds at a time, if 8 tokens' are less; 0 means 64 MiB, which
+	// stay in the fast memory of a TPU.
+	ScoreBytes       int
 	Buckets          []score.Bucket
 	PrefixCacheBytes int64 // bound of the keys and values kept on the device between steps
 	Device           int   // which of the backend's devices; several engines may use one each
@@ -91,7 +99,14 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 			return network{}, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	return network{cfg, opts.DType, opts.Products}, nil
+	tile := max(1, opts.Tile)
+	for _, b := range opts.Buckets {
+		if b.Tokens%tile+b.Length%tile+b.Prefix%tile != 0 {
+			return network{}, fmt.Errorf("bucket %dx%dx%dx%d is not made of whole tiles; round its tokens, length and prefix up to multiples of %d",
+				b.Tokens, b.Rows, b.Length, b.Prefix, tile)
+		}
+	}
+	return network{cfg, opts.DType, opts.Products, tile, cmp.Or(opts.ScoreBytes, 64<<20)}, nil
 }
 
 // Buckets lists the step shapes; every one is compiled.
@@ -139,7 +154,12 @@ func (e *Engine) run(step *score.Step) (answers [][]float32, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.heads(step, in, hidden)
+	if answers, err = e.heads(step, in, hidden); err != nil {
+		// Where executions are queued, what fails here may have failed in the blocks: of this step, or of one that
+		// computed the base and had no row to show it.
+		return nil, errors.Join(err, e.prefixes.forget(step.Prefix), e.prefixes.forget(step.Base))
+	}
+	return answers, nil
 }
 
 // base gives each block's kept keys and values that the step goes on from; nil for a bucket without a prefix.

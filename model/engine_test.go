@@ -32,7 +32,12 @@ func tinyEngine(t *testing.T, buckets []score.Bucket) *Engine {
 
 func newTestEngine(t *testing.T, backend backends.Backend, cfg Config, buckets []score.Bucket) *Engine {
 	t.Helper()
-	engine, err := New(backend, cfg, Generate(cfg, 1), Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: 1 << 20})
+	return optionsEngine(t, backend, cfg, Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: 1 << 20})
+}
+
+func optionsEngine(t *testing.T, backend backends.Backend, cfg Config, options Options) *Engine {
+	t.Helper()
+	engine, err := New(backend, cfg, Generate(cfg, 1), options)
 	if err != nil {
 		t.Fatal(err)
 	}

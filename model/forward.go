@@ -20,6 +20,9 @@ type network struct {
 	Config
 	stored   dtypes.DType // of the weights on the device
 	products dtypes.DType // of the inputs of matrix products, and of kept keys and values
+	tile     int          // S, tokens of a tile
+	// scoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32.
+	scoreBytes int
 }
 
 // blockWeights are the parameters of one block.
@@ -36,7 +39,7 @@ type blockWeights struct {
 }
 
 // embed looks the tokens up and gives the rotary angles of their positions.
-// ids, positions [T] -> x [T, D] float32, cos, sin [T, E/2] float32.
+// ids, positions [T] -> x [T, D] float32, cos, sin [T, E] float32, for both halves of E; the sine with the sign it has in each.
 func (n network) embed(ids, positions, table *Node) (x, cos, sin *Node) {
 	tokens := ids.Shape().Dim(0)
 	table.AssertDims(n.VocabSize, n.HiddenSize)
@@ -51,7 +54,8 @@ func (n network) embed(ids, positions, table *Node) (x, cos, sin *Node) {
 	}
 	angles := Mul(ExpandDims(float32s(positions), -1), ExpandDims(Const(ids.Graph(), frequencies), 0))
 	angles.AssertDims(tokens, half)
-	return x, Cos(angles), Sin(angles)
+	c, s := Cos(angles), Sin(angles)
+	return x, Concatenate([]*Node{c, c}, -1), Concatenate([]*Node{Neg(s), s}, -1)
 }
 
 // block is one transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [T, D] -> [T, D].
@@ -64,14 +68,7 @@ func (n network) block(x, cos, sin *Node, w blockWeights, seen sight, kept prefi
 	if n.QKVBias {
 		qkv = ConvertDType(Add(float32s(qkv), ExpandDims(float32s(w.qkvBias), 0)), n.products)
 	}
-	q, k, v := n.heads(qkv)
-	if n.QKNorm {
-		q, k = n.norm(q, w.queryNorm), n.norm(k, w.keyNorm)
-	}
-	q = n.rotate(q, cos, sin) // [T, H, E]
-	k = n.rotate(k, cos, sin) // [T, K, E]
-	q = ConvertDType(MulScalar(q, 1/math.Sqrt(float64(n.HeadDim))), n.products)
-	k = ConvertDType(k, n.products)
+	q, k, v := n.heads(qkv, cos, sin, w)
 	mixed, prefix := n.attend(q, k, v, seen, kept)
 	mixed.AssertDims(tokens, n.Heads*n.HeadDim)
 	x = Add(x, float32s(n.linear(mixed, w.output)))
@@ -125,29 +122,83 @@ func (n network) linear(x, w *Node) *Node {
 
 // norm is RMSNorm over the last axis (arXiv:1910.07467): x / sqrt(mean(x²) + eps) · weight, in float32.
 func (n network) norm(x, weight *Node) *Node {
-	x = float32s(x)
 	meanSquare := ReduceAndKeep(Mul(x, x), ReduceMean, -1)
 	x = Mul(x, Rsqrt(AddScalar(meanSquare, n.RMSEps)))
 	return Mul(x, ExpandLeftToRank(float32s(weight), x.Rank()))
 }
 
-// rotate turns each head's vector by its token's angles: the pair (x_i, x_{i+E/2}) by angle i.
-// x [T, heads, E]; cos, sin [T, E/2].
-func (n network) rotate(x, cos, sin *Node) *Node {
-	half := n.HeadDim / 2
-	a := Slice(x, AxisRange(), AxisRange(), AxisRange(0, half))
-	b := Slice(x, AxisRange(), AxisRange(), AxisRange(half))
-	cos, sin = ExpandDims(cos, 1), ExpandDims(sin, 1)
-	return Concatenate([]*Node{Sub(Mul(a, cos), Mul(b, sin)), Add(Mul(b, cos), Mul(a, sin))}, -1)
+// heads cuts [T, (H+2K)·E] into queries [T, H·E], keys and values [T, K·E] in the dtype of products. Queries and keys
+// are normed, where the model does so, and turned by their tokens' angles, queries scaled by 1/sqrt(E).
+func (n network) heads(qkv, cos, sin *Node, w blockWeights) (q, k, v *Node) {
+	queries, keys := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
+	weight := func(w *Node, heads int, scale float64) *Node {
+		if !n.QKNorm {
+			w = Ones(qkv.Graph(), shapes.Make(dtypes.Float32, n.HeadDim))
+		}
+		return BroadcastToDims(Reshape(MulScalar(float32s(w), scale), 1, 1, 1, -1), 1, heads, 1, n.HeadDim)
+	}
+	weights := Concatenate([]*Node{
+		weight(w.queryNorm, n.Heads, 1/math.Sqrt(float64(n.HeadDim))),
+		weight(w.keyNorm, n.KVHeads, 1),
+	}, 1) // [1, H+K, 1, E]
+	x := n.byHead(Slice(qkv, AxisRange(), AxisRange(0, queries+keys)), n.Heads+n.KVHeads)
+	x = n.turn(x, weights, n.byHead(cos, 1), n.byHead(sin, 1))
+	x = n.byToken(ConvertDType(x, n.products))
+	q, k = Slice(x, AxisRange(), AxisRange(0, queries)), Slice(x, AxisRange(), AxisRange(queries))
+	return q, k, ConvertDType(Slice(qkv, AxisRange(), AxisRange(queries+keys)), n.products)
 }
 
-// heads cuts [T, (H+2K)·E] into queries [T, H, E], keys and values [T, K, E].
-func (n network) heads(qkv *Node) (q, k, v *Node) {
-	cut := func(from, heads int) *Node {
-		part := Slice(qkv, AxisRange(), AxisRange(from*n.HeadDim, (from+heads)*n.HeadDim))
-		return Reshape(part, qkv.Shape().Dim(0), heads, n.HeadDim)
+// turn norms each head's vector and turns it by its token's angles, the pair (x_i, x_{i+E/2}) by angle i:
+// norm(x)·cos + swap(norm(x))·sin, with the swap before the norm, where it is exact in any dtype.
+func (n network) turn(x, weights, cos, sin *Node) *Node {
+	wide := float32s(x)
+	turned := Add(Mul(wide, Mul(weights, cos)), Mul(float32s(n.swap(x)), Mul(swapHalves(weights), sin)))
+	if !n.QKNorm {
+		return turned
 	}
-	return cut(0, n.Heads), cut(n.Heads, n.KVHeads), cut(n.Heads+n.KVHeads, n.KVHeads)
+	scale := Rsqrt(AddScalar(ReduceAndKeep(Mul(wide, wide), ReduceMean, -1), n.RMSEps))
+	return Mul(scale, turned)
+}
+
+// swap exchanges the halves of the last axis. A TPU moves numbers across a register by multiplying with a permutation.
+func (n network) swap(x *Node) *Node {
+	if n.tile == 1 {
+		return swapHalves(x)
+	}
+	g, e := x.Graph(), n.HeadDim
+	from, to := iota(g, 0, e, e), iota(g, 1, e, e)
+	permutation := ConvertDType(Equal(from, ModScalar(AddScalar(to, e/2), e)), x.DType())
+	return DotGeneral(x, []int{3}, nil, permutation, []int{0}, nil)
+}
+
+func swapHalves(x *Node) *Node {
+	half := x.Shape().Dim(-1) / 2
+	return Concatenate([]*Node{SliceAxis(x, -1, AxisRange(half)), SliceAxis(x, -1, AxisRange(0, half))}, -1)
+}
+
+// byHead views [T, heads·n] as [T/S, heads, S, n], S tokens of a tile.
+func (n network) byHead(x *Node, heads int) *Node {
+	return TransposeAllDims(Reshape(x, -1, n.tile, heads, x.Shape().Dim(1)/heads), 0, 2, 1, 3)
+}
+
+// byRow lays [R·L, n·E] out as [R, n, L, E].
+func (n network) byRow(x *Node, rows, dim int) *Node {
+	heads, length := x.Shape().Dim(1)/dim, x.Shape().Dim(0)/rows
+	x = Reshape(n.byHead(x, heads), rows, length/n.tile, heads, n.tile, dim)
+	return Reshape(TransposeAllDims(x, 0, 2, 1, 3, 4), rows, heads, length, dim)
+}
+
+// byPlace undoes byRow.
+func (n network) byPlace(x *Node) *Node {
+	rows, heads, length, dim := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2), x.Shape().Dim(3)
+	x = TransposeAllDims(Reshape(x, rows, heads, length/n.tile, n.tile, dim), 0, 2, 1, 3, 4)
+	return n.byToken(Reshape(x, -1, heads, n.tile, dim))
+}
+
+// byToken undoes byHead.
+func (n network) byToken(x *Node) *Node {
+	heads, dim := x.Shape().Dim(1), x.Shape().Dim(3)
+	return Reshape(TransposeAllDims(x, 0, 2, 1, 3), -1, heads*dim)
 }
 
 func float32s(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }

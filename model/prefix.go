@@ -20,7 +20,7 @@ type prefixes struct {
 
 type keptPrefix struct {
 	prefix *score.Prefix
-	blocks [][]*tensors.Tensor // per block: keys, values [P, K, E]
+	blocks [][]*tensors.Tensor // per block: keys, values [P, K·E]
 	bytes  int64
 }
 
@@ -56,7 +56,7 @@ func (c *prefixes) at(prefix *score.Prefix) (*keptPrefix, error) {
 func (c *prefixes) put(next *keptPrefix, base *score.Prefix, kept int) error {
 	var errs []error
 	if base != nil && kept == len(base.Tokens) {
-		errs = append(errs, c.drop(slices.IndexFunc(c.entries, func(e *keptPrefix) bool { return e.prefix == base })))
+		errs = append(errs, c.forget(base))
 	}
 	c.entries = append(c.entries, next)
 	c.bytes += next.bytes
@@ -64,6 +64,11 @@ func (c *prefixes) put(next *keptPrefix, base *score.Prefix, kept int) error {
 		errs = append(errs, c.drop(0))
 	}
 	return errors.Join(errs...)
+}
+
+// forget drops a prefix, if it is there.
+func (c *prefixes) forget(prefix *score.Prefix) error {
+	return c.drop(slices.IndexFunc(c.entries, func(e *keptPrefix) bool { return e.prefix == prefix }))
 }
 
 func (c *prefixes) drop(i int) error {

@@ -111,7 +111,7 @@ func closeAll[K comparable](all map[K]*program) {
 
 // kept is the shape of one block's keys, or values, of a prefix of n tokens.
 func (n network) kept(tokens int) shapes.Shape {
-	return shapes.Make(n.products, tokens, n.KVHeads, n.HeadDim)
+	return shapes.Make(n.products, tokens, n.KVHeads*n.HeadDim)
 }
 
 func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
@@ -125,15 +125,15 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		x := in.next(dtypes.Float32, s.tokens, n.HiddenSize)
-		cos, sin := in.next(dtypes.Float32, s.tokens, n.HeadDim/2), in.next(dtypes.Float32, s.tokens, n.HeadDim/2)
+		cos, sin := in.next(dtypes.Float32, s.tokens, n.HeadDim), in.next(dtypes.Float32, s.tokens, n.HeadDim)
 		seen := sight{rows: s.rows, length: s.length, prefix: s.prefix}
 		seen.slots, seen.places = in.next(dtypes.Int32, s.rows*s.length), in.next(dtypes.Int32, s.tokens)
 		var kept prefixKV
 		if s.prefix > 0 {
 			seen.own, seen.visible = in.next(dtypes.Int32, s.tokens), in.next(dtypes.Int32, s.tokens)
 			seen.gathered = in.next(dtypes.Int32, s.prefix)
-			kept.keys = in.next(n.products, s.prefix, n.KVHeads, n.HeadDim)
-			kept.values = in.next(n.products, s.prefix, n.KVHeads, n.HeadDim)
+			kept.keys = in.next(n.products, s.prefix, n.KVHeads*n.HeadDim)
+			kept.values = in.next(n.products, s.prefix, n.KVHeads*n.HeadDim)
 		}
 		out, prefix := n.block(x, cos, sin, n.blockParameters(in), seen, kept)
 		if s.prefix == 0 {

@@ -245,6 +245,27 @@ PJRT_Error* scored_executable_cost(const PJRT_Api* api, PJRT_Executable* executa
   return NULL;
 }
 
+PJRT_Error* scored_optimized_program(const PJRT_Api* api, PJRT_Executable* executable, char** code, size_t* size) {
+  if (!SCORED_HAS(api, PJRT_Executable_OptimizedProgram)) return NULL;
+  PJRT_Program program = {0};
+  program.struct_size = PJRT_Program_STRUCT_SIZE;
+  ARGS(PJRT_Executable_OptimizedProgram, args);
+  args.executable = executable;
+  args.program = &program;
+  PJRT_Error* err = api->PJRT_Executable_OptimizedProgram(&args); // tells the size
+  if (err != NULL) return err;
+  program.code = malloc(program.code_size);
+  if (program.code == NULL) return NULL;
+  err = api->PJRT_Executable_OptimizedProgram(&args);
+  if (err != NULL) {
+    free(program.code);
+    return err;
+  }
+  *code = program.code;
+  *size = program.code_size;
+  return NULL;
+}
+
 PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, scored_serialized* out) {
   if (!SCORED_HAS(api, PJRT_Executable_Serialize)) return NULL;
   ARGS(PJRT_Executable_Serialize, args);

@@ -10,6 +10,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unsafe"
 )
 
@@ -75,7 +76,7 @@ func (l library) platform(client *C.PJRT_Client) (name, version string, err erro
 	if err := l.err(C.scored_client_platform(l.api, client, &n, &nameSize, &v, &versionSize)); err != nil {
 		return "", "", err
 	}
-	return goString(n, nameSize), goString(v, versionSize), nil
+	return strings.ToLower(goString(n, nameSize)), goString(v, versionSize), nil
 }
 
 // deviceKinds lists the kind of every device that this process can use.

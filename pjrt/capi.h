@@ -42,6 +42,8 @@ PJRT_Error* scored_executable_memory(const PJRT_Api* api, PJRT_Executable* execu
                                      PJRT_Executable_GetCompiledMemoryStats_Args* stats);
 PJRT_Error* scored_executable_cost(const PJRT_Api* api, PJRT_Executable* executable, double* flops,
                                    double* bytes_accessed);
+// Leaves *code NULL if the plugin shows no program; else the caller frees it.
+PJRT_Error* scored_optimized_program(const PJRT_Api* api, PJRT_Executable* executable, char** code, size_t* size);
 
 // The bytes live until scored_serialized_free.
 typedef struct {

@@ -67,6 +67,7 @@ func (p *Plugin) attach(path string) error {
 	}
 	slots.plugin[slot] = p
 	p.slot, p.library = slot, lib
+	C.scored_set_async(C.int(slot), C.bool(p.options.Async))
 	return nil
 }
 

@@ -10,6 +10,7 @@
 #include "capi.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +21,7 @@ typedef struct {
   const PJRT_Api* real;
   PJRT_Api* table;
   _Atomic(PJRT_Client*) client;
+  atomic_bool async;
   atomic_int_fast64_t buffers;
 } Slot;
 
@@ -79,9 +81,11 @@ static void discard_results(const PJRT_Api* api, PJRT_LoadedExecutable_Execute_A
 
 // Plugins run asynchronously, but go-xla asks for completion events and awaits them at once; awaiting them here first
 // costs nothing, and makes the measured time that of the execution and not that of its dispatch. An error that comes
-// with an event is returned as Execute's own, because go-xla would leak the outputs otherwise.
+// with an event is returned as Execute's own, because go-xla would leak the outputs otherwise. An asynchronous slot takes
+// the request for events away, and with it the wait: what reads the outputs waits for them, and gets their error.
 static PJRT_Error* execute(int n, PJRT_LoadedExecutable_Execute_Args* args) {
   const PJRT_Api* api = slots[n].real;
+  if (atomic_load(&slots[n].async)) args->device_complete_events = NULL;
   int64_t start = monotonic_ns();
   PJRT_Error* err = api->PJRT_LoadedExecutable_Execute(args);
   int dispatched = err == NULL;
@@ -181,6 +185,8 @@ PJRT_Api* scored_interpose(int n, const PJRT_Api* real) {
 }
 
 PJRT_Client* scored_client(int n) { return atomic_load(&slots[n].client); }
+
+void scored_set_async(int n, bool async) { atomic_store(&slots[n].async, async); }
 
 int64_t scored_buffers(int n) { return atomic_load(&slots[n].buffers); }
 

@@ -2,6 +2,8 @@
 #ifndef SCORED_PJRT_INTERPOSE_H_
 #define SCORED_PJRT_INTERPOSE_H_
 
+#include <stdbool.h>
+
 #include "pjrt_c_api.h"
 
 // How many different plugin files one process can open.
@@ -19,6 +21,9 @@ PJRT_Api* scored_interpose(int slot, const PJRT_Api* real);
 
 // scored_client is the slot's last created client, NULL when there is none.
 PJRT_Client* scored_client(int slot);
+
+// scored_set_async says whether executions return once they are dispatched, and not when the device is done.
+void scored_set_async(int slot, bool async);
 
 // scored_buffers is how many buffers the slot's plugin has handed out and not yet destroyed.
 int64_t scored_buffers(int slot);

@@ -174,6 +174,43 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
+// With Async, inputs may go as soon as their execution is dispatched, though it may not have begun.
+func TestAsyncExecutionsKeepTheirInputs(t *testing.T) {
+	p := openTest(t, Options{Async: true})
+	if p.Info().SharedBuffers {
+		t.Error("the device reads host memory, and nothing would tell when it is done")
+	}
+	const n, squarings = 500, 10
+	g := square(t, p, "square", n)
+	defer g.Finalize()
+	shift := make([]float32, n*n) // by one place: squared k times, it shifts by 2^k
+	for i := range n {
+		shift[i*n+(i+1)%n] = 1
+	}
+	in, err := p.Backend().BufferFromFlatData(0, shift, shapes.Make(dtypes.Float32, n, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(shift)
+	x := g.RunWithBuffers([]backends.Buffer{in}, []bool{false}, 0)[0]
+	finalize(t, p, in)
+	for range squarings - 1 {
+		next := g.Run(x)[0]
+		x.MustFinalizeAll()
+		x = next
+	}
+	got := tensors.MustCopyFlatData[float32](x)
+	x.MustFinalizeAll()
+	for i := range n {
+		if to := (i + 1<<squarings) % n; got[i*n+to] != 1 {
+			t.Fatalf("row %d does not shift to %d", i, to)
+		}
+	}
+	if stats := p.Stats(); stats.Executions != squarings || stats.Buffers != 0 {
+		t.Errorf("stats %+v", stats)
+	}
+}
+
 // A device that is out of memory must be told from all else, and must leave nothing behind.
 func TestOutOfMemory(t *testing.T) {
 	p := openTest(t, Options{})

@@ -30,6 +30,11 @@ type Options struct {
 	// CaptureOnly compiles nothing: every program is captured, without a name, and an empty one takes its place. So the
 	// programs of any device can be had in no time from a plugin that is at hand. They must not be run.
 	CaptureOnly bool
+	// Async lets an execution return once it is dispatched, so that the device finds the next one waiting when it is done.
+	// Reading an output waits for it, and gives the error of whatever it came from; inputs may be finalized at once.
+	// Times of executions are then those of their dispatch. It turns shared buffers off, as nothing would tell when the
+	// device has read them.
+	Async bool
 	// OnExecute, if set, is told of every execution, on the goroutine that asked for it, before its results are handed out.
 	OnExecute func(Execution)
 	Logger    *slog.Logger // nil: silence
@@ -101,10 +106,14 @@ func (p *Plugin) start() error {
 		p.backend.Finalize()
 		client := map[string]any{"cpu_device_count": int64(1)} // the default is four, all the same processor
 		maps.Copy(client, p.options.Client)
-		if err := p.connect(",shared_buffers", client); err != nil {
+		features := ",shared_buffers"
+		if p.options.Async {
+			features = ""
+		}
+		if err := p.connect(features, client); err != nil {
 			return err
 		}
-		p.info.SharedBuffers = true
+		p.info.SharedBuffers = !p.options.Async
 	}
 	var err error
 	p.info.Devices, err = p.library.deviceKinds(p.client())

@@ -12,7 +12,7 @@ type Stats struct {
 
 	Executions       int64
 	FailedExecutions int64
-	ExecutionTime    time.Duration // of all executions, each until its device was done
+	ExecutionTime    time.Duration // of all executions, each until its device was done; with Options.Async, until its dispatch
 
 	Buffers     int64 // device buffers alive
 	Executables int64 // loaded executables alive

@@ -32,6 +32,7 @@ type Compiled struct {
 	Key        string // the entry of the compile cache that a host with the devices will look for
 	Serialized []byte
 	Cost       Cost
+	Traffic    float64 // bytes moved to and from the device's main memory; 0 where the plugin does not show the program
 	Took       time.Duration
 }
 
@@ -166,6 +167,9 @@ func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	}
 	if c.Serialized, err = t.library.serialize(executable); err != nil {
 		return Compiled{}, fmt.Errorf("executable %s cannot be serialized: %w", c.Name, err)
+	}
+	if c.Traffic, err = t.library.traffic(executable); err != nil {
+		return Compiled{}, fmt.Errorf("executable %s: %w", c.Name, err)
 	}
 	key := t.target.key("mlir", program, options)
 	c.Key = key.String()

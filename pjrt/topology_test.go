@@ -41,6 +41,14 @@ func TestCompileForTopology(t *testing.T) {
 	if stored, err := testCache(t, dir, 0).get(key); err != nil || len(stored) != len(compiled.Serialized) || key.String() != compiled.Key {
 		t.Errorf("cache holds %d bytes, %v", len(stored), err)
 	}
+	// A client on a TPU knows its version too, which must not matter, and names its device as here.
+	live := target{plugin: topology.target.plugin, platform: "tpu", version: "any", devices: []string{"TPU v6 lite"}}
+	if live.key("mlir", program, options) != key {
+		t.Errorf("target %+v has another key than that of a client, %+v", topology.target, live)
+	}
+	if compiled.Traffic <= 0 || compiled.Traffic > compiled.Cost.BytesAccessed {
+		t.Errorf("traffic is %g bytes of %g accessed", compiled.Traffic, compiled.Cost.BytesAccessed)
+	}
 	var own *Error
 	if _, err := topology.Compile([]byte("not a program"), options); !errors.As(err, &own) {
 		t.Errorf("compiling nonsense: %v", err)

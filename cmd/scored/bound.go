@@ -65,13 +65,18 @@ func (w workload) steps(b score.Bucket) (steps, items int) {
 	return steps, w.items
 }
 
-// stepRuns is how often a step of the bucket runs each program, by name. Of the heads it counts the labels' alone, for
-// as many rows as the bucket holds.
-func stepRuns(b score.Bucket, layers int) map[string]int {
-	runs := map[string]int{
+// bodyRuns is stepRuns without the heads.
+func bodyRuns(b score.Bucket, layers int) map[string]int {
+	return map[string]int{
 		fmt.Sprintf("embed_t%d", b.Tokens):                                         1,
 		fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): layers,
 	}
+}
+
+// stepRuns is how often a step of the bucket runs each program, by name. Of the heads it counts the labels' alone, for
+// as many rows as the bucket holds.
+func stepRuns(b score.Bucket, layers int) map[string]int {
+	runs := bodyRuns(b, layers)
 	rows, heads := 64, (b.Rows+63)/64
 	if b.Rows <= 8 {
 		rows, heads = 8, 1
@@ -81,31 +86,41 @@ func stepRuns(b score.Bucket, layers int) map[string]int {
 	return runs
 }
 
-// reportAhead prints what a step of each bucket costs by the compiler's own analysis, and the least time it can take on
-// the chip: that of its arithmetic or that of its memory traffic, whichever is longer. It is a bound, not a measurement.
-func reportAhead(w io.Writer, chip roofline, cfg model.Config, buckets []score.Bucket, costs map[string]pjrt.Cost) error {
+// ahead is what one run of a program costs by its compilation ahead of time.
+type ahead struct {
+	pjrt.Cost
+	traffic float64 // bytes to and from main memory
+}
+
+// reportAhead prints what a step of each bucket costs by the compiler's own analysis, and two times per step. The least
+// is that of its arithmetic or of its traffic with main memory, whichever is longer: no step can be faster. The most
+// takes every byte that any operation touches for one of main memory, though nearly all of them stay in fast memory.
+func reportAhead(w io.Writer, chip roofline, cfg model.Config, buckets []score.Bucket, costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "bucket\tGFLOP\tGB\targ MB\ttemp MB\tcode MB\tflops ms\tbytes ms\tbound ms\t")
+	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops ms\taccessed ms\tmain ms\t")
 	for _, load := range workloads() {
 		fmt.Fprintf(table, "%s items/s\t", load.name)
 	}
 	fmt.Fprintln(table)
 	for _, b := range buckets {
-		var flops, bytes float64
-		var arguments, temp, code int64
+		step := ahead{}
 		for name, runs := range stepRuns(b, cfg.Layers) {
 			cost := costs[name]
-			flops += float64(runs) * cost.Flops
-			bytes += float64(runs) * cost.BytesAccessed
-			arguments, temp, code = max(arguments, cost.ArgumentBytes), max(temp, cost.TempBytes), code+cost.CodeBytes
+			step.Flops += float64(runs) * cost.Flops
+			step.BytesAccessed += float64(runs) * cost.BytesAccessed
+			step.traffic += float64(runs) * cost.traffic
+			step.CodeBytes += cost.CodeBytes
+			step.ArgumentBytes = max(step.ArgumentBytes, cost.ArgumentBytes)
+			step.TempBytes = max(step.TempBytes, cost.TempBytes)
 		}
-		arithmetic, traffic := flops/chip.flops, bytes/chip.bytes
-		bound := max(arithmetic, traffic)
-		fmt.Fprintf(table, "%dx%dx%dx%d\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t", b.Tokens, b.Rows, b.Length, b.Prefix,
-			flops/1e9, bytes/1e9, float64(arguments)/1e6, float64(temp)/1e6, float64(code)/1e6, arithmetic*1e3, traffic*1e3, bound*1e3)
+		flops, accessed, main := step.Flops/chip.flops, step.BytesAccessed/chip.bytes, step.traffic/chip.bytes
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t", bucketText(b), step.Flops/1e9,
+			step.BytesAccessed/1e9, step.traffic/1e9, float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6,
+			float64(step.CodeBytes)/1e6, flops*1e3, accessed*1e3, main*1e3)
 		for _, load := range workloads() {
 			if steps, items := load.steps(b); steps > 0 {
-				fmt.Fprintf(table, "%.0f\t", float64(items)/(float64(steps)*bound))
+				perSecond := func(step float64) float64 { return float64(items) / (float64(steps) * step) }
+				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(max(flops, accessed)), perSecond(max(flops, main)))
 			} else {
 				fmt.Fprint(table, "-\t")
 			}
@@ -113,4 +128,8 @@ func reportAhead(w io.Writer, chip roofline, cfg model.Config, buckets []score.B
 		fmt.Fprintln(table)
 	}
 	return table.Flush()
+}
+
+func bucketText(b score.Bucket) string {
+	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Prefix)
 }

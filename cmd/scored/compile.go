@@ -58,17 +58,18 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 		return err
 	}
 	defer topology.Close()
-	costs := map[string]pjrt.Cost{}
+	costs := map[string]ahead{}
 	for i, p := range programs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		compiled, err := topology.Compile(p.text, p.options)
+		one, err := topology.Compile(p.text, p.options)
 		if err != nil {
 			return err
 		}
-		costs[compiled.Name] = compiled.Cost
-		fmt.Fprintf(stderr, "%d/%d %s in %.1f s\n", i+1, len(programs), compiled.Name, compiled.Took.Seconds())
+		costs[one.Name] = ahead{one.Cost, one.Traffic}
+		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, %.1f MB temporary\n", i+1, len(programs),
+			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6)
 	}
 	return reportAhead(stdout, rooflineOf(c.topology), cfg, options.Buckets, costs)
 }

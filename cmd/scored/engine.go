@@ -20,7 +20,8 @@ func (c *config) openPlugin(ctx context.Context, log *slog.Logger, progress io.W
 	if err != nil {
 		return nil, err
 	}
-	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log}
+	// A step is one program a layer: an accelerator would stand idle between them.
+	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: c.Device != "cpu"}
 	if c.Device == "cpu" {
 		options.Client = map[string]any{"cpu_device_count": int64(c.Replicas)}
 	}
@@ -44,6 +45,9 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	options = model.Options{DType: dtypes.BFloat16, OutOfMemory: outOfMemory}
 	if c.Device == "cpu" {
 		options.Products = dtypes.Float32 // as fast as bfloat16 there, and exact
+	}
+	if c.Device == "tpu" {
+		options.Tile = 8
 	}
 	switch c.DType {
 	case "float32", "float":
@@ -84,6 +88,9 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 			most = min(most, c.ChunkedPrefill)
 		}
 		all := cfg.Buckets(contextLength)
+		if c.Device != "cpu" {
+			all = cfg.WideBuckets(contextLength)
+		}
 		longest := slices.MaxFunc(all, byPrefix)
 		buckets = slices.DeleteFunc(slices.Clone(all), func(b score.Bucket) bool { return b.Tokens > most })
 		if len(buckets) == 0 || byPrefix(slices.MaxFunc(buckets, byPrefix), longest) < 0 {

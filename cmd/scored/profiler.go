@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 
 	"scored/model"
@@ -30,10 +29,7 @@ func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog
 // count of operations.
 func stepCost(programs func() []pjrt.Program, cfg model.Config) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
-		runs := map[string]int{
-			fmt.Sprintf("embed_t%d", b.Tokens):                                         1,
-			fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): cfg.Layers,
-		}
+		runs := bodyRuns(b, cfg.Layers)
 		seen := map[string]bool{} // each device has its own copy
 		for _, p := range programs() {
 			if n := float64(runs[p.Name]); n > 0 && !seen[p.Name] {

@@ -51,6 +51,11 @@ func TestTinyInPureGo(t *testing.T) {
 	compare(t, backend, "narrow", model.Options{DType: dtypes.Float32}, 1e-5) // the smallest: pure Go is slow
 }
 
+// TestTinyInTiles is the graph of a TPU, in float32, and queues executions as there.
+func TestTinyInTiles(t *testing.T) {
+	compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny", model.Options{DType: dtypes.Float32, Tile: 8, ScoreBytes: 1 << 16}, 1e-5)
+}
+
 func TestTinyOnPlugin(t *testing.T) {
 	backend := plugin(t)
 	for _, name := range []string{"tiny", "untied", "narrow", "qwen2"} {
@@ -75,7 +80,21 @@ func TestBFloat16Products(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the full-size model takes half a minute; run without -short")
 	}
-	compare(t, plugin(t), "full", model.Options{DType: dtypes.BFloat16}, 2e-2)
+	compare(t, plugin(t), "full", acceleratorOptions(), 2e-2)
+}
+
+// TestOnDevice is the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names, such as a TPU's.
+func TestOnDevice(t *testing.T) {
+	path := os.Getenv("SCORED_GOLDEN_PLUGIN")
+	if path == "" {
+		t.Skip("SCORED_GOLDEN_PLUGIN names no plugin")
+	}
+	compare(t, open(t, path, pjrt.Options{Async: true}), "full", acceleratorOptions(), 2e-2)
+}
+
+// acceleratorOptions are those of a TPU, with blocks small enough to have several.
+func acceleratorOptions() model.Options {
+	return model.Options{DType: dtypes.BFloat16, Tile: 8, ScoreBytes: 1 << 20}
 }
 
 // compare scores every case and request of a file through the Scorer and an Engine on the backend.
@@ -187,15 +206,20 @@ func read(t *testing.T, name string) (v vectors, cfg model.Config) {
 }
 
 // plugin opens the CPU plugin that `make setup` fetches.
-func plugin(t *testing.T) backends.Backend { return pluginWith(t, nil) }
+func plugin(t *testing.T) backends.Backend { return pluginWith(t, pjrt.Options{}) }
 
-func pluginWith(t *testing.T, client map[string]any) backends.Backend {
+func pluginWith(t *testing.T, options pjrt.Options) backends.Backend {
 	t.Helper()
 	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}
-	p, err := pjrt.Open(path, pjrt.Options{Client: client})
+	return open(t, path, options)
+}
+
+func open(t *testing.T, path string, options pjrt.Options) backends.Backend {
+	t.Helper()
+	p, err := pjrt.Open(path, options)
 	if err != nil {
 		t.Fatal(err)
 	}

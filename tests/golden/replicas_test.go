@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 
 	"scored/model"
+	"scored/pjrt"
 	"scored/score"
 )
 
@@ -27,7 +28,7 @@ func (o *stepsByDevice) Observe(span score.Span) {
 // TestReplicas: two devices of one plugin serve one queue, and every score is the one that transformers gives.
 func TestReplicas(t *testing.T) {
 	v, cfg := read(t, "tiny")
-	backend := pluginWith(t, map[string]any{"cpu_device_count": int64(2)})
+	backend := pluginWith(t, pjrt.Options{Client: map[string]any{"cpu_device_count": int64(2)}})
 	if n := backend.NumDevices(); n != 2 {
 		t.Fatalf("plugin has %d devices, want 2", n)
 	}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"scored/model"
+	"scored/pjrt"
+	"scored/score"
+)
+
+func TestCompileFlags(t *testing.T) {
+	for line, want := range map[string]string{
+		"--load-format dummy": "--out",
+		"--out x":             "--model-path",
+		"--load-format dummy --out x --dtype int8":        "--dtype",
+		"--load-format dummy --out x --buckets 1x2":       "--buckets",
+		"--load-format dummy --out x word":                "word",
+		"--load-format dummy --out x --max-queue 9":       "max-queue",
+		"--load-format dummy --out x --context-length no": "context-length",
+	} {
+		var stderr bytes.Buffer
+		if status := run(t.Context(), append([]string{"compile"}, strings.Fields(line)...), environment(), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("compile %s ends with status %d and says %q, want 2 and %q", line, status, stderr.String(), want)
+		}
+	}
+}
+
+func TestStepsOfWorkloads(t *testing.T) {
+	w := map[string]workload{}
+	for _, load := range workloads() {
+		w[load.name] = load
+	}
+	for _, c := range []struct {
+		load         string
+		bucket       score.Bucket
+		steps, items int
+	}{
+		{"W1", score.Bucket{Tokens: 1024, Rows: 6, Length: 320}, 1, 3},
+		{"W1", score.Bucket{Tokens: 1024, Rows: 6, Length: 256}, 0, 0},                       // a row is too long
+		{"W2", score.Bucket{Tokens: 2048, Rows: 12, Length: 256, Prefix: 128}, 1, 10},        // 120 + 10·180 tokens
+		{"W2", score.Bucket{Tokens: 1024, Rows: 6, Length: 256, Prefix: 128}, 2, 10},         // 120 + 5·180, 5·180
+		{"W3", score.Bucket{Tokens: 2048, Rows: 96, Length: 32, Prefix: 2048}, 7, 500},       // 2000 + 2·20, then 96 rows a step
+		{"W3", score.Bucket{Tokens: 1024, Rows: 48, Length: 32, Prefix: 2048}, 13, 500},      // 1024, 976 + 2·20, then 48
+		{"W3 kept", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 2048}, 10, 500}, // 51 rows fill 1024 tokens
+		{"W3", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 512}, 0, 0},          // the prefix is too long
+	} {
+		if steps, items := w[c.load].steps(c.bucket); steps != c.steps || items != c.items {
+			t.Errorf("%s takes %d steps of %+v for %d items, want %d for %d", c.load, steps, c.bucket, items, c.steps, c.items)
+		}
+	}
+}
+
+// TestCompileForTPU compiles a model of two layers for a TPU that is not there.
+func TestCompileForTPU(t *testing.T) {
+	library := os.Getenv("SCORED_TEST_LIBTPU")
+	if library == "" {
+		t.Skip("SCORED_TEST_LIBTPU does not name libtpu.so; run `make tpu-compile`")
+	}
+	dir := filepath.Join(t.TempDir(), "programs")
+	args := []string{"compile", "--model-path", "../../tests/models/tiny", "--plugin", library, "--plugin-dir", "../../.cache/plugins", "--offline",
+		"--out", dir, "--buckets", "64x1x64x0,256x12x32x128"}
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), args, environment(), &stdout, &stderr); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr.String())
+	}
+	t.Logf("\n%s", stdout.String())
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines, want a heading and two buckets", len(lines))
+	}
+	for i, bucket := range []string{"64x1x64x0", "256x12x32x128"} {
+		fields := strings.Fields(lines[i+1])
+		accessed, err := strconv.ParseFloat(fields[2], 64)
+		main, mainErr := strconv.ParseFloat(fields[3], 64)
+		if fields[0] != bucket || err != nil || mainErr != nil || main <= 0 || main >= accessed {
+			t.Errorf("line %q: want bucket %s, and less traffic with main memory than bytes accessed, but some", lines[i+1], bucket)
+		}
+	}
+	entries, err := filepath.Glob(filepath.Join(dir, "*.executable"))
+	if programs := strings.Count(stderr.String(), " in "); err != nil || programs == 0 || len(entries) != programs {
+		t.Errorf("%d entries in the cache for %d programs: %v", len(entries), programs, err)
+	}
+}
+
+// TestReportAhead: a step adds up its programs by how often it runs them.
+func TestReportAhead(t *testing.T) {
+	cfg, b := tinyShape(t), score.Bucket{Tokens: 64, Rows: 1, Length: 64}
+	one := ahead{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9}
+	costs := map[string]ahead{"embed_t64": one, "block_t64_r1_l64_p0": one, "last_t64_r8": one, "head_r8_vfalse": one, "head_r64_vtrue": one}
+	var out strings.Builder
+	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12}, cfg, []score.Bucket{b}, costs); err != nil {
+		t.Fatal(err)
+	}
+	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory.
+	got := strings.Join(strings.Fields(strings.Split(out.String(), "\n")[1]), " ")
+	if want := "64x1x64x0 5 20.00 10.00 7 5 4 5.00 20.00 10.00 - - - -"; got != want {
+		t.Errorf("step is %q, want %q", got, want)
+	}
+}
+
+func tinyShape(t *testing.T) model.Config {
+	t.Helper()
+	cfg, err := model.LoadConfig("../../tests/models/tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}

@@ -1,0 +1,109 @@
+package model
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/gomlx/gomlx/backends/simplego"
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+
+	"scored/score"
+)
+
+// variants are the ways in which a device may want the same graph.
+func variants() map[string]Options {
+	return map[string]Options{
+		"plain":           {DType: dtypes.Float32},
+		"tiles":           {DType: dtypes.Float32, Tile: 8},
+		"blocks":          {DType: dtypes.Float32, ScoreBytes: 1 << 14},
+		"tiles in blocks": {DType: dtypes.Float32, Tile: 8, ScoreBytes: 1 << 14},
+	}
+}
+
+func variantEngine(t *testing.T, options Options) *Engine {
+	t.Helper()
+	backend, err := simplego.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	options.Buckets, options.PrefixCacheBytes = tinyBuckets(), 1<<20
+	return optionsEngine(t, backend, smallConfig(), options)
+}
+
+// sharedStep is a step of rows of different lengths that hang on one new prefix, from the row numbered first on.
+func sharedStep(bucket score.Bucket, first, rows int) *score.Step {
+	query := testTokens(1, 20)
+	step := &score.Step{Bucket: bucket, Prefix: &score.Prefix{Tokens: query, Size: bucket.Prefix}, New: len(query)}
+	for i := first; i < first+rows; i++ {
+		prompt := append(slices.Clone(query), testTokens(10+i, 3+2*i)...)
+		step.Rows = append(step.Rows, &score.Row{Tokens: prompt, Shared: len(query), Labels: []int32{3, 500, 77}})
+	}
+	return step
+}
+
+// TestVariantsAgree: whatever a device wants of the graph, the scores are the same but for rounding.
+func TestVariantsAgree(t *testing.T) {
+	var want [][]float32
+	for _, name := range []string{"plain", "tiles", "blocks", "tiles in blocks"} {
+		got, err := variantEngine(t, variants()[name]).Run(sharedStep(tinyBuckets()[2], 0, 4))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if want == nil {
+			want = got
+		}
+		closeTo(t, name, got, want, 1e-5)
+	}
+}
+
+// TestNeighboursLeaveARowAlone: within a bucket a row's numbers are the same to the last bit, whatever rows are beside it
+// and wherever among them it stands.
+func TestNeighboursLeaveARowAlone(t *testing.T) {
+	for name, options := range variants() {
+		t.Run(name, func(t *testing.T) {
+			engine := variantEngine(t, options)
+			together, err := engine.Run(sharedStep(tinyBuckets()[2], 0, 4))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range together {
+				alone, err := engine.Run(sharedStep(tinyBuckets()[2], i, 1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(alone[0], together[i]) {
+					t.Errorf("row %d scores %v alone and %v beside others", i, alone[0], together[i])
+				}
+			}
+		})
+	}
+}
+
+// TestBlocksBoundScores: the scores of a block stay within the bound as long as a block has more than a tile's tokens.
+func TestBlocksBoundScores(t *testing.T) {
+	n, err := newNetwork(Qwen3_0_6B(), Options{DType: dtypes.BFloat16, Tile: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ tokens, keys, want int }{
+		{2048, 128, 2048}, {2048, 2048, 512}, {1024, 2048, 512}, {256, 40_960, 16}, {64, 128, 64}, {96, 131_072, 24}, {8, 1 << 20, 8},
+	} {
+		if got := n.blockTokens(c.tokens, c.keys); got != c.want {
+			t.Errorf("%d tokens attend to %d keys in blocks of %d, want %d", c.tokens, c.keys, got, c.want)
+		}
+	}
+}
+
+func TestBucketsOfBrokenTilesAreRefused(t *testing.T) {
+	for _, b := range []score.Bucket{{Tokens: 60, Rows: 1, Length: 32}, {Tokens: 64, Rows: 1, Length: 20}, {Tokens: 64, Rows: 1, Length: 32, Prefix: 100}} {
+		if _, err := newNetwork(smallConfig(), Options{DType: dtypes.Float32, Tile: 8, Buckets: []score.Bucket{b}}); err == nil {
+			t.Errorf("bucket %+v is taken", b)
+		}
+	}
+	for _, contextLength := range []int{100, 10_001, 40_960} {
+		if _, err := newNetwork(smallConfig(), Options{DType: dtypes.Float32, Tile: 8, Buckets: smallConfig().WideBuckets(contextLength)}); err != nil {
+			t.Error(err)
+		}
+	}
+}
