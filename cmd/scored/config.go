@@ -65,7 +65,6 @@ type config struct {
 	MaxPrefill       int `validate:"min=1"`
 	CompileCache     string
 	PrefixCacheBytes int64 `validate:"min=0"`
-	NoRadix          bool
 
 	variables variables
 	idle      []string      // flags and variables that were given and do nothing here, with the reason

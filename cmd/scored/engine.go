@@ -62,12 +62,8 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	return options, contextLength, err
 }
 
-// prefixCacheBytes is the least of what the flags allow, for keys and values of the dtype. At 0 a prefix stays only until
-// the next one comes.
+// prefixCacheBytes is the least of what the flags allow, for keys and values of the dtype.
 func (c *config) prefixCacheBytes(cfg model.Config, dtype dtypes.DType) int64 {
-	if c.NoRadix {
-		return 0
-	}
 	if c.MaxTotalTokens == 0 {
 		return c.PrefixCacheBytes
 	}

@@ -76,7 +76,6 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxTotalTokens, "max-total-tokens", 0, "bound of the prefix tokens kept on the device, beside --prefix-cache-bytes; 0 is none")
 	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: JAX_COMPILATION_CACHE_DIR, else none)")
 	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", 1<<30, "bound of the prefix keys and values kept on the device")
-	f.BoolVar(&c.NoRadix, "disable-radix-cache", false, "keep no prefix but the newest between steps")
 }
 
 // seconds is a time given as a number of seconds, as the peer's flags are, or as Go writes durations.

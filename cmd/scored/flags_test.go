@@ -194,7 +194,6 @@ func TestCapacity(t *testing.T) {
 		{"--max-total-tokens 1000", 1000 * 28 * 2 * 8 * 128 * 4},
 		{"--max-total-tokens 1000 --device tpu", 1000 * 28 * 2 * 8 * 128 * 2},
 		{"--max-total-tokens 1000000000", 1 << 30},
-		{"--disable-radix-cache", 0},
 	} {
 		if o, err := options(strings.Fields(c.line)...); err != nil || o.PrefixCacheBytes != c.want {
 			t.Errorf("%q: %d bytes of prefixes, %v; want %d", c.line, o.PrefixCacheBytes, err, c.want)
