@@ -122,7 +122,8 @@ func (f *forming) candidate(g *group) take {
 }
 
 // choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes. The
-// cost of the work a bucket leaves over is estimated at the best rate any bucket of the size offers.
+// cost of the work a bucket leaves over is estimated at the best rate that any of them has here, its padding counted: were
+// it left out, a small bucket would win for leaving fewer tokens empty than a large one that is as full.
 func (f *forming) choose(candidates []take) (Bucket, []take) {
 	work, rate := f.step.New, math.Inf(1)
 	for _, c := range candidates {
@@ -130,17 +131,25 @@ func (f *forming) choose(candidates []take) (Bucket, []take) {
 			work += len(row.Tokens) - c.shared
 		}
 	}
-	for _, b := range f.size.buckets {
-		rate = min(rate, b.Cost/float64(b.Tokens))
+	type option struct {
+		bucket Bucket
+		takes  []take
+		tokens int
 	}
-	var best Bucket
-	var chosen []take
-	least := math.Inf(1)
+	var options []option
 	for _, b := range f.size.buckets {
 		takes, tokens := f.fill(b, candidates)
 		if len(takes) == 0 || takes[0].group != candidates[0].group {
 			continue // the lead's next row must make progress
 		}
+		options = append(options, option{b, takes, tokens})
+		rate = min(rate, b.Cost/float64(tokens))
+	}
+	var best Bucket
+	var chosen []take
+	least := math.Inf(1)
+	for _, o := range options {
+		b, takes, tokens := o.bucket, o.takes, o.tokens
 		if cost := b.Cost + float64(work-tokens)*rate; cost < least {
 			best, chosen, least = b, takes, cost
 		}
