@@ -1,0 +1,118 @@
+package laws
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"scored/score"
+)
+
+// TestPrefixCacheIsBounded: hundreds of queries leave no more on the device than the cache may hold, the answer to one
+// that was displaced is what it was, and a flush leaves nothing.
+func TestPrefixCacheIsBounded(t *testing.T) {
+	const kept, queries = 4, 300
+	plugin := openPlugin(t)
+	cfg := tiny()
+	buckets := []score.Bucket{{Tokens: 160, Rows: 4, Length: 32, Prefix: 128, Cost: 1}}
+	entry := int64(2 * cfg.Layers * buckets[0].Prefix * cfg.KVHeads * cfg.HeadDim * 4) // keys and values in float32
+	scorer := newScorer(t, newEngine(t, plugin, cfg, buckets, kept*entry), holds(buckets[0]), nil)
+	items := among(tokens(7, 5), 2, 1)
+	ask := func(n int) *score.Result { return run(t, scorer, request(tokens(n, 100), items...)) }
+
+	ask(queries)
+	flush(t, scorer)
+	empty := plugin.Stats().Buffers
+	var first *score.Result
+	for n := range queries {
+		result := ask(n)
+		if n == 0 {
+			first = result
+		}
+		held := plugin.Stats().Buffers - empty
+		if most := int64(min(n+1, kept) * 2 * cfg.Layers); held != most {
+			t.Fatalf("%d buffers after %d queries, want %d: those of the %d prefixes that fit", held, n+1, most, kept)
+		}
+		if n%50 == 49 { // recently used: on the device
+			if again := ask(n - kept + 1); again.Usage.CachedTokens != 100*len(items) {
+				t.Errorf("query %d of %d has %d cached tokens, want all of the query's in %d rows", n-kept+2, n+1, again.Usage.CachedTokens, len(items))
+			}
+		}
+	}
+	again := ask(0)
+	if want := 100 * (len(items) - 1); again.Usage.CachedTokens != want {
+		t.Errorf("a displaced query has %d cached tokens, want those shared inside the request, %d", again.Usage.CachedTokens, want)
+	}
+	for i := range items {
+		sameBits(t, fmt.Sprintf("item %d after its query was displaced", i), again.Logprobs[i], first.Logprobs[i])
+	}
+	if n := flush(t, scorer); n != kept {
+		t.Errorf("flush dropped %d prefixes, want %d", n, kept)
+	}
+	if held := plugin.Stats().Buffers - empty; held != 0 {
+		t.Errorf("%d buffers after a flush, want none", held)
+	}
+}
+
+// turns is an Observer of the steps around one request.
+type turns struct {
+	mu      sync.Mutex
+	first   chan struct{} // closed by the first step
+	queued  time.Time     // when the small request began to wait
+	started int64         // number of the first step with it; 0: none yet
+	steps   []score.Span
+}
+
+func (o *turns) Observe(span score.Span) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case span.Stage == score.StageStep:
+		if o.steps = append(o.steps, span); len(o.steps) == 1 {
+			close(o.first)
+		}
+		for _, id := range span.Requests {
+			if id == "small" && o.started == 0 {
+				o.started = span.Number
+			}
+		}
+	case span.Stage == score.StageWait && span.RequestID == "small":
+		o.queued = span.Start
+	}
+}
+
+// TestLargeRequestStarvesNobody: a request of 10,000 items is answered, and a small one sent meanwhile waits for the step
+// under way and one more.
+func TestLargeRequestStarvesNobody(t *testing.T) {
+	plugin := openPlugin(t)
+	seen := &turns{first: make(chan struct{})}
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(128), 1<<30), 128, seen)
+	items := make([][]int64, 10_000)
+	for i := range items {
+		items[i] = tokens(i, 1+i%8)
+	}
+	large := request(tokens(1, 40), items...)
+	var done sync.WaitGroup
+	done.Go(func() {
+		result, err := scorer.Score(t.Context(), large)
+		if err != nil || len(result.Logprobs) != len(items) {
+			t.Errorf("large request: %v", err)
+		}
+	})
+	<-seen.first
+	small := request(tokens(2, 40), tokens(3, 5))
+	small.ID = "small"
+	run(t, scorer, small)
+	done.Wait()
+
+	waited := 0
+	for _, step := range seen.steps {
+		if step.Start.After(seen.queued) && step.Number < seen.started {
+			waited++
+		}
+	}
+	if last := len(seen.steps); waited > 2 || seen.started == 0 || last < int(seen.started)+20 {
+		t.Errorf("small request waited for %d steps to begin and ran in step %d of %d, want 2 at most and long before the end", waited, seen.started, last)
+	}
+}

@@ -1,0 +1,55 @@
+package laws
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+
+	"scored/model"
+	"scored/pjrt"
+	"scored/score"
+)
+
+// TestCloseLeavesNothing: after Close there are as many executables, buffers and goroutines as before New.
+func TestCloseLeavesNothing(t *testing.T) {
+	plugin := openPlugin(t)
+	serve(t, plugin) // whatever is made once and kept for good
+	before, goroutines := plugin.Stats(), runtime.NumGoroutine()
+	for range 3 {
+		serve(t, plugin)
+	}
+	after := plugin.Stats()
+	if after.Executables != before.Executables || after.Buffers != before.Buffers || before.Executables != 0 || before.Buffers != 0 {
+		t.Errorf("%d executables and %d buffers are left, %d and %d before; want none", after.Executables, after.Buffers, before.Executables, before.Buffers)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond) // goroutines that have been told to end may take a moment
+	}
+	if n := runtime.NumGoroutine(); n > goroutines {
+		t.Errorf("%d goroutines, %d before", n, goroutines)
+	}
+}
+
+// serve starts an engine and a Scorer, asks for something and ends them.
+func serve(t *testing.T, plugin *pjrt.Plugin) {
+	t.Helper()
+	engine, err := model.New(plugin.Backend(), tiny(), model.Generate(tiny(), 1),
+		model.Options{DType: dtypes.Float32, Buckets: shapes(), PrefixCacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scorer, err := score.New(score.Config{Vocab: tiny().VocabSize, ContextLength: 256}, nil, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 10 {
+		run(t, scorer, request(tokens(n, 70), among(tokens(7, 20), 40, 2)...))
+	}
+	scorer.Close()
+	if err := engine.Close(); err != nil {
+		t.Error(err)
+	}
+}
