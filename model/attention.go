@@ -105,9 +105,10 @@ func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
 	return partial{Concatenate(mixed, 0), Concatenate(masses, 0)}
 }
 
-// blockTokens is how many tokens attend to a prefix at a time: half as many as long as their scores are too large.
+// blockTokens is how many tokens attend to a prefix at a time: half as many as long as their scores are too large, but not
+// fewer than minBlock, as every block reads all keys and values again.
 func (n network) blockTokens(tokens, keys int) int {
-	for n.Heads*tokens*keys*4 > n.scoreBytes && tokens%(2*n.tile) == 0 {
+	for n.Heads*tokens*keys*4 > n.scoreBytes && tokens >= 2*n.minBlock && tokens%(2*n.tile) == 0 {
 		tokens /= 2
 	}
 	return tokens

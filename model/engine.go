@@ -24,12 +24,12 @@ type Options struct {
 	// spares copies; 0 elsewhere, where it would cost them. It must divide every
 	// bucket's tokens, length and prefix.
 	Tile int
-	// ScoreBytes bounds the scores that attention to a prefix holds at a time, if 8 tokens' are less; 0 means 64 MiB, which
-	// stay in the fast memory of a TPU.
-	ScoreBytes       int
-	Buckets          []score.Bucket
-	PrefixCacheBytes int64 // bound of the keys and values kept on the device between steps
-	Device           int   // which of the backend's devices; several engines may use one each
+	// ScoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32, if those of MinBlock
+	// tokens are less; 0 means 64 MiB, which stay in the fast memory of a TPU. MinBlock 0 means 128.
+	ScoreBytes, MinBlock int
+	Buckets              []score.Bucket
+	PrefixCacheBytes     int64 // bound of the keys and values kept on the device between steps
+	Device               int   // which of the backend's devices; several engines may use one each
 	// OutOfMemory tells whether an error of the backend means that the device has no memory left; nil: none does.
 	OutOfMemory func(error) bool
 	// Progress is told before each program is compiled; nil means nobody wants to know.
@@ -106,7 +106,7 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 				b.Tokens, b.Rows, b.Length, b.Prefix, tile)
 		}
 	}
-	return network{cfg, opts.DType, opts.Products, tile, cmp.Or(opts.ScoreBytes, 64<<20)}, nil
+	return network{cfg, opts.DType, opts.Products, tile, cmp.Or(opts.ScoreBytes, 64<<20), cmp.Or(opts.MinBlock, 128)}, nil
 }
 
 // Buckets lists the step shapes; every one is compiled.

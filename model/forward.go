@@ -23,6 +23,7 @@ type network struct {
 	tile     int          // S, tokens of a tile
 	// scoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32.
 	scoreBytes int
+	minBlock   int // tokens of a block, at least
 }
 
 // blockWeights are the parameters of one block.
