@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/gomlx/backends"
@@ -181,5 +182,31 @@ func closeTo(t *testing.T, what string, got, want [][]float32, tolerance float64
 				t.Errorf("%s: row %d label %d is %v, want %v within %g", what, i, k, got[i][k], want[i][k], tolerance)
 			}
 		}
+	}
+}
+
+// TestFailedStepForgetsItsPrefix: where executions are queued, a fault of the blocks shows only when scores are read, by
+// when the prefix they computed has been kept.
+func TestFailedStepForgetsItsPrefix(t *testing.T) {
+	engine := tinyEngine(t, tinyBuckets())
+	query := testTokens(1, 20)
+	prompt := append(slices.Clone(query), testTokens(2, 4)...)
+	step := &score.Step{Bucket: tinyBuckets()[2], Prefix: &score.Prefix{Tokens: query, Size: 32}, New: len(query),
+		Rows: []*score.Row{{Tokens: prompt, Shared: len(query), Labels: []int32{3, 5}}}}
+	if _, err := engine.Run(step); err != nil {
+		t.Fatal(err)
+	}
+	if prefix, n := engine.Match(prompt); prefix != step.Prefix || n != len(query) {
+		t.Fatalf("prefix of a good step is not kept: %v, %d tokens", prefix, n)
+	}
+	again := &score.Step{Bucket: step.Bucket, Prefix: step.Prefix, Base: step.Prefix, Kept: len(query), Rows: step.Rows}
+	if err := engine.weights.finalNorm.FinalizeAll(); err != nil { // so that the head fails
+		t.Fatal(err)
+	}
+	if _, err := engine.Run(again); err == nil {
+		t.Fatal("a step without the final norm's weights succeeds")
+	}
+	if prefix, n := engine.Match(prompt); prefix != nil {
+		t.Errorf("after a failed step %d tokens of its prefix are still kept", n)
 	}
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,6 +55,49 @@ func TestStepsOfWorkloads(t *testing.T) {
 		if steps, items := w[c.load].steps(c.bucket); steps != c.steps || items != c.items {
 			t.Errorf("%s takes %d steps of %+v for %d items, want %d for %d", c.load, steps, c.bucket, items, c.steps, c.items)
 		}
+	}
+}
+
+// TestCompileTakesWhatServeCompiles: the compile cache is keyed by a program's text and options, so what is compiled ahead
+// is found only if both are to the byte what an engine with the same flags hands to its plugin.
+func TestCompileTakesWhatServeCompiles(t *testing.T) {
+	const folder = "../../.cache/plugins"
+	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: folder, Offline: true})
+	if err != nil {
+		t.Fatalf("run `make setup` first: %v", err)
+	}
+	c, err := parseCompile([]string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", folder, "--offline",
+		"--context-length", "32", "--buckets", "32x2x16x0,32x4x16x32"}, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := tinyShape(t)
+	options, _, err := c.engineOptions(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := c.capture(t.Context(), cfg, options, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var served []captured
+	plugin, err := pjrt.Open(path, pjrt.Options{Capture: func(_ string, text, options []byte) {
+		served = append(served, captured{slices.Clone(text), slices.Clone(options)})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := model.New(plugin.Backend(), cfg, model.Generate(cfg, 1), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(engine.Close(), plugin.Close()); err != nil {
+		t.Error(err)
+	}
+	same := func(a, b captured) bool { return bytes.Equal(a.text, b.text) && bytes.Equal(a.options, b.options) }
+	if len(served) == 0 || !slices.EqualFunc(taken, served, same) {
+		t.Errorf("compile takes %d programs, which are not the %d that serve compiles", len(taken), len(served))
 	}
 }
 
