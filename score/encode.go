@@ -28,7 +28,10 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prom
 	s.inParallel(ctx, len(prompts), func(i int) {
 		first, second := order(req, query, req.Items[i].Text)
 		rest, err := s.tokenize(first+second, req.PlainSpecials)
-		prompts[i], errs[i] = slices.Concat(begin, rest), err
+		if len(begin) > 0 {
+			rest = slices.Concat(begin, rest)
+		}
+		prompts[i], errs[i] = rest, err
 	})
 	if ctx.Err() != nil {
 		return nil, 0, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
