@@ -21,8 +21,7 @@ type Options struct {
 	// half the memory and no precision.
 	Products dtypes.DType
 	// Tile is how many tokens a register of the device holds side by side: 8 on a TPU, where working on heads tile by tile
-	// spares copies; 0 elsewhere, where it would cost them. It must divide every
-	// bucket's tokens, length and prefix.
+	// spares copies; 0 elsewhere, where it would cost them. It must divide every bucket's tokens, length and prefix.
 	Tile int
 	// ScoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32, if those of MinBlock
 	// tokens are less; 0 means 64 MiB, which stay in the fast memory of a TPU. MinBlock 0 means 128.
