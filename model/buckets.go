@@ -9,15 +9,30 @@ import "scored/score"
 // long rows, and with many short ones. Prefix sizes grow by fours: keys that no token sees still cost, but less than linear
 // layers do. Prefixes too long for one step are computed in slices of the largest bucket.
 func (c Config) Buckets(contextLength int) []score.Bucket {
-	return c.buckets(contextLength, 256, 512, 1024)
+	return c.buckets(contextLength, bucketSizes{
+		alone:  []int{64, 128, 192, 256, 320, 384, 512, 768, 1024},
+		packed: []int{256, 512, 1024}, lengths: []int{32, 128}, few: 64,
+	}, c.Cost)
 }
 
-// WideBuckets is Buckets for accelerators, where a step of few tokens waits for the weights: it goes to 2048.
+// WideBuckets is Buckets for accelerators. There a step of less than some 500 tokens waits for the weights, however few it
+// has, so small shapes are left out and larger ones take several long rows.
 func (c Config) WideBuckets(contextLength int) []score.Bucket {
-	return c.buckets(contextLength, 256, 512, 1024, 2048)
+	return c.buckets(contextLength, bucketSizes{
+		alone:  []int{256, 512, 1024},
+		packed: []int{256, 512, 1024, 2048}, lengths: []int{32, 128, 512},
+	}, c.WideCost)
 }
 
-func (c Config) buckets(contextLength int, many ...int) []score.Bucket {
+// bucketSizes are what kinds of buckets differ in.
+type bucketSizes struct {
+	alone   []int // tokens of steps with one row
+	packed  []int // tokens of steps with many rows, with and without a prefix
+	lengths []int // of many rows that stand alone
+	few     int   // tokens of a small step on a prefix; 0: none
+}
+
+func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bucket) float64) []score.Bucket {
 	var buckets []score.Bucket
 	add := func(tokens, length, prefix int) {
 		rows := max(1, tokens/length)
@@ -25,20 +40,25 @@ func (c Config) buckets(contextLength int, many ...int) []score.Bucket {
 			rows += rows / 2 // rows are rarely all full
 		}
 		b := score.Bucket{Tokens: tokens, Rows: rows, Length: length, Prefix: prefix}
-		b.Cost = c.Cost(b)
+		b.Cost = cost(b)
 		buckets = append(buckets, b)
 	}
-	for _, tokens := range []int{64, 128, 192, 256, 320, 384, 512, 768, 1024} {
+	for _, tokens := range sizes.alone {
 		add(tokens, tokens, 0)
 	}
-	for _, tokens := range many {
-		add(tokens, 32, 0)
-		add(tokens, 128, 0)
+	for _, tokens := range sizes.packed {
+		for _, length := range sizes.lengths {
+			if length < tokens {
+				add(tokens, length, 0)
+			}
+		}
 	}
 	for _, prefix := range []int{128, 512, 2048} {
-		add(64, 32, prefix)
+		if sizes.few > 0 {
+			add(sizes.few, 32, prefix)
+		}
 		add(512, 128, prefix)
-		for _, tokens := range many {
+		for _, tokens := range sizes.packed {
 			add(tokens, 32, prefix)
 			add(tokens, 256, prefix)
 		}
@@ -56,12 +76,25 @@ func (c Config) buckets(contextLength int, many ...int) []score.Bucket {
 	}
 }
 
-// Cost estimates a step in GFLOP: of the linear layers, of both parts of attention, which run at about half the rate, and
-// a fixed part for starting the step.
+const (
+	attentionPenalty = 2   // attention runs at about half the rate of the linear layers
+	fixedCost        = 2e9 // of starting a step, in FLOP
+)
+
+// Cost estimates a step in GFLOP: of the linear layers, of both parts of attention, and a fixed part.
 func (c Config) Cost(b score.Bucket) float64 {
 	linear, attention := c.Flops(b)
-	const attentionPenalty, fixed = 2, 2e9
-	return (linear + attentionPenalty*attention + fixed) / 1e9
+	return (linear + attentionPenalty*attention + fixedCost) / 1e9
+}
+
+// WideCost is Cost on an accelerator, whose linear layers take no less than the time to read their weights.
+func (c Config) WideCost(b score.Bucket) float64 {
+	// What a chip computes while it reads one weight of two bytes: 1,100 FLOP on a v6e, 590 on an H100.
+	const flopsPerWeight = 1000
+	linear, attention := c.Flops(b)
+	perToken, _ := c.Flops(score.Bucket{Tokens: 1})
+	weights := perToken / 2 // each of them a multiplication and an addition a token
+	return (max(linear, flopsPerWeight*weights) + attentionPenalty*attention + fixedCost) / 1e9
 }
 
 // Flops counts the floating-point operations of a step's matrix products, padding included and the head left out.

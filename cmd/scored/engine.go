@@ -78,15 +78,16 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 	if err != nil {
 		return nil, err
 	}
+	choose, cost := cfg.Buckets, cfg.Cost
+	if c.Device != "cpu" {
+		choose, cost = cfg.WideBuckets, cfg.WideCost
+	}
 	if buckets == nil {
 		most := c.MaxPrefill
 		if c.ChunkedPrefill > 0 {
 			most = min(most, c.ChunkedPrefill)
 		}
-		all := cfg.Buckets(contextLength)
-		if c.Device != "cpu" {
-			all = cfg.WideBuckets(contextLength)
-		}
+		all := choose(contextLength)
 		longest := slices.MaxFunc(all, byPrefix)
 		buckets = slices.DeleteFunc(slices.Clone(all), func(b score.Bucket) bool { return b.Tokens > most })
 		if len(buckets) == 0 || byPrefix(slices.MaxFunc(buckets, byPrefix), longest) < 0 {
@@ -95,7 +96,7 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 		}
 	}
 	for i := range buckets {
-		buckets[i].Cost = cfg.Cost(buckets[i])
+		buckets[i].Cost = cost(buckets[i])
 	}
 	return buckets, nil
 }

@@ -1,0 +1,65 @@
+package model
+
+import (
+	"testing"
+
+	"scored/score"
+)
+
+// TestWideCost: on an accelerator small steps cost what reading the weights does, and large ones what they compute.
+func TestWideCost(t *testing.T) {
+	cfg := Qwen3_0_6B()
+	wide := func(tokens int) float64 { return cfg.WideCost(score.Bucket{Tokens: tokens}) }
+	if wide(1) != wide(64) || wide(64) != wide(499) {
+		t.Errorf("steps of 1, 64 and 499 tokens cost %v, %v and %v, want the same", wide(1), wide(64), wide(499))
+	}
+	for _, tokens := range []int{501, 2048} {
+		if plain := cfg.Cost(score.Bucket{Tokens: tokens}); wide(tokens) != plain {
+			t.Errorf("a step of %d tokens costs %v, want %v", tokens, wide(tokens), plain)
+		}
+	}
+	// 440.4 million weights in the blocks, and a thousand operations for each.
+	if got := wide(1); got < 440 || got > 444 {
+		t.Errorf("the smallest step costs %v GFLOP", got)
+	}
+	short, long := score.Bucket{Tokens: 64, Rows: 2, Length: 32}, score.Bucket{Tokens: 64, Rows: 2, Length: 32, Prefix: 2048}
+	if cfg.WideCost(short) >= cfg.WideCost(long) {
+		t.Error("attention to a prefix costs nothing")
+	}
+}
+
+// TestBucketsCoverTheirWorkloads: the steps that the default shapes are meant for fit one of them.
+func TestBucketsCoverTheirWorkloads(t *testing.T) {
+	cfg := Qwen3_0_6B()
+	kinds := map[string][]score.Bucket{"cpu": cfg.Buckets(40_960), "wide": cfg.WideBuckets(40_960)}
+	for _, c := range []struct {
+		kind                         string
+		tokens, rows, length, prefix int
+	}{
+		{"cpu", 60, 1, 60, 0},
+		{"cpu", 300, 1, 300, 0},
+		{"cpu", 1020, 5, 180, 120},
+		{"wide", 300, 1, 300, 0},
+		{"wide", 1800, 6, 300, 0},    // six prompts of W1
+		{"wide", 1920, 10, 180, 120}, // W2
+		{"wide", 1920, 96, 20, 2000}, // W3
+	} {
+		fits := false
+		for _, b := range kinds[c.kind] {
+			fits = fits || c.tokens <= b.Tokens && c.rows <= b.Rows && c.length <= b.Length && c.prefix <= b.Prefix && b.Cost > 0
+		}
+		if !fits {
+			t.Errorf("no %s bucket holds %+v", c.kind, c)
+		}
+	}
+	for kind, buckets := range kinds {
+		seen := map[shape]bool{}
+		for _, b := range buckets {
+			if seen[shapeOf(b)] {
+				t.Errorf("%s bucket %+v is there twice", kind, b)
+			}
+			seen[shapeOf(b)] = true
+		}
+		t.Logf("%s: %d buckets", kind, len(buckets))
+	}
+}
