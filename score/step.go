@@ -122,30 +122,38 @@ func (f *forming) candidate(g *group) take {
 }
 
 // choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes. The
-// cost of the work a bucket leaves over is estimated at the best rate any bucket of the size offers.
-func (f *forming) choose(candidates []take) (Bucket, []take) {
-	work, rate := f.step.New, math.Inf(1)
+// work a bucket leaves over is expected to cost, per token, what the best filled bucket of the size costs now.
+func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
+	work := f.step.New
 	for _, c := range candidates {
 		for _, row := range c.group.rows[c.group.next:] {
 			work += len(row.Tokens) - c.shared
 		}
 	}
-	for _, b := range f.size.buckets {
-		rate = min(rate, b.Cost/float64(b.Tokens))
-	}
-	var best Bucket
-	var chosen []take
-	least := math.Inf(1)
+	fills := make([]filled, 0, len(f.size.buckets))
+	rate := math.Inf(1)
 	for _, b := range f.size.buckets {
 		takes, tokens := f.fill(b, candidates)
 		if len(takes) == 0 || takes[0].group != candidates[0].group {
 			continue // the lead's next row must make progress
 		}
-		if cost := b.Cost + float64(work-tokens)*rate; cost < least {
-			best, chosen, least = b, takes, cost
+		fills = append(fills, filled{b, takes, tokens})
+		rate = min(rate, b.Cost/float64(tokens))
+	}
+	least := math.Inf(1)
+	for _, one := range fills {
+		if cost := one.bucket.Cost + float64(work-one.tokens)*rate; cost < least {
+			best, chosen, least = one.bucket, one.takes, cost
 		}
 	}
 	return best, chosen
+}
+
+// filled is a bucket with the rows that a step could take in it, and the tokens it would compute.
+type filled struct {
+	bucket Bucket
+	takes  []take
+	tokens int
 }
 
 // fill takes rows in order until the bucket is full, and counts the tokens the step would compute.
