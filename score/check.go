@@ -1,6 +1,9 @@
 package score
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // The messages of this file that name neither field nor index are the peer's, word for word: clients match on them.
 
@@ -18,12 +21,12 @@ func (s *Scorer) check(req *Request) error {
 	if s.encoder == nil && !req.Query.IsTokens {
 		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; send token ids")
 	}
-	if err := s.checkTokens("query", req.Query.Tokens); err != nil {
-		return err
+	if i := s.badToken(req.Query.Tokens); i >= 0 {
+		return s.tokenError("query", req.Query.Tokens, i)
 	}
-	for i := range req.Items {
-		if err := s.checkTokens("items["+strconv.Itoa(i)+"]", req.Items[i].Tokens); err != nil {
-			return err
+	for n, item := range req.Items {
+		if i := s.badToken(item.Tokens); i >= 0 {
+			return s.tokenError("items["+strconv.Itoa(n)+"]", item.Tokens, i)
 		}
 	}
 	return nil
@@ -59,16 +62,16 @@ func checkShapes(req *Request) error {
 	return nil
 }
 
-func (s *Scorer) checkTokens(field string, ids []int64) error {
-	for i, id := range ids {
-		if id < 0 {
-			return Errorf(Invalid, field, "%s[%d] is negative (%d). Token IDs must be non-negative.", field, i, id)
-		}
-		if id >= int64(s.cfg.Vocab) {
-			return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, id, s.cfg.Vocab)
-		}
+// badToken is the index of the first id outside the vocabulary; -1 if there is none.
+func (s *Scorer) badToken(ids []int64) int {
+	return slices.IndexFunc(ids, func(id int64) bool { return id < 0 || id >= int64(s.cfg.Vocab) })
+}
+
+func (s *Scorer) tokenError(field string, ids []int64, i int) error {
+	if ids[i] < 0 {
+		return Errorf(Invalid, field, "%s[%d] is negative (%d). Token IDs must be non-negative.", field, i, ids[i])
 	}
-	return nil
+	return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, ids[i], s.cfg.Vocab)
 }
 
 // fit checks every prompt's length, cutting those too long where that is allowed. A bad item fails the request, or
@@ -99,8 +102,11 @@ func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
 func (s *Scorer) maxInput() int { return max(s.cfg.ContextLength-6, 1) }
 
 func (s *Scorer) checkLength(item, n int) *Error {
-	field := "items[" + strconv.Itoa(item) + "]"
 	c, m := s.cfg.ContextLength, s.maxInput()
+	if n > 0 && n < m {
+		return nil
+	}
+	field := "items[" + strconv.Itoa(item) + "]"
 	switch {
 	case n == 0:
 		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one token", field)

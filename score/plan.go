@@ -98,14 +98,16 @@ func (p planner) plan(req *Request, prompts [][]int32, failed map[int]*Error, he
 	for i, label := range req.Labels {
 		labels[i] = int32(label.ID)
 	}
-	together := &group{job: j}
+	together := &group{job: j, rows: make([]*Row, 0, len(prompts)), items: make([]int, 0, len(prompts))}
+	rows := make([]Row, len(prompts)) // in one piece
 	for i, prompt := range prompts {
 		if failed[i] != nil {
 			continue
 		}
 		j.rows++
 		j.tokens += len(prompt)
-		together.rows = append(together.rows, &Row{Tokens: prompt, Labels: labels, Relative: req.Softmax && !req.Logprobs})
+		rows[i] = Row{Tokens: prompt, Labels: labels, Relative: req.Softmax && !req.Logprobs}
+		together.rows = append(together.rows, &rows[i])
 		together.items = append(together.items, i)
 	}
 	j.left = j.rows
@@ -160,7 +162,7 @@ func (p planner) separate(g *group) []*group {
 	longest := p.sizeFor(g.shared).ownTokens
 	groups := []*group{g}
 	rows, items := g.rows, g.items
-	g.rows, g.items = nil, nil
+	g.rows, g.items = rows[:0], items[:0] // those that stay move up
 	for i, row := range rows {
 		if len(row.Tokens)-g.shared <= longest {
 			g.rows, g.items = append(g.rows, row), append(g.items, items[i])

@@ -98,11 +98,13 @@ func (d *decoder) value(depth int) Value {
 			return number(rest[:n])
 		}
 	}
-	for word, v := range map[string]Value{"null": nil, "true": true, "false": false,
-		"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)} {
-		if strings.HasPrefix(rest, word) {
-			d.at += len(word)
-			return v
+	for _, constant := range [...]struct {
+		word  string
+		value Value
+	}{{"null", nil}, {"true", true}, {"false", false}, {"NaN", math.NaN()}, {"Infinity", math.Inf(1)}, {"-Infinity", math.Inf(-1)}} {
+		if strings.HasPrefix(rest, constant.word) {
+			d.at += len(constant.word)
+			return constant.value
 		}
 	}
 	d.fail("Expecting value", d.at)
