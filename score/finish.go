@@ -1,6 +1,9 @@
 package score
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // finish turns log-probabilities into the numbers the client asked for, in float64.
 func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
@@ -9,16 +12,14 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	if req.Logprobs {
 		result.Logprobs = make([][]float64, len(req.Items))
 	}
-	var logprobs []float64 // one row's, and the next one's unless it is kept
+	numbers := table{labels: len(req.Labels), rows: len(req.Items)}
 	for i, answer := range j.answers {
 		if result.ItemErrors[i] != nil {
 			continue
 		}
-		if logprobs = logprobs[:0]; req.Logprobs || logprobs == nil {
-			logprobs = make([]float64, 0, len(answer))
-		}
-		for _, v := range answer {
-			logprobs = append(logprobs, float64(v))
+		logprobs := numbers.row()
+		for k, v := range answer {
+			logprobs[k] = float64(v)
 		}
 		if err := checkFinite(i, logprobs); err != nil {
 			if !req.Partial {
@@ -30,10 +31,14 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 		if req.Logprobs {
 			result.Logprobs[i] = logprobs
 		}
+		result.Scores[i] = logprobs
+		if req.Logprobs {
+			result.Scores[i] = numbers.row()
+		}
 		if req.Softmax {
-			result.Scores[i] = softmax(logprobs)
+			softmax(result.Scores[i], logprobs)
 		} else {
-			result.Scores[i] = probabilities(logprobs)
+			probabilities(result.Scores[i], logprobs)
 		}
 	}
 	return result, nil
@@ -43,32 +48,45 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 func checkFinite(item int, logprobs []float64) *Error {
 	for _, v := range logprobs {
 		if math.IsNaN(v) || math.IsInf(v, 1) {
-			field := itemField(item)
+			field := "items[" + strconv.Itoa(item) + "]"
 			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or activations overflow", field)
 		}
 	}
 	return nil
 }
 
-func probabilities(logprobs []float64) []float64 {
-	scores := make([]float64, len(logprobs))
+// table makes rows of numbers, many in one piece.
+type table struct {
+	labels, rows int
+	left         []float64
+}
+
+func (t *table) row() []float64 {
+	if len(t.left) < t.labels {
+		t.left = make([]float64, t.rows*t.labels)
+	}
+	row := t.left[:t.labels:t.labels]
+	t.left = t.left[t.labels:]
+	return row
+}
+
+// probabilities writes exp(logprobs) to scores, which may be logprobs itself.
+func probabilities(scores, logprobs []float64) {
 	for i, v := range logprobs {
 		scores[i] = Probability(v)
 	}
-	return scores
 }
 
 // Probability is exp, clamped to 1: rounding may put the log of a certain label just above 0.
 func Probability(logprob float64) float64 { return min(math.Exp(logprob), 1) }
 
 // softmax over the labels: exp(v - max) / sum. The same values give the same scores whatever constant is added to all.
-// If every label has probability 0 they share the row equally.
-func softmax(logprobs []float64) []float64 {
+// If every label has probability 0 they share the row equally. scores may be logprobs itself.
+func softmax(scores, logprobs []float64) {
 	top := math.Inf(-1)
 	for _, v := range logprobs {
 		top = max(top, v)
 	}
-	scores := make([]float64, len(logprobs))
 	sum := 0.0
 	for i, v := range logprobs {
 		scores[i] = 1
@@ -80,5 +98,4 @@ func softmax(logprobs []float64) []float64 {
 	for i := range scores {
 		scores[i] /= sum
 	}
-	return scores
 }

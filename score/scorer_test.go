@@ -248,7 +248,8 @@ func TestSoftmax(t *testing.T) {
 		{[]float64{math.Inf(-1), math.Inf(-1)}, []float64{0.5, 0.5}},
 		{[]float64{700, 700}, []float64{0.5, 0.5}},
 	} {
-		got := softmax(c.in)
+		got := make([]float64, len(c.in))
+		softmax(got, c.in)
 		for i := range got {
 			if math.Abs(got[i]-c.want[i]) > 1e-15 {
 				t.Errorf("softmax(%v) = %v, want %v", c.in, got, c.want)

@@ -122,39 +122,38 @@ func (f *forming) candidate(g *group) take {
 }
 
 // choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes. The
-// cost of the work a bucket leaves over is estimated at the best rate that any of them has here, its padding counted: were
-// it left out, a small bucket would win for leaving fewer tokens empty than a large one that is as full.
-func (f *forming) choose(candidates []take) (Bucket, []take) {
-	work, rate := f.step.New, math.Inf(1)
+// work a bucket leaves over is expected to cost, per token, what the best filled bucket of the size costs now.
+func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
+	work := f.step.New
 	for _, c := range candidates {
 		for _, row := range c.group.rows[c.group.next:] {
 			work += len(row.Tokens) - c.shared
 		}
 	}
-	type option struct {
-		bucket Bucket
-		takes  []take
-		tokens int
-	}
-	var options []option
+	fills := make([]filled, 0, len(f.size.buckets))
+	rate := math.Inf(1)
 	for _, b := range f.size.buckets {
 		takes, tokens := f.fill(b, candidates)
 		if len(takes) == 0 || takes[0].group != candidates[0].group {
 			continue // the lead's next row must make progress
 		}
-		options = append(options, option{b, takes, tokens})
+		fills = append(fills, filled{b, takes, tokens})
 		rate = min(rate, b.Cost/float64(tokens))
 	}
-	var best Bucket
-	var chosen []take
 	least := math.Inf(1)
-	for _, o := range options {
-		b, takes, tokens := o.bucket, o.takes, o.tokens
-		if cost := b.Cost + float64(work-tokens)*rate; cost < least {
-			best, chosen, least = b, takes, cost
+	for _, one := range fills {
+		if cost := one.bucket.Cost + float64(work-one.tokens)*rate; cost < least {
+			best, chosen, least = one.bucket, one.takes, cost
 		}
 	}
 	return best, chosen
+}
+
+// filled is a bucket with the rows that a step could take in it, and the tokens it would compute.
+type filled struct {
+	bucket Bucket
+	takes  []take
+	tokens int
 }
 
 // fill takes rows in order until the bucket is full, and counts the tokens the step would compute.

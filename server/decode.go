@@ -157,26 +157,22 @@ func (b *body) readItems(o *python.Object) []fault {
 		b.items = []score.Part{b.text("items", s)}
 		return nil
 	}
-	faults := []fault{newFault("string_type", v, "items", "str")}
 	list, ok := v.([]python.Value)
+	if ok && b.readTexts(list) {
+		return nil
+	}
+	faults := []fault{newFault("string_type", v, "items", "str")}
 	if !ok {
 		return append(faults, newFault("list_type", v, "items", "list[str]"), newFault("list_type", v, "items", "list[list[int]]"))
 	}
-	texts, noTexts := 0, []fault(nil)
+	var noTexts []fault
 	for i, item := range list {
 		if _, ok := item.(python.String); ok {
-			texts++
 			continue
 		}
 		if noTexts = addFaults(noTexts, newFault("string_type", item, "items", "list[str]", i)); len(noTexts) == maxFaults {
 			break
 		}
-	}
-	if texts == len(list) {
-		for i, item := range list {
-			b.items = append(b.items, b.text(fmt.Sprintf("items[%d]", i), item.(python.String)))
-		}
-		return nil
 	}
 	var noTokens []fault
 	for i, item := range list {
@@ -190,6 +186,24 @@ func (b *body) readItems(o *python.Object) []fault {
 		return nil
 	}
 	return slices.Concat(faults, noTexts, noTokens)
+}
+
+// readTexts takes the items if all of them are texts.
+func (b *body) readTexts(list []python.Value) bool {
+	for _, item := range list {
+		if _, ok := item.(python.String); !ok {
+			return false
+		}
+	}
+	b.items = make([]score.Part, len(list))
+	for i, item := range list {
+		text := item.(python.String)
+		b.items[i].Text = string(text)
+		if b.surrogates == "" && text.Surrogate() {
+			b.surrogates = fmt.Sprintf("items[%d]", i)
+		}
+	}
+	return true
 }
 
 func (b *body) text(field string, s python.String) score.Part {

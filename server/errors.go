@@ -113,6 +113,9 @@ func quote(s string) string {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(s) // strings always encode
 	text := strings.TrimSuffix(b.String(), "\n")
+	if !strings.Contains(text, `\u202`) {
+		return text
+	}
 	// encoding/json escapes two separators for JavaScript's sake; Python does not.
 	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\\`, `\\`).Replace(text)
 }

@@ -1,0 +1,103 @@
+package laws
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"scored/model"
+	"scored/score"
+)
+
+// workload is requests as one client sends them, one after the other; each has a query of its own.
+type workload struct {
+	name     string
+	clients  int
+	requests int // of all clients together
+	make     func(random *rand.Rand) *score.Request
+	// Loose bounds: of the share of padding in what is computed, and of the steps a request takes on average.
+	padding, steps float64
+}
+
+// same is a workload of requests that are all alike.
+func same(query, item, items int) func(random *rand.Rand) *score.Request {
+	return func(random *rand.Rand) *score.Request {
+		all := make([][]int64, items)
+		for i := range all {
+			all[i] = tokens(random.Int(), item)
+		}
+		return request(tokens(random.Int(), query), all...)
+	}
+}
+
+// short has 2 to 8 items of 4 to 20 tokens after a query of 10 to 40.
+func short(random *rand.Rand) *score.Request {
+	items := make([][]int64, 2+random.IntN(7))
+	for i := range items {
+		items[i] = tokens(random.Int(), 4+random.IntN(17))
+	}
+	return request(tokens(random.Int(), 10+random.IntN(31)), items...)
+}
+
+// TestPaddingReport says how much of what Qwen3-0.6B's default buckets compute is padding. The device is a clock: a step
+// takes the time that its cost stands for, at 130 GFLOP/s, so what queues up meanwhile is what would on a real one.
+func TestPaddingReport(t *testing.T) {
+	cfg := model.Qwen3_0_6B()
+	for _, w := range []workload{
+		{"W1: 300 tokens, 1 item", 1, 20, same(0, 300, 1), 0.10, 1},
+		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 3},
+		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 20},
+		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.10, 6},
+		{"short, 1 client", 1, 40, short, 0.50, 3},
+		{"short, 3 clients", 3, 12, short, 0.50, 3},
+		{"short, 16 clients", 16, 160, short, 0.50, 3},
+	} {
+		t.Run(w.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, cfg.Buckets(cfg.MaxPositions)) })
+		})
+	}
+}
+
+func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket) {
+	seen := &spans{}
+	const gflops = 130
+	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, newNullEngine(cfg, buckets, gflops))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scorer.Close()
+	var all sync.WaitGroup
+	for client := range w.clients {
+		random := rand.New(rand.NewPCG(uint64(client), 7))
+		all.Go(func() {
+			for range w.requests / w.clients {
+				if _, err := scorer.Score(context.Background(), w.make(random)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+
+	steps := seen.take()
+	var used, room int
+	var cost, least float64
+	shapes := map[string]int{}
+	for _, step := range steps {
+		used += step.Tokens
+		room += step.Bucket.Tokens
+		cost += step.Bucket.Cost
+		linear, _ := cfg.Flops(score.Bucket{Tokens: step.Tokens})
+		least += linear / 1e9
+		shapes[fmt.Sprintf("%dx%dx%dx%d", step.Bucket.Tokens, step.Bucket.Rows, step.Bucket.Length, step.Bucket.Prefix)]++
+	}
+	padding, perRequest := 1-float64(used)/float64(room), float64(len(steps))/float64(w.requests)
+	t.Logf("%.0f %% padding, %.1f steps, %.0f tokens and %.0f GFLOP a request, of which linear layers of real tokens are %.0f %%; steps %v",
+		100*padding, perRequest, float64(used)/float64(w.requests), cost/float64(w.requests), 100*least/cost, shapes)
+	if padding > w.padding || perRequest > w.steps {
+		t.Errorf("%.0f %% padding in %.1f steps a request, want %.0f %% and %.1f at most", 100*padding, perRequest, 100*w.padding, w.steps)
+	}
+}
