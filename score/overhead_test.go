@@ -103,7 +103,7 @@ func TestAllocations(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	const perItem = 6 // two of them are the prompt, joined, and its tokens
+	const perItem = 7 // two of them are the prompt, joined, and its tokens
 	t.Logf("%.0f allocations per request of %d items", perRequest, itemsPerRequest)
 	if perRequest/itemsPerRequest > perItem {
 		t.Errorf("%.1f allocations per item, want at most %d", perRequest/itemsPerRequest, perItem)
