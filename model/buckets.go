@@ -55,8 +55,10 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 	}
 	for _, prefix := range []int{128, 512, 2048} {
 		if sizes.few > 0 {
+			add(sizes.few, 8, prefix)
 			add(sizes.few, 32, prefix)
 		}
+		add(256, 8, prefix) // items of a word or two
 		add(512, 128, prefix)
 		for _, tokens := range sizes.packed {
 			add(tokens, 32, prefix)
@@ -81,10 +83,13 @@ const (
 	fixedCost        = 2e9 // of starting a step, in FLOP
 )
 
-// Cost estimates a step in GFLOP: of the linear layers, of both parts of attention, and a fixed part.
+// Cost estimates a step on a CPU in GFLOP: of the linear layers, of both parts of attention, of reading the weights, and a
+// fixed part.
 func (c Config) Cost(b score.Bucket) float64 {
+	// What two cores compute while they read one weight of four bytes, at 150 GFLOP/s and 15 GB/s.
+	const flopsPerWeight = 40
 	linear, attention := c.Flops(b)
-	return (linear + attentionPenalty*attention + fixedCost) / 1e9
+	return (linear + attentionPenalty*attention + flopsPerWeight*c.blockWeights() + fixedCost) / 1e9
 }
 
 // WideCost is Cost on an accelerator, whose linear layers take no less than the time to read their weights.
@@ -92,9 +97,13 @@ func (c Config) WideCost(b score.Bucket) float64 {
 	// What a chip computes while it reads one weight of two bytes: 1,100 FLOP on a v6e, 590 on an H100.
 	const flopsPerWeight = 1000
 	linear, attention := c.Flops(b)
+	return (max(linear, flopsPerWeight*c.blockWeights()) + attentionPenalty*attention + fixedCost) / 1e9
+}
+
+// blockWeights counts the weights of the linear layers, each a multiplication and an addition a token.
+func (c Config) blockWeights() float64 {
 	perToken, _ := c.Flops(score.Bucket{Tokens: 1})
-	weights := perToken / 2 // each of them a multiplication and an addition a token
-	return (max(linear, flopsPerWeight*weights) + attentionPenalty*attention + fixedCost) / 1e9
+	return perToken / 2
 }
 
 // Flops counts the floating-point operations of a step's matrix products, padding included and the head left out.

@@ -51,6 +51,7 @@ func TestPaddingReport(t *testing.T) {
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 3},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 20},
 		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.10, 6},
+		{"words: 200 + 100 x 3", 1, 10, same(200, 3, 100), 0.35, 6},
 		{"short, 1 client", 1, 40, short, 0.50, 3},
 		{"short, 3 clients", 3, 12, short, 0.50, 3},
 		{"short, 16 clients", 16, 160, short, 0.50, 3},
