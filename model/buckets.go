@@ -76,25 +76,25 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 	}
 }
 
-const (
-	attentionPenalty = 2   // attention runs at about half the rate of the linear layers
-	fixedCost        = 2e9 // of starting a step, in FLOP
-)
+const attentionPenalty = 2 // attention runs at about half the rate of the linear layers
 
 // Cost estimates a step in GFLOP: of the linear layers, of both parts of attention, and a fixed part.
 func (c Config) Cost(b score.Bucket) float64 {
 	linear, attention := c.Flops(b)
-	return (linear + attentionPenalty*attention + fixedCost) / 1e9
+	const fixed = 2e9
+	return (linear + attentionPenalty*attention + fixed) / 1e9
 }
 
 // WideCost is Cost on an accelerator, whose linear layers take no less than the time to read their weights.
 func (c Config) WideCost(b score.Bucket) float64 {
 	// What a chip computes while it reads one weight of two bytes: 1,100 FLOP on a v6e, 590 on an H100.
 	const flopsPerWeight = 1000
+	// Between two steps it stands idle while the host reads scores and queues programs: 0.2 ms of a v6e, by estimate.
+	const fixed = 200e9
 	linear, attention := c.Flops(b)
 	perToken, _ := c.Flops(score.Bucket{Tokens: 1})
 	weights := perToken / 2 // each of them a multiplication and an addition a token
-	return (max(linear, flopsPerWeight*weights) + attentionPenalty*attention + fixedCost) / 1e9
+	return (max(linear, flopsPerWeight*weights) + attentionPenalty*attention + fixed) / 1e9
 }
 
 // Flops counts the floating-point operations of a step's matrix products, padding included and the head left out.
