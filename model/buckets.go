@@ -78,26 +78,26 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 	}
 }
 
-const (
-	attentionPenalty = 2   // attention runs at about half the rate of the linear layers
-	fixedCost        = 2e9 // of starting a step, in FLOP
-)
+const attentionPenalty = 2 // attention runs at about half the rate of the linear layers
 
 // Cost estimates a step on a CPU in GFLOP: of the linear layers, of both parts of attention, of reading the weights, and a
 // fixed part.
 func (c Config) Cost(b score.Bucket) float64 {
 	// What two cores compute while they read one weight of four bytes, at 150 GFLOP/s and 15 GB/s.
 	const flopsPerWeight = 40
+	const fixed = 2e9
 	linear, attention := c.Flops(b)
-	return (linear + attentionPenalty*attention + flopsPerWeight*c.blockWeights() + fixedCost) / 1e9
+	return (linear + attentionPenalty*attention + flopsPerWeight*c.blockWeights() + fixed) / 1e9
 }
 
 // WideCost is Cost on an accelerator, whose linear layers take no less than the time to read their weights.
 func (c Config) WideCost(b score.Bucket) float64 {
 	// What a chip computes while it reads one weight of two bytes: 1,100 FLOP on a v6e, 590 on an H100.
 	const flopsPerWeight = 1000
+	// Between two steps it stands idle while the host reads scores and queues programs: 0.2 ms of a v6e, by estimate.
+	const fixed = 200e9
 	linear, attention := c.Flops(b)
-	return (max(linear, flopsPerWeight*c.blockWeights()) + attentionPenalty*attention + fixedCost) / 1e9
+	return (max(linear, flopsPerWeight*c.blockWeights()) + attentionPenalty*attention + fixed) / 1e9
 }
 
 // blockWeights counts the weights of the linear layers, each a multiplication and an addition a token.
