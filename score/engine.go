@@ -19,8 +19,8 @@ var ErrMemory = errors.New("device is out of memory")
 type Engine interface {
 	// Buckets lists the step shapes that are ready to run. A step must fit one of them. The list never changes.
 	Buckets() []Bucket
-	// Match finds the prefix on the device that shares the most leading tokens with the prompt, and how many it shares.
-	// With none it returns nil, 0.
+	// Match finds the prefix on the device that shares the most leading tokens with the prompt, among equals the one used
+	// last, and how many it shares. With none it returns nil, 0.
 	Match(prompt []int32) (*Prefix, int)
 	// Run executes the step and returns, for each of its rows, one number per label of the row: its natural-log
 	// probability over the whole vocabulary or, for a row that is Relative, that plus a constant of the row's own.

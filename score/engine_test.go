@@ -27,7 +27,7 @@ type strictEngine struct {
 func (e *strictEngine) Buckets() []Bucket { return slices.Clone(e.buckets) }
 
 func (e *strictEngine) Match(prompt []int32) (best *Prefix, most int) {
-	for _, p := range e.kept {
+	for _, p := range slices.Backward(e.kept) {
 		if n := sharedTokens(p.Tokens, prompt); n > most {
 			best, most = p, n
 		}

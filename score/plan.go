@@ -70,6 +70,7 @@ type group struct {
 	shared  int   // how many leading tokens all rows share; 0: the rows stand alone
 	longest int   // tokens of the longest row
 	next    int   // the rows before it have been given to a step
+	sliced  int   // tokens of its prefix that steps without rows have computed so far
 }
 
 func (g *group) pending() int { return len(g.rows) - g.next }

@@ -401,3 +401,23 @@ func wantKind(t *testing.T, err error, kind Kind) {
 		t.Errorf("error is %v, want kind %d", fmt.Sprint(err), kind)
 	}
 }
+
+// TestLongPrefixGoesOnFromItself: a prefix computed in slices grows with every step, though another request's prefix, in
+// an array too small for it, shares more tokens with it than the first slice has.
+func TestLongPrefixGoesOnFromItself(t *testing.T) {
+	buckets := []Bucket{{Tokens: 64, Rows: 1, Length: 64, Prefix: 64, Cost: 1}, {Tokens: 16, Rows: 2, Length: 16, Prefix: 256, Cost: 1}}
+	engine := &strictEngine{buckets: buckets, limit: 100}
+	s := newTestScorer(t, engine, Config{})
+	query := ids(1, 200)
+	for _, n := range []int{50, 200} {
+		req := tokenRequest(query[:n], ids(2, 5), ids(3, 6))
+		result, err := s.Score(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantScores(t, req, result)
+	}
+	if n := len(engine.steps); n > 2+200/16+2 {
+		t.Errorf("%d steps, want one a slice and one a row", n)
+	}
+}

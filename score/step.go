@@ -29,6 +29,7 @@ func (p planner) form(jobs []*job, engine Engine) *forming {
 	f.step.Bucket, f.takes = f.choose(f.candidates(lead, jobs))
 	if len(f.takes) == 0 {
 		f.slice()
+		lead.sliced = len(f.step.Prefix.Tokens)
 	}
 	f.tokens = f.step.New
 	for _, t := range f.takes {
@@ -57,6 +58,9 @@ func (p planner) place(lead *group, engine Engine) *forming {
 	}
 	want := lead.rows[lead.next].Tokens[:lead.shared]
 	base, n := engine.Match(want)
+	if base != nil && base.Size < len(want) && lead.sliced > 0 {
+		base, n = engine.Match(want[:lead.sliced]) // base has no room for the rest; the last slice has, and was used last
+	}
 	if base != nil {
 		size, missing := p.sizeFor(base.Size), len(want)-n
 		// Where few tokens are missing, computing them in every row costs less than another prefix.

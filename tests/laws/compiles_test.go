@@ -57,7 +57,7 @@ func TestLongPrompts(t *testing.T) {
 	scorer := newScorer(t, newEngine(t, plugin, cfg, cfg.Buckets(context), 1<<30), context, seen)
 	ready := compiled(plugin)
 	for _, n := range []int{2000, 2049, 16000} {
-		req := request(tokens(n, n), tokens(2, 20), tokens(3, 5))
+		req := request(tokens(1, n), tokens(2, 20), tokens(3, 5)) // goes on from the query before
 		cold := run(t, scorer, req)
 		if steps := len(seen.take()); steps > n/slice+3 {
 			t.Errorf("%d tokens took %d steps, want one a slice of %d, and three", n, steps, slice)
