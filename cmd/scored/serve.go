@@ -46,6 +46,7 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	api := server.New(c.serverConfig(metrics, log, c.logger(stderr, c.LogLevelHTTP)))
 	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	new(silent).watch(web)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	opened.add(web.Close)
