@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // the forward pass reads as formulas
+	. "github.com/gomlx/gomlx/pkg/core/graph" // the forward pass reads as formulas
 	"github.com/gomlx/gomlx/pkg/core/shapes"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // graphs read as formulas
+	. "github.com/gomlx/gomlx/pkg/core/graph" // graphs read as formulas
 	"github.com/gomlx/gomlx/pkg/core/shapes"
 
 	"scored/score"

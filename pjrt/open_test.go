@@ -36,7 +36,11 @@ func run(t testing.TB, p *Plugin, g *graph.Graph, n int, flat []float32) []float
 	}
 	defer finalize(t, p, in)
 	out := g.RunWithBuffers([]backends.Buffer{in}, []bool{false}, 0)
-	defer out[0].FinalizeAll()
+	defer func() {
+		if err := out[0].FinalizeAll(); err != nil {
+			t.Error(err)
+		}
+	}()
 	return tensors.MustCopyFlatData[float32](out[0])
 }
 

@@ -26,10 +26,10 @@ func TestConcurrentUse(t *testing.T) {
 	for i := range 4 {
 		callers.Go(func() {
 			for j := range 10 {
-				b.Start(Options{NumSteps: p(int64(1 + i)), StartStep: p(int64(i * j))})
+				_ = b.Start(Options{NumSteps: p(int64(1 + i)), StartStep: p(int64(i * j))})
 				b.Running()
 				b.Status()
-				b.Stop()
+				_ = b.Stop()
 			}
 		})
 	}

@@ -121,7 +121,7 @@ func (f *folder) publish(at time.Time, files []content) (string, error) {
 	dir, err := f.tryPublish(at, files)
 	if err != nil {
 		for _, name := range []string{runs, filepath.Dir(runs)} {
-			f.root.Remove(name) // fails, as it should, if other traces are in it
+			_ = f.root.Remove(name) // fails, as it should, if other traces are in it
 		}
 		return "", dirError(f.dir, "", err)
 	}
@@ -135,7 +135,7 @@ func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 	}
 	for _, c := range files {
 		if err := f.put(temporary+"/"+c.name, c.write); err != nil {
-			f.root.RemoveAll(temporary)
+			_ = f.root.RemoveAll(temporary) // what is left is hidden and no trace
 			return "", err
 		}
 	}
@@ -148,7 +148,7 @@ func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 			}
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-			f.root.RemoveAll(temporary)
+			_ = f.root.RemoveAll(temporary) // what is left is hidden and no trace
 			return "", err
 		}
 		at = at.Add(time.Second)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,7 +83,8 @@ func jsonContent(header []string) (parse, right bool) {
 }
 
 func jsonError(err error) error {
-	if syntax, ok := err.(*python.SyntaxError); ok {
+	var syntax *python.SyntaxError
+	if errors.As(err, &syntax) {
 		f := newFault("json_invalid", &python.Object{}, syntax.Pos)
 		f.ctx = "{'error': " + python.Repr(python.String(syntax.Message)) + "}"
 		return badRequest(describe([]fault{f}))

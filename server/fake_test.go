@@ -80,7 +80,8 @@ func newTestServer(t testing.TB, change func(*Config, *Model)) *Server {
 	if m.Profiler == nil {
 		m.Profiler = profile.New(profile.Config{DefaultDir: t.TempDir(), Host: "test", EmulatePeer: cfg.EmulatePeer})
 	}
-	m.Observer = append(observers, m.Profiler)
+	observers = append(observers, m.Profiler)
+	m.Observer = observers
 	if m.Scorer == nil {
 		m.Scorer = newTestScorer(t, fakeEngine{}, m.Observer)
 	}

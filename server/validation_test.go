@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -72,7 +73,10 @@ func (v validated) compare(t *testing.T, err error) bool {
 	if err == nil {
 		return true
 	}
-	answer := err.(*apiError)
+	var answer *apiError
+	if !errors.As(err, &answer) {
+		t.Fatalf("%v: error %v has no answer", v, err)
+	}
 	got := answer.raw
 	if got == "" {
 		got = envelope(answer)

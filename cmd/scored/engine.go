@@ -105,7 +105,7 @@ func byPrefix(a, b score.Bucket) int { return cmp.Compare(a.Prefix, b.Prefix) }
 
 // loadEngines puts a replica of the model on each of the first --dp-size devices.
 func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, options model.Options, opened *closers) (engines []score.Engine, err error) {
-	if n := int(plugin.Backend().NumDevices()); n < c.Replicas {
+	if n := plugin.Backend().NumDevices(); n < c.Replicas {
 		return nil, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
 	}
 	for options.Device = range c.Replicas {

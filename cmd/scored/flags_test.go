@@ -91,7 +91,7 @@ func TestContractFlags(t *testing.T) {
 				t.Errorf("%s at its default: the log says %q", f.flag, c.idle)
 			}
 		}
-		arguments := append(line, f.arguments(f.other)...)
+		arguments := slices.Concat(line, f.arguments(f.other))
 		if f.outcome == "refused" {
 			var stderr strings.Builder
 			status := run(t.Context(), arguments, environment(), io.Discard, &stderr)
