@@ -34,7 +34,7 @@ type prefixKV struct{ keys, values *Node }
 
 // partial is attention over some of the keys: a complete softmax, and what it takes to join it with others.
 type partial struct {
-	mixed *Node // [T, H·E] softmax(scores) · values over these keys, in the dtype of products
+	mixed *Node // [T, H·E] float32: softmax(scores) · values over these keys; rounded once, when joined
 	mass  *Node // [T, H] float32: log of the sum of exp(score) over these keys; unseen if there is none
 }
 
@@ -140,7 +140,7 @@ func (n network) softmax(scores, mask *Node, apply func(weights *Node) *Node) (m
 	weights := Exp(Sub(scores, top))
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
 	mixed = Div(float32s(apply(ConvertDType(weights, n.products))), sum)
-	return ConvertDType(mixed, n.products), Add(top, Log(sum))
+	return mixed, Add(top, Log(sum))
 }
 
 // merge joins attention over two disjoint sets of keys: [T, H·E].
