@@ -147,6 +147,9 @@ func (t *Tokenizer) encode(text string, mode int, addTokens bool) ([]int32, erro
 	if err != nil {
 		return nil, err
 	}
+	if len(text) > largeText {
+		defer trim()
+	}
 	ids := rust.EncodeWithOptions(text, addTokens).IDs
 	if len(ids) == 0 && text != "" {
 		// So the binding reports errors and panics. A text that is truly no tokens cannot be scored either.
