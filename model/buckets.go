@@ -34,14 +34,17 @@ type bucketSizes struct {
 
 func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bucket) float64) []score.Bucket {
 	var buckets []score.Bucket
+	put := func(tokens, rows, length, prefix int) {
+		b := score.Bucket{Tokens: tokens, Rows: rows, Length: length, Prefix: prefix}
+		b.Cost = cost(b)
+		buckets = append(buckets, b)
+	}
 	add := func(tokens, length, prefix int) {
 		rows := max(1, tokens/length)
 		if length < tokens {
 			rows += rows / 2 // rows are rarely all full
 		}
-		b := score.Bucket{Tokens: tokens, Rows: rows, Length: length, Prefix: prefix}
-		b.Cost = cost(b)
-		buckets = append(buckets, b)
+		put(tokens, rows, length, prefix)
 	}
 	for _, tokens := range sizes.alone {
 		add(tokens, tokens, 0)
@@ -56,7 +59,8 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 	for _, prefix := range []int{128, 512, 2048} {
 		if sizes.few > 0 {
 			add(sizes.few, 8, prefix)
-			add(sizes.few, 32, prefix)
+			put(sizes.few, sizes.few/10, 32, prefix) // short items, a third of the longest on average
+			put(2*sizes.few, sizes.few/5, 32, prefix)
 		}
 		add(256, 8, prefix) // items of a word or two
 		add(512, 128, prefix)
