@@ -101,6 +101,17 @@ func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
 	return nil
 }
 
+// checkBytes refuses a text so long that its tokens must be too many, before the work of counting them. Normalisation may
+// have made three bytes of one, as with Hangul written in letters.
+func (s *Scorer) checkBytes(item int, req *Request, n int) error {
+	most := 3 * s.cfg.TokenBytes * s.cfg.ContextLength
+	if most == 0 || n <= most || req.Truncate || s.cfg.AllowTruncate {
+		return nil
+	}
+	return Errorf(Invalid, itemField(item), "The input (at least %d tokens) is longer than the model's context length (%d tokens).",
+		n/(3*s.cfg.TokenBytes), s.cfg.ContextLength)
+}
+
 // maxInput is the length that a prompt is cut to. The peer keeps room for one generated token and five more.
 func (s *Scorer) maxInput() int { return max(s.cfg.ContextLength-6, 1) }
 

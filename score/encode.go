@@ -2,6 +2,7 @@ package score
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -27,6 +28,9 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prom
 	errs := make([]error, len(req.Items))
 	s.inParallel(ctx, len(prompts), func(i int) {
 		first, second := order(req, query, req.Items[i].Text)
+		if errs[i] = s.checkBytes(i, req, len(first)+len(second)); errs[i] != nil {
+			return
+		}
 		rest, err := s.tokenize(first+second, req.PlainSpecials)
 		if len(begin) > 0 {
 			rest = slices.Concat(begin, rest)
@@ -42,6 +46,7 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prom
 		}
 		field := itemField(i)
 		failure := &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
+		_ = errors.As(err, &failure) // it may say more
 		if !req.Partial {
 			return nil, 0, failure
 		}

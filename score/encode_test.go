@@ -51,3 +51,26 @@ func TestQueryIsTokenizedOnce(t *testing.T) {
 		t.Errorf("item first: head %d, %d tokens", head, len(prompts[3]))
 	}
 }
+
+// TestTextsFarTooLong are refused before they are tokenized.
+func TestTextsFarTooLong(t *testing.T) {
+	read := &atomic.Int64{}
+	s := &Scorer{cfg: Config{Encoders: 1, ContextLength: 100, TokenBytes: 10}, encoder: wordEncoder{read}}
+	req := &Request{Query: Part{Text: "q"}, Items: []Part{{Text: "fine"}, {Text: strings.Repeat("x", 3000)}}}
+	_, _, err := s.encode(t.Context(), req, &Result{})
+	if err == nil || !strings.HasPrefix(err.Error(), "The input (at least 100 tokens) is longer than the model's context length (100 tokens).") {
+		t.Errorf("error %v", err)
+	}
+	if read.Load() > 100 {
+		t.Errorf("%d bytes were tokenized", read.Load())
+	}
+	req.Partial = true
+	result := &Result{}
+	if prompts, _, err := s.encode(t.Context(), req, result); err != nil || prompts[0] == nil || result.ItemErrors[1] == nil {
+		t.Errorf("partial: %v, %v, %v", prompts, result.ItemErrors, err)
+	}
+	req.Truncate = true
+	if prompts, _, err := s.encode(t.Context(), req, &Result{}); err != nil || prompts[1] == nil {
+		t.Errorf("truncated: %v", err)
+	}
+}

@@ -14,6 +14,7 @@ type Config struct {
 	Vocab         int           // token ids a prompt or label may use are 0..Vocab-1; required
 	BaseVocab     int           // the vocabulary size shown in the peer's label error; 0 means Vocab
 	ContextLength int           // a row must be shorter than this; required
+	TokenBytes    int           // no token stands for more bytes of text; 0: unknown, and texts of any length are tokenized
 	AllowTruncate bool          // the peer's --allow-auto-truncate: cut every too long row, for every request
 	MaxQueue      int           // rows admitted at once; 0 means 65536
 	MaxTokens     int           // prompt tokens admitted at once; 0 means 16 Mi

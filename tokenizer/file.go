@@ -24,6 +24,7 @@ type file struct {
 	base   int            // how many of them are the model's own
 	size   int            // one more than the largest id
 
+	longest   int  // bytes of text that a token stands for at most
 	divisible bool // see Tokenizer.Cut
 }
 
@@ -92,8 +93,9 @@ func (f *file) parse(raw []byte) error {
 	for _, token := range f.added {
 		f.tokens[int(token.ID)] = token.Content
 	}
-	for id := range f.tokens {
+	for id, token := range f.tokens {
 		f.size = max(f.size, id+1)
+		f.longest = max(f.longest, len(token)) // at least the bytes it stands for, whatever alphabet it is written in
 	}
 	f.divisible = f.canDivide()
 	return nil

@@ -107,6 +107,9 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 // Vocab is one more than the largest token id, added tokens included: 151,669 for Qwen3.
 func (t *Tokenizer) Vocab() int { return t.file.size }
 
+// TokenBytes is how many bytes of text the longest token stands for.
+func (t *Tokenizer) TokenBytes() int { return t.file.longest }
+
 // BaseVocab is the number of tokens without the added ones: 151,643 for Qwen3.
 func (t *Tokenizer) BaseVocab() int { return t.file.base }
 

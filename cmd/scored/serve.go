@@ -106,7 +106,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer,
 		return nil, err
 	}
 	vocab := min(words.Vocab(), found.config.VocabSize)
-	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
+	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength, TokenBytes: words.TokenBytes(),
 		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
 	if err != nil {
 		return nil, err
