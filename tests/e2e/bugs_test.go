@@ -200,10 +200,13 @@ func (c client) largeBodies(pid int) {
 			c.Errorf("%s: %d bytes were taken before the answer, want at most %d", header, n, most)
 		}
 	}
-	const words = 600_000 // 3 MB, which take the tokenizer some 200 MB
-	body := `{"model":"m","query":"a","items":["` + strings.Repeat("word ", words) + `"],"label_token_ids":[1]}`
-	if status, text := post(c.T, c.address, "/v1/score", body); status != http.StatusBadRequest || !strings.Contains(text, fmt.Sprintf("(%d tokens)", words+2)) {
+	const words = 600_000 // 3 MB, which take the tokenizer some 200 MB where it must cut them
+	item := `{"model":"m","query":"a","items":["` + strings.Repeat("word ", words) + `"],"label_token_ids":[1]`
+	if status, text := post(c.T, c.address, "/v1/score", item+`}`); status != http.StatusBadRequest || !strings.Contains(text, "longer than the model's context length") {
 		c.Errorf("item of %d words: %d %.300s", words, status, text)
+	}
+	if status, text := post(c.T, c.address, "/v1/score", item+`,"truncate":true}`); status != http.StatusOK || !strings.Contains(text, `"truncated":[0]`) {
+		c.Errorf("item of %d words, to be cut: %d %.300s", words, status, text)
 	}
 	if after := resident(c.T, pid); after > before+64<<20 {
 		c.Errorf("server has %d MB after large bodies, %d MB before", after>>20, before>>20)
