@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures scored and transformers one after the other on this machine, on the same weights, and prints the ratios.
 
-    beside.py [--binary bin/scored] [--items 10] [--seconds 20]
+    beside.py [--binary bin/scored] [--items 10] [--their-items 10] [--workloads 120+180 500+20] [--seconds 20]
 
 scored runs as a user runs it: the binary, asked over HTTP with token ids, softmax off (so the whole vocabulary counts).
 Every prompt is new, so nothing is found in its prefix cache but what a request shares within itself. Run `make setup`
@@ -59,21 +59,23 @@ class Server:
         assert self.process.wait() == 0
 
 
-def measure(server: Server, seconds: float, items: int) -> dict:
+def measure(server: Server, seconds: float, items: int, workloads: list[str]) -> dict:
     random = np.random.default_rng(2)
 
     def tokens(n: int) -> list[int]:
         return random.integers(0, 151_000, n).tolist()
 
     result = {"forward_256_tokens_per_s": speed.rate(256, seconds, lambda: server.score([], [tokens(256)])), "workloads": {}}
-    for name, (query, item) in speed.WORKLOADS.items():
+    for name in workloads:
+        query, item = speed.WORKLOADS[name]
         work = lambda: server.score(tokens(query), [tokens(item) for _ in range(items)])
         result["workloads"][name] = {"rows_per_s": speed.rate(items, seconds, work)}
     return result
 
 
 def transformers(args) -> dict:
-    command = [sys.executable, f"{ROOT}/tests/golden/speed.py", "--items", str(args.items), "--seconds", str(args.seconds)]
+    command = [sys.executable, f"{ROOT}/tests/golden/speed.py", "--items", str(args.their_items or args.items), "--seconds", str(args.seconds),
+               "--workloads", *args.workloads]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
@@ -81,13 +83,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=f"{ROOT}/bin/scored")
     parser.add_argument("--items", type=int, default=10)
+    parser.add_argument("--their-items", type=int, help="for transformers, whose rate item by item does not depend on it (default: --items)")
+    parser.add_argument("--workloads", nargs="*", default=list(speed.WORKLOADS), choices=list(speed.WORKLOADS))
     parser.add_argument("--seconds", type=float, default=20, help="for each figure, at least")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
         cold = Server(args.binary, cache)
         cold.stop()
         server = Server(args.binary, cache)
-        ours = measure(server, args.seconds, args.items)
+        ours = measure(server, args.seconds, args.items, args.workloads)
         memory = server.peak_memory()
         server.stop()
     theirs = transformers(args)
@@ -96,7 +100,7 @@ def main() -> None:
         return round(of(ours)["median"] / of(theirs)["median"], 2)
 
     ratios = {"forward_256": ratio(lambda r: r["forward_256_tokens_per_s"])}
-    for name in speed.WORKLOADS:
+    for name in args.workloads:
         ratios[name] = ratio(lambda r: r["workloads"][name]["rows_per_s"])
     print(json.dumps({"ready_cold_s": round(cold.ready, 2), "ready_warm_s": round(server.ready, 2), "peak_memory_mib": memory >> 20,
                       "binary_mib": os.path.getsize(args.binary) >> 20, "scored": ours, "transformers": theirs,
