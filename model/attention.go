@@ -6,7 +6,7 @@ import (
 )
 
 // Cascade attention. A row's tokens see two runs of keys: the step's shared prefix, of which each token sees a leading
-// part, and the row's own tokens up to itself. Each run gives a partial softmax (maximum, sum, weighted values); merging
+// part, and the row's own tokens up to itself. Each run gives a softmax of its own and the mass of its scores; merging
 // the two is exact, since softmax over a union is the sum of rescaled parts (the identity behind FlashAttention,
 // arXiv:2205.14135, section 3.1).
 //
