@@ -86,7 +86,7 @@ func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
 		}
 		err := s.checkLength(i, len(prompt))
 		if err != nil && len(prompt) > 0 && (req.Truncate || s.cfg.AllowTruncate) {
-			prompts[i] = prompt[:s.maxInput()]
+			prompts[i] = prompt[:MaxInput(s.cfg.ContextLength)]
 			result.Truncated = append(result.Truncated, i)
 			err = nil
 		}
@@ -112,11 +112,12 @@ func (s *Scorer) checkBytes(item int, req *Request, n int) error {
 		n/(3*s.cfg.TokenBytes), s.cfg.ContextLength)
 }
 
-// maxInput is the length that a prompt is cut to. The peer keeps room for one generated token and five more.
-func (s *Scorer) maxInput() int { return max(s.cfg.ContextLength-6, 1) }
+// MaxInput is the length that a prompt is cut to; one that is not cut must be shorter. The peer keeps room for one generated
+// token and five more.
+func MaxInput(contextLength int) int { return max(contextLength-6, 1) }
 
 func (s *Scorer) checkLength(item, n int) *Error {
-	c, m := s.cfg.ContextLength, s.maxInput()
+	c, m := s.cfg.ContextLength, MaxInput(s.cfg.ContextLength)
 	if n > 0 && n < m {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (s *Server) handleServerInfo(w http.ResponseWriter, r *http.Request) {
 	steps, _ := json.Marshal(buckets) // plain numbers always encode
 	fmt.Fprintf(&b, `"status":"ready","max_total_num_tokens":%d,"max_req_input_len":%d,"internal_states":[{"engine_paused":false,`+
 		`"waiting_queue_size":%d,"running_batch_size":%d,"waiting_queue_tokens":%d,"requests":%d,"steps":%d,"max_step_tokens":%d,"buckets":%s}],"version":%s}`,
-		load.MaxTokens, m.ContextLength-6, load.WaitingRows, load.RunningRows, load.WaitingTokens, load.Requests, load.Steps, longest, steps, quote(s.cfg.Version))
+		load.MaxTokens, score.MaxInput(m.ContextLength), load.WaitingRows, load.RunningRows, load.WaitingTokens, load.Requests, load.Steps, longest, steps, quote(s.cfg.Version))
 	writeJSON(w, http.StatusOK, b.String())
 }
 

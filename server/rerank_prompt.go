@@ -18,10 +18,6 @@ const (
 	rerankAfter = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 )
 
-// rerankSpare is how many tokens shorter than the context length a prompt must be: score takes, and does not cut, prompts
-// shorter than the context length - 6.
-const rerankSpare = 7
-
 // rerankTemplate is the template in token ids.
 type rerankTemplate struct {
 	before, after []int32
@@ -63,7 +59,7 @@ func (m *Model) rerankRows(ctx context.Context, r *rerankRequest) (*score.Reques
 	if err != nil {
 		return nil, err
 	}
-	if err := r.fit(pairs, len(head), len(t.before)+len(t.after), m.ContextLength-rerankSpare); err != nil {
+	if err := r.fit(pairs, len(head), len(t.before)+len(t.after), score.MaxInput(m.ContextLength)-1); err != nil {
 		return nil, err
 	}
 	rows := &score.Request{Labels: []score.Label{{ID: int64(t.yes)}, {ID: int64(t.no)}}, Softmax: true, Items: make([]score.Part, len(pairs))}
