@@ -103,13 +103,19 @@ func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
 
 // checkBytes refuses a text so long that its tokens must be too many, before the work of counting them. Normalisation may
 // have made three bytes of one, as with Hangul written in letters.
-func (s *Scorer) checkBytes(item int, req *Request, n int) error {
-	most := 3 * s.cfg.TokenBytes * s.cfg.ContextLength
-	if most == 0 || n <= most || req.Truncate || s.cfg.AllowTruncate {
+func (s *Scorer) checkBytes(item int, req *Request) error {
+	n := len(req.Query.Text) + len(req.Items[item].Text)
+	if !s.tooManyBytes(req, n) {
 		return nil
 	}
 	return Errorf(Invalid, itemField(item), "The input (at least %d tokens) is longer than the model's context length (%d tokens).",
 		n/(3*s.cfg.TokenBytes), s.cfg.ContextLength)
+}
+
+// tooManyBytes tells whether a text of n bytes is refused for them alone.
+func (s *Scorer) tooManyBytes(req *Request, n int) bool {
+	most := 3 * s.cfg.TokenBytes * s.cfg.ContextLength
+	return most > 0 && n > most && !req.Truncate && !s.cfg.AllowTruncate
 }
 
 // MaxInput is the length that a prompt is cut to; one that is not cut must be shorter. The peer keeps room for one generated

@@ -27,10 +27,10 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prom
 	begin, query := s.queryHead(req)
 	errs := make([]error, len(req.Items))
 	s.inParallel(ctx, len(prompts), func(i int) {
-		first, second := order(req, query, req.Items[i].Text)
-		if errs[i] = s.checkBytes(i, req, len(first)+len(second)); errs[i] != nil {
+		if errs[i] = s.checkBytes(i, req); errs[i] != nil {
 			return
 		}
+		first, second := order(req, query, req.Items[i].Text)
 		rest, err := s.tokenize(first+second, req.PlainSpecials)
 		if len(begin) > 0 {
 			rest = slices.Concat(begin, rest)
@@ -60,7 +60,7 @@ func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prom
 func (s *Scorer) queryHead(req *Request) (ids []int32, rest string) {
 	text := req.Query.Text
 	at := 0
-	if !req.ItemFirst {
+	if !req.ItemFirst && !s.tooManyBytes(req, len(text)) {
 		at = s.encoder.Cut(text)
 	}
 	if at == 0 {

@@ -64,6 +64,10 @@ func TestTextsFarTooLong(t *testing.T) {
 	if read.Load() > 100 {
 		t.Errorf("%d bytes were tokenized", read.Load())
 	}
+	far := &Request{Query: Part{Text: strings.Repeat("long ", 1000)}, Items: []Part{{Text: "x"}}}
+	if _, _, err := s.encode(t.Context(), far, &Result{}); err == nil || read.Load() > 100 {
+		t.Errorf("query far too long: error %v, %d bytes were tokenized", err, read.Load())
+	}
 	req.Partial = true
 	result := &Result{}
 	if prompts, _, err := s.encode(t.Context(), req, result); err != nil || prompts[0] == nil || result.ItemErrors[1] == nil {
