@@ -45,21 +45,7 @@ func TestReplicas(t *testing.T) {
 	for _, e := range engines {
 		e.fault = func(*Step) error { time.Sleep(time.Millisecond); return nil } // long enough for others to take work
 	}
-	var clients sync.WaitGroup
-	for c := range 16 {
-		clients.Go(func() {
-			for n := range 10 {
-				req := tokenRequest(ids(n%3, 100), ids(c, 5), ids(c+1, 9), ids(c+n, 3))
-				result, err := s.Score(context.Background(), req)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				wantScores(t, req, result)
-			}
-		})
-	}
-	clients.Wait()
+	askAtOnce(t, s, 100, 10)
 	if len(devices) != 3 {
 		t.Errorf("steps ran on %d of 3 devices", len(devices))
 	}

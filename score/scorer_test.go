@@ -39,13 +39,15 @@ func TestEveryShapeOfRequest(t *testing.T) {
 	}
 }
 
-func TestConcurrentRequests(t *testing.T) {
-	s := newTestScorer(t, &strictEngine{}, Config{})
+// askAtOnce has 16 clients ask one request after the other, with queries of so many tokens that some share, and wants right
+// scores.
+func askAtOnce(t *testing.T, s *Scorer, query, requests int) {
+	t.Helper()
 	var clients sync.WaitGroup
 	for c := range 16 {
 		clients.Go(func() {
-			for n := range 20 {
-				req := tokenRequest(ids(n%3, 40), ids(c, 5), ids(c+1, 9), ids(c+n, 3))
+			for n := range requests {
+				req := tokenRequest(ids(n%3, query), ids(c, 5), ids(c+1, 9), ids(c+n, 3))
 				result, err := s.Score(context.Background(), req)
 				if err != nil {
 					t.Error(err)
@@ -56,6 +58,11 @@ func TestConcurrentRequests(t *testing.T) {
 		})
 	}
 	clients.Wait()
+}
+
+func TestConcurrentRequests(t *testing.T) {
+	s := newTestScorer(t, &strictEngine{}, Config{})
+	askAtOnce(t, s, 40, 20)
 	if load := s.Load(); load.Requests != 0 || load.WaitingRows != 0 || load.WaitingTokens != 0 {
 		t.Errorf("load %+v after the last answer, want nothing in hand", load)
 	}

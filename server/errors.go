@@ -108,14 +108,19 @@ func writeJSON(w http.ResponseWriter, status int, body string) {
 
 // quote is a JSON string as orjson and json.dumps(ensure_ascii=False) write it: UTF-8, escapes only where JSON needs them.
 func quote(s string) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // strings always encode
-	text := strings.TrimSuffix(b.String(), "\n")
+	text := marshal(s)
 	if !strings.Contains(text, `\u202`) {
 		return text
 	}
 	// encoding/json escapes two separators for JavaScript's sake; Python does not.
 	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\\`, `\\`).Replace(text)
+}
+
+// marshal is a value of strings and finite numbers as JSON, without the escapes that HTML would need.
+func marshal(v any) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v) // such values always encode
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -108,13 +107,4 @@ func documentError(err error) error {
 	renamed.Param = "documents" + strings.TrimPrefix(domain.Param, "items")
 	renamed.Message = strings.ReplaceAll(domain.Message, domain.Param, renamed.Param)
 	return &renamed
-}
-
-// marshal is the response as JSON, without the escapes that HTML would need.
-func marshal(r rerankResponse) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(r) // strings and finite numbers always encode
-	return strings.TrimSuffix(b.String(), "\n")
 }
