@@ -29,6 +29,13 @@ type sight struct {
 	prefix   int   // P; 0 if the step has no prefix
 }
 
+// A row's queries attend in up to mostBlocks blocks of at least shortestBlock: more of either computes fewer pairs that no
+// query sees, in smaller products.
+const (
+	mostBlocks    = 4
+	shortestBlock = 64
+)
+
 // prefixKV are one block's prefix keys and values, [P, K·E] in the dtype of products.
 type prefixKV struct{ keys, values *Node }
 
@@ -62,32 +69,53 @@ func contain(k, v *Node) (*Node, *Node) {
 	return Add(k, broken), Where(IsFinite(v), v, ZerosLike(v))
 }
 
-// attendOwn is each row's causal attention to itself, on rows padded to [R, L].
+// attendOwn is each row's causal attention to itself, on rows padded to [R, L], a block of queries after the other: a block
+// takes the keys up to its own end, so that most of the pairs that no query sees are never computed.
 func (n network) attendOwn(q, k, v *Node, seen sight) partial {
-	r, l, groups := seen.rows, seen.length, n.Heads/n.KVHeads
+	r, l := seen.rows, seen.length
 	rows := func(x *Node) *Node { return n.byRow(gatherRows(x, seen.slots), r, n.HeadDim) }
-	q, k, v = Reshape(rows(q), r, n.KVHeads, groups*l, n.HeadDim), rows(k), rows(v)
-
-	g := q.Graph()
-	causal := LessOrEqual(iota(g, 2, groups, l, l), iota(g, 1, groups, l, l))
-	mixed, mass := n.softmax(
-		DotGeneral(q, []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}), // [R, K, G·L, L]
-		Reshape(causal, 1, 1, groups*l, l),
-		func(weights *Node) *Node {
-			return DotGeneral(weights, []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [R, K, G·L, E]
-		})
+	q, k, v = rows(q), rows(k), rows(v) // [R, H, L, E], [R, K, L, E]
+	var mixed, masses []*Node
+	for from, block := 0, n.queryBlock(l); from < l; from += block {
+		m, mass := n.attendCausal(SliceAxis(q, 2, AxisRange(from, from+block)),
+			SliceAxis(k, 2, AxisRange(0, from+block)), SliceAxis(v, 2, AxisRange(0, from+block)))
+		mixed, masses = append(mixed, m), append(masses, mass)
+	}
 
 	// Back to packed tokens; a token of the prefix has no row and takes nothing from here.
-	packed := func(x *Node) *Node {
-		return gatherRows(n.byPlace(Reshape(x, r, n.Heads, l, -1)), seen.places)
-	}
-	own := partial{packed(mixed), packed(mass)}
+	packed := func(blocks []*Node) *Node { return gatherRows(n.byPlace(Concatenate(blocks, 2)), seen.places) }
+	own := partial{packed(mixed), packed(masses)}
 	if seen.prefix > 0 {
 		belongs := ExpandDims(NotEqual(seen.own, ZerosLike(seen.own)), -1)
 		own.mass = Where(BroadcastToDims(belongs, own.mass.Shape().Dimensions...), own.mass, scalarLike(own.mass, unseen))
 		own.mixed = Where(BroadcastToDims(belongs, own.mixed.Shape().Dimensions...), own.mixed, ZerosLike(own.mixed)) // it may be the NaN of a row
 	}
 	return own
+}
+
+// queryBlock is how many of a row's L queries attend at a time: half as many as long as that leaves whole tiles of at
+// least shortestBlock queries and no more than mostBlocks blocks.
+func (n network) queryBlock(length int) int {
+	block := length
+	for length/block < mostBlocks && block/2 >= shortestBlock && block%(2*n.tile) == 0 {
+		block /= 2
+	}
+	return block
+}
+
+// attendCausal is the attention of the last queries of rows, q [R, H, Q, E], to keys and values [R, K, L, E] that end where
+// they end: mixed values [R, H, Q, E] and mass [R, H, Q, 1].
+func (n network) attendCausal(q, k, v *Node) (mixed, mass *Node) {
+	r, queries, keys, groups := q.Shape().Dim(0), q.Shape().Dim(2), k.Shape().Dim(2), n.Heads/n.KVHeads
+	g := q.Graph()
+	causal := LessOrEqual(iota(g, 2, groups, queries, keys), AddScalar(iota(g, 1, groups, queries, keys), keys-queries))
+	mixed, mass = n.softmax(
+		DotGeneral(Reshape(q, r, n.KVHeads, groups*queries, n.HeadDim), []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}), // [R, K, G·Q, L]
+		Reshape(causal, 1, 1, groups*queries, keys),
+		func(weights *Node) *Node {
+			return DotGeneral(weights, []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [R, K, G·Q, E]
+		})
+	return Reshape(mixed, r, n.Heads, queries, n.HeadDim), Reshape(mass, r, n.Heads, queries, 1)
 }
 
 // attendPrefix is every token's attention to the leading prefix keys it sees, on packed tokens. It goes over blocks of
