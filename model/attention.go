@@ -76,7 +76,7 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 	rows := func(x *Node) *Node { return n.byRow(gatherRows(x, seen.slots), r, n.HeadDim) }
 	q, k, v = rows(q), rows(k), rows(v) // [R, H, L, E], [R, K, L, E]
 	var mixed, masses []*Node
-	for from, block := 0, n.queryBlock(l); from < l; from += block {
+	for from, block := 0, queryBlock(l, n.tile); from < l; from += block {
 		m, mass := n.attendCausal(SliceAxis(q, 2, AxisRange(from, from+block)),
 			SliceAxis(k, 2, AxisRange(0, from+block)), SliceAxis(v, 2, AxisRange(0, from+block)))
 		mixed, masses = append(mixed, m), append(masses, mass)
@@ -95,9 +95,9 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 
 // queryBlock is how many of a row's L queries attend at a time: half as many as long as that leaves whole tiles of at
 // least shortestBlock queries and no more than mostBlocks blocks.
-func (n network) queryBlock(length int) int {
+func queryBlock(length, tile int) int {
 	block := length
-	for length/block < mostBlocks && block/2 >= shortestBlock && block%(2*n.tile) == 0 {
+	for blocks := 1; blocks < mostBlocks && block/2 >= shortestBlock && block%(2*tile) == 0; blocks *= 2 {
 		block /= 2
 	}
 	return block

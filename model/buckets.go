@@ -5,13 +5,14 @@ import "scored/score"
 // Buckets chooses the step shapes for prompts shorter than contextLength.
 //
 // Linear layers cost by the packed token, so token counts are closely spaced for rows that stand alone, where a step often
-// holds a single prompt. Attention is paid for padded rows and for every prefix key, so each token count comes with few
-// long rows, and with many short ones. Prefix sizes grow by fours: keys that no token sees still cost, but less than linear
+// holds a single prompt. Steps of many rows have up to 512 tokens, beyond which a token costs more and others wait longer.
+// Attention is paid for padded rows and for every prefix key, so each token count comes with few long rows, and with many
+// short ones. Prefix sizes grow by fours: keys that no token sees still cost, but less than linear
 // layers do. Prefixes too long for one step are computed in slices of the largest bucket.
 func (c Config) Buckets(contextLength int) []score.Bucket {
 	return c.buckets(contextLength, bucketSizes{
 		alone:  []int{64, 128, 192, 256, 320, 384, 512, 768, 1024},
-		packed: []int{256, 512, 1024}, lengths: []int{32, 128}, few: 64,
+		packed: []int{256, 384, 512}, lengths: []int{32, 128}, few: 64,
 	}, c.Cost)
 }
 
@@ -40,9 +41,12 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 		buckets = append(buckets, b)
 	}
 	add := func(tokens, length, prefix int) {
-		rows := max(1, tokens/length)
-		if length < tokens {
-			rows += rows / 2 // rows are rarely all full
+		rows := 1
+		switch { // rows are rarely all full
+		case length <= 32:
+			rows = 2 * tokens / length
+		case length < tokens:
+			rows = 3 * tokens / (2 * length)
 		}
 		put(tokens, rows, length, prefix)
 	}
@@ -82,16 +86,21 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 	}
 }
 
-const attentionPenalty = 2 // attention runs at about half the rate of the linear layers
-
 // Cost estimates a step on a CPU in GFLOP: of the linear layers, of both parts of attention, of reading the weights, and a
-// fixed part.
+// fixed part. Fitted to the 48 default shapes on two cores with 32 MiB of shared cache, each within an eighth
+// (docs/performance.md).
 func (c Config) Cost(b score.Bucket) float64 {
-	// What two cores compute while they read one weight of four bytes, at 150 GFLOP/s and 15 GB/s.
-	const flopsPerWeight = 40
-	const fixed = 2e9
+	const (
+		// What two cores compute while they read one weight of four bytes, at 190 GFLOP/s and 15 GB/s.
+		flopsPerWeight = 50
+		fixed          = 2e9
+		penalty        = 2.5 // attention takes its time for softmax, and for laying out queries, keys and values
+		// A block's hidden states leave the cache in larger steps, which costs each token beyond this much more.
+		cached, uncached = 512, 0.15
+	)
 	linear, attention := c.Flops(b)
-	return (linear + attentionPenalty*attention + flopsPerWeight*c.blockWeights() + fixed) / 1e9
+	spilled, _ := c.Flops(score.Bucket{Tokens: max(0, b.Tokens-cached)})
+	return (linear + uncached*spilled + penalty*attention + flopsPerWeight*c.blockWeights() + fixed) / 1e9
 }
 
 // WideCost is Cost on an accelerator, whose linear layers take no less than the time to read their weights.
@@ -100,8 +109,9 @@ func (c Config) WideCost(b score.Bucket) float64 {
 	const flopsPerWeight = 1000
 	// Between two steps it stands idle while the host reads scores and queues programs: 0.2 ms of a v6e, by estimate.
 	const fixed = 200e9
+	const penalty = 2 // by estimate, too
 	linear, attention := c.Flops(b)
-	return (max(linear, flopsPerWeight*c.blockWeights()) + attentionPenalty*attention + fixed) / 1e9
+	return (max(linear, flopsPerWeight*c.blockWeights()) + penalty*attention + fixed) / 1e9
 }
 
 // blockWeights counts the weights of the linear layers, each a multiplication and an addition a token.
@@ -115,6 +125,16 @@ func (c Config) Flops(b score.Bucket) (linear, attention float64) {
 	queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	perToken := 2 * c.Layers * (c.HiddenSize*(2*queries+2*keys) + 3*c.HiddenSize*c.IntermediateSize)
 	perPair := 4 * queries * c.Layers
-	pairs := b.Rows*b.Length*b.Length + b.Tokens*b.Prefix
+	pairs := b.Rows*ownPairs(b.Length) + b.Tokens*b.Prefix
 	return float64(b.Tokens * perToken), float64(pairs * perPair)
+}
+
+// ownPairs counts the pairs of a query and a key that a row of length tokens computes with itself, block by block.
+func ownPairs(length int) int {
+	pairs := 0
+	for block, end := queryBlock(length, 1), 0; end < length; {
+		end += block
+		pairs += block * end
+	}
+	return pairs
 }

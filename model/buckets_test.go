@@ -14,7 +14,8 @@ func TestWideCost(t *testing.T) {
 	if wide(1) != wide(64) || wide(64) != wide(499) {
 		t.Errorf("steps of 1, 64 and 499 tokens cost %v, %v and %v, want the same", wide(1), wide(64), wide(499))
 	}
-	if got, want := wide(2048)-wide(1024), cfg.Cost(score.Bucket{Tokens: 2048})-cfg.Cost(score.Bucket{Tokens: 1024}); math.Abs(got-want) > 1e-6 {
+	linear, _ := cfg.Flops(score.Bucket{Tokens: 1024})
+	if got, want := wide(2048)-wide(1024), linear/1e9; math.Abs(got-want) > 1e-6 {
 		t.Errorf("1,024 tokens more cost %v, want %v", got, want)
 	}
 	// 440.4 million weights in the blocks, and a thousand operations for each, on top of the fixed 200.
@@ -37,7 +38,8 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	}{
 		{"cpu", 60, 1, 60, 0},
 		{"cpu", 300, 1, 300, 0},
-		{"cpu", 1020, 5, 180, 120},
+		{"cpu", 480, 2, 180, 120}, // W2's query and its first items
+		{"cpu", 384, 2, 180, 120},
 		{"wide", 300, 1, 300, 0},
 		{"wide", 1800, 6, 300, 0},    // six prompts of W1
 		{"wide", 1920, 10, 180, 120}, // W2

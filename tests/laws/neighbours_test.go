@@ -116,7 +116,7 @@ func TestPermutation(t *testing.T) {
 	for to, from := range order {
 		shuffled[to] = items[from]
 	}
-	for name, query := range map[string][]int64{"with a query": tokens(1, 70), "without": {}} {
+	for name, query := range map[string][]int64{"with a query": tokens(1, 30), "without": {}} {
 		want := logprobs(t, scorer, query, items...)
 		flush(t, scorer)
 		got := logprobs(t, scorer, query, shuffled...)
