@@ -32,6 +32,11 @@ func (p planner) form(jobs []*job, engine Engine) *forming {
 		lead.sliced = len(f.step.Prefix.Tokens)
 	}
 	f.tokens = f.step.New
+	rows := 0
+	for _, t := range f.takes {
+		rows += t.count
+	}
+	f.step.Rows = make([]*Row, 0, rows)
 	for _, t := range f.takes {
 		for _, row := range t.group.rows[t.group.next : t.group.next+t.count] {
 			row.Shared = t.shared
@@ -125,32 +130,46 @@ func (f *forming) candidate(g *group) take {
 	return c
 }
 
-// choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes. The
-// work a bucket leaves over is expected to cost, per token, what the best filled bucket of the size costs now.
+// choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes.
 func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
-	work := f.step.New
+	work, longest := f.step.New, 0
 	for _, c := range candidates {
 		for _, row := range c.group.rows[c.group.next:] {
-			work += len(row.Tokens) - c.shared
+			own := len(row.Tokens) - c.shared
+			work += own
+			longest = max(longest, own)
 		}
 	}
 	fills := make([]filled, 0, len(f.size.buckets))
-	rate := math.Inf(1)
 	for _, b := range f.size.buckets {
 		takes, tokens := f.fill(b, candidates)
-		if len(takes) == 0 || takes[0].group != candidates[0].group {
-			continue // the lead's next row must make progress
+		if len(takes) > 0 && takes[0].group == candidates[0].group { // the lead's next row must make progress
+			fills = append(fills, filled{b, takes, tokens})
 		}
-		fills = append(fills, filled{b, takes, tokens})
-		rate = min(rate, b.Cost/float64(tokens))
 	}
-	least := math.Inf(1)
+	rate, least := leftoverRate(fills, longest), math.Inf(1)
 	for _, one := range fills {
 		if cost := one.bucket.Cost + float64(work-one.tokens)*rate; cost < least {
 			best, chosen, least = one.bucket, one.takes, cost
 		}
 	}
 	return best, chosen
+}
+
+// leftoverRate is what a token is expected to cost that is left to later steps: what it costs now in the best filled of the
+// buckets that hold rows as long as the longest one waiting, or as long as any does.
+func leftoverRate(fills []filled, longest int) float64 {
+	reach := 0
+	for _, one := range fills {
+		reach = max(reach, one.bucket.Length)
+	}
+	rate := math.Inf(1)
+	for _, one := range fills {
+		if one.bucket.Length >= min(longest, reach) {
+			rate = min(rate, one.bucket.Cost/float64(one.tokens))
+		}
+	}
+	return rate
 }
 
 // filled is a bucket with the rows that a step could take in it, and the tokens it would compute.
