@@ -33,7 +33,7 @@ type sight struct {
 // query sees, in smaller products.
 const (
 	mostBlocks    = 4
-	shortestBlock = 64
+	shortestBlock = 128
 )
 
 // prefixKV are one block's prefix keys and values, [P, K·E] in the dtype of products.
