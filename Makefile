@@ -13,7 +13,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run build setup test golden schema fuzz soak lint tpu-compile image deploy-check sbom vulncheck clean
+.PHONY: run build setup test golden schema fuzz soak figures lint tpu-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -44,6 +44,9 @@ fuzz: setup ## FUZZTIME each
 
 soak: setup ## SOAK_MINUTES=10 of mixed load with requests given up and clients killed, then overload; writes docs/soak.md
 	scripts/soak.sh
+
+figures: setup ## the table of docs/performance.md again, in one run; PYTHON with torch and transformers
+	scripts/figures.sh
 
 tpu-compile: setup ## programs compile for a TPU v6e, without one; fetches libtpu (137 MB) unless LIBTPU names libtpu.so
 	libtpu="$(LIBTPU)"; test -n "$$libtpu" || libtpu=$$(bin/scored setup tpu --plugin-dir $(CACHE)/plugins) || \

@@ -7,8 +7,8 @@ import "scored/score"
 // Linear layers cost by the packed token, so token counts are closely spaced for rows that stand alone, where a step often
 // holds a single prompt. Steps of many rows have up to 512 tokens, beyond which a token costs more and others wait longer.
 // Attention is paid for padded rows and for every prefix key, so each token count comes with few long rows, and with many
-// short ones. Prefix sizes grow by fours: keys that no token sees still cost, but less than linear
-// layers do. Prefixes too long for one step are computed in slices of the largest bucket.
+// short ones. Prefix sizes grow by fours: keys that no token sees still cost, but less than linear layers do. Prefixes too
+// long for one step are computed in slices of the largest bucket.
 func (c Config) Buckets(contextLength int) []score.Bucket {
 	return c.buckets(contextLength, bucketSizes{
 		alone:  []int{64, 128, 192, 256, 320, 384, 512, 768, 1024},

@@ -28,6 +28,30 @@ func TestWideCost(t *testing.T) {
 	}
 }
 
+// TestOwnPairs: a row's queries take the keys up to the end of their block.
+func TestOwnPairs(t *testing.T) {
+	for _, c := range []struct{ length, block, pairs int }{
+		{0, 0, 0},
+		{32, 32, 32 * 32},
+		{192, 192, 192 * 192}, // half of it would be short
+		{255, 255, 255 * 255}, // no half
+		{256, 128, 128*128 + 128*256},
+		{320, 160, 160*160 + 160*320},
+		{1024, 256, 256 * (256 + 512 + 768 + 1024)},
+		{4096, 1024, 1024 * (1024 + 2048 + 3072 + 4096)},
+	} {
+		if got := queryBlock(c.length, 1); got != c.block {
+			t.Errorf("rows of %d tokens: blocks of %d queries, want %d", c.length, got, c.block)
+		}
+		if got := ownPairs(c.length); got != c.pairs {
+			t.Errorf("rows of %d tokens: %d pairs, want %d", c.length, got, c.pairs)
+		}
+	}
+	if got := queryBlock(264, 8); got != 264 {
+		t.Errorf("33 tiles in blocks of %d queries", got)
+	}
+}
+
 // TestBucketsCoverTheirWorkloads: the steps that the default shapes are meant for fit one of them.
 func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	cfg := Qwen3_0_6B()
