@@ -29,13 +29,6 @@ type sight struct {
 	prefix   int   // P; 0 if the step has no prefix
 }
 
-// A row's queries attend in up to mostBlocks blocks of at least shortestBlock: more of either computes fewer pairs that no
-// query sees, in smaller products.
-const (
-	mostBlocks    = 4
-	shortestBlock = 128
-)
-
 // prefixKV are one block's prefix keys and values, [P, K·E] in the dtype of products.
 type prefixKV struct{ keys, values *Node }
 
@@ -93,11 +86,18 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 	return own
 }
 
+// A row's queries attend in up to mostBlocks blocks of at least shortestBlock: more of either computes fewer pairs that no
+// query sees, in smaller products.
+const (
+	mostBlocks    = 4
+	shortestBlock = 128
+)
+
 // queryBlock is how many of a row's L queries attend at a time: half as many as long as that leaves whole tiles of at
 // least shortestBlock queries and no more than mostBlocks blocks.
 func queryBlock(length, tile int) int {
 	block := length
-	for blocks := 1; blocks < mostBlocks && block/2 >= shortestBlock && block%(2*tile) == 0; blocks *= 2 {
+	for blocks := 1; blocks < mostBlocks && halves(block, shortestBlock, tile); blocks *= 2 {
 		block /= 2
 	}
 	return block
@@ -136,11 +136,14 @@ func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
 // blockTokens is how many tokens attend to a prefix at a time: half as many as long as their scores are too large, but not
 // fewer than minBlock, as every block reads all keys and values again.
 func (n network) blockTokens(tokens, keys int) int {
-	for n.Heads*tokens*keys*4 > n.scoreBytes && tokens >= 2*n.minBlock && tokens%(2*n.tile) == 0 {
+	for n.Heads*tokens*keys*4 > n.scoreBytes && halves(tokens, n.minBlock, n.tile) {
 		tokens /= 2
 	}
 	return tokens
 }
+
+// halves tells whether half a block is whole tiles of at least as many tokens.
+func halves(block, least, tile int) bool { return block >= 2*least && block%(2*tile) == 0 }
 
 // attendBlock is the attention of some tokens q [T, H·E] to [K, P, E] keys: mixed values [T, H·E] and mass [T, H].
 func (n network) attendBlock(q, keys, values, visible *Node) (mixed, mass *Node) {

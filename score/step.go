@@ -1,6 +1,9 @@
 package score
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // forming is a step being put together on the device goroutine.
 type forming struct {
@@ -32,12 +35,8 @@ func (p planner) form(jobs []*job, engine Engine) *forming {
 		lead.sliced = len(f.step.Prefix.Tokens)
 	}
 	f.tokens = f.step.New
-	rows := 0
 	for _, t := range f.takes {
-		rows += t.count
-	}
-	f.step.Rows = make([]*Row, 0, rows)
-	for _, t := range f.takes {
+		f.step.Rows = slices.Grow(f.step.Rows, t.count)
 		for _, row := range t.group.rows[t.group.next : t.group.next+t.count] {
 			row.Shared = t.shared
 			f.tokens += len(row.Own())
