@@ -35,6 +35,17 @@ type headKey struct {
 // 50 ms, 64 take 170.
 func headRows() []int { return []int{8, 32, 64} }
 
+// headRowsFor are those of them that steps of up to most rows run.
+func headRowsFor(most int) []int {
+	all := headRows()
+	for i, rows := range all {
+		if rows >= most {
+			return all[:i+1]
+		}
+	}
+	return all
+}
+
 // labelsPerRow is how many labels a head program has room for, per row on average; more take another run.
 const labelsPerRow = 16
 
@@ -56,7 +67,11 @@ func (n network) compileAll(on device, buckets []score.Bucket, progress func(don
 
 // plan lists the compilations, each program once.
 func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) error) {
-	for _, rows := range headRows() {
+	most, mostOf := 0, map[int]int{} // rows of a step, of one with so many tokens
+	for _, b := range buckets {
+		most, mostOf[b.Tokens] = max(most, b.Rows), max(mostOf[b.Tokens], b.Rows)
+	}
+	for _, rows := range headRowsFor(most) {
 		for _, vocabulary := range []bool{false, true} {
 			key := headKey{rows, vocabulary}
 			plan = append(plan, add(p.head, key, fmt.Sprintf("head_r%d_v%t", rows, vocabulary), n.headGraph(key)))
@@ -75,7 +90,7 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 		}
 		if once(b.Tokens) {
 			plan = append(plan, add(p.embed, b.Tokens, fmt.Sprintf("embed_t%d", b.Tokens), n.embedGraph(b.Tokens)))
-			for _, rows := range headRows() {
+			for _, rows := range headRowsFor(mostOf[b.Tokens]) {
 				name := fmt.Sprintf("last_t%d_r%d", b.Tokens, rows)
 				plan = append(plan, add(p.last, [2]int{b.Tokens, rows}, name, n.lastGraph(b.Tokens, rows)))
 			}
