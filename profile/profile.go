@@ -229,12 +229,16 @@ func (p *Profiler) Running() bool {
 }
 
 // Close ends the session, writing its files, and refuses new ones. It returns what kept that session from being written.
+// Every session has let go of its folder by then.
 func (p *Profiler) Close() error {
 	p.mu.Lock()
 	p.closed = true
 	p.disarm()
-	s := p.current
+	s, last := p.current, p.last
 	p.mu.Unlock()
+	if last != nil {
+		<-last.done // it makes the profiler idle a moment before it ends
+	}
 	if s == nil {
 		return nil
 	}

@@ -3,10 +3,10 @@ package server
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
+
+	"go.uber.org/goleak"
 )
 
 // hostile makes bodies that mean harm, or nothing: wrong types, sizes, nesting, text and numbers at every place.
@@ -67,7 +67,7 @@ func TestHostileBodies(t *testing.T) {
 	s := newTestServer(t, nil)
 	h := hostile{rand.New(rand.NewPCG(7, 7))}
 	send(s, "POST", "/v1/score", fields(two))
-	before := runtime.NumGoroutine()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	statuses := map[int]int{}
 	for n := range 2000 {
 		path := pick(h, "/v1/score", "/v1/score", "/v1/score", "/v1/rerank")
@@ -90,13 +90,6 @@ func TestHostileBodies(t *testing.T) {
 	if statuses[200] < 20 || statuses[400] < 500 {
 		t.Errorf("statuses %v: the bodies reach too little", statuses)
 	}
-	for range 100 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
 
 // TestManyFaults: of a list of bad items the first maxFaults are told, in every branch of a union, and the answer stays small.
