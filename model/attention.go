@@ -48,11 +48,22 @@ func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefix
 	if seen.prefix == 0 {
 		return own.mixed, prefixKV{}
 	}
-	extend := func(kept, x *Node) *Node {
-		return gatherRows(Concatenate([]*Node{kept, x}, 0), seen.gathered)
+	prefix := prefixKV{extend(kept.keys, k, seen), extend(kept.values, v, seen)}
+	var mixed []*Node
+	for _, g := range n.groups() {
+		part := partial{n.cut(own.mixed, g.query, g.queries), SliceAxis(own.mass, 1, AxisRange(g.query, g.query+g.queries))}
+		part.mixed = ofRows(part.mixed, ZerosLike(part.mixed), seen) // it may be the NaN of a row
+		mixed = append(mixed, n.merge(part, n.attendPrefix(n.cut(q, g.query, g.queries),
+			prefixKV{n.cut(prefix.keys, g.key, g.keys), n.cut(prefix.values, g.key, g.keys)}, seen)))
 	}
-	prefix := prefixKV{extend(kept.keys, k), extend(kept.values, v)}
-	return n.merge(own, n.attendPrefix(q, prefix, seen)), prefix
+	return Concatenate(mixed, 1), prefix
+}
+
+// extend puts this step's tokens among a prefix's kept keys, or values: [P, K·E], [T, K·E] -> [P, K·E].
+func extend(kept, x *Node, seen sight) *Node {
+	token := AddScalar(seen.gathered, -seen.prefix) // negative where the kept one stays
+	isNew := ExpandDims(GreaterOrEqual(token, ZerosLike(token)), -1)
+	return Where(BroadcastToDims(isNew, kept.Shape().Dimensions...), gatherRows(x, Max(token, ZerosLike(token))), kept)
 }
 
 // contain keeps a token whose values overflowed from those that do not see it. Their weight for it is 0, but 0·NaN is NaN,
@@ -62,28 +73,48 @@ func contain(k, v *Node) (*Node, *Node) {
 	return Add(k, broken), Where(IsFinite(v), v, ZerosLike(v))
 }
 
-// attendOwn is each row's causal attention to itself, on rows padded to [R, L], a block of queries after the other: a block
-// takes the keys up to its own end, so that most of the pairs that no query sees are never computed.
+// attendOwn is each row's causal attention to itself, on rows padded to [R, L].
 func (n network) attendOwn(q, k, v *Node, seen sight) partial {
-	r, l := seen.rows, seen.length
-	rows := func(x *Node) *Node { return n.byRow(gatherRows(x, seen.slots), r, n.HeadDim) }
-	q, k, v = rows(q), rows(k), rows(v) // [R, H, L, E], [R, K, L, E]
+	rows := func(x *Node) *Node { return Reshape(gatherRows(x, seen.slots), seen.rows, seen.length, -1) } // [R, L, n·E]
+	q, k, v = rows(q), rows(k), rows(v)
 	var mixed, masses []*Node
-	for from, block := 0, queryBlock(l, n.tile); from < l; from += block {
-		m, mass := n.attendCausal(SliceAxis(q, 2, AxisRange(from, from+block)),
-			SliceAxis(k, 2, AxisRange(0, from+block)), SliceAxis(v, 2, AxisRange(0, from+block)))
-		mixed, masses = append(mixed, m), append(masses, mass)
+	for _, g := range n.groups() {
+		m, mass := n.attendRows(n.byHead(n.cut(q, g.query, g.queries)), n.byHead(n.cut(k, g.key, g.keys)), n.byHead(n.cut(v, g.key, g.keys)))
+		mixed, masses = append(mixed, byToken(m)), append(masses, byToken(mass))
 	}
 
-	// Back to packed tokens; a token of the prefix has no row and takes nothing from here.
-	packed := func(blocks []*Node) *Node { return gatherRows(n.byPlace(Concatenate(blocks, 2)), seen.places) }
+	packed := func(parts []*Node) *Node { // [R, L, ...] each -> [T, ...]
+		return gatherRows(Reshape(Concatenate(parts, 2), seen.rows*seen.length, -1), seen.places)
+	}
 	own := partial{packed(mixed), packed(masses)}
 	if seen.prefix > 0 {
-		belongs := ExpandDims(NotEqual(seen.own, ZerosLike(seen.own)), -1)
-		own.mass = Where(BroadcastToDims(belongs, own.mass.Shape().Dimensions...), own.mass, scalarLike(own.mass, unseen))
-		own.mixed = Where(BroadcastToDims(belongs, own.mixed.Shape().Dimensions...), own.mixed, ZerosLike(own.mixed)) // it may be the NaN of a row
+		own.mass = ofRows(own.mass, scalarLike(own.mass, unseen), seen)
 	}
 	return own
+}
+
+// ofRows keeps what tokens of rows have, [T, ...]; a token of the prefix has no row of its own and gets the other.
+func ofRows(x, otherwise *Node, seen sight) *Node {
+	belongs := ExpandDims(NotEqual(seen.own, ZerosLike(seen.own)), -1)
+	return Where(BroadcastToDims(belongs, x.Shape().Dimensions...), x, otherwise)
+}
+
+// attendRows is the causal attention of rows q [R, H, L, E] to k, v [R, K, L, E], a block of queries after the other: a
+// block takes the keys up to its own end, so that most of the pairs that no query sees are never computed. Mixed values
+// [R, H, L, E] and mass [R, H, L, 1].
+func (n network) attendRows(q, k, v *Node) (mixed, mass *Node) {
+	length := q.Shape().Dim(2)
+	block := queryBlock(length)
+	if n.headByHead {
+		block = length // a TPU spends more on the ends of small products than they save
+	}
+	var parts, masses []*Node
+	for from := 0; from < length; from += block {
+		m, mass := n.attendCausal(SliceAxis(q, 2, AxisRange(from, from+block)),
+			SliceAxis(k, 2, AxisRange(0, from+block)), SliceAxis(v, 2, AxisRange(0, from+block)))
+		parts, masses = append(parts, m), append(masses, mass)
+	}
+	return Concatenate(parts, 2), Concatenate(masses, 2)
 }
 
 // A row's queries attend in up to mostBlocks blocks of at least shortestBlock: more of either computes fewer pairs that no
@@ -93,11 +124,11 @@ const (
 	shortestBlock = 128
 )
 
-// queryBlock is how many of a row's L queries attend at a time: half as many as long as that leaves whole tiles of at
-// least shortestBlock queries and no more than mostBlocks blocks.
-func queryBlock(length, tile int) int {
+// queryBlock is how many of a row's L queries attend at a time: half as many as long as that leaves at least
+// shortestBlock queries and no more than mostBlocks blocks.
+func queryBlock(length int) int {
 	block := length
-	for blocks := 1; blocks < mostBlocks && halves(block, shortestBlock, tile); blocks *= 2 {
+	for blocks := 1; blocks < mostBlocks && halves(block, shortestBlock); blocks *= 2 {
 		block /= 2
 	}
 	return block
@@ -106,28 +137,31 @@ func queryBlock(length, tile int) int {
 // attendCausal is the attention of the last queries of rows, q [R, H, Q, E], to keys and values [R, K, L, E] that end where
 // they end: mixed values [R, H, Q, E] and mass [R, H, Q, 1].
 func (n network) attendCausal(q, k, v *Node) (mixed, mass *Node) {
-	r, queries, keys, groups := q.Shape().Dim(0), q.Shape().Dim(2), k.Shape().Dim(2), n.Heads/n.KVHeads
+	r, heads, queries, keys := q.Shape().Dim(0), q.Shape().Dim(1), q.Shape().Dim(2), k.Shape().Dim(2)
+	groups := heads / k.Shape().Dim(1) // G
 	g := q.Graph()
 	causal := LessOrEqual(iota(g, 2, groups, queries, keys), AddScalar(iota(g, 1, groups, queries, keys), keys-queries))
+	flat := func(x *Node, length int) *Node { return Reshape(x, -1, length, n.HeadDim) }
+	k, v = flat(k, keys), flat(v, keys) // [R·K, L, E]
 	mixed, mass = n.softmax(
-		DotGeneral(Reshape(q, r, n.KVHeads, groups*queries, n.HeadDim), []int{3}, []int{0, 1}, k, []int{3}, []int{0, 1}), // [R, K, G·Q, L]
-		Reshape(causal, 1, 1, groups*queries, keys),
+		DotGeneral(flat(q, groups*queries), []int{2}, []int{0}, k, []int{2}, []int{0}), // [R·K, G·Q, L]
+		Reshape(causal, 1, groups*queries, keys),
 		func(weights *Node) *Node {
-			return DotGeneral(weights, []int{3}, []int{0, 1}, v, []int{2}, []int{0, 1}) // [R, K, G·Q, E]
+			return DotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) // [R·K, G·Q, E]
 		})
-	return Reshape(mixed, r, n.Heads, queries, n.HeadDim), Reshape(mass, r, n.Heads, queries, 1)
+	return Reshape(mixed, r, heads, queries, n.HeadDim), Reshape(mass, r, heads, queries, 1)
 }
 
-// attendPrefix is every token's attention to the leading prefix keys it sees, on packed tokens. It goes over blocks of
-// tokens, so that the scores of one block are all that exists at a time: the longer the prefix, the smaller the block.
+// attendPrefix is the attention of every token's heads q [T, h·E] to the leading prefix keys [P, k·E] it sees, on packed
+// tokens. It goes over blocks of tokens, so that the scores of one block are all that exists at a time: the longer the
+// prefix, the smaller the block.
 func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
 	tokens := q.Shape().Dim(0)
-	keys := Squeeze(n.byRow(prefix.keys, 1, n.HeadDim), 0)     // [K, P, E]
-	values := Squeeze(n.byRow(prefix.values, 1, n.HeadDim), 0) // [K, P, E]
+	keys, values := n.byHead(ExpandDims(prefix.keys, 0)), n.byHead(ExpandDims(prefix.values, 0)) // [1, k, P, E]
 	var mixed, masses []*Node
-	for block, from := n.blockTokens(tokens, seen.prefix), 0; from < tokens; from += block {
+	for block, from := n.blockTokens(tokens, seen.prefix, q.Shape().Dim(1)/n.HeadDim), 0; from < tokens; from += block {
 		part := AxisRange(from, from+block)
-		m, mass := n.attendBlock(Slice(q, part), keys, values, Slice(seen.visible, part))
+		m, mass := n.attendBlock(Slice(q, part), Squeeze(keys, 0), Squeeze(values, 0), Slice(seen.visible, part))
 		mixed, masses = append(mixed, m), append(masses, mass)
 	}
 	return partial{Concatenate(mixed, 0), Concatenate(masses, 0)}
@@ -135,28 +169,29 @@ func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
 
 // blockTokens is how many tokens attend to a prefix at a time: half as many as long as their scores are too large, but not
 // fewer than minBlock, as every block reads all keys and values again.
-func (n network) blockTokens(tokens, keys int) int {
-	for n.Heads*tokens*keys*4 > n.scoreBytes && halves(tokens, n.minBlock, n.tile) {
+func (n network) blockTokens(tokens, keys, heads int) int {
+	for heads*tokens*keys*4 > n.scoreBytes && halves(tokens, n.minBlock) {
 		tokens /= 2
 	}
 	return tokens
 }
 
-// halves tells whether half a block is whole tiles of at least as many tokens.
-func halves(block, least, tile int) bool { return block >= 2*least && block%(2*tile) == 0 }
+// halves tells whether a block has halves, of at least so many tokens.
+func halves(block, least int) bool { return block >= 2*least && block%2 == 0 }
 
-// attendBlock is the attention of some tokens q [T, H·E] to [K, P, E] keys: mixed values [T, H·E] and mass [T, H].
+// attendBlock is the attention of some tokens q [T, h·E] to [k, P, E] keys: mixed values [T, h·E] and mass [T, h].
 func (n network) attendBlock(q, keys, values, visible *Node) (mixed, mass *Node) {
-	tokens, size, groups := q.Shape().Dim(0), keys.Shape().Dim(1), n.Heads/n.KVHeads
-	q = Reshape(n.byRow(q, 1, n.HeadDim), n.KVHeads, groups*tokens, n.HeadDim)
+	tokens, heads, size := q.Shape().Dim(0), q.Shape().Dim(1)/n.HeadDim, keys.Shape().Dim(1)
+	groups := heads / keys.Shape().Dim(0) // G
+	q = Reshape(n.byHead(ExpandDims(q, 0)), -1, groups*tokens, n.HeadDim)
 	sees := LessThan(iota(q.Graph(), 2, groups, tokens, size), BroadcastToDims(Reshape(visible, 1, tokens, 1), groups, tokens, size))
 	mixed, mass = n.softmax(
-		DotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0}), // [K, G·T, P]
+		DotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0}), // [k, G·T, P]
 		Reshape(sees, 1, groups*tokens, size),
 		func(weights *Node) *Node {
-			return DotGeneral(weights, []int{2}, []int{0}, values, []int{1}, []int{0}) // [K, G·T, E]
+			return DotGeneral(weights, []int{2}, []int{0}, values, []int{1}, []int{0}) // [k, G·T, E]
 		})
-	packed := func(x *Node) *Node { return n.byPlace(Reshape(x, 1, n.Heads, tokens, -1)) }
+	packed := func(x *Node) *Node { return Squeeze(byToken(Reshape(x, 1, heads, tokens, -1)), 0) }
 	return packed(mixed), packed(mass)
 }
 
@@ -174,11 +209,13 @@ func (n network) softmax(scores, mask *Node, apply func(weights *Node) *Node) (m
 	return mixed, Add(top, Log(sum))
 }
 
-// merge joins attention over two disjoint sets of keys: [T, H·E].
+// merge joins attention over two disjoint sets of keys: [T, h·E].
 func (n network) merge(a, b partial) *Node {
-	share := Logistic(Sub(n.byHead(a.mass, n.Heads), n.byHead(b.mass, n.Heads))) // exp(a) / (exp(a) + exp(b))
-	mixed := Add(Mul(float32s(n.byHead(a.mixed, n.Heads)), share), Mul(float32s(n.byHead(b.mixed, n.Heads)), OneMinus(share)))
-	return n.byToken(ConvertDType(mixed, n.products))
+	share := ExpandDims(Logistic(Sub(a.mass, b.mass)), -1) // exp(a) / (exp(a) + exp(b)), [T, h, 1]
+	tokens, heads := share.Shape().Dim(0), share.Shape().Dim(1)
+	wide := func(x *Node) *Node { return Reshape(float32s(x), tokens, heads, n.HeadDim) }
+	mixed := Add(Mul(wide(a.mixed), share), Mul(wide(b.mixed), OneMinus(share)))
+	return Reshape(ConvertDType(mixed, n.products), tokens, heads*n.HeadDim)
 }
 
 // gatherRows picks x[i] for every i of indexes: [N, ...], [M] -> [M, ...].

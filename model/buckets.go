@@ -129,11 +129,10 @@ func (c Config) Flops(b score.Bucket) (linear, attention float64) {
 	return float64(b.Tokens * perToken), float64(pairs * perPair)
 }
 
-// ownPairs counts the pairs of a query and a key that a row of length tokens computes with itself, block by block, as where
-// no tile keeps a block from being halved.
+// ownPairs counts the pairs of a query and a key that a row of length tokens computes with itself, block by block.
 func ownPairs(length int) int {
 	pairs := 0
-	for block, end := queryBlock(length, 1), 0; end < length; {
+	for block, end := queryBlock(length), 0; end < length; {
 		end += block
 		pairs += block * end
 	}

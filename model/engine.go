@@ -20,9 +20,10 @@ type Options struct {
 	// A processor multiplies float32 as fast as bfloat16 and exactly: there BFloat16 weights with Float32 products cost
 	// half the memory and no precision.
 	Products dtypes.DType
-	// Tile is how many tokens a register of the device holds side by side: 8 on a TPU, where working on heads tile by tile
-	// spares copies; 0 elsewhere, where it would cost them. It must divide every bucket's tokens, length and prefix.
-	Tile int
+	// HeadByHead is for a TPU, whose registers hold a head's numbers of some tokens just as they lie in [T, h·E]: there one
+	// head after the other spares the copies that bringing all heads in front of the tokens takes. Elsewhere one product
+	// over all heads is faster.
+	HeadByHead bool
 	// ScoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32, if those of MinBlock
 	// tokens are less; 0 means 64 MiB, which stay in the fast memory of a TPU. MinBlock 0 means 128.
 	ScoreBytes, MinBlock int
@@ -98,14 +99,7 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 			return network{}, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	tile := max(1, opts.Tile)
-	for _, b := range opts.Buckets {
-		if b.Tokens%tile+b.Length%tile+b.Prefix%tile != 0 {
-			return network{}, fmt.Errorf("bucket %dx%dx%dx%d is not made of whole tiles; round its tokens, length and prefix up to multiples of %d",
-				b.Tokens, b.Rows, b.Length, b.Prefix, tile)
-		}
-	}
-	return network{cfg, opts.DType, opts.Products, tile, cmp.Or(opts.ScoreBytes, 64<<20), cmp.Or(opts.MinBlock, 128)}, nil
+	return network{cfg, opts.DType, opts.Products, opts.HeadByHead, cmp.Or(opts.ScoreBytes, 64<<20), cmp.Or(opts.MinBlock, 128)}, nil
 }
 
 // Buckets lists the step shapes; every one is compiled.

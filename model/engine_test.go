@@ -23,7 +23,7 @@ func tinyBuckets() []score.Bucket {
 
 func tinyEngine(t *testing.T, buckets []score.Bucket) *Engine {
 	t.Helper()
-	backend, err := simplego.New("")
+	backend, err := simplego.New("ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 // beside them in the step nor those that use the tokens before it in a kept prefix.
 func TestBrokenTokenStaysInItsRow(t *testing.T) {
 	const bad = 511
-	backend, err := simplego.New("")
+	backend, err := simplego.New("ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,8 @@ type network struct {
 	Config
 	stored   dtypes.DType // of the weights on the device
 	products dtypes.DType // of the inputs of matrix products, and of kept keys and values
-	tile     int          // S, tokens of a tile
+	// headByHead attends with one query head after the other, on slices of [T, h·E]: see Options.
+	headByHead bool
 	// scoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32.
 	scoreBytes int
 	minBlock   int // tokens of a block, at least
@@ -131,45 +132,51 @@ func (n network) norm(x, weight *Node) *Node {
 // heads cuts [T, (H+2K)·E] into queries [T, H·E], keys and values [T, K·E] in the dtype of products. Queries and keys
 // are normed, where the model does so, and turned by their tokens' angles, queries scaled by 1/sqrt(E).
 func (n network) heads(qkv, cos, sin *Node, w blockWeights) (q, k, v *Node) {
-	queries, keys := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
+	tokens, turned := qkv.Shape().Dim(0), n.Heads+n.KVHeads
 	weight := func(w *Node, heads int, scale float64) *Node {
 		if !n.QKNorm {
 			w = Ones(qkv.Graph(), shapes.Make(dtypes.Float32, n.HeadDim))
 		}
-		return BroadcastToDims(Reshape(MulScalar(float32s(w), scale), 1, 1, 1, -1), 1, heads, 1, n.HeadDim)
+		return BroadcastToDims(Reshape(MulScalar(float32s(w), scale), 1, 1, -1), 1, heads, n.HeadDim)
 	}
 	weights := Concatenate([]*Node{
 		weight(w.queryNorm, n.Heads, 1/math.Sqrt(float64(n.HeadDim))),
 		weight(w.keyNorm, n.KVHeads, 1),
-	}, 1) // [1, H+K, 1, E]
-	x := n.byHead(Slice(qkv, AxisRange(), AxisRange(0, queries+keys)), n.Heads+n.KVHeads)
-	x = n.turn(x, weights, n.byHead(cos, 1), n.byHead(sin, 1))
-	x = n.byToken(ConvertDType(x, n.products))
-	q, k = Slice(x, AxisRange(), AxisRange(0, queries)), Slice(x, AxisRange(), AxisRange(queries))
-	return q, k, ConvertDType(Slice(qkv, AxisRange(), AxisRange(queries+keys)), n.products)
+	}, 1) // [1, H+K, E]
+	cos, sin = ExpandDims(cos, 1), ExpandDims(sin, 1) // [T, 1, E]
+	at := turned
+	if n.headByHead {
+		at = 1
+	}
+	var parts []*Node
+	for head := 0; head < turned; head += at {
+		x := n.turn(Reshape(n.cut(qkv, head, at), tokens, at, n.HeadDim), SliceAxis(weights, 1, AxisRange(head, head+at)), cos, sin)
+		parts = append(parts, Reshape(ConvertDType(x, n.products), tokens, at*n.HeadDim))
+	}
+	x := Concatenate(parts, 1) // [T, (H+K)·E]
+	return n.cut(x, 0, n.Heads), n.cut(x, n.Heads, n.KVHeads), ConvertDType(n.cut(qkv, turned, n.KVHeads), n.products)
 }
 
 // turn norms each head's vector and turns it by its token's angles, the pair (x_i, x_{i+E/2}) by angle i:
-// norm(x)·cos + swap(norm(x))·sin, with the swap before the norm, where it is exact in any dtype.
+// norm(x)·cos + swap(norm(x))·sin, with the swap before the norm, where it is exact in any dtype. x [T, h, E] -> the same.
 func (n network) turn(x, weights, cos, sin *Node) *Node {
 	wide := float32s(x)
 	turned := Add(Mul(wide, Mul(weights, cos)), Mul(float32s(n.swap(x)), Mul(swapHalves(weights), sin)))
 	if !n.QKNorm {
 		return turned
 	}
-	scale := Rsqrt(AddScalar(ReduceAndKeep(Mul(wide, wide), ReduceMean, -1), n.RMSEps))
-	return Mul(scale, turned)
+	return Mul(Rsqrt(AddScalar(n.meanSquare(wide), n.RMSEps)), turned)
 }
 
 // swap exchanges the halves of the last axis. A TPU moves numbers across a register by multiplying with a permutation.
 func (n network) swap(x *Node) *Node {
-	if n.tile == 1 {
+	if !n.headByHead {
 		return swapHalves(x)
 	}
 	g, e := x.Graph(), n.HeadDim
 	from, to := iota(g, 0, e, e), iota(g, 1, e, e)
 	permutation := ConvertDType(Equal(from, ModScalar(AddScalar(to, e/2), e)), x.DType())
-	return DotGeneral(x, []int{3}, nil, permutation, []int{0}, nil)
+	return DotGeneral(x, []int{2}, nil, permutation, []int{0}, nil)
 }
 
 func swapHalves(x *Node) *Node {
@@ -177,29 +184,47 @@ func swapHalves(x *Node) *Node {
 	return Concatenate([]*Node{SliceAxis(x, -1, AxisRange(half)), SliceAxis(x, -1, AxisRange(0, half))}, -1)
 }
 
-// byHead views [T, heads·n] as [T/S, heads, S, n], S tokens of a tile.
-func (n network) byHead(x *Node, heads int) *Node {
-	return TransposeAllDims(Reshape(x, -1, n.tile, heads, x.Shape().Dim(1)/heads), 0, 2, 1, 3)
+// meanSquare is the mean of x² over the last axis, [T, h, E] -> [T, h, 1] or [T, h, E] of the same number. A TPU adds up a
+// register, and fills one with the sum, by multiplying with a matrix of 1/E.
+func (n network) meanSquare(x *Node) *Node {
+	square := Mul(x, x)
+	if !n.headByHead {
+		return ReduceAndKeep(square, ReduceMean, -1)
+	}
+	mean := BroadcastToDims(Scalar(x.Graph(), dtypes.Float32, 1/float64(n.HeadDim)), n.HeadDim, n.HeadDim)
+	return DotGeneral(square, []int{2}, nil, mean, []int{0}, nil)
 }
 
-// byRow lays [R·L, n·E] out as [R, n, L, E].
-func (n network) byRow(x *Node, rows, dim int) *Node {
-	heads, length := x.Shape().Dim(1)/dim, x.Shape().Dim(0)/rows
-	x = Reshape(n.byHead(x, heads), rows, length/n.tile, heads, n.tile, dim)
-	return Reshape(TransposeAllDims(x, 0, 2, 1, 3, 4), rows, heads, length, dim)
+// group is heads that attend at a time: queries from one on, and the keys and values they share.
+type group struct{ query, queries, key, keys int }
+
+// groups are all heads at once or, head by head, each query head.
+func (n network) groups() []group {
+	if !n.headByHead {
+		return []group{{0, n.Heads, 0, n.KVHeads}}
+	}
+	groups := make([]group, n.Heads)
+	for h := range groups {
+		groups[h] = group{h, 1, h * n.KVHeads / n.Heads, 1}
+	}
+	return groups
 }
 
-// byPlace undoes byRow.
-func (n network) byPlace(x *Node) *Node {
+// cut takes heads off the last axis, E numbers each.
+func (n network) cut(x *Node, from, heads int) *Node {
+	return SliceAxis(x, -1, AxisRange(from*n.HeadDim, (from+heads)*n.HeadDim))
+}
+
+// byHead lays rows [R, L, h·E] out as [R, h, L, E].
+func (n network) byHead(x *Node) *Node {
+	rows, length := x.Shape().Dim(0), x.Shape().Dim(1)
+	return TransposeAllDims(Reshape(x, rows, length, -1, n.HeadDim), 0, 2, 1, 3)
+}
+
+// byToken lays [R, h, L, d] out as [R, L, h·d].
+func byToken(x *Node) *Node {
 	rows, heads, length, dim := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2), x.Shape().Dim(3)
-	x = TransposeAllDims(Reshape(x, rows, heads, length/n.tile, n.tile, dim), 0, 2, 1, 3, 4)
-	return n.byToken(Reshape(x, -1, heads, n.tile, dim))
-}
-
-// byToken undoes byHead.
-func (n network) byToken(x *Node) *Node {
-	heads, dim := x.Shape().Dim(1), x.Shape().Dim(3)
-	return Reshape(TransposeAllDims(x, 0, 2, 1, 3), -1, heads*dim)
+	return Reshape(TransposeAllDims(x, 0, 2, 1, 3), rows, length, heads*dim)
 }
 
 func float32s(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }

@@ -13,16 +13,16 @@ import (
 // variants are the ways in which a device may want the same graph.
 func variants() map[string]Options {
 	return map[string]Options{
-		"plain":           {DType: dtypes.Float32},
-		"tiles":           {DType: dtypes.Float32, Tile: 8},
-		"blocks":          {DType: dtypes.Float32, ScoreBytes: 1 << 14, MinBlock: 8},
-		"tiles in blocks": {DType: dtypes.Float32, Tile: 8, ScoreBytes: 1 << 14, MinBlock: 8},
+		"plain":                  {DType: dtypes.Float32},
+		"head by head":           {DType: dtypes.Float32, HeadByHead: true},
+		"blocks":                 {DType: dtypes.Float32, ScoreBytes: 1 << 14, MinBlock: 8},
+		"head by head in blocks": {DType: dtypes.Float32, HeadByHead: true, ScoreBytes: 1 << 14, MinBlock: 8},
 	}
 }
 
 func variantEngine(t *testing.T, options Options) *Engine {
 	t.Helper()
-	backend, err := simplego.New("")
+	backend, err := simplego.New("ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func sharedStep(bucket score.Bucket, first, rows int) *score.Step {
 // TestVariantsAgree: whatever a device wants of the graph, the scores are the same but for rounding.
 func TestVariantsAgree(t *testing.T) {
 	var want [][]float32
-	for _, name := range []string{"plain", "tiles", "blocks", "tiles in blocks"} {
+	for _, name := range []string{"plain", "head by head", "blocks", "head by head in blocks"} {
 		got, err := variantEngine(t, variants()[name]).Run(sharedStep(tinyBuckets()[2], 0, 4))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -82,28 +82,16 @@ func TestNeighboursLeaveARowAlone(t *testing.T) {
 
 // TestBlocksBoundScores: the scores of a block stay within the bound, unless its tokens would be too few.
 func TestBlocksBoundScores(t *testing.T) {
-	n, err := newNetwork(Qwen3_0_6B(), Options{DType: dtypes.BFloat16, Tile: 8})
+	n, err := newNetwork(Qwen3_0_6B(), Options{DType: dtypes.BFloat16})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ tokens, keys, want int }{
-		{2048, 128, 2048}, {2048, 2048, 512}, {1024, 2048, 512}, {256, 40_960, 128}, {1024, 40_960, 128}, {64, 40_960, 64}, {320, 131_072, 160},
+	for _, c := range []struct{ tokens, keys, heads, want int }{
+		{2048, 128, 16, 2048}, {2048, 2048, 16, 512}, {1024, 2048, 16, 512}, {256, 40_960, 16, 128}, {1024, 40_960, 16, 128}, {64, 40_960, 16, 64}, {320, 131_072, 16, 160},
+		{2048, 2048, 1, 2048}, {256, 40_960, 1, 256}, {1024, 40_960, 1, 256},
 	} {
-		if got := n.blockTokens(c.tokens, c.keys); got != c.want {
-			t.Errorf("%d tokens attend to %d keys in blocks of %d, want %d", c.tokens, c.keys, got, c.want)
-		}
-	}
-}
-
-func TestBucketsOfBrokenTilesAreRefused(t *testing.T) {
-	for _, b := range []score.Bucket{{Tokens: 60, Rows: 1, Length: 32}, {Tokens: 64, Rows: 1, Length: 20}, {Tokens: 64, Rows: 1, Length: 32, Prefix: 100}} {
-		if _, err := newNetwork(smallConfig(), Options{DType: dtypes.Float32, Tile: 8, Buckets: []score.Bucket{b}}); err == nil {
-			t.Errorf("bucket %+v is taken", b)
-		}
-	}
-	for _, contextLength := range []int{100, 10_001, 40_960} {
-		if _, err := newNetwork(smallConfig(), Options{DType: dtypes.Float32, Tile: 8, Buckets: smallConfig().WideBuckets(contextLength)}); err != nil {
-			t.Error(err)
+		if got := n.blockTokens(c.tokens, c.keys, c.heads); got != c.want {
+			t.Errorf("%d heads of %d tokens attend to %d keys in blocks of %d, want %d", c.heads, c.tokens, c.keys, got, c.want)
 		}
 	}
 }

@@ -42,12 +42,9 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false",
 			contextLength, cfg.MaxPositions)
 	}
-	options = model.Options{DType: dtypes.BFloat16, OutOfMemory: outOfMemory}
+	options = model.Options{DType: dtypes.BFloat16, OutOfMemory: outOfMemory, HeadByHead: c.Device == "tpu"}
 	if c.Device == "cpu" {
 		options.Products = dtypes.Float32 // as fast as bfloat16 there, and exact
-	}
-	if c.Device == "tpu" {
-		options.Tile = 8
 	}
 	switch c.DType {
 	case "float32", "float":

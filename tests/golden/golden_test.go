@@ -43,7 +43,7 @@ type goldenRequest struct {
 }
 
 func TestTinyInPureGo(t *testing.T) {
-	backend, err := simplego.New("")
+	backend, err := simplego.New("ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +51,10 @@ func TestTinyInPureGo(t *testing.T) {
 	compare(t, backend, "narrow", model.Options{DType: dtypes.Float32}, 1e-5) // the smallest: pure Go is slow
 }
 
-// TestTinyInTiles is the graph of a TPU, in float32, and queues executions as there.
-func TestTinyInTiles(t *testing.T) {
+// TestTinyHeadByHead is the graph of a TPU, in float32, and queues executions as there.
+func TestTinyHeadByHead(t *testing.T) {
 	compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny",
-		model.Options{DType: dtypes.Float32, Tile: 8, ScoreBytes: 1 << 16, MinBlock: 8}, 1e-5)
+		model.Options{DType: dtypes.Float32, HeadByHead: true, ScoreBytes: 1 << 16, MinBlock: 8}, 1e-5)
 }
 
 func TestTinyOnPlugin(t *testing.T) {
@@ -95,7 +95,7 @@ func TestOnDevice(t *testing.T) {
 
 // acceleratorOptions are those of a TPU, with blocks small enough to have several.
 func acceleratorOptions() model.Options {
-	return model.Options{DType: dtypes.BFloat16, Tile: 8, ScoreBytes: 1 << 20, MinBlock: 32}
+	return model.Options{DType: dtypes.BFloat16, HeadByHead: true, ScoreBytes: 1 << 20, MinBlock: 32}
 }
 
 // compare scores every case and request of a file through the Scorer and an Engine on the backend.
