@@ -24,10 +24,38 @@ type shape struct{ tokens, rows, length, prefix int }
 
 func shapeOf(b score.Bucket) shape { return shape{b.Tokens, b.Rows, b.Length, b.Prefix} }
 
+func (s shape) name() string {
+	return fmt.Sprintf("block_t%d_r%d_l%d_p%d", s.tokens, s.rows, s.length, s.prefix)
+}
+
+func embedName(tokens int) string { return fmt.Sprintf("embed_t%d", tokens) }
+
+func lastName(tokens, rows int) string { return fmt.Sprintf("last_t%d_r%d", tokens, rows) }
+
 // headKey names a head program: how many rows it takes, and whether it goes over the vocabulary.
 type headKey struct {
 	rows       int
 	vocabulary bool
+}
+
+func (k headKey) name() string { return fmt.Sprintf("head_r%d_v%t", k.rows, k.vocabulary) }
+
+// BodyRuns is how often a step of the bucket runs each program, by name, but for the heads.
+func (c Config) BodyRuns(b score.Bucket) map[string]int {
+	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(): c.Layers}
+}
+
+// StepRuns is BodyRuns with the heads of as many rows as the bucket holds, if they only compare their labels.
+func (c Config) StepRuns(b score.Bucket) map[string]int {
+	runs := c.BodyRuns(b)
+	for left := b.Rows; left > 0; {
+		rows := headRowsFor(left)
+		most := rows[len(rows)-1]
+		runs[lastName(b.Tokens, most)]++
+		runs[headKey{most, false}.name()]++
+		left -= most
+	}
+	return runs
 }
 
 // headRows are the row counts the heads are compiled for: a step with more rows runs them several times. The vocabulary
@@ -74,7 +102,7 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	for _, rows := range headRowsFor(most) {
 		for _, vocabulary := range []bool{false, true} {
 			key := headKey{rows, vocabulary}
-			plan = append(plan, add(p.head, key, fmt.Sprintf("head_r%d_v%t", rows, vocabulary), n.headGraph(key)))
+			plan = append(plan, add(p.head, key, key.name(), n.headGraph(key)))
 		}
 	}
 	planned := map[any]bool{}
@@ -85,14 +113,12 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	}
 	for _, b := range buckets {
 		if s := shapeOf(b); once(s) {
-			name := fmt.Sprintf("block_t%d_r%d_l%d_p%d", s.tokens, s.rows, s.length, s.prefix)
-			plan = append(plan, add(p.block, s, name, n.blockGraph(s)))
+			plan = append(plan, add(p.block, s, s.name(), n.blockGraph(s)))
 		}
 		if once(b.Tokens) {
-			plan = append(plan, add(p.embed, b.Tokens, fmt.Sprintf("embed_t%d", b.Tokens), n.embedGraph(b.Tokens)))
+			plan = append(plan, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)))
 			for _, rows := range headRowsFor(mostOf[b.Tokens]) {
-				name := fmt.Sprintf("last_t%d_r%d", b.Tokens, rows)
-				plan = append(plan, add(p.last, [2]int{b.Tokens, rows}, name, n.lastGraph(b.Tokens, rows)))
+				plan = append(plan, add(p.last, [2]int{b.Tokens, rows}, lastName(b.Tokens, rows), n.lastGraph(b.Tokens, rows)))
 			}
 		}
 	}

@@ -1,21 +1,24 @@
 package pjrt
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// hloModule is what traffic needs to know of an optimized program: the fields of HloModuleProto, xla/service/hlo.proto,
+// hloModule is what traffic and cycles need to know of an optimized program: the fields of HloModuleProto, xla/service/hlo.proto,
 // and ShapeProto, xla/xla_data.proto, by their numbers there.
 type hloModule struct {
 	entry        int64
 	computations map[int64]map[int64]*hloInstruction // by the ids of computation and instruction
+	roots        map[int64]int64                     // the id of each computation's result
 }
 
 type hloInstruction struct {
 	id, parameter    int64
+	cycles           int64 // the compiler's estimate; 0 if it has none
 	opcode           string
 	shape            hloShape
 	operands, called []int64
@@ -65,7 +68,7 @@ func elementBytes(element int64) int64 {
 
 // parseHLO reads an HloModuleProtoWithConfig.
 func parseHLO(message []byte) (*hloModule, error) {
-	m := &hloModule{computations: map[int64]map[int64]*hloInstruction{}}
+	m := &hloModule{computations: map[int64]map[int64]*hloInstruction{}, roots: map[int64]int64{}}
 	err := eachField(message, func(number protowire.Number, _ int64, value []byte) error {
 		if number != 1 {
 			return nil
@@ -87,7 +90,7 @@ func parseHLO(message []byte) (*hloModule, error) {
 }
 
 func (m *hloModule) addComputation(message []byte) error {
-	var id int64
+	var id, root int64
 	instructions := map[int64]*hloInstruction{}
 	err := eachField(message, func(number protowire.Number, n int64, value []byte) error {
 		switch number {
@@ -97,10 +100,12 @@ func (m *hloModule) addComputation(message []byte) error {
 			return err
 		case 5:
 			id = n
+		case 6:
+			root = n
 		}
 		return nil
 	})
-	m.computations[id] = instructions
+	m.computations[id], m.roots[id] = instructions, root
 	return err
 }
 
@@ -120,10 +125,26 @@ func parseInstruction(message []byte) (*hloInstruction, error) {
 			op.operands, err = appendNumbers(op.operands, n, value)
 		case 38:
 			op.called, err = appendNumbers(op.called, n, value)
+		case 43:
+			op.cycles = estimatedCycles(value)
 		}
 		return err
 	})
 	return op, err
+}
+
+// estimatedCycles finds in an instruction's backend_config what libtpu writes into it, "estimated_cycles":"123" within its
+// "window_config"; 0 if there is none.
+func estimatedCycles(config []byte) int64 {
+	var read struct {
+		Window struct {
+			Cycles int64 `json:"estimated_cycles,string"`
+		} `json:"window_config"`
+	}
+	if json.Unmarshal(config, &read) != nil {
+		return 0 // another backend's
+	}
+	return read.Window.Cycles
 }
 
 func parseShape(message []byte) (s hloShape, err error) {

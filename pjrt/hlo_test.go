@@ -22,6 +22,11 @@ func float32s(count, space int64) []byte {
 	return submessage(s, 5, number(nil, 8, space))
 }
 
+// parameter is one that is not the first.
+func parameter(id int64, shape []byte, n int64) []byte {
+	return number(op(id, "parameter", shape), 9, n)
+}
+
 func tuple(parts ...[]byte) []byte {
 	s := number(nil, 2, 13)
 	for _, part := range parts {
@@ -44,6 +49,14 @@ func op(id int64, opcode string, shape []byte, references ...int64) []byte {
 	return i
 }
 
+// estimated is an instruction with libtpu's estimate of its cycles.
+func estimated(instruction []byte, cycles string) []byte {
+	return submessage(instruction, 43, []byte(`{"flag_configs":[],"window_config":{"kernel_window_bounds":[],"estimated_cycles":"`+cycles+`"}}`))
+}
+
+// rooted is a computation whose result is the instruction of that id.
+func rooted(c []byte, id int64) []byte { return number(c, 6, id) }
+
 func module(entry []byte, others ...[]byte) []byte {
 	m := number(nil, 6, 1)
 	m = submessage(m, 3, number(entry, 5, 1))
@@ -62,6 +75,12 @@ func computation(instructions ...[]byte) (c []byte) {
 
 func TestTraffic(t *testing.T) {
 	const fast = 1
+	update := rooted(computation(
+		op(1, "parameter", float32s(1000, 0)), op(2, "bitcast", float32s(1000, 0), 1), parameter(3, float32s(10, fast), 1), op(4, "constant", float32s(1, fast)),
+		op(5, "dynamic-update-slice", float32s(1000, 0), 2, 3, 4), op(6, "bitcast", float32s(1000, 0), 5)), 6)
+	both := rooted(computation(
+		op(1, "parameter", float32s(1000, 0)), parameter(2, float32s(10, 0), 1), op(3, "dynamic-update-slice", float32s(1000, 0), 1, 2, 2),
+		op(4, "negate", float32s(20, 0), 2), op(5, "tuple", tuple(float32s(1000, 0), float32s(20, 0)), 3, 4)), 5)
 	gather := computation(op(1, "parameter", float32s(1000, 0)), op(2, "gather", float32s(10, 0), 1))
 	for name, c := range map[string]struct {
 		module []byte
@@ -82,6 +101,15 @@ func TestTraffic(t *testing.T) {
 			op(1, "parameter", float32s(1000, 0)),
 			op(2, "async-start", tuple(tuple(float32s(1000, 0)), float32s(10, fast), float32s(1, fast)), 1, -1, 2),
 			op(3, "async-done", float32s(10, fast), 2)), gather), 40},
+		"of what is updated in place, the update is written": {module(computation(
+			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
+			op(3, "dynamic-update-slice", float32s(1000, 0), 1, 2, 2))), 40},
+		"in a fusion, too": {module(computation(
+			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
+			op(3, "fusion", float32s(1000, 0), 1, 2, -1, 2)), update), 40},
+		"and beside another result": {module(computation(
+			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, 0)),
+			op(3, "fusion", tuple(float32s(1000, 0), float32s(20, 0)), 1, 2, -1, 2)), both), 40 + 40 + 80},
 		"a called computation counts": {module(computation(
 			op(1, "parameter", float32s(100, 0)), op(2, "call", float32s(100, 0), 1, -1, 2)),
 			computation(op(1, "parameter", float32s(100, 0)), op(2, "negate", float32s(100, 0), 1))), 800},
@@ -94,6 +122,21 @@ func TestTraffic(t *testing.T) {
 		if got := m.traffic(m.entry); got != c.want {
 			t.Errorf("%s: %d bytes, want %d", name, got, c.want)
 		}
+	}
+}
+
+// TestCycles: the estimates of the operations that run add up; those within a fusion are in that of the fusion.
+func TestCycles(t *testing.T) {
+	m, err := parseHLO(module(
+		computation(op(1, "parameter", float32s(100, 0)), estimated(op(2, "fusion", float32s(100, 0), 1, -1, 2), "1000"),
+			estimated(op(3, "while", float32s(100, 0), 2, -1, 3), "10"), submessage(op(4, "copy", float32s(100, 0), 3), 43, []byte("not JSON"))),
+		computation(estimated(op(1, "negate", float32s(100, 0)), "500")),
+		computation(estimated(op(1, "negate", float32s(100, 0)), "7"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.cycles(m.entry); got != 1017 {
+		t.Errorf("%d cycles, want 1017", got)
 	}
 }
 

@@ -33,6 +33,7 @@ type Compiled struct {
 	Serialized []byte
 	Cost       Cost
 	Traffic    float64 // bytes moved to and from the device's main memory; 0 where the plugin does not show the program
+	Cycles     float64 // the compiler's estimate of its time, without gathers; 0 where it makes none
 	Took       time.Duration
 }
 
@@ -87,11 +88,11 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	return t, nil
 }
 
-// pretendTPU sets what libtpu would otherwise ask the machine for.
+// pretendTPU sets what libtpu would otherwise ask the machine for, and lets it load beside a process that uses the TPU.
 func pretendTPU(accelerator string) error {
 	for _, variable := range [][2]string{
 		{"TPU_SKIP_MDS_QUERY", "1"}, {"TPU_ACCELERATOR_TYPE", accelerator},
-		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"},
+		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"}, {"ALLOW_MULTIPLE_LIBTPU_LOAD", "1"},
 	} {
 		if _, set := os.LookupEnv(variable[0]); set {
 			continue
@@ -168,9 +169,11 @@ func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	if c.Serialized, err = t.library.serialize(executable); err != nil {
 		return Compiled{}, fmt.Errorf("executable %s cannot be serialized: %w", c.Name, err)
 	}
-	if c.Traffic, err = t.library.traffic(executable); err != nil {
+	shown, err := t.library.inspect(executable)
+	if err != nil {
 		return Compiled{}, fmt.Errorf("executable %s: %w", c.Name, err)
 	}
+	c.Traffic, c.Cycles = shown.traffic, shown.cycles
 	key := t.target.key("mlir", program, options)
 	c.Key = key.String()
 	if t.cache != nil {

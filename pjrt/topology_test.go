@@ -49,6 +49,9 @@ func TestCompileForTopology(t *testing.T) {
 	if compiled.Traffic <= 0 || compiled.Traffic > compiled.Cost.BytesAccessed {
 		t.Errorf("traffic is %g bytes of %g accessed", compiled.Traffic, compiled.Cost.BytesAccessed)
 	}
+	if compiled.Cycles <= 0 {
+		t.Error("the compiler's estimate of its cycles is missing")
+	}
 	var own *Error
 	if _, err := topology.Compile([]byte("not a program"), options); !errors.As(err, &own) {
 		t.Errorf("compiling nonsense: %v", err)

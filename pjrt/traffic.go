@@ -11,24 +11,46 @@ import (
 	"unsafe"
 )
 
-// traffic is what an executable moves to and from the device's main memory by its optimized program; 0 if the plugin does
-// not show one. "Bytes accessed" of its cost analysis is more: that counts every operation's inputs and outputs alike,
-// those that never leave the fast memory of a TPU among them.
-func (l library) traffic(executable *C.PJRT_Executable) (float64, error) {
+// program is what an executable's optimized program says of its cost.
+type program struct {
+	// traffic is what it moves to and from the device's main memory. "Bytes accessed" of its cost analysis is more: that
+	// counts every operation's inputs and outputs alike, those that never leave the fast memory of a TPU among them.
+	traffic float64
+	// cycles is the compiler's own estimate of its operations' time, one after the other: what it chooses their tiling by.
+	// Gathers and copies between memories have none.
+	cycles float64
+}
+
+// inspect reads an executable's optimized program; zero if the plugin does not show one.
+func (l library) inspect(executable *C.PJRT_Executable) (program, error) {
 	var code *C.char
 	var size C.size_t
 	if err := l.err(C.scored_optimized_program(l.api, executable, &code, &size)); err != nil {
-		return 0, fmt.Errorf("optimized program cannot be read: %w", err)
+		return program{}, fmt.Errorf("optimized program cannot be read: %w", err)
 	}
 	if code == nil {
-		return 0, nil
+		return program{}, nil
 	}
 	defer C.free(unsafe.Pointer(code))
 	module, err := parseHLO(unsafe.Slice((*byte)(unsafe.Pointer(code)), int(size)))
 	if err != nil {
-		return 0, fmt.Errorf("optimized program cannot be read: %w", err)
+		return program{}, fmt.Errorf("optimized program cannot be read: %w", err)
 	}
-	return float64(module.traffic(module.entry)), nil
+	return program{float64(module.traffic(module.entry)), float64(module.cycles(module.entry))}, nil
+}
+
+// cycles adds up a computation's operations. A loop's body counts once.
+func (m *hloModule) cycles(computation int64) (cycles int64) {
+	for _, op := range m.computations[computation] {
+		cycles += op.cycles
+		switch op.opcode {
+		case "call", "while", "conditional":
+			for _, called := range op.called {
+				cycles += m.cycles(called)
+			}
+		}
+	}
+	return cycles
 }
 
 // traffic adds up a computation's operations. A loop's body counts once.
@@ -50,11 +72,7 @@ func (m *hloModule) traffic(computation int64) (bytes int64) {
 			}
 			continue
 		}
-		written := op.shape
-		if op.opcode == "async-start" && len(op.shape.parts) > 1 { // ((operands), result, context)
-			written = op.shape.parts[1]
-		}
-		bytes += written.inMain()
+		bytes += m.written(c, op)
 		for i, operand := range op.operands {
 			shape := c[operand].shape
 			if main := shape.inMain(); main > 0 {
@@ -65,12 +83,60 @@ func (m *hloModule) traffic(computation int64) (bytes int64) {
 	return bytes
 }
 
-// reads is how much of its operand an operation reads: of what is only sliced or gathered from, no more than that yields.
+// written is how much an operation writes to main memory: of an array it updates in place, the update.
+func (m *hloModule) written(c map[int64]*hloInstruction, op *hloInstruction) int64 {
+	switch op.opcode {
+	case "async-start":
+		if len(op.shape.parts) > 1 { // ((operands), result, context)
+			return op.shape.parts[1].inMain()
+		}
+	case "dynamic-update-slice":
+		if len(op.operands) > 1 && op.shape.inMain() > 0 {
+			return c[op.operands[1]].shape.bytes()
+		}
+	case "fusion":
+		if len(op.called) == 1 {
+			return m.writtenBy(op.called[0], op.shape)
+		}
+	}
+	return op.shape.inMain()
+}
+
+// writtenBy is how much a fused computation writes of its result.
+func (m *hloModule) writtenBy(computation int64, result hloShape) int64 {
+	c := m.computations[computation]
+	results, parts := []*hloInstruction{c[m.roots[computation]]}, []hloShape{result}
+	if root := results[0]; root != nil && root.opcode == "tuple" && len(root.operands) == len(result.parts) {
+		results, parts = nil, result.parts
+		for _, id := range root.operands {
+			results = append(results, c[id])
+		}
+	}
+	var bytes int64
+	for i, op := range results {
+		for op != nil && op.opcode == "bitcast" && len(op.operands) == 1 {
+			op = c[op.operands[0]]
+		}
+		written := parts[i].inMain()
+		if op != nil && op.opcode == "dynamic-update-slice" && len(op.operands) > 1 {
+			written = min(written, c[op.operands[1]].shape.bytes())
+		}
+		bytes += written
+	}
+	return bytes
+}
+
+// reads is how much of its operand an operation reads: of what is only sliced or gathered from, no more than that yields,
+// and nothing of what it updates in place.
 func (m *hloModule) reads(op *hloInstruction, operand int, shape hloShape) int64 {
 	switch op.opcode {
 	case "slice", "dynamic-slice", "gather":
 		if operand == 0 {
 			return op.shape.bytes()
+		}
+	case "dynamic-update-slice":
+		if operand == 0 {
+			return 0
 		}
 	case "fusion", "async-start", "call", "custom-call":
 		if len(op.called) == 1 {
@@ -83,16 +149,25 @@ func (m *hloModule) reads(op *hloInstruction, operand int, shape hloShape) int64
 func (m *hloModule) readsParameter(computation, number int64, shape hloShape) (bytes int64) {
 	c := m.computations[computation]
 	for id, op := range c {
-		if op.opcode != "parameter" || op.parameter != number {
-			continue
-		}
-		for _, user := range c {
-			for i, operand := range user.operands {
-				if operand == id {
-					bytes += m.reads(user, i, shape)
-				}
-			}
+		if op.opcode == "parameter" && op.parameter == number {
+			bytes += m.readsValue(c, id, shape)
 		}
 	}
 	return min(bytes, shape.bytes())
+}
+
+// readsValue is how much the operations of a fused computation read of one value.
+func (m *hloModule) readsValue(c map[int64]*hloInstruction, id int64, shape hloShape) (bytes int64) {
+	for userID, user := range c {
+		for i, operand := range user.operands {
+			switch {
+			case operand != id:
+			case user.opcode == "bitcast":
+				bytes += m.readsValue(c, userID, user.shape)
+			default:
+				bytes += m.reads(user, i, shape)
+			}
+		}
+	}
+	return bytes
 }

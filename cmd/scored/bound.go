@@ -15,15 +15,17 @@ import (
 type roofline struct {
 	flops float64 // per second, bfloat16
 	bytes float64 // per second, of its main memory
+	clock float64 // cycles per second
 }
 
-// rooflineOf is that of a topology's generation, by Google's published figures; zero if unknown.
+// rooflineOf is that of a topology's generation, by Google's published figures; zero if unknown. The clock is what makes
+// the peak of its matrix units: four of 128x128 multipliers in a v5e, eight in a v5p, four of 256x256 in a v6e.
 func rooflineOf(topology string) roofline {
 	generation, _, _ := strings.Cut(topology, ":")
 	return map[string]roofline{
-		"v5e": {197e12, 819e9},
-		"v5p": {459e12, 2765e9},
-		"v6e": {918e12, 1640e9},
+		"v5e": {197e12, 819e9, 1.5e9},
+		"v5p": {459e12, 2765e9, 1.75e9},
+		"v6e": {918e12, 1640e9, 1.75e9},
 	}[generation]
 }
 
@@ -65,62 +67,35 @@ func (w workload) steps(b score.Bucket) (steps, items int) {
 	return steps, w.items
 }
 
-// bodyRuns is stepRuns without the heads.
-func bodyRuns(b score.Bucket, layers int) map[string]int {
-	return map[string]int{
-		fmt.Sprintf("embed_t%d", b.Tokens):                                         1,
-		fmt.Sprintf("block_t%d_r%d_l%d_p%d", b.Tokens, b.Rows, b.Length, b.Prefix): layers,
-	}
-}
-
-// stepRuns is how often a step of the bucket runs each program, by name. Of the heads it counts the labels' alone, for
-// as many rows as the bucket holds.
-func stepRuns(b score.Bucket, layers int) map[string]int {
-	runs := bodyRuns(b, layers)
-	rows, heads := 64, (b.Rows+63)/64
-	if b.Rows <= 8 {
-		rows, heads = 8, 1
-	}
-	runs[fmt.Sprintf("last_t%d_r%d", b.Tokens, rows)] = heads
-	runs[fmt.Sprintf("head_r%d_vfalse", rows)] = heads
-	return runs
-}
-
 // ahead is what one run of a program costs by its compilation ahead of time.
 type ahead struct {
 	pjrt.Cost
 	traffic float64 // bytes to and from main memory
+	cycles  float64 // the compiler's estimate
 }
 
-// reportAhead prints what a step of each bucket costs by the compiler's own analysis, and two times per step. The least
-// is that of its arithmetic or of its traffic with main memory, whichever is longer: no step can be faster. The most
-// takes every byte that any operation touches for one of main memory, though nearly all of them stay in fast memory.
+// reportAhead prints what a step of each bucket costs by the compiler's own analysis, and how many items a second that
+// would be, from the compiler's estimate of every operation's time, which knows nothing of gathers, to the bound of
+// arithmetic and of traffic with main memory, which no step can pass.
 func reportAhead(w io.Writer, chip roofline, cfg model.Config, buckets []score.Bucket, costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops ms\taccessed ms\tmain ms\t")
+	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops ms\taccessed ms\tmain ms\testimate ms\t")
 	for _, load := range workloads() {
 		fmt.Fprintf(table, "%s items/s\t", load.name)
 	}
 	fmt.Fprintln(table)
 	for _, b := range buckets {
-		step := ahead{}
-		for name, runs := range stepRuns(b, cfg.Layers) {
-			cost := costs[name]
-			step.Flops += float64(runs) * cost.Flops
-			step.BytesAccessed += float64(runs) * cost.BytesAccessed
-			step.traffic += float64(runs) * cost.traffic
-			step.CodeBytes += cost.CodeBytes
-			step.ArgumentBytes = max(step.ArgumentBytes, cost.ArgumentBytes)
-			step.TempBytes = max(step.TempBytes, cost.TempBytes)
-		}
+		step := stepAhead(cfg, b, costs)
 		flops, accessed, main := step.Flops/chip.flops, step.BytesAccessed/chip.bytes, step.traffic/chip.bytes
-		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t", bucketText(b), step.Flops/1e9,
+		estimate := step.cycles / chip.clock
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t", bucketText(b), step.Flops/1e9,
 			step.BytesAccessed/1e9, step.traffic/1e9, float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6,
-			float64(step.CodeBytes)/1e6, flops*1e3, accessed*1e3, main*1e3)
+			float64(step.CodeBytes)/1e6, flops*1e3, accessed*1e3, main*1e3, estimate*1e3)
+		bound := max(flops, main)
 		for _, load := range workloads() {
 			if steps, items := load.steps(b); steps > 0 {
 				perSecond := func(step float64) float64 { return float64(items) / (float64(steps) * step) }
-				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(max(flops, accessed)), perSecond(max(flops, main)))
+				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(max(bound, estimate)), perSecond(bound))
 			} else {
 				fmt.Fprint(table, "-\t")
 			}
@@ -128,6 +103,21 @@ func reportAhead(w io.Writer, chip roofline, cfg model.Config, buckets []score.B
 		fmt.Fprintln(table)
 	}
 	return table.Flush()
+}
+
+// stepAhead adds up the programs of a step: their work, and the most that one of them holds.
+func stepAhead(cfg model.Config, b score.Bucket, costs map[string]ahead) (step ahead) {
+	for name, runs := range cfg.StepRuns(b) {
+		cost := costs[name]
+		step.Flops += float64(runs) * cost.Flops
+		step.BytesAccessed += float64(runs) * cost.BytesAccessed
+		step.traffic += float64(runs) * cost.traffic
+		step.cycles += float64(runs) * cost.cycles
+		step.CodeBytes += cost.CodeBytes
+		step.ArgumentBytes = max(step.ArgumentBytes, cost.ArgumentBytes)
+		step.TempBytes = max(step.TempBytes, cost.TempBytes)
+	}
+	return step
 }
 
 func bucketText(b score.Bucket) string {

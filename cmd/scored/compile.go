@@ -67,9 +67,9 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 		if err != nil {
 			return err
 		}
-		costs[one.Name] = ahead{one.Cost, one.Traffic}
-		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, %.1f MB temporary\n", i+1, len(programs),
-			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6)
+		costs[one.Name] = ahead{one.Cost, one.Traffic, one.Cycles}
+		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, %.1f MB temporary, %.0f cycles\n", i+1, len(programs),
+			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
 	}
 	return reportAhead(stdout, rooflineOf(c.topology), cfg, options.Buckets, costs)
 }

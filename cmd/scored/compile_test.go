@@ -126,6 +126,9 @@ func TestCompileForTPU(t *testing.T) {
 		if fields[0] != bucket || err != nil || mainErr != nil || main <= 0 || main >= accessed {
 			t.Errorf("line %q: want bucket %s, and less traffic with main memory than bytes accessed, but some", lines[i+1], bucket)
 		}
+		if estimate, err := strconv.ParseFloat(fields[10], 64); err != nil || estimate <= 0 {
+			t.Errorf("line %q: want the compiler's estimate of a step's time", lines[i+1])
+		}
 	}
 	entries, err := filepath.Glob(filepath.Join(dir, "*.executable"))
 	if programs := strings.Count(stderr.String(), " in "); err != nil || programs == 0 || len(entries) != programs {
@@ -136,15 +139,15 @@ func TestCompileForTPU(t *testing.T) {
 // TestReportAhead: a step adds up its programs by how often it runs them.
 func TestReportAhead(t *testing.T) {
 	cfg, b := tinyShape(t), score.Bucket{Tokens: 64, Rows: 1, Length: 64}
-	one := ahead{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9}
+	one := ahead{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9, cycles: 1e6}
 	costs := map[string]ahead{"embed_t64": one, "block_t64_r1_l64_p0": one, "last_t64_r8": one, "head_r8_vfalse": one, "head_r64_vtrue": one}
 	var out strings.Builder
-	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12}, cfg, []score.Bucket{b}, costs); err != nil {
+	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, []score.Bucket{b}, costs); err != nil {
 		t.Fatal(err)
 	}
-	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory.
+	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory, 5 million cycles.
 	got := strings.Join(strings.Fields(strings.Split(out.String(), "\n")[1]), " ")
-	if want := "64x1x64x0 5 20.00 10.00 7 5 4 5.00 20.00 10.00 - - - -"; got != want {
+	if want := "64x1x64x0 5 20.00 10.00 7 5 4 5.00 20.00 10.00 5.00 - - - -"; got != want {
 		t.Errorf("step is %q, want %q", got, want)
 	}
 }

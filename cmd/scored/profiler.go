@@ -29,7 +29,7 @@ func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog
 // count of operations.
 func stepCost(programs func() []pjrt.Program, cfg model.Config) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
-		runs := bodyRuns(b, cfg.Layers)
+		runs := cfg.BodyRuns(b)
 		seen := map[string]bool{} // each device has its own copy
 		for _, p := range programs() {
 			if n := float64(runs[p.Name]); n > 0 && !seen[p.Name] {
