@@ -1,11 +1,17 @@
 package pjrt
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // testTPUEnv names libtpu.so, which is too large to fetch for a test.
@@ -22,6 +28,7 @@ func TestCompileForTopology(t *testing.T) {
 	}})
 	square(t, p, "square", 256).Finalize()
 
+	holdLock(t)
 	dir := t.TempDir()
 	topology, err := OpenTopology(path, "v6e:1x1", dir)
 	if err != nil {
@@ -67,5 +74,52 @@ func TestOpenTopologyRefuses(t *testing.T) {
 		if _, err := OpenTopology(test.path, test.name, ""); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", test.name, err)
 		}
+	}
+}
+
+const heldLockEnv = "SCORED_TEST_HELD_LOCK"
+
+// TestHeldLock is a process that has the TPU: it holds libtpu's lock until its input ends. TestCompileForTopology starts it.
+func TestHeldLock(t *testing.T) {
+	path := os.Getenv(heldLockEnv)
+	if path == "" {
+		t.Skip("run by TestCompileForTopology")
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(file.Fd(), unix.F_SETLK, &lock); err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
+		t.Fatal(err) // else somebody else has it, which is as good
+	}
+	fmt.Println("held")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// holdLock has another process hold libtpu's lock until the test ends.
+func holdLock(t *testing.T) {
+	t.Helper()
+	holder := exec.Command(os.Args[0], "-test.run", "^TestHeldLock$")
+	holder.Env = append(os.Environ(), heldLockEnv+"=/tmp/libtpu_lockfile") // its fixed place
+	in, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(in.Close(), holder.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
+		t.Fatalf("the holder of the lock says %q: %v", line, err)
 	}
 }
