@@ -107,6 +107,9 @@ func TestTraffic(t *testing.T) {
 		"in a fusion, too": {module(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
 			op(3, "fusion", float32s(1000, 0), 1, 2, -1, 2)), update), 40},
+		"what a fusion only passes on is read": {module(computation(
+			op(1, "parameter", float32s(100, 0)), op(2, "fusion", float32s(100, fast), 1, -1, 2)),
+			rooted(computation(op(1, "parameter", float32s(100, 0)), op(2, "bitcast", float32s(100, 0), 1)), 2)), 400},
 		"and beside another result": {module(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, 0)),
 			op(3, "fusion", tuple(float32s(1000, 0), float32s(20, 0)), 1, 2, -1, 2)), both), 40 + 40 + 80},

@@ -147,23 +147,25 @@ func (m *hloModule) reads(op *hloInstruction, operand int, shape hloShape) int64
 }
 
 func (m *hloModule) readsParameter(computation, number int64, shape hloShape) (bytes int64) {
-	c := m.computations[computation]
-	for id, op := range c {
+	for id, op := range m.computations[computation] {
 		if op.opcode == "parameter" && op.parameter == number {
-			bytes += m.readsValue(c, id, shape)
+			bytes += m.readsValue(computation, id, shape)
 		}
 	}
 	return min(bytes, shape.bytes())
 }
 
-// readsValue is how much the operations of a fused computation read of one value.
-func (m *hloModule) readsValue(c map[int64]*hloInstruction, id int64, shape hloShape) (bytes int64) {
-	for userID, user := range c {
+// readsValue is how much of one value a fused computation reads.
+func (m *hloModule) readsValue(computation, id int64, shape hloShape) (bytes int64) {
+	if id == m.roots[computation] {
+		return shape.bytes()
+	}
+	for userID, user := range m.computations[computation] {
 		for i, operand := range user.operands {
 			switch {
 			case operand != id:
 			case user.opcode == "bitcast":
-				bytes += m.readsValue(c, userID, user.shape)
+				bytes += m.readsValue(computation, userID, user.shape)
 			default:
 				bytes += m.reads(user, i, shape)
 			}
