@@ -145,10 +145,7 @@ func (n network) attendCausal(q, k, v *Node) (mixed, mass *Node) {
 	k, v = flat(k, keys), flat(v, keys) // [R·K, L, E]
 	mixed, mass = n.softmax(
 		DotGeneral(flat(q, groups*queries), []int{2}, []int{0}, k, []int{2}, []int{0}), // [R·K, G·Q, L]
-		Reshape(causal, 1, groups*queries, keys),
-		func(weights *Node) *Node {
-			return DotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) // [R·K, G·Q, E]
-		})
+		Reshape(causal, 1, groups*queries, keys), v)
 	return Reshape(mixed, r, heads, queries, n.HeadDim), Reshape(mass, r, heads, queries, 1)
 }
 
@@ -187,25 +184,22 @@ func (n network) attendBlock(q, keys, values, visible *Node) (mixed, mass *Node)
 	sees := LessThan(iota(q.Graph(), 2, groups, tokens, size), BroadcastToDims(Reshape(visible, 1, tokens, 1), groups, tokens, size))
 	mixed, mass = n.softmax(
 		DotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0}), // [k, G·T, P]
-		Reshape(sees, 1, groups*tokens, size),
-		func(weights *Node) *Node {
-			return DotGeneral(weights, []int{2}, []int{0}, values, []int{1}, []int{0}) // [k, G·T, E]
-		})
+		Reshape(sees, 1, groups*tokens, size), values)
 	packed := func(x *Node) *Node { return Squeeze(byToken(Reshape(x, 1, heads, tokens, -1)), 0) }
 	return packed(mixed), packed(mass)
 }
 
-// softmax takes scores [..., keys] over their last axis; apply multiplies weights by the values. It gives the mixed
-// values, and the log of the weights' sum before normalising. A query that sees no key gets an even mix of all values and
+// softmax takes scores [B, Q, keys] over their last axis and mixes v [B, keys, E]. It gives the mixed values [B, Q, E], and
+// the log of the weights' sum before normalising, [B, Q, 1]. A query that sees no key gets an even mix of all values and
 // a mass of about unseen, which no other partial notices.
-func (n network) softmax(scores, mask *Node, apply func(weights *Node) *Node) (mixed, mass *Node) {
+func (n network) softmax(scores, mask, v *Node) (mixed, mass *Node) {
 	scores = float32s(scores)
 	mask = BroadcastToDims(mask, scores.Shape().Dimensions...)
 	scores = Where(mask, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
 	weights := Exp(Sub(scores, top))
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
-	mixed = Div(float32s(apply(ConvertDType(weights, n.products))), sum)
+	mixed = Div(float32s(DotGeneral(ConvertDType(weights, n.products), []int{2}, []int{0}, v, []int{1}, []int{0})), sum)
 	return mixed, Add(top, Log(sum))
 }
 
