@@ -198,10 +198,19 @@ func (n network) softmax(scores, mask, v *Node) (mixed, mass *Node) {
 	scores = Where(mask, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
 	weights := Exp(Sub(scores, top))
+	mix := func(weights, v *Node) *Node { return DotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) }
+	if n.headByHead && scores.Shape().Dim(-1) > longRun {
+		// A TPU's product is 256 wide and a head 128: ones beside the values give the weights' sum in the same product.
+		both := mix(float32s(ConvertDType(weights, n.products)), float32s(Concatenate([]*Node{v, OnesLike(v)}, -1)))
+		sum := SliceAxis(both, -1, AxisRange(n.HeadDim))
+		return Div(SliceAxis(both, -1, AxisRange(0, n.HeadDim)), sum), Add(top, Log(SliceAxis(sum, -1, AxisRange(0, 1))))
+	}
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
-	mixed = Div(float32s(DotGeneral(ConvertDType(weights, n.products), []int{2}, []int{0}, v, []int{1}, []int{0})), sum)
-	return mixed, Add(top, Log(sum))
+	return Div(float32s(mix(ConvertDType(weights, n.products), v)), sum), Add(top, Log(sum))
 }
+
+// longRun is as many keys as a TPU adds up faster than it multiplies twice as many columns.
+const longRun = 512
 
 // merge joins attention over two disjoint sets of keys: [T, h·E].
 func (n network) merge(a, b partial) *Node {
