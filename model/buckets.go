@@ -77,7 +77,7 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 		}
 	}
 	for prefix := 8192; ; prefix *= 4 {
-		prefix = min(prefix, max((contextLength+7)&^7, 8192)) // whole tiles
+		prefix = min(prefix, max((contextLength+7)&^7, 8192)) // whole registers of a TPU
 		add(256, 32, prefix)
 		add(256, 256, prefix)
 		if prefix >= contextLength {
