@@ -99,9 +99,9 @@ func ofRows(x, otherwise *Node, seen sight) *Node {
 	return Where(BroadcastToDims(belongs, x.Shape().Dimensions...), x, otherwise)
 }
 
-// attendRows is the causal attention of rows q [R, H, L, E] to k, v [R, K, L, E], a block of queries after the other: a
-// block takes the keys up to its own end, so that most of the pairs that no query sees are never computed. Mixed values
-// [R, H, L, E] and mass [R, H, L, 1].
+// attendRows is the causal attention of rows q [R, H, L, E] to k, v [R, K, L, E]: mixed values [R, H, L, E] and mass
+// [R, H, L, 1]. It goes over blocks of queries: a block takes the keys up to its own end, so that most of the pairs that
+// no query sees are never computed.
 func (n network) attendRows(q, k, v *Node) (mixed, mass *Node) {
 	length := q.Shape().Dim(2)
 	block := queryBlock(length)
@@ -209,7 +209,7 @@ func (n network) softmax(scores, mask, v *Node) (mixed, mass *Node) {
 	return Div(float32s(mix(ConvertDType(weights, n.products), v)), sum), Add(top, Log(sum))
 }
 
-// longRun is as many keys as a TPU adds up faster than it multiplies twice as many columns.
+// longRun is how many keys' weights a TPU adds up across lanes sooner than it takes ones along in the product.
 const longRun = 512
 
 // merge joins attention over two disjoint sets of keys: [T, h·E].
