@@ -21,9 +21,10 @@ type Options struct {
 	// half the memory and no precision.
 	Products dtypes.DType
 	// HeadByHead is for a TPU, whose registers hold a head's numbers of some tokens just as they lie in [T, h·E]: there one
-	// head after the other spares the copies that bringing all heads in front of the tokens takes. Elsewhere one product
-	// over all heads is faster.
-	HeadByHead bool
+	// head after the other spares the copies that bringing all heads in front of the tokens takes, at the price of many
+	// small operations. So it is for steps of so much work or more, a pair of a query and a key counting 1 and a token
+	// 1,024; 0 means none, as elsewhere one product over all heads is faster.
+	HeadByHead int
 	// ScoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32, if those of MinBlock
 	// tokens are less; 0 means 64 MiB, which stay in the fast memory of a TPU. MinBlock 0 means 128.
 	ScoreBytes, MinBlock int
@@ -99,7 +100,10 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 			return network{}, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	return network{cfg, opts.DType, opts.Products, opts.HeadByHead, cmp.Or(opts.ScoreBytes, 64<<20), cmp.Or(opts.MinBlock, 128)}, nil
+	return network{
+		Config: cfg, stored: opts.DType, products: opts.Products, headByHeadFrom: opts.HeadByHead,
+		scoreBytes: cmp.Or(opts.ScoreBytes, 64<<20), minBlock: cmp.Or(opts.MinBlock, 128),
+	}, nil
 }
 
 // Buckets lists the step shapes; every one is compiled.

@@ -22,6 +22,8 @@ type network struct {
 	products dtypes.DType // of the inputs of matrix products, and of kept keys and values
 	// headByHead attends with one query head after the other, on slices of [T, h·E]: see Options.
 	headByHead bool
+	// headByHeadFrom is the least work of a step that does so; 0: none does.
+	headByHeadFrom int
 	// scoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32.
 	scoreBytes int
 	minBlock   int // tokens of a block, at least

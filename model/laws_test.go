@@ -14,9 +14,9 @@ import (
 func variants() map[string]Options {
 	return map[string]Options{
 		"plain":                  {DType: dtypes.Float32},
-		"head by head":           {DType: dtypes.Float32, HeadByHead: true},
+		"head by head":           {DType: dtypes.Float32, HeadByHead: 1},
 		"blocks":                 {DType: dtypes.Float32, ScoreBytes: 1 << 14, MinBlock: 8},
-		"head by head in blocks": {DType: dtypes.Float32, HeadByHead: true, ScoreBytes: 1 << 14, MinBlock: 8},
+		"head by head in blocks": {DType: dtypes.Float32, HeadByHead: 1, ScoreBytes: 1 << 14, MinBlock: 8},
 	}
 }
 
@@ -95,6 +95,26 @@ func TestBlocksBoundScores(t *testing.T) {
 	} {
 		if got := n.blockTokens(c.tokens, c.keys, c.heads); got != c.want {
 			t.Errorf("%d heads of %d tokens attend to %d keys in blocks of %d, want %d", c.heads, c.tokens, c.keys, got, c.want)
+		}
+	}
+}
+
+// TestHeadByHeadIsForLargeSteps: as the estimates of docs/performance-tpu.md have it.
+func TestHeadByHeadIsForLargeSteps(t *testing.T) {
+	for _, c := range []struct {
+		from, tokens, rows, length, prefix int
+		want                               bool
+	}{
+		{1 << 20, 256, 16, 32, 128, false}, {1 << 20, 256, 16, 32, 2048, false}, {1 << 20, 512, 1, 512, 0, false},
+		{1 << 20, 1024, 6, 256, 128, true}, {1 << 20, 256, 16, 32, 8192, true}, {1 << 20, 2048, 6, 512, 0, true},
+		{1, 32, 1, 32, 0, true}, {0, 2048, 12, 256, 128, false},
+	} {
+		n, err := newNetwork(Qwen3_0_6B(), Options{DType: dtypes.BFloat16, HeadByHead: c.from})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := n.attendsHeadByHead(shape{c.tokens, c.rows, c.length, c.prefix}); got != c.want {
+			t.Errorf("%+v: %t", c, got)
 		}
 	}
 }

@@ -164,7 +164,14 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	}
 }
 
+// attendsHeadByHead weighs a step's work: see Options.HeadByHead.
+func (n network) attendsHeadByHead(s shape) bool {
+	work := 1024*s.tokens + s.rows*s.length*s.length + s.tokens*s.prefix
+	return n.headByHeadFrom > 0 && work >= n.headByHeadFrom
+}
+
 func (n network) blockGraph(s shape) func(in *parameters) []*Node {
+	n.headByHead = n.attendsHeadByHead(s)
 	return func(in *parameters) []*Node {
 		x := in.next(dtypes.Float32, s.tokens, n.HiddenSize)
 		cos, sin := in.next(dtypes.Float32, s.tokens, n.HeadDim), in.next(dtypes.Float32, s.tokens, n.HeadDim)

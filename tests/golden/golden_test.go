@@ -54,7 +54,7 @@ func TestTinyInPureGo(t *testing.T) {
 // TestTinyHeadByHead is the graph of a TPU, in float32, and queues executions as there.
 func TestTinyHeadByHead(t *testing.T) {
 	compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny",
-		model.Options{DType: dtypes.Float32, HeadByHead: true, ScoreBytes: 1 << 16, MinBlock: 8}, 1e-5)
+		model.Options{DType: dtypes.Float32, HeadByHead: 1, ScoreBytes: 1 << 16, MinBlock: 8}, 1e-5)
 }
 
 func TestTinyOnPlugin(t *testing.T) {
@@ -95,7 +95,7 @@ func TestOnDevice(t *testing.T) {
 
 // acceleratorOptions are those of a TPU, with blocks small enough to have several.
 func acceleratorOptions() model.Options {
-	return model.Options{DType: dtypes.BFloat16, HeadByHead: true, ScoreBytes: 1 << 20, MinBlock: 32}
+	return model.Options{DType: dtypes.BFloat16, HeadByHead: 1, ScoreBytes: 1 << 20, MinBlock: 32}
 }
 
 // compare scores every case and request of a file through the Scorer and an Engine on the backend.
