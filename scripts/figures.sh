@@ -18,7 +18,7 @@ echo '# compiles after ready, padding'
 go test ./tests/laws -count 1 -v -run 'Compile|TestPaddingReport' | grep -v '^=== '
 
 if [ -n "${LIBTPU:-}" ]; then
-  echo '# bounds on a TPU v6e'
+  echo '# a TPU v6e, by its compiler'
   bin/scored compile --topology v6e:1x1 --load-format dummy --model-path Qwen/Qwen3-0.6B --plugin "$LIBTPU" --plugin-dir .cache/plugins \
     --out .cache/v6e --buckets 2048x6x512x0,2048x12x256x128,2048x12x192x128,2048x128x32x2048,256x16x32x40960
 fi
