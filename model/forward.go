@@ -187,15 +187,16 @@ func swapHalves(x *Node) *Node {
 }
 
 // meanSquare is the mean of x² over the last axis, [T, h, E] -> [T, h, 1] or [T, h, E] of the same number. A TPU adds up a
-// register, and fills one with the sum, by multiplying with a matrix of 1/E. That it takes in the dtype of products,
-// which moves a norm by some 1e-4 of itself, is written out so that every device does the same.
+// register, and fills one with the sum, by multiplying with ones. The squares it takes in the dtype of products, which
+// moves a norm by some 1e-4 of itself; that is written out so that every device does the same.
 func (n network) meanSquare(x *Node) *Node {
 	square := Mul(x, x)
 	if !n.headByHead {
 		return ReduceAndKeep(square, ReduceMean, -1)
 	}
-	mean := BroadcastToDims(Scalar(x.Graph(), dtypes.Float32, 1/float64(n.HeadDim)), n.HeadDim, n.HeadDim)
-	return DotGeneral(float32s(ConvertDType(square, n.products)), []int{2}, nil, mean, []int{0}, nil)
+	ones := Ones(x.Graph(), shapes.Make(dtypes.Float32, n.HeadDim, n.HeadDim))
+	sum := DotGeneral(float32s(ConvertDType(square, n.products)), []int{2}, nil, ones, []int{0}, nil)
+	return MulScalar(sum, 1/float64(n.HeadDim))
 }
 
 // group is heads that attend at a time: queries from one on, and the keys and values they share.
