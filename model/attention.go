@@ -49,10 +49,11 @@ func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefix
 		return own.mixed, prefixKV{}
 	}
 	prefix := prefixKV{extend(kept.keys, k, seen), extend(kept.values, v, seen)}
+	own.mass = ofRows(own.mass, scalarLike(own.mass, unseen), seen)
 	var mixed []*Node
 	for _, g := range n.groups() {
 		part := partial{n.cut(own.mixed, g.query, g.queries), SliceAxis(own.mass, 1, AxisRange(g.query, g.query+g.queries))}
-		part.mixed = ofRows(part.mixed, ZerosLike(part.mixed), seen) // it may be the NaN of a row
+		part.mixed = ofRows(part.mixed, ZerosLike(part.mixed), seen) // it may be the NaN of a row; a TPU would copy it whole
 		mixed = append(mixed, n.merge(part, n.attendPrefix(n.cut(q, g.query, g.queries),
 			prefixKV{n.cut(prefix.keys, g.key, g.keys), n.cut(prefix.values, g.key, g.keys)}, seen)))
 	}
@@ -73,7 +74,8 @@ func contain(k, v *Node) (*Node, *Node) {
 	return Add(k, broken), Where(IsFinite(v), v, ZerosLike(v))
 }
 
-// attendOwn is each row's causal attention to itself, on rows padded to [R, L].
+// attendOwn is each row's causal attention to itself, on rows padded to [R, L]. What a token of the prefix gets, which has no
+// row, means nothing.
 func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 	rows := func(x *Node) *Node { return Reshape(gatherRows(x, seen.slots), seen.rows, seen.length, -1) } // [R, L, n·E]
 	q, k, v = rows(q), rows(k), rows(v)
@@ -86,11 +88,7 @@ func (n network) attendOwn(q, k, v *Node, seen sight) partial {
 	packed := func(parts []*Node) *Node { // [R, L, ...] each -> [T, ...]
 		return gatherRows(Reshape(Concatenate(parts, 2), seen.rows*seen.length, -1), seen.places)
 	}
-	own := partial{packed(mixed), packed(masses)}
-	if seen.prefix > 0 {
-		own.mass = ofRows(own.mass, scalarLike(own.mass, unseen), seen)
-	}
-	return own
+	return partial{packed(mixed), packed(masses)}
 }
 
 // ofRows keeps what tokens of rows have, [T, ...]; a token of the prefix has no row of its own and gets the other.
@@ -142,10 +140,7 @@ func (n network) attendCausal(q, k, v *Node) (mixed, mass *Node) {
 	g := q.Graph()
 	causal := LessOrEqual(iota(g, 2, groups, queries, keys), AddScalar(iota(g, 1, groups, queries, keys), keys-queries))
 	flat := func(x *Node, length int) *Node { return Reshape(x, -1, length, n.HeadDim) }
-	k, v = flat(k, keys), flat(v, keys) // [R·K, L, E]
-	mixed, mass = n.softmax(
-		DotGeneral(flat(q, groups*queries), []int{2}, []int{0}, k, []int{2}, []int{0}), // [R·K, G·Q, L]
-		Reshape(causal, 1, groups*queries, keys), v)
+	mixed, mass = n.mix(flat(q, groups*queries), flat(k, keys), flat(v, keys), Reshape(causal, 1, groups*queries, keys)) // [R·K, G·Q, …]
 	return Reshape(mixed, r, heads, queries, n.HeadDim), Reshape(mass, r, heads, queries, 1)
 }
 
@@ -154,11 +149,12 @@ func (n network) attendCausal(q, k, v *Node) (mixed, mass *Node) {
 // prefix, the smaller the block.
 func (n network) attendPrefix(q *Node, prefix prefixKV, seen sight) partial {
 	tokens := q.Shape().Dim(0)
-	keys, values := n.byHead(ExpandDims(prefix.keys, 0)), n.byHead(ExpandDims(prefix.values, 0)) // [1, k, P, E]
+	byHead := func(x *Node) *Node { return Squeeze(n.byHead(ExpandDims(x, 0)), 0) }
+	keys, values := byHead(prefix.keys), byHead(prefix.values) // [k, P, E]
 	var mixed, masses []*Node
 	for block, from := n.blockTokens(tokens, seen.prefix, q.Shape().Dim(1)/n.HeadDim), 0; from < tokens; from += block {
 		part := AxisRange(from, from+block)
-		m, mass := n.attendBlock(Slice(q, part), Squeeze(keys, 0), Squeeze(values, 0), Slice(seen.visible, part))
+		m, mass := n.attendBlock(Slice(q, part), keys, values, Slice(seen.visible, part))
 		mixed, masses = append(mixed, m), append(masses, mass)
 	}
 	return partial{Concatenate(mixed, 0), Concatenate(masses, 0)}
@@ -182,31 +178,29 @@ func (n network) attendBlock(q, keys, values, visible *Node) (mixed, mass *Node)
 	groups := heads / keys.Shape().Dim(0) // G
 	q = Reshape(n.byHead(ExpandDims(q, 0)), -1, groups*tokens, n.HeadDim)
 	sees := LessThan(iota(q.Graph(), 2, groups, tokens, size), BroadcastToDims(Reshape(visible, 1, tokens, 1), groups, tokens, size))
-	mixed, mass = n.softmax(
-		DotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0}), // [k, G·T, P]
-		Reshape(sees, 1, groups*tokens, size), values)
+	mixed, mass = n.mix(q, keys, values, Reshape(sees, 1, groups*tokens, size)) // [k, G·T, …]
 	packed := func(x *Node) *Node { return Squeeze(byToken(Reshape(x, 1, heads, tokens, -1)), 0) }
 	return packed(mixed), packed(mass)
 }
 
-// softmax takes scores [B, Q, keys] over their last axis and mixes v [B, keys, E]. It gives the mixed values [B, Q, E], and
-// the log of the weights' sum before normalising, [B, Q, 1]. A query that sees no key gets an even mix of all values and
-// a mass of about unseen, which no other partial notices.
-func (n network) softmax(scores, mask, v *Node) (mixed, mass *Node) {
-	scores = float32s(scores)
+// mix is softmax(q·k)·v over the keys that mask [1, Q, keys] lets each query see: q [B, Q, E], k, v [B, keys, E]. It gives
+// the mixed values [B, Q, E], and the log of the weights' sum before normalising, [B, Q, 1]. A query that sees no key
+// gets an even mix of all values and a mass of about unseen, which no other partial notices.
+func (n network) mix(q, k, v, mask *Node) (mixed, mass *Node) {
+	scores := float32s(DotGeneral(q, []int{2}, []int{0}, k, []int{2}, []int{0})) // [B, Q, keys]
 	mask = BroadcastToDims(mask, scores.Shape().Dimensions...)
 	scores = Where(mask, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
 	weights := Exp(Sub(scores, top))
-	mix := func(weights, v *Node) *Node { return DotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) }
+	product := func(weights, v *Node) *Node { return DotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) }
 	if n.headByHead && scores.Shape().Dim(-1) > longRun {
 		// A TPU's product is 256 wide and a head 128: ones beside the values give the weights' sum in the same product.
-		both := mix(float32s(ConvertDType(weights, n.products)), float32s(Concatenate([]*Node{v, OnesLike(v)}, -1)))
+		both := product(float32s(ConvertDType(weights, n.products)), float32s(Concatenate([]*Node{v, OnesLike(v)}, -1)))
 		sum := SliceAxis(both, -1, AxisRange(n.HeadDim))
 		return Div(SliceAxis(both, -1, AxisRange(0, n.HeadDim)), sum), Add(top, Log(SliceAxis(sum, -1, AxisRange(0, 1))))
 	}
 	sum := ReduceAndKeep(weights, ReduceSum, -1)
-	return Div(float32s(mix(ConvertDType(weights, n.products), v)), sum), Add(top, Log(sum))
+	return Div(float32s(product(ConvertDType(weights, n.products), v)), sum), Add(top, Log(sum))
 }
 
 // longRun is how many keys' weights a TPU adds up across lanes sooner than it takes ones along in the product.

@@ -23,12 +23,19 @@ func tinyBuckets() []score.Bucket {
 
 func tinyEngine(t *testing.T, buckets []score.Bucket) *Engine {
 	t.Helper()
+	return newTestEngine(t, pureGo(t), smallConfig(), buckets)
+}
+
+// pureGo is GoMLX's own backend. It runs one operation after the other: side by side, many products wait for each other's
+// workers for ever.
+func pureGo(t *testing.T) backends.Backend {
+	t.Helper()
 	backend, err := simplego.New("ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(backend.Finalize)
-	return newTestEngine(t, backend, smallConfig(), buckets)
+	return backend
 }
 
 func newTestEngine(t *testing.T, backend backends.Backend, cfg Config, buckets []score.Bucket) *Engine {
@@ -96,11 +103,7 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 // beside them in the step nor those that use the tokens before it in a kept prefix.
 func TestBrokenTokenStaysInItsRow(t *testing.T) {
 	const bad = 511
-	backend, err := simplego.New("ops_sequential")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(backend.Finalize)
+	backend := pureGo(t)
 	cfg := smallConfig()
 	cfg.TieEmbeddings = false // a tied head would spoil every row
 	for _, value := range []float32{float32(math.NaN()), float32(math.Inf(1))} {

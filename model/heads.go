@@ -33,12 +33,7 @@ func (e *Engine) heads(step *score.Step, in *packed, hidden *tensors.Tensor) ([]
 		vocabulary bool
 	}{{relative, false}, {absolute, true}} {
 		for rows := kind.rows; len(rows) > 0; {
-			key := headKey{headRows()[0], kind.vocabulary}
-			for _, n := range headRows() {
-				if key.rows < len(rows) {
-					key.rows = n
-				}
-			}
+			key := headKey{headFor(len(rows)), kind.vocabulary}
 			now := rows[:min(key.rows, len(rows))]
 			rows = rows[len(now):]
 			if err := e.head(key, step, in, hidden, now, answers); err != nil {

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gomlx/gomlx/backends/simplego"
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 
 	"scored/score"
@@ -22,13 +21,8 @@ func variants() map[string]Options {
 
 func variantEngine(t *testing.T, options Options, buckets []score.Bucket) *Engine {
 	t.Helper()
-	backend, err := simplego.New("ops_sequential")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(backend.Finalize)
 	options.Buckets, options.PrefixCacheBytes = buckets, 1<<24
-	return optionsEngine(t, backend, smallConfig(), options)
+	return optionsEngine(t, pureGo(t), smallConfig(), options)
 }
 
 // sharedStep is a step of rows of different lengths that hang on one new prefix, from the row numbered first on.

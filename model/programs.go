@@ -49,11 +49,10 @@ func (c Config) BodyRuns(b score.Bucket) map[string]int {
 func (c Config) StepRuns(b score.Bucket) map[string]int {
 	runs := c.BodyRuns(b)
 	for left := b.Rows; left > 0; {
-		rows := headRowsFor(left)
-		most := rows[len(rows)-1]
-		runs[lastName(b.Tokens, most)]++
-		runs[headKey{most, false}.name()]++
-		left -= most
+		rows := headFor(left)
+		runs[lastName(b.Tokens, rows)]++
+		runs[headKey{rows, false}.name()]++
+		left -= rows
 	}
 	return runs
 }
@@ -72,6 +71,12 @@ func headRowsFor(most int) []int {
 		}
 	}
 	return all
+}
+
+// headFor is how many rows the head has that runs for so many: the least that holds them, or the largest.
+func headFor(rows int) int {
+	all := headRowsFor(rows)
+	return all[len(all)-1]
 }
 
 // labelsPerRow is how many labels a head program has room for, per row on average; more take another run.

@@ -90,16 +90,21 @@ func (m *hloModule) written(c map[int64]*hloInstruction, op *hloInstruction) int
 		if len(op.shape.parts) > 1 { // ((operands), result, context)
 			return op.shape.parts[1].inMain()
 		}
-	case "dynamic-update-slice":
-		if len(op.operands) > 1 && op.shape.inMain() > 0 {
-			return c[op.operands[1]].shape.bytes()
-		}
 	case "fusion":
 		if len(op.called) == 1 {
 			return m.writtenBy(op.called[0], op.shape)
 		}
 	}
-	return op.shape.inMain()
+	return updated(c, op, op.shape.inMain())
+}
+
+// updated is how much of an operation's result is written: all, but of an array updated in place the update. A cut message
+// may lack the operation.
+func updated(c map[int64]*hloInstruction, op *hloInstruction, result int64) int64 {
+	if op != nil && op.opcode == "dynamic-update-slice" && len(op.operands) > 1 {
+		return min(result, c[op.operands[1]].shape.bytes())
+	}
+	return result
 }
 
 // writtenBy is how much a fused computation writes of its result.
@@ -117,11 +122,7 @@ func (m *hloModule) writtenBy(computation int64, result hloShape) int64 {
 		for op != nil && op.opcode == "bitcast" && len(op.operands) == 1 {
 			op = c[op.operands[0]]
 		}
-		written := parts[i].inMain()
-		if op != nil && op.opcode == "dynamic-update-slice" && len(op.operands) > 1 {
-			written = min(written, c[op.operands[1]].shape.bytes())
-		}
-		bytes += written
+		bytes += updated(c, op, parts[i].inMain())
 	}
 	return bytes
 }

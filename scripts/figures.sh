@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints every figure of docs/performance.md that this machine can give, one after the other. Let nothing else run
-# meanwhile: it takes some ten minutes. PYTHON needs torch and transformers. LIBTPU, the path of libtpu.so, adds the bounds
-# of a TPU v6e.
+# meanwhile: it takes some ten minutes. PYTHON needs torch and transformers. LIBTPU, the path of libtpu.so, adds what a
+# TPU v6e would do, by its compiler.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}

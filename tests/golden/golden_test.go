@@ -43,7 +43,7 @@ type goldenRequest struct {
 }
 
 func TestTinyInPureGo(t *testing.T) {
-	backend, err := simplego.New("ops_sequential")
+	backend, err := simplego.New("ops_sequential") // side by side, many products wait for each other's workers for ever
 	if err != nil {
 		t.Fatal(err)
 	}
