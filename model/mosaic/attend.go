@@ -1,0 +1,216 @@
+package mosaic
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Shape is what the kernels of a block are written for: T packed tokens of H query heads and K key-value heads of E
+// numbers, on a prefix of P keys. G = H/K query heads share a key-value head.
+type Shape struct {
+	Tokens, Prefix          int
+	Heads, KVHeads, HeadDim int
+	// Norm tells whether queries and keys are normed (Qwen3), Eps is added to their mean square.
+	Norm bool
+	Eps  float64
+}
+
+// lanes is how many numbers a register of a TPU holds side by side.
+const lanes = 128
+
+// most is how much fast memory a kernel may ask for, of 128 MiB.
+const most = 100 << 20
+
+// Check says why there are no kernels of the shape.
+func (s Shape) Check() error {
+	switch {
+	case s.HeadDim != lanes:
+		return fmt.Errorf("heads have %d numbers, kernels are for %d", s.HeadDim, lanes)
+	case s.Heads%s.KVHeads != 0:
+		return fmt.Errorf("%d query heads do not share %d key-value heads evenly", s.Heads, s.KVHeads)
+	case s.Tokens%lanes != 0 || s.Prefix%lanes != 0:
+		return fmt.Errorf("step shape has %d tokens and %d prefix keys, kernels take multiples of %d", s.Tokens, s.Prefix, lanes)
+	case s.fastMemory() > most:
+		return fmt.Errorf("step shape of %d tokens and %d prefix keys does not fit fast memory", s.Tokens, s.Prefix)
+	}
+	return nil
+}
+
+// Block is how many tokens attend at a time, and to how many of the step's own tokens.
+func (s Shape) Block() int {
+	if s.Tokens%256 == 0 && s.Heads/s.KVHeads <= 2 {
+		return 256
+	}
+	return 128
+}
+
+// PrefixBlock is to how many prefix keys tokens attend at a time.
+func (s Shape) PrefixBlock() int {
+	block := 512
+	for s.Prefix%block != 0 {
+		block /= 2
+	}
+	return block
+}
+
+func (s Shape) fastMemory() int {
+	const work = 16 << 20 // scores, and the blocks of queries and results
+	twice := 2            // the next head's keys and values arrive beside those in use
+	return work + twice*2*(s.Tokens+s.Prefix)*2*s.HeadDim
+}
+
+// Keys is the kernel that makes keys and values ready: keys normed and turned, values that overflowed kept from those who do
+// not see them. qkv [T, (H+2K)·E] bfloat16, weight [1, E] float32 (with Norm), angles [T, 2E] float32, cosines and then signed
+// sines -> [T, K·2E] bfloat16, each head's keys and then its values.
+func Keys(s Shape) Kernel {
+	e, rows := s.HeadDim, min(s.Tokens, 512)
+	for s.Tokens%rows != 0 {
+		rows /= 2
+	}
+	head := func(from int) window {
+		return window{kind: array("bf16", rows, e), block: func(t *text, i, j value) (value, value) { return i, t.add(j, t.whole("i32", from)) }}
+	}
+	windows := []window{head(s.Heads), head(s.Heads + s.KVHeads)}
+	windows = append(windows, s.turning(rows, func(i, _ value) value { return i })...)
+	windows = append(windows, window{kind: array("bf16", rows, 2*e), block: func(_ *text, i, j value) (value, value) { return i, j }})
+	body := module("keys", [2]int{s.Tokens / rows, s.KVHeads}, nil, windows, func(t *text, _, _ value, _, blocks []value) {
+		top := t.whole("index", 0)
+		values := t.float32s(t.load(blocks[1], top, rows, 0, e))
+		broken := t.sub(values, values) // 0 or, if a value is NaN or infinite, NaN
+		keys := s.turn(t, t.load(blocks[0], top, rows, 0, e), s.loadTurning(t, blocks[2:len(blocks)-1], rows))
+		keys = t.add(keys, t.across(broken))
+		zero := t.filled(0, "f32", rows, e)
+		whole := t.op(array("i1", rows, e), "arith.cmpf", exactly+", predicate = 1 : i64", broken, zero) // equal
+		out := blocks[len(blocks)-1]
+		t.store(t.bfloat16s(keys), out, 0)
+		t.store(t.bfloat16s(t.choose(whole, values, zero)), out, e)
+	})
+	moved := 2 * s.Tokens * s.KVHeads * 2 * e * 2
+	return Kernel{Name: "keys", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
+		Flops: s.Tokens * s.KVHeads * e * (4*e + 16), Transcendental: s.Tokens * s.KVHeads * e, BytesAccessed: moved + s.Tokens*2*e*4}}
+}
+
+// Attend is the kernel of attention. Token t sees the first visible[t] prefix keys, and the step's tokens start[t] … t.
+// spans [2·T/Block] int32: for each block of tokens how many blocks of prefix keys any of them sees, then for each the
+// first block of tokens that any of them sees; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys [T, K·2E] of
+// Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E] float32 (with
+// Norm), 1/sqrt(E) in it, or without Norm queries scaled already; angles [T, 2E] -> [T, H·E] bfloat16.
+func Attend(s Shape) Kernel {
+	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
+	blocks := s.Tokens / rows
+	queries := window{kind: array("bf16", rows, group*e), block: func(_ *text, g, i value) (value, value) { return i, g }}
+	all := func(n int) window {
+		return window{kind: array("bf16", n, 2*e), block: func(t *text, g, _ value) (value, value) { return t.whole("i32", 0), g }}
+	}
+	windows := []window{queries, all(s.Tokens)}
+	if s.Prefix > 0 {
+		windows = append(windows, all(s.Prefix))
+	}
+	windows = append(windows, window{kind: array("i32", 2, rows), block: func(t *text, _, i value) (value, value) { return t.whole("i32", 0), i }})
+	windows = append(windows, s.turning(rows, func(_, i value) value { return i })...)
+	windows = append(windows, queries)
+	body := module("attend", [2]int{s.KVHeads, blocks}, []kind{array("i32", 2*blocks)}, windows, s.attend)
+
+	pairs := s.Tokens * s.pairsPerToken()
+	return Kernel{Name: "attend", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
+		Flops: 4 * s.Heads * e * pairs, Transcendental: s.Heads * pairs,
+		BytesAccessed: 2*(2*s.Tokens*s.Heads*e+(s.Tokens+s.Prefix)*s.KVHeads*2*e) + s.KVHeads*s.Tokens*(2*e*4+8),
+	}}
+}
+
+// pairsPerToken is how many keys a token is compared with if rows are short: the prefix, and its own block and half the
+// one before.
+func (s Shape) pairsPerToken() int { return s.Prefix + s.Block()*3/2 }
+
+// attend is the body of Attend for key-value head g and block i of tokens.
+func (s Shape) attend(t *text, _, i value, whole, blocks []value) {
+	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
+	top := t.whole("index", 0)
+	out, keys, blocks := blocks[len(blocks)-1], blocks[1], append([]value{blocks[0]}, blocks[2:len(blocks)-1]...)
+	var prefix value
+	if s.Prefix > 0 {
+		prefix, blocks = blocks[1], append(blocks[:1:1], blocks[2:]...)
+	}
+	// The group's heads one below the other are queries of the same keys.
+	turning, parts := s.loadTurning(t, blocks[2:], rows), make([]value, group)
+	for h := range parts {
+		parts[h] = t.bfloat16s(s.turn(t, t.load(blocks[0], top, rows, h*e, e), turning))
+	}
+	f := flash{Shape: s, text: t, queries: t.beside(0, parts...)}
+	each := func(x value) value { // one number of a token for all heads of the group, [1, G·rows]
+		for h := range parts {
+			parts[h] = x
+		}
+		return t.beside(1, parts...)
+	}
+	visible := each(t.load(blocks[1], top, 1, 0, rows))
+	start := each(t.load(blocks[1], t.whole("index", 1), 1, 0, rows))
+	token := t.add(t.spread(t.mul(i, t.whole("i32", rows)), 1, group*rows), each(t.count(1, 1, rows)))
+
+	state := f.begin()
+	if s.Prefix > 0 {
+		last := t.op(scalar("i32"), "memref.load", "", whole[0], t.index(i, 1))
+		state = f.over(t.whole("i32", 0), last, prefix, s.PrefixBlock(), state, func(key value) value {
+			return t.compare(less, key, visible)
+		})
+	}
+	first := t.op(scalar("i32"), "memref.load", "", whole[0], t.index(t.add(i, t.whole("i32", s.Tokens/rows)), 1))
+	state = f.over(first, t.add(i, t.whole("i32", 1)), keys, rows, state, func(key value) value {
+		return t.and(t.compare(notLess, key, start), t.compare(lessOrEqual, key, token))
+	})
+	mixed := t.bfloat16s(t.transpose(t.div(state[2], state[1]))) // [G·rows, E]
+	for h := range group {
+		t.store(t.part(mixed, h*rows, rows, 0, e), out, h*e)
+	}
+}
+
+// flash is attention over blocks of keys, one after the other. Scores stand keys down and queries across, so that a query's
+// numbers, its greatest score and the sum of its weights, lie in a lane each, and no sum goes across lanes.
+type flash struct {
+	Shape
+	*text
+	queries value // [Q, E] bfloat16
+}
+
+const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
+
+// begin is the state before the first key: the greatest score [1, Q], the weights' sum [1, Q], the weighted values [E, Q].
+func (f flash) begin() []value {
+	q := f.queries.dims[0]
+	return []value{f.filled(unseen, "f32", 1, q), f.filled(0, "f32", 1, q), f.filled(0, "f32", f.HeadDim, q)}
+}
+
+// over goes on over blocks first … last-1 of keys and values [N, 2E].
+func (f flash) over(first, last, from value, rows int, state []value, sees func(key value) value) []value {
+	e, q := f.HeadDim, f.queries.dims[0]
+	return f.loop(first, last, state, func(j value, state []value) []value {
+		greatest, sum, mixed := state[0], state[1], state[2]
+		at := f.index(j, rows)
+		keys, values := f.load(from, at, rows, 0, e), f.load(from, at, rows, e, e)
+		scores := f.product(keys, 1, f.queries, 1) // [rows, Q]
+		key := f.add(f.spread(f.mul(j, f.whole("i32", rows)), rows, q), f.count(0, rows, q))
+		scores = f.choose(sees(key), scores, f.filled(unseen, "f32", rows, q))
+		next := f.max(greatest, f.down("maximumf", unseen, scores))
+		weights := f.exp(f.sub(scores, next))
+		shrink := f.exp(f.sub(greatest, next))
+		sum = f.add(f.mul(sum, shrink), f.down("add", 0, weights))
+		mixed = f.add(f.mul(mixed, shrink), f.product(values, 0, f.bfloat16s(weights), 0))
+		return []value{next, sum, mixed}
+	})
+}
+
+// Spans are Attend's spans for what each token sees.
+func (s Shape) Spans(visible, start []int32) []int32 {
+	rows := s.Block()
+	blocks := s.Tokens / rows
+	spans := make([]int32, 2*blocks)
+	for i := range blocks {
+		part := func(all []int32) []int32 { return all[i*rows : (i+1)*rows] }
+		if s.Prefix > 0 {
+			n := int32(s.PrefixBlock())
+			spans[i] = (slices.Max(part(visible)) + n - 1) / n
+		}
+		spans[blocks+i] = slices.Min(part(start)) / int32(rows)
+	}
+	return spans
+}

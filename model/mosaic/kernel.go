@@ -1,0 +1,149 @@
+// Package mosaic writes the kernels that attend on a TPU, as programs of Mosaic: MLIR text that libtpu compiles, called from
+// StableHLO as the custom call "tpu_custom_call". It is pure text: nothing here needs a TPU, or C.
+//
+// A compiler that sees softmax(q·k)·v as separate operations writes every score out and reads it back several times. A
+// kernel keeps the scores of some queries and some keys in registers and fast memory, and goes on to the next keys
+// (FlashAttention, arXiv:2205.14135, algorithm 1).
+package mosaic
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// version is that of the stable dialect the text is written in. Later versions of libtpu read earlier ones.
+const version = 17
+
+// Kernel is a kernel for one shape.
+type Kernel struct {
+	Name string
+	// Body is an MLIR module: one function that is called for each block of the grid, and one for each of its windows that
+	// says which block of the array the window shows.
+	Body string
+	Cost Cost
+	// FastMemory is how many bytes of it the kernel may use.
+	FastMemory int
+}
+
+// Cost is what the compiler is told, for it cannot see inside.
+type Cost struct {
+	Flops          int `json:"flops"`
+	Transcendental int `json:"transcendentals"`
+	BytesAccessed  int `json:"bytes_accessed"`
+}
+
+// Call is the StableHLO operation that runs the kernel: operands and result with their types, as StableHLO has them.
+func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
+	layouts := make([]string, len(operandTypes))
+	for i, t := range operandTypes {
+		layouts[i] = layout(t)
+	}
+	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 1 : i32, backend_config = %s, call_target_name = "tpu_custom_call", `+
+		`kernel_name = %q, operand_layouts = [%s], result_layouts = [%s]} : (%s) -> %s`,
+		result, strings.Join(operands, ", "), quote(k.config()), k.Name, strings.Join(layouts, ", "), layout(resultType),
+		strings.Join(operandTypes, ", "), resultType)
+}
+
+// config is the call's backend_config.
+func (k Kernel) config() string {
+	type call struct {
+		Body    string `json:"body"`
+		Cost    Cost   `json:"cost_estimate"`
+		Format  int    `json:"serialization_format"`
+		Layouts bool   `json:"needs_layout_passes"`
+	}
+	type memory struct {
+		Space  int `json:"memory_space"` // 1 is VMEM
+		Offset int `json:"offset"`
+		Size   int `json:"size"`
+	}
+	// A struct of numbers, booleans and base64 always encodes.
+	config, _ := json.Marshal(struct {
+		Call   call     `json:"custom_call_config"`
+		Memory []memory `json:"scoped_memory_configs"`
+	}{
+		call{base64.StdEncoding.EncodeToString([]byte(k.Body)), k.Cost, 1, true},
+		[]memory{{1, 0, k.FastMemory}},
+	})
+	return string(config)
+}
+
+// quote makes a string literal of MLIR.
+func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\22`) + `"` }
+
+// layout is the row-major order of a tensor type such as tensor<4x8xf32>: its last axis first.
+func layout(tensor string) string {
+	if strings.Count(tensor, "x") == 1 {
+		return "dense<0> : tensor<1xindex>"
+	}
+	return "dense<[1, 0]> : tensor<2xindex>"
+}
+
+// window is how a kernel sees one of its arrays: block by block.
+type window struct {
+	kind         // of a block
+	still   bool // the same block all the time
+	block   func(t *text, i, j value) (row, column value)
+	element string
+}
+
+// module writes a kernel's module: for each point (i, j) of the grid the body gets the numbers in memory whole, the same for
+// every point, and the block that each window shows there.
+func module(name string, grid [2]int, whole []kind, windows []window, body func(t *text, i, j value, whole, blocks []value)) string {
+	t := &text{}
+	t.line(`"builtin.module"() ({`)
+	var indexes, inputs []value
+	take := func(k kind) value { return value{t.name(), k} }
+	indexes = []value{take(scalar("i32")), take(scalar("i32"))}
+	for _, k := range whole {
+		inputs = append(inputs, take(k.in("smem")))
+	}
+	for _, w := range windows {
+		inputs = append(inputs, take(w.in("vmem")))
+	}
+	all := append(append([]value{}, indexes...), inputs...)
+	t.function(all, func() []value {
+		body(t, indexes[0], indexes[1], inputs[:len(whole)], inputs[len(whole):])
+		return nil
+	}, fmt.Sprintf(`dimension_semantics = [#tpu.dimension_semantics<arbitrary>, #tpu.dimension_semantics<arbitrary>], `+
+		`iteration_bounds = array<i64: %d, %d>, scalar_prefetch = %d : i64, scratch_operands = 0 : i64, sym_name = "%s", `+
+		`tpu.core_type = #tpu.core_type<tc>, window_params = [%s]`, grid[0], grid[1], len(whole), name, windowParameters(windows)))
+	for n, w := range windows {
+		at := []value{take(scalar("i32")), take(scalar("i32"))}
+		seen := append([]value{}, at...)
+		for _, k := range whole {
+			seen = append(seen, take(k.in("smem")))
+		}
+		t.function(seen, func() []value {
+			row, column := w.block(t, at[0], at[1])
+			return []value{row, column}
+		}, fmt.Sprintf(`sym_name = "window_%d"`, n))
+	}
+	t.line("}) {stable_mosaic.version = %d : i64} : () -> ()", version)
+	return t.String()
+}
+
+func windowParameters(windows []window) string {
+	n := -1
+	return join(windows, func(w window) string {
+		n++
+		mode := ""
+		if w.still {
+			mode = "pipeline_mode = #tpu.pipeline_mode<synchronous>, "
+		}
+		return fmt.Sprintf("{%stransform_indices = @window_%d, window_bounds = array<i64: %d, %d>}", mode, n, w.dims[0], w.dims[1])
+	})
+}
+
+// function writes a function that gives what body returns.
+func (t *text) function(inputs []value, body func() []value, attributes string) {
+	t.line(`"stable_mosaic.func.func"() ({`)
+	t.line("^bb0(%s):", parameters(inputs))
+	t.indent += "  "
+	out := body()
+	t.do("func.return", "", out...)
+	t.indent = t.indent[:len(t.indent)-2]
+	t.line("}) {function_type = (%s) -> (%s), %s} : () -> ()", kinds(inputs), kinds(out), attributes)
+}

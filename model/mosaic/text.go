@@ -1,0 +1,260 @@
+package mosaic
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// text is a kernel being written: operations of MLIR in their generic form, in the dialect that Mosaic keeps stable.
+type text struct {
+	strings.Builder
+	indent string
+	values int
+}
+
+// value is what an operation gives.
+type value struct {
+	name string
+	kind
+}
+
+// kind is the type of a value: a number, or an array of dims in registers or, with a memory, where it lies.
+type kind struct {
+	element string
+	dims    []int
+	memory  string // "vmem" or "smem"
+}
+
+func (k kind) String() string {
+	if k.dims == nil {
+		return k.element
+	}
+	shape := ""
+	for _, d := range k.dims {
+		shape += strconv.Itoa(d) + "x"
+	}
+	if k.memory != "" {
+		return fmt.Sprintf("memref<%s%s, #tpu.memory_space<%s>>", shape, k.element, k.memory)
+	}
+	return fmt.Sprintf("vector<%s%s>", shape, k.element)
+}
+
+func array(element string, dims ...int) kind { return kind{element: element, dims: dims} }
+
+func (k kind) in(memory string) kind { return kind{k.element, k.dims, memory} }
+
+func scalar(element string) kind { return kind{element: element} }
+
+func (t *text) line(format string, arguments ...any) {
+	t.WriteString(t.indent)
+	fmt.Fprintf(t, format+"\n", arguments...)
+}
+
+func (t *text) name() string {
+	t.values++
+	return "%" + strconv.Itoa(t.values)
+}
+
+// op writes an operation with one result.
+func (t *text) op(result kind, operation, attributes string, inputs ...value) value {
+	out := value{t.name(), result}
+	t.line("%s = %s -> %s", out.name, call(operation, attributes, inputs), result)
+	return out
+}
+
+// do writes an operation without a result.
+func (t *text) do(operation, attributes string, inputs ...value) {
+	t.line("%s -> ()", call(operation, attributes, inputs))
+}
+
+func call(operation, attributes string, inputs []value) string {
+	if attributes != "" {
+		attributes = " {" + attributes + "}"
+	}
+	return fmt.Sprintf(`"stable_mosaic.%s"(%s)%s : (%s)`, operation, names(inputs), attributes, kinds(inputs))
+}
+
+func names(values []value) string {
+	return join(values, func(v value) string { return v.name })
+}
+
+func kinds(values []value) string {
+	return join(values, func(v value) string { return v.kind.String() })
+}
+
+func join[V any](all []V, each func(V) string) string {
+	parts := make([]string, len(all))
+	for i, v := range all {
+		parts[i] = each(v)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (t *text) whole(element string, n int) value {
+	return t.op(scalar(element), "arith.constant", fmt.Sprintf("value = %d : %s", n, element))
+}
+
+// filled is an array of one number.
+func (t *text) filled(x float64, element string, dims ...int) value {
+	one := t.op(scalar(element), "arith.constant", fmt.Sprintf("value = %s : %s", strconv.FormatFloat(x, 'e', 9, 64), element))
+	return t.spread(one, dims...)
+}
+
+// spread repeats a number, or an array along axes of size 1, to fill dims.
+func (t *text) spread(x value, dims ...int) value {
+	return t.op(array(x.element, dims...), "vector.broadcast", "", x)
+}
+
+// binary is an operation on two numbers or arrays of one shape; an array of one row goes with each row of the other.
+func (t *text) binary(operation, attributes string, a, b value) value {
+	if len(b.dims) == 2 && b.dims[0] == 1 && a.dims[0] > 1 {
+		b = t.spread(b, a.dims...)
+	}
+	return t.op(a.kind, operation, attributes, a, b)
+}
+
+const (
+	exactly    = "fastmath = #arith.fastmath<none>"
+	noOverflow = "overflowFlags = #arith.overflow<none>"
+)
+
+func (t *text) add(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.addi", noOverflow, a, b)
+	}
+	return t.binary("arith.addf", exactly, a, b)
+}
+
+func (t *text) mul(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.muli", noOverflow, a, b)
+	}
+	return t.binary("arith.mulf", exactly, a, b)
+}
+
+func (t *text) sub(a, b value) value { return t.binary("arith.subf", exactly, a, b) }
+func (t *text) div(a, b value) value { return t.binary("arith.divf", exactly, a, b) }
+
+// max is NaN where either is.
+func (t *text) max(a, b value) value { return t.binary("arith.maximumf", exactly, a, b) }
+
+func (t *text) exp(x value) value   { return t.op(x.kind, "math.exp", exactly, x) }
+func (t *text) rsqrt(x value) value { return t.op(x.kind, "math.rsqrt", exactly, x) }
+
+func (t *text) float32s(x value) value { return t.op(array("f32", x.dims...), "arith.extf", "", x) }
+func (t *text) bfloat16s(x value) value {
+	return t.op(array("bf16", x.dims...), "arith.truncf", "", x)
+}
+
+// The predicates of integers that are used, by MLIR's numbers.
+const (
+	less        = 2
+	lessOrEqual = 3
+	notLess     = 5
+)
+
+func (t *text) compare(predicate int, a, b value) value {
+	return t.op(array("i1", a.dims...), "arith.cmpi", fmt.Sprintf("predicate = %d : i64", predicate), a, t.spread(b, a.dims...))
+}
+
+func (t *text) and(a, b value) value { return t.op(a.kind, "arith.andi", "", a, b) }
+
+func (t *text) choose(where, a, b value) value { return t.op(a.kind, "arith.select", "", where, a, b) }
+
+// count is 0, 1, 2… along axis.
+func (t *text) count(axis int, dims ...int) value {
+	return t.op(array("i32", dims...), "tpu.iota", fmt.Sprintf("dimensions = array<i32: %d>", axis))
+}
+
+// beside puts arrays one after the other along axis.
+func (t *text) beside(axis int, parts ...value) value {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	out := kind{element: parts[0].element, dims: append([]int{}, parts[0].dims...)}
+	for _, p := range parts[1:] {
+		out.dims[axis] += p.dims[axis]
+	}
+	return t.op(out, "tpu.concatenate", fmt.Sprintf("dimension = %d : i32", axis), parts...)
+}
+
+// part cuts [rows, columns] out of x.
+func (t *text) part(x value, row, rows, column, columns int) value {
+	if row == 0 && column == 0 && rows == x.dims[0] && columns == x.dims[1] {
+		return x
+	}
+	return t.op(array(x.element, rows, columns), "vector.extract_strided_slice",
+		fmt.Sprintf("offsets = [%d, %d], sizes = [%d, %d], strides = [1, 1]", row, column, rows, columns), x)
+}
+
+// down is the sum, or the greatest, of each column of x, as one row.
+func (t *text) down(kindOf string, from float64, x value) value {
+	start := t.filled(from, x.element, x.dims[1])
+	row := t.op(array(x.element, x.dims[1]), "vector.multi_reduction",
+		fmt.Sprintf("kind = #vector.kind<%s>, reduction_dims = array<i64: 0>", kindOf), x, start)
+	return t.op(array(x.element, 1, x.dims[1]), "vector.shape_cast", "", row)
+}
+
+// product is a matrix product in float32 that contracts axis i of a with axis j of b.
+func (t *text) product(a value, i int, b value, j int) value {
+	rows, columns := a.dims[1-i], b.dims[1-j]
+	zero := t.filled(0, "f32", rows, columns)
+	return t.op(zero.kind, "tpu.matmul", fmt.Sprintf("dimension_numbers = #tpu.dot_dimension_numbers<[%d], [%d], [%d], [%d], [0, %d, 1, %d], [], []>, "+
+		"transpose_lhs = false, transpose_lhs_hint = false, transpose_rhs = false", i, j, 1-i, 1-j, 1-i, 1-j), a, b, zero)
+}
+
+func (t *text) transpose(x value) value {
+	return t.op(array(x.element, x.dims[1], x.dims[0]), "tpu.transpose", "permutation = array<i64: 1, 0>", x)
+}
+
+// rotate moves each row's numbers by so many places, the last to the front.
+func (t *text) rotate(x value, places int) value {
+	return t.op(x.kind, "tpu.dynamic_rotate", "dimension = 1 : si32", x, t.whole("i32", places))
+}
+
+// load takes [rows, columns] from memory, from a row on that may be known only when the kernel runs.
+func (t *text) load(from value, row value, rows, column, columns int) value {
+	return t.op(array(from.element, rows, columns), "vector.load", "", from, row, t.whole("index", column))
+}
+
+func (t *text) store(x, to value, column int) {
+	t.do("tpu.vector_store", "add = false, operandSegmentSizes = array<i32: 1, 1, 2, 0>, strides = array<i32>",
+		x, to, t.whole("index", 0), t.whole("index", column))
+}
+
+// index makes an index of block's first row, where blocks have so many rows.
+func (t *text) index(block value, rows int) value {
+	if rows > 1 {
+		block = t.op(block.kind, "tpu.assume_multiple", fmt.Sprintf("multiple = %d : i32", rows), t.mul(block, t.whole("i32", rows)))
+	}
+	return t.op(scalar("index"), "arith.index_cast", "", block)
+}
+
+// loop runs body for from, from+1, … below to. Body gets what it gave the time before.
+func (t *text) loop(from, to value, carried []value, body func(i value, carried []value) []value) []value {
+	result, one := t.name(), t.whole("i32", 1)
+	inputs := append([]value{from, to, one}, carried...)
+	inside := append([]value{}, carried...)
+	i := value{t.name(), scalar("i32")}
+	for k := range inside {
+		inside[k].name = t.name()
+	}
+	t.line(`%s:%d = "stable_mosaic.scf.for"(%s) ({`, result, len(carried), names(inputs))
+	t.line("^bb0(%s):", parameters(append([]value{i}, inside...)))
+	outer := t.indent
+	t.indent += "  "
+	next := body(i, inside)
+	t.do("scf.yield", "", next...)
+	t.indent = outer
+	t.line("}) : (%s) -> (%s)", kinds(inputs), kinds(carried))
+	out := append([]value{}, carried...)
+	for k := range out {
+		out[k].name = fmt.Sprintf("%s#%d", result, k)
+	}
+	return out
+}
+
+func parameters(values []value) string {
+	return join(values, func(v value) string { return v.name + ": " + v.kind.String() })
+}
