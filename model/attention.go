@@ -48,7 +48,7 @@ func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefix
 	if seen.prefix == 0 {
 		return own.mixed, prefixKV{}
 	}
-	prefix := prefixKV{extend(kept.keys, k, seen), extend(kept.values, v, seen)}
+	prefix := prefixKV{extend(kept.keys, k, seen.gathered), extend(kept.values, v, seen.gathered)}
 	own.mass = ofRows(own.mass, scalarLike(own.mass, unseen), seen)
 	var mixed []*Node
 	for _, g := range n.groups() {
@@ -60,9 +60,9 @@ func (n network) attend(q, k, v *Node, seen sight, kept prefixKV) (*Node, prefix
 	return Concatenate(mixed, 1), prefix
 }
 
-// extend puts this step's tokens among a prefix's kept keys, or values: [P, K·E], [T, K·E] -> [P, K·E].
-func extend(kept, x *Node, seen sight) *Node {
-	token := AddScalar(seen.gathered, -seen.prefix) // negative where the kept one stays
+// extend puts this step's tokens among what is kept of a prefix's: [P, N], [T, N] -> [P, N]. See sight.gathered.
+func extend(kept, x, gathered *Node) *Node {
+	token := AddScalar(gathered, -kept.Shape().Dim(0)) // negative where the kept one stays
 	isNew := ExpandDims(GreaterOrEqual(token, ZerosLike(token)), -1)
 	return Where(BroadcastToDims(isNew, kept.Shape().Dimensions...), gatherRows(x, Max(token, ZerosLike(token))), kept)
 }

@@ -31,6 +31,10 @@ type Options struct {
 	Buckets              []score.Bucket
 	PrefixCacheBytes     int64 // bound of the keys and values kept on the device between steps
 	Device               int   // which of the backend's devices; several engines may use one each
+	// Kernels attends as kernels of a TPU do: by them, if Config.CallKernels puts them into the programs and products are
+	// BFloat16, and by their formula otherwise. It needs buckets that Config.KernelsFit takes. New compares kernels and
+	// formula on the device, and gives ErrKernels if they differ.
+	Kernels bool
 	// OutOfMemory tells whether an error of the backend means that the device has no memory left; nil: none does.
 	OutOfMemory func(error) bool
 	// Progress is told before each program is compiled; nil means nobody wants to know.
@@ -71,6 +75,11 @@ func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *
 	if e.programs, err = e.net.compileAll(on, e.buckets, opts.Progress); err != nil {
 		return e, err
 	}
+	if e.net.kernels {
+		if err := e.checkKernels(); err != nil {
+			return e, err
+		}
+	}
 	for _, b := range e.buckets {
 		if b.Prefix > 0 && e.zeros[b.Prefix] == nil {
 			e.zeros[b.Prefix] = tensors.FromShape(e.net.kept(b.Prefix))
@@ -100,10 +109,14 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 			return network{}, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	return network{
+	n := network{
 		Config: cfg, stored: opts.DType, products: opts.Products, headByHeadFrom: opts.HeadByHead,
 		scoreBytes: cmp.Or(opts.ScoreBytes, 64<<20), minBlock: cmp.Or(opts.MinBlock, 128),
-	}, nil
+	}
+	if opts.Kernels {
+		return n.withKernels(opts.Buckets)
+	}
+	return n, nil
 }
 
 // Buckets lists the step shapes; every one is compiled.
@@ -136,7 +149,7 @@ func (e *Engine) run(step *score.Step) (answers [][]float32, err error) {
 	if err != nil {
 		return nil, err
 	}
-	in := pack(step)
+	in := e.net.pack(step)
 	hidden, next, err := e.blocks(step.Bucket, in, base)
 	if err != nil {
 		return nil, errors.Join(err, finalize(slices.Concat(next.blocks...)...))
@@ -167,7 +180,7 @@ func (e *Engine) base(step *score.Step) (*keptPrefix, error) {
 	base := &keptPrefix{blocks: make([][]*tensors.Tensor, e.net.Layers)}
 	if zeros := e.zeros[step.Bucket.Prefix]; zeros != nil {
 		for i := range base.blocks {
-			base.blocks[i] = []*tensors.Tensor{zeros, zeros}
+			base.blocks[i] = slices.Repeat([]*tensors.Tensor{zeros}, e.net.keptArrays())
 		}
 	}
 	return base, nil
@@ -180,7 +193,7 @@ func (e *Engine) blocks(bucket score.Bucket, in *packed, base *keptPrefix) (hidd
 		return nil, &keptPrefix{}, fmt.Errorf("bucket %+v is not one of the engine's", bucket)
 	}
 	next = &keptPrefix{blocks: make([][]*tensors.Tensor, e.net.Layers)}
-	inputs := in.tensors(bucket)
+	inputs := e.net.tensors(in, bucket)
 	defer func() { err = errors.Join(err, finalize(inputs.all()...)) }()
 
 	embedded, err := e.programs.embed[bucket.Tokens].run(inputs.ids, inputs.positions, e.weights.table)

@@ -27,6 +27,8 @@ type network struct {
 	// scoreBytes bounds the scores that attention to a prefix holds at a time, counted in float32.
 	scoreBytes int
 	minBlock   int // tokens of a block, at least
+	// kernels attend, as kernels.go says; marked is false where nobody looks for their marks.
+	kernels, marked bool
 }
 
 // blockWeights are the parameters of one block.
@@ -63,8 +65,8 @@ func (n network) embed(ids, positions, table *Node) (x, cos, sin *Node) {
 }
 
 // block is one transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [T, D] -> [T, D].
-// The prefix keys and values it attended to come back too, to be kept for later steps.
-func (n network) block(x, cos, sin *Node, w blockWeights, seen sight, kept prefixKV) (*Node, prefixKV) {
+// attend gets the packed tokens' heads [T, (H+2K)·E] in the dtype of products, and gives the mixed values [T, H·E].
+func (n network) block(x *Node, w blockWeights, attend func(qkv *Node) *Node) *Node {
 	tokens := x.Shape().Dim(0)
 	h := n.norm(x, w.inputNorm)
 	qkv := n.linear(h, w.qkv)
@@ -72,8 +74,7 @@ func (n network) block(x, cos, sin *Node, w blockWeights, seen sight, kept prefi
 	if n.QKVBias {
 		qkv = ConvertDType(Add(float32s(qkv), ExpandDims(float32s(w.qkvBias), 0)), n.products)
 	}
-	q, k, v := n.heads(qkv, cos, sin, w)
-	mixed, prefix := n.attend(q, k, v, seen, kept)
+	mixed := attend(qkv)
 	mixed.AssertDims(tokens, n.Heads*n.HeadDim)
 	x = Add(x, float32s(n.linear(mixed, w.output)))
 
@@ -85,7 +86,7 @@ func (n network) block(x, cos, sin *Node, w blockWeights, seen sight, kept prefi
 	// SwiGLU: silu(gate) · up, arXiv:2002.05202.
 	x = Add(x, float32s(n.linear(Mul(Mul(gate, Logistic(gate)), up), w.down)))
 	x.AssertDims(tokens, n.HiddenSize)
-	return x, prefix
+	return x
 }
 
 // last is the final norm of chosen tokens: x [T, D], indexes [R] -> [R, D].

@@ -20,7 +20,7 @@ type prefixes struct {
 
 type keptPrefix struct {
 	prefix *score.Prefix
-	blocks [][]*tensors.Tensor // per block: keys, values [P, K·E]
+	blocks [][]*tensors.Tensor // per block: keys, values; for kernels, both in one. See network.kept.
 	bytes  int64
 }
 

@@ -30,8 +30,12 @@ type parameters struct {
 }
 
 func (p *parameters) next(dtype dtypes.DType, dims ...int) *graph.Node {
+	return p.take(shapes.Make(dtype, dims...))
+}
+
+func (p *parameters) take(shape shapes.Shape) *graph.Node {
 	p.count++
-	return graph.Parameter(p.g, fmt.Sprintf("p%d", p.count), shapes.Make(dtype, dims...))
+	return graph.Parameter(p.g, fmt.Sprintf("p%d", p.count), shape)
 }
 
 // compile builds a graph and compiles it for the device.

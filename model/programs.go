@@ -17,6 +17,7 @@ type programs struct {
 	block map[shape]*program  // by bucket
 	last  map[[2]int]*program // by tokens and head rows: final norm of the rows' last tokens
 	head  map[headKey]*program
+	check map[string]*program // one with kernels, none without
 }
 
 // shape is a bucket without its cost.
@@ -84,7 +85,7 @@ const labelsPerRow = 16
 
 // compileAll compiles what the buckets need and tells progress before each.
 func (n network) compileAll(on device, buckets []score.Bucket, progress func(done, total int)) (*programs, error) {
-	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}}
+	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}, map[string]*program{}}
 	plan := n.plan(p, buckets)
 	for i, build := range plan {
 		if progress != nil {
@@ -109,6 +110,9 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 			key := headKey{rows, vocabulary}
 			plan = append(plan, add(p.head, key, key.name(), n.headGraph(key)))
 		}
+	}
+	if n.kernels {
+		plan = append(plan, add(p.check, checkName, checkName, n.checkGraph(checkBucket(buckets))))
 	}
 	planned := map[any]bool{}
 	once := func(key any) bool {
@@ -141,6 +145,7 @@ func (p *programs) close() {
 	if p == nil {
 		return
 	}
+	closeAll(p.check)
 	closeAll(p.head)
 	closeAll(p.last)
 	closeAll(p.block)
@@ -156,8 +161,19 @@ func closeAll[K comparable](all map[K]*program) {
 	}
 }
 
-// kept is the shape of one block's keys, or values, of a prefix of n tokens.
+// keptArrays is how many arrays a block keeps of a prefix.
+func (n network) keptArrays() int {
+	if n.kernels {
+		return 1
+	}
+	return 2
+}
+
+// kept is the shape of one block's keys, or values, of a prefix of n tokens; for kernels, of both.
 func (n network) kept(tokens int) shapes.Shape {
+	if n.kernels {
+		return shapes.Make(n.products, tokens, n.KVHeads*2*n.HeadDim)
+	}
 	return shapes.Make(n.products, tokens, n.KVHeads*n.HeadDim)
 }
 
@@ -165,6 +181,9 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		ids, positions := in.next(dtypes.Int32, tokens), in.next(dtypes.Int32, tokens)
 		x, cos, sin := n.embed(ids, positions, in.next(n.stored, n.VocabSize, n.HiddenSize))
+		if n.kernels {
+			return []*Node{x, Concatenate([]*Node{cos, sin}, 1)}
+		}
 		return []*Node{x, cos, sin}
 	}
 }
@@ -176,6 +195,9 @@ func (n network) attendsHeadByHead(s shape) bool {
 }
 
 func (n network) blockGraph(s shape) func(in *parameters) []*Node {
+	if n.kernels {
+		return n.kernelBlockGraph(s)
+	}
 	n.headByHead = n.attendsHeadByHead(s)
 	return func(in *parameters) []*Node {
 		x := in.next(dtypes.Float32, s.tokens, n.HiddenSize)
@@ -186,15 +208,51 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 		if s.prefix > 0 {
 			seen.own, seen.visible = in.next(dtypes.Int32, s.tokens), in.next(dtypes.Int32, s.tokens)
 			seen.gathered = in.next(dtypes.Int32, s.prefix)
-			kept.keys = in.next(n.products, s.prefix, n.KVHeads*n.HeadDim)
-			kept.values = in.next(n.products, s.prefix, n.KVHeads*n.HeadDim)
+			kept.keys, kept.values = in.take(n.kept(s.prefix)), in.take(n.kept(s.prefix))
 		}
-		out, prefix := n.block(x, cos, sin, n.blockParameters(in), seen, kept)
+		w := n.blockParameters(in)
+		var prefix prefixKV
+		out := n.block(x, w, func(qkv *Node) (mixed *Node) {
+			q, k, v := n.heads(qkv, cos, sin, w)
+			mixed, prefix = n.attend(q, k, v, seen, kept)
+			return mixed
+		})
 		if s.prefix == 0 {
 			return []*Node{out}
 		}
 		return []*Node{out, prefix.keys, prefix.values}
 	}
+}
+
+func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
+	return func(in *parameters) []*Node {
+		x, angles := in.next(dtypes.Float32, s.tokens, n.HiddenSize), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
+		seen := n.reachParameters(in, s)
+		var kept *Node
+		if s.prefix > 0 {
+			kept = in.take(n.kept(s.prefix))
+		}
+		w := n.blockParameters(in)
+		var prefix *Node
+		out := n.block(x, w, func(qkv *Node) (mixed *Node) {
+			mixed, prefix = n.attendByKernels(qkv, angles, w, seen, kept)
+			return mixed
+		})
+		if s.prefix == 0 {
+			return []*Node{out}
+		}
+		return []*Node{out, prefix}
+	}
+}
+
+// reachParameters takes what kernels see of a step.
+func (n network) reachParameters(in *parameters, s shape) (seen reach) {
+	seen.spans = in.next(dtypes.Int32, 2*s.tokens/n.kernelShape(s.tokens, s.prefix).Block())
+	seen.sight = in.next(dtypes.Int32, 2, s.tokens)
+	if s.prefix > 0 {
+		seen.gathered = in.next(dtypes.Int32, s.prefix)
+	}
+	return seen
 }
 
 // blockParameters takes a block's weights in the order of blockStacks.

@@ -10,7 +10,7 @@ import (
 type Shape struct {
 	Tokens, Prefix          int
 	Heads, KVHeads, HeadDim int
-	// Norm tells whether queries and keys are normed (Qwen3), Eps is added to their mean square.
+	// Norm tells whether queries and keys are normed; Eps is added to their mean square.
 	Norm bool
 	Eps  float64
 }
@@ -60,7 +60,7 @@ func (s Shape) fastMemory() int {
 }
 
 // Keys is the kernel that makes keys and values ready: keys normed and turned, values that overflowed kept from those who do
-// not see them. qkv [T, (H+2K)·E] bfloat16, weight [1, E] float32 (with Norm), angles [T, 2E] float32, cosines and then signed
+// not see them. qkv [T, (H+2K)·E] bfloat16, weight [1, E] float32, which normed keys are multiplied by, angles [T, 2E] float32, cosines and then signed
 // sines -> [T, K·2E] bfloat16, each head's keys and then its values.
 func Keys(s Shape) Kernel {
 	e, rows := s.HeadDim, min(s.Tokens, 512)
@@ -73,17 +73,15 @@ func Keys(s Shape) Kernel {
 	windows := []window{head(s.Heads), head(s.Heads + s.KVHeads)}
 	windows = append(windows, s.turning(rows, func(i, _ value) value { return i })...)
 	windows = append(windows, window{kind: array("bf16", rows, 2*e), block: func(_ *text, i, j value) (value, value) { return i, j }})
-	body := module("keys", [2]int{s.Tokens / rows, s.KVHeads}, nil, windows, func(t *text, _, _ value, _, blocks []value) {
-		top := t.whole("index", 0)
-		values := t.float32s(t.load(blocks[1], top, rows, 0, e))
-		broken := t.sub(values, values) // 0 or, if a value is NaN or infinite, NaN
-		keys := s.turn(t, t.load(blocks[0], top, rows, 0, e), s.loadTurning(t, blocks[2:len(blocks)-1], rows))
-		keys = t.add(keys, t.across(broken))
-		zero := t.filled(0, "f32", rows, e)
+	body := module("keys", [2]int{s.Tokens / rows, s.KVHeads}, nil, windows, func(t *text, _, _ value, _, in []value) {
+		keys, values, weight, angles, out := in[0], in[1], in[2], in[3], in[4]
+		top, zero := t.whole("index", 0), t.filled(0, "f32", rows, e)
+		v := t.float32s(t.load(values, top, rows, 0, e))
+		broken := t.sub(v, v) // 0 or, if a value is NaN or infinite, NaN
+		k := t.add(s.turn(t, t.load(keys, top, rows, 0, e), s.turner(t, weight, angles, rows)), t.across(broken))
 		whole := t.op(array("i1", rows, e), "arith.cmpf", exactly+", predicate = 1 : i64", broken, zero) // equal
-		out := blocks[len(blocks)-1]
-		t.store(t.bfloat16s(keys), out, 0)
-		t.store(t.bfloat16s(t.choose(whole, values, zero)), out, e)
+		t.store(t.bfloat16s(k), out, 0)
+		t.store(t.bfloat16s(t.choose(whole, v, zero)), out, e)
 	})
 	moved := 2 * s.Tokens * s.KVHeads * 2 * e * 2
 	return Kernel{Name: "keys", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
@@ -93,8 +91,8 @@ func Keys(s Shape) Kernel {
 // Attend is the kernel of attention. Token t sees the first visible[t] prefix keys, and the step's tokens start[t] … t.
 // spans [2·T/Block] int32: for each block of tokens how many blocks of prefix keys any of them sees, then for each the
 // first block of tokens that any of them sees; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys [T, K·2E] of
-// Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E] float32 (with
-// Norm), 1/sqrt(E) in it, or without Norm queries scaled already; angles [T, 2E] -> [T, H·E] bfloat16.
+// Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E] float32 of
+// queries, 1/sqrt(E) in it; angles [T, 2E] -> [T, H·E] bfloat16.
 func Attend(s Shape) Kernel {
 	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
 	blocks := s.Tokens / rows
@@ -123,38 +121,35 @@ func Attend(s Shape) Kernel {
 func (s Shape) pairsPerToken() int { return s.Prefix + s.Block()*3/2 }
 
 // attend is the body of Attend for key-value head g and block i of tokens.
-func (s Shape) attend(t *text, _, i value, whole, blocks []value) {
-	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
-	top := t.whole("index", 0)
-	out, keys, blocks := blocks[len(blocks)-1], blocks[1], append([]value{blocks[0]}, blocks[2:len(blocks)-1]...)
-	var prefix value
+func (s Shape) attend(t *text, _, i value, whole, in []value) {
+	spans, queries, keys := whole[0], in[0], in[1]
+	prefix := in[2] // if there is one
 	if s.Prefix > 0 {
-		prefix, blocks = blocks[1], append(blocks[:1:1], blocks[2:]...)
+		in = in[1:]
 	}
+	sight, weight, angles, out := in[2], in[3], in[4], in[5]
+	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
+
 	// The group's heads one below the other are queries of the same keys.
-	turning, parts := s.loadTurning(t, blocks[2:], rows), make([]value, group)
+	top, turner, parts := t.whole("index", 0), s.turner(t, weight, angles, rows), make([]value, group)
 	for h := range parts {
-		parts[h] = t.bfloat16s(s.turn(t, t.load(blocks[0], top, rows, h*e, e), turning))
+		parts[h] = t.bfloat16s(s.turn(t, t.load(queries, top, rows, h*e, e), turner))
 	}
 	f := flash{Shape: s, text: t, queries: t.beside(0, parts...)}
 	each := func(x value) value { // one number of a token for all heads of the group, [1, G·rows]
-		for h := range parts {
-			parts[h] = x
-		}
-		return t.beside(1, parts...)
+		return t.beside(1, slices.Repeat([]value{x}, group)...)
 	}
-	visible := each(t.load(blocks[1], top, 1, 0, rows))
-	start := each(t.load(blocks[1], t.whole("index", 1), 1, 0, rows))
+	visible, start := each(t.load(sight, top, 1, 0, rows)), each(t.load(sight, t.whole("index", 1), 1, 0, rows))
 	token := t.add(t.spread(t.mul(i, t.whole("i32", rows)), 1, group*rows), each(t.count(1, 1, rows)))
+	span := func(n value) value { return t.op(scalar("i32"), "memref.load", "", spans, t.index(n, 1)) }
 
 	state := f.begin()
 	if s.Prefix > 0 {
-		last := t.op(scalar("i32"), "memref.load", "", whole[0], t.index(i, 1))
-		state = f.over(t.whole("i32", 0), last, prefix, s.PrefixBlock(), state, func(key value) value {
+		state = f.over(t.whole("i32", 0), span(i), prefix, s.PrefixBlock(), state, func(key value) value {
 			return t.compare(less, key, visible)
 		})
 	}
-	first := t.op(scalar("i32"), "memref.load", "", whole[0], t.index(t.add(i, t.whole("i32", s.Tokens/rows)), 1))
+	first := span(t.add(i, t.whole("i32", s.Tokens/rows)))
 	state = f.over(first, t.add(i, t.whole("i32", 1)), keys, rows, state, func(key value) value {
 		return t.and(t.compare(notLess, key, start), t.compare(lessOrEqual, key, token))
 	})

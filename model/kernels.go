@@ -1,0 +1,138 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	. "github.com/gomlx/gomlx/pkg/core/graph" // the forward pass reads as formulas
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+
+	"scored/model/mosaic"
+	"scored/score"
+)
+
+// Attention by kernels, for a TPU. The graph says what each kernel computes, as a formula that any backend can run, and
+// marks where it begins and ends. Config.CallKernels replaces the formula by a call of the kernel in the program's text,
+// since GoMLX knows no custom calls. Where nobody does, the formula runs.
+//
+// A kernel takes packed tokens as they are: a row is a run of tokens, of which each sees those before it. So there are no
+// padded rows, and a step may hold any rows that its tokens have room for.
+
+// reach says which tokens see which, for kernels: all int32.
+type reach struct {
+	spans    *Node // which blocks of keys each block of tokens needs: see mosaic.Attend
+	sight    *Node // [2, T]: how many leading prefix keys the token sees, and the first of the step's tokens that it sees
+	gathered *Node // [P]: see sight.gathered; nil without a prefix
+}
+
+// KernelsFit says why there are no kernels for the model in these buckets; nil if there are.
+func (c Config) KernelsFit(buckets []score.Bucket) error {
+	for _, b := range buckets {
+		if err := c.kernelShape(b.Tokens, b.Prefix).Check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) kernelShape(tokens, prefix int) mosaic.Shape {
+	return mosaic.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
+}
+
+// attendByKernels is heads and attend in one: qkv [T, (H+2K)·E] in the dtype of products, angles [T, 2E] float32, kept
+// [P, K·2E], each head's keys and then its values -> mixed values [T, H·E], and the prefix with this step's tokens in it.
+func (n network) attendByKernels(qkv, angles *Node, w blockWeights, seen reach, kept *Node) (mixed, prefix *Node) {
+	keys := n.kernel(n.readyKeys, qkv, qkv, n.headWeight(w.keyNorm, qkv.Graph(), 1), angles)
+	operands := []*Node{seen.spans, qkv, keys}
+	if kept != nil {
+		prefix = extend(kept, keys, seen.gathered)
+		operands = append(operands, prefix)
+	}
+	weight := n.headWeight(w.queryNorm, qkv.Graph(), 1/math.Sqrt(float64(n.HeadDim)))
+	return n.kernel(n.attendPacked, append(operands, seen.sight, weight, angles)...), prefix
+}
+
+// headWeight is what each head's vector is multiplied by, [1, E] float32: the norm's weight, where heads are normed, and a scale.
+func (n network) headWeight(norm *Node, g *Graph, scale float64) *Node {
+	if !n.QKNorm {
+		norm = Ones(g, shapes.Make(dtypes.Float32, n.HeadDim))
+	}
+	return Reshape(MulScalar(float32s(norm), scale), 1, n.HeadDim)
+}
+
+// kernel marks the formula's operands and its result, that one twice.
+func (n network) kernel(formula func(in []*Node) *Node, operands ...*Node) *Node {
+	if !n.marked {
+		return formula(operands)
+	}
+	in := make([]*Node, len(operands))
+	for i, x := range operands {
+		in[i] = mark(x)
+	}
+	return mark(mark(formula(in)))
+}
+
+// mark is x, by an operation that changes nothing and that nothing else here uses: a transposition that leaves all axes where
+// they are.
+func mark(x *Node) *Node {
+	axes := make([]int, x.Rank())
+	for i := range axes {
+		axes[i] = i
+	}
+	return TransposeAllDims(x, axes...)
+}
+
+// readyKeys is the formula of mosaic.Keys.
+func (n network) readyKeys(in []*Node) *Node {
+	qkv, weight, angles := in[0], in[2], in[3]
+	tokens := qkv.Shape().Dim(0)
+	keys := n.turnHeads(n.cut(qkv, n.Heads, n.KVHeads), weight, angles)
+	values := float32s(Reshape(n.cut(qkv, n.Heads+n.KVHeads, n.KVHeads), tokens, n.KVHeads, n.HeadDim))
+	keys = Add(keys, ReduceAndKeep(Sub(values, values), ReduceSum, -1)) // see contain
+	values = Where(IsFinite(values), values, ZerosLike(values))
+	return Reshape(ConvertDType(Concatenate([]*Node{keys, values}, -1), n.products), tokens, n.KVHeads*2*n.HeadDim)
+}
+
+// turnHeads norms and turns heads: x [T, h·E], weight [1, E], angles [T, 2E] -> [T, h, E] float32.
+func (n network) turnHeads(x, weight, angles *Node) *Node {
+	x = Reshape(x, x.Shape().Dim(0), -1, n.HeadDim)
+	half := func(from int) *Node { return ExpandDims(SliceAxis(angles, 1, AxisRange(from, from+n.HeadDim)), 1) }
+	return n.turn(x, ExpandDims(weight, 1), half(0), half(n.HeadDim))
+}
+
+// attendPacked is the formula of mosaic.Attend: every token against every key, most of them masked.
+func (n network) attendPacked(in []*Node) *Node {
+	qkv, keys, sight, weight, angles := in[1], in[2], in[len(in)-3], in[len(in)-2], in[len(in)-1]
+	g, tokens, prefix := qkv.Graph(), qkv.Shape().Dim(0), 0
+	if len(in) > 6 {
+		prefix = in[3].Shape().Dim(0)
+		keys = Concatenate([]*Node{in[3], keys}, 0)
+	}
+	size, groups := prefix+tokens, n.Heads/n.KVHeads
+	queries := ConvertDType(n.turnHeads(n.cut(qkv, 0, n.Heads), weight, angles), n.products)
+	queries = Reshape(TransposeAllDims(queries, 1, 0, 2), n.KVHeads, groups*tokens, n.HeadDim)
+	both := TransposeAllDims(Reshape(keys, size, n.KVHeads, 2*n.HeadDim), 1, 0, 2) // [K, P+T, 2E]
+
+	row := func(i int) *Node {
+		return BroadcastToDims(Reshape(Slice(sight, AxisElem(i)), 1, tokens, 1), groups, tokens, size)
+	}
+	key, token := iota(g, 2, groups, tokens, size), iota(g, 1, groups, tokens, size)
+	own := AddScalar(key, -prefix)
+	inPrefix := LessThan(key, MinScalar(row(0), prefix))
+	inRow := LogicalAnd(GreaterOrEqual(own, row(1)), LessOrEqual(own, token))
+	sees := LogicalOr(inPrefix, LogicalAnd(inRow, GreaterOrEqual(own, ZerosLike(own))))
+	mixed, _ := n.mix(queries, SliceAxis(both, 2, AxisRange(0, n.HeadDim)), SliceAxis(both, 2, AxisRange(n.HeadDim)),
+		Reshape(sees, 1, groups*tokens, size))
+	mixed = TransposeAllDims(Reshape(mixed, n.Heads, tokens, n.HeadDim), 1, 0, 2)
+	return ConvertDType(Reshape(mixed, tokens, n.Heads*n.HeadDim), n.products)
+}
+
+// withKernels is the network with kernels for these buckets.
+func (n network) withKernels(buckets []score.Bucket) (network, error) {
+	if err := n.KernelsFit(buckets); err != nil {
+		return n, fmt.Errorf("kernels: %w", err)
+	}
+	n.kernels, n.marked = true, true
+	return n, nil
+}

@@ -1,0 +1,77 @@
+package model
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"scored/model/mosaic"
+)
+
+// edge is a mark of a kernel in the text of a program: see mark.
+type edge struct{ name, of, kind string }
+
+// An operation of StableHLO is one line of GoMLX's text.
+var edgeLine = regexp.MustCompile(`^\s*(%\w+) = "stablehlo\.transpose"\((%\w+)\) \{ permutation = array<i64: ([\d, ]+)> \} : \((tensor<\w+>)\) -> tensor<\w+>$`)
+
+// CallKernels puts calls of the kernels for a TPU into a program of an engine with Options.Kernels: its StableHLO text, as the
+// plugin is given it. Other programs stay as they are. What a kernel replaces is left behind, without a use, for the
+// compiler to drop.
+func (c Config) CallKernels(program []byte) []byte {
+	var out bytes.Buffer
+	var operands []edge
+	results := map[string]bool{} // of marks so far
+	for line := range bytes.Lines(program) {
+		e, found := readEdge(strings.TrimSuffix(string(line), "\n"))
+		switch {
+		case !found:
+			out.Write(line)
+		case !results[e.of] || !strings.HasSuffix(e.kind, "xbf16>"): // kernels are written for bfloat16
+			operands = append(operands, e)
+			results[e.name] = true
+			out.Write(line)
+		default: // the second mark of a result; the first is the last edge before
+			out.WriteString("    " + c.callKernel(operands[:len(operands)-1], e) + "\n")
+			operands = nil
+		}
+	}
+	return out.Bytes()
+}
+
+func readEdge(line string) (edge, bool) {
+	parts := edgeLine.FindStringSubmatch(line)
+	if parts == nil {
+		return edge{}, false
+	}
+	for i, axis := range strings.Split(parts[3], ", ") {
+		if axis != strconv.Itoa(i) {
+			return edge{}, false
+		}
+	}
+	return edge{name: parts[1], of: parts[2], kind: parts[4]}, true
+}
+
+// callKernel tells the kernels apart by their operands.
+func (c Config) callKernel(operands []edge, result edge) string {
+	kernel := mosaic.Keys
+	shape := c.kernelShape(result.rows(), 0)
+	if len(operands) > 4 {
+		kernel = mosaic.Attend
+	}
+	if len(operands) > 6 {
+		shape.Prefix = operands[3].rows()
+	}
+	var names, kinds []string
+	for _, e := range operands {
+		names, kinds = append(names, e.of), append(kinds, e.kind)
+	}
+	return kernel(shape).Call(names, kinds, result.name, result.kind)
+}
+
+// rows is the first axis of the array.
+func (e edge) rows() int {
+	text, _, _ := strings.Cut(strings.TrimPrefix(e.kind, "tensor<"), "x")
+	n, _ := strconv.Atoi(text) // an array's axes are numbers
+	return n
+}
