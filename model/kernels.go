@@ -49,7 +49,7 @@ func (n network) attendByKernels(qkv, angles *Node, w blockWeights, seen reach, 
 		prefix = extend(kept, keys, seen.gathered)
 		operands = append(operands, prefix)
 	}
-	weight := n.headWeight(w.queryNorm, qkv.Graph(), 1/math.Sqrt(float64(n.HeadDim)))
+	weight := n.headWeight(w.queryNorm, qkv.Graph(), math.Log2E/math.Sqrt(float64(n.HeadDim)))
 	return n.kernel(n.attendPacked, append(operands, seen.sight, weight, angles)...), prefix
 }
 
@@ -110,8 +110,8 @@ func (n network) attendPacked(in []*Node) *Node {
 		keys = Concatenate([]*Node{in[3], keys}, 0)
 	}
 	size, groups := prefix+tokens, n.Heads/n.KVHeads
-	queries := ConvertDType(n.turnHeads(n.cut(qkv, 0, n.Heads), weight, angles), n.products)
-	queries = Reshape(TransposeAllDims(queries, 1, 0, 2), n.KVHeads, groups*tokens, n.HeadDim)
+	queries := MulScalar(n.turnHeads(n.cut(qkv, 0, n.Heads), weight, angles), math.Ln2) // mix takes powers of e
+	queries = Reshape(TransposeAllDims(ConvertDType(queries, n.products), 1, 0, 2), n.KVHeads, groups*tokens, n.HeadDim)
 	both := TransposeAllDims(Reshape(keys, size, n.KVHeads, 2*n.HeadDim), 1, 0, 2) // [K, P+T, 2E]
 
 	row := func(i int) *Node {

@@ -92,7 +92,7 @@ func Keys(s Shape) Kernel {
 // spans [2·T/Block] int32: for each block of tokens how many blocks of prefix keys any of them sees, then for each the
 // first block of tokens that any of them sees; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys [T, K·2E] of
 // Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E] float32 of
-// queries, 1/sqrt(E) in it; angles [T, 2E] -> [T, H·E] bfloat16.
+// queries, log2(e)/sqrt(E) in it, as softmax is of powers of two; angles [T, 2E] -> [T, H·E] bfloat16.
 func Attend(s Shape) Kernel {
 	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
 	blocks := s.Tokens / rows
@@ -161,6 +161,10 @@ func (s Shape) attend(t *text, _, i value, whole, in []value) {
 
 // flash is attention over blocks of keys, one after the other. Scores stand keys down and queries across, so that a query's
 // numbers, its greatest score and the sum of its weights, lie in a lane each, and no sum goes across lanes.
+//
+// Weights are powers of two, below the greatest score rounded up to a whole number. So what came before is rescaled without
+// rounding, and a weight has the same bits in whichever block it is computed: the place of a row among others, which decides
+// where its blocks end, shows only in the order of sums.
 type flash struct {
 	Shape
 	*text
@@ -169,7 +173,7 @@ type flash struct {
 
 const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
 
-// begin is the state before the first key: the greatest score [1, Q], the weights' sum [1, Q], the weighted values [E, Q].
+// begin is the state before the first key: the greatest score [1, Q], rounded up, the weights' sum [1, Q], the weighted values [E, Q].
 func (f flash) begin() []value {
 	q := f.queries.dims[0]
 	return []value{f.filled(unseen, "f32", 1, q), f.filled(0, "f32", 1, q), f.filled(0, "f32", f.HeadDim, q)}
@@ -185,9 +189,9 @@ func (f flash) over(first, last, from value, rows int, state []value, sees func(
 		scores := f.product(keys, 1, f.queries, 1) // [rows, Q]
 		key := f.add(f.spread(f.mul(j, f.whole("i32", rows)), rows, q), f.count(0, rows, q))
 		scores = f.choose(sees(key), scores, f.filled(unseen, "f32", rows, q))
-		next := f.max(greatest, f.down("maximumf", unseen, scores))
-		weights := f.exp(f.sub(scores, next))
-		shrink := f.exp(f.sub(greatest, next))
+		next := f.max(greatest, f.ceil(f.down("maximumf", unseen, scores)))
+		weights := f.exp2(f.sub(scores, next))
+		shrink := f.exp2(f.sub(greatest, next))
 		sum = f.add(f.mul(sum, shrink), f.down("add", 0, weights))
 		mixed = f.add(f.mul(mixed, shrink), f.product(values, 0, f.bfloat16s(weights), 0))
 		return []value{next, sum, mixed}

@@ -128,7 +128,7 @@ func (s *step) want(token, head int) []float64 {
 	scores, top, sum := make([]float64, len(keys)), math.Inf(-1), 0.0
 	for i, k := range keys {
 		for d := range k {
-			scores[i] += query[d] * k[d]
+			scores[i] += math.Ln2 * query[d] * k[d]
 		}
 		top = max(top, scores[i])
 	}

@@ -139,7 +139,8 @@ func (t *text) div(a, b value) value { return t.binary("arith.divf", exactly, a,
 // max is NaN where either is.
 func (t *text) max(a, b value) value { return t.binary("arith.maximumf", exactly, a, b) }
 
-func (t *text) exp(x value) value   { return t.op(x.kind, "math.exp", exactly, x) }
+func (t *text) exp2(x value) value  { return t.op(x.kind, "math.exp2", exactly, x) }
+func (t *text) ceil(x value) value  { return t.op(x.kind, "math.ceil", exactly, x) }
 func (t *text) rsqrt(x value) value { return t.op(x.kind, "math.rsqrt", exactly, x) }
 
 func (t *text) float32s(x value) value { return t.op(array("f32", x.dims...), "arith.extf", "", x) }

@@ -21,8 +21,10 @@ func (op *operation) apply(in []*Array) *Array {
 			panic(fmt.Sprintf("%v is not a multiple of %d", in[0].Data[0], n))
 		}
 		return op.elementwise(in, func(x []float64) float64 { return x[0] })
-	case "math.exp":
-		return op.elementwise(in, func(x []float64) float64 { return math.Exp(x[0]) })
+	case "math.exp2":
+		return op.elementwise(in, func(x []float64) float64 { return math.Exp2(x[0]) })
+	case "math.ceil":
+		return op.elementwise(in, func(x []float64) float64 { return math.Ceil(x[0]) })
 	case "math.rsqrt":
 		return op.elementwise(in, func(x []float64) float64 { return 1 / math.Sqrt(x[0]) })
 	case "arith.select":
