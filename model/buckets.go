@@ -25,6 +25,32 @@ func (c Config) WideBuckets(contextLength int) []score.Bucket {
 	}, c.WideCost)
 }
 
+// KernelBuckets is Buckets for attention by kernels (Options.Kernels): they take rows of any length as they lie, so a step
+// need not choose its rows' length, and pay for the pairs of tokens that see each other, not for all.
+func (c Config) KernelBuckets(contextLength int) []score.Bucket {
+	var buckets []score.Bucket
+	put := func(prefix int, sizes ...int) {
+		for _, tokens := range sizes {
+			b := score.Bucket{Tokens: tokens, Rows: tokens / 4, Length: tokens, Prefix: prefix}
+			b.Cost = c.KernelCost(b)
+			buckets = append(buckets, b)
+		}
+	}
+	for _, prefix := range []int{0, 128, 512, 2048} {
+		put(prefix, 256, 512, 768, 1024, 1280, 1536, 1792, 2048)
+		if prefix > 0 && prefix >= contextLength {
+			return buckets
+		}
+	}
+	for prefix := 8192; ; prefix *= 4 {
+		prefix = min(prefix, max((contextLength+511)&^511, 8192)) // whole blocks of keys
+		put(prefix, 256, 1024, 2048)
+		if prefix >= contextLength {
+			return buckets
+		}
+	}
+}
+
 // bucketSizes are what kinds of buckets differ in.
 type bucketSizes struct {
 	alone   []int // tokens of steps with one row
@@ -111,6 +137,19 @@ func (c Config) WideCost(b score.Bucket) float64 {
 	const fixed = 200e9
 	const penalty = 2 // by estimate, too
 	linear, attention := c.Flops(b)
+	return (max(linear, flopsPerWeight*c.blockWeights()) + penalty*attention + fixed) / 1e9
+}
+
+// KernelCost is WideCost for attention by kernels.
+func (c Config) KernelCost(b score.Bucket) float64 {
+	const (
+		flopsPerWeight = 1000  // as in WideCost
+		fixed          = 200e9 // as there
+		penalty        = 3.5   // cycles of a kernel's keys against those of its products alone, by estimate
+		own            = 1250  // keys that what a block of tokens costs once, and its own keys, are worth
+	)
+	linear, _ := c.Flops(score.Bucket{Tokens: b.Tokens})
+	_, attention := c.Flops(score.Bucket{Tokens: b.Tokens, Prefix: b.Prefix + own})
 	return (max(linear, flopsPerWeight*c.blockWeights()) + penalty*attention + fixed) / 1e9
 }
 

@@ -19,6 +19,10 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	format := goString(args.program.format, args.program.format_size)
 	program := unsafe.Slice((*byte)(unsafe.Pointer(args.program.code)), int(args.program.code_size))
 	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)), int(args.compile_options_size))
+	if p.options.Rewrite != nil {
+		program = p.options.Rewrite(program)
+		defer replaceProgram(args, program)()
+	}
 
 	if p.options.CaptureOnly {
 		p.options.Capture("", program, options)
@@ -53,16 +57,23 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 
 // compileNothing compiles a program that does nothing in place of the caller's.
 func (p *Plugin) compileNothing(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
-	const text = "module @nothing { func.func public @main() { return } }"
-	nothing, theirs := C.CString(text), *args.program
-	defer C.free(unsafe.Pointer(nothing))
-	args.program.code, args.program.code_size = nothing, C.size_t(len(text))
+	restore := replaceProgram(args, []byte("module @nothing { func.func public @main() { return } }"))
 	err := C.scored_compile(p.library.api, args)
-	*args.program = theirs
+	restore()
 	if err == nil {
 		p.loaded(args.executable, nil, cacheKey{}, Program{}, nil, nil)
 	}
 	return err
+}
+
+// replaceProgram puts another text into the arguments until restore is called.
+func replaceProgram(args *C.PJRT_Client_Compile_Args, text []byte) (restore func()) {
+	theirs, ours := *args.program, C.CBytes(text)
+	args.program.code, args.program.code_size = (*C.char)(ours), C.size_t(len(text))
+	return func() {
+		*args.program = theirs
+		C.free(ours)
+	}
 }
 
 // cached loads the executable from the cache; nil if it is not there or does not load.

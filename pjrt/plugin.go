@@ -24,6 +24,9 @@ type Options struct {
 	CacheBytes int64  // bound of that folder; 0: 20 GB
 	// Client options of the plugin itself, as PJRT_Client_Create takes them: string, int64, []int64, float32 or bool.
 	Client map[string]any
+	// Rewrite, if set, gives what is compiled in place of a program, as StableHLO text both: so a device gets operations that
+	// GoMLX has no word for. Inputs and outputs must stay.
+	Rewrite func(program []byte) []byte
 	// Capture, if set, is handed every program once it is compiled or loaded: what Topology.Compile takes.
 	// It must not keep the slices.
 	Capture func(name string, program, options []byte)

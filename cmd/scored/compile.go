@@ -92,6 +92,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so (default: found or fetched)")
 	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
 	f.BoolVar(&c.Offline, "offline", false, "never use the network")
+	c.attentionFlag(f)
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
 	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
@@ -116,6 +117,8 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		err = errors.New("flag --out is missing; name the folder that takes the compiled programs")
 	case c.ModelPath == "" && c.LoadFormat != "dummy":
 		err = errors.New("flag --model-path is missing; name a folder or hub id, or give --load-format dummy")
+	case c.Attention != "fa" && c.Attention != "native":
+		err = fmt.Errorf("flag --attention-backend is %q; it must be fa or native", c.Attention)
 	case c.DType != "auto" && c.DType != "float32" && c.DType != "bfloat16":
 		err = fmt.Errorf("flag --dtype is %q; it must be auto, float32 or bfloat16", c.DType)
 	default:
@@ -152,7 +155,7 @@ func (c *compileConfig) capture(ctx context.Context, cfg model.Config, options m
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Capture: func(_ string, text, options []byte) {
+	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Rewrite: cfg.CallKernels, Capture: func(_ string, text, options []byte) {
 		programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
 	}})
 	if err != nil {

@@ -57,7 +57,8 @@ type config struct {
 	Replicas         int    `validate:"min=1,max=64"`
 	Plugin           string
 	PluginDir        string
-	ContextLength    int `validate:"min=0"`
+	Attention        string `validate:"oneof=fa native"`
+	ContextLength    int    `validate:"min=0"`
 	AllowTruncate    bool
 	Buckets          string
 	ChunkedPrefill   int `validate:"min=-1"`
@@ -199,7 +200,7 @@ func (c *config) checkSampling() error {
 func flagName(field string) string {
 	if name, ok := map[string]string{"APIKey": "api-key", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
 		"Sampling": "preferred-sampling-params", "LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
-		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size"}[field]; ok {
+		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size", "Attention": "attention-backend"}[field]; ok {
 		return name
 	}
 	var name strings.Builder

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,13 +16,16 @@ import (
 	"scored/score"
 )
 
-func (c *config) openPlugin(ctx context.Context, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, error) {
+func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, error) {
 	path, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, c.Device), c.fetchOptions(progress))
 	if err != nil {
 		return nil, err
 	}
 	// A step is one program a layer: an accelerator would stand idle between them.
 	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: c.Device != "cpu"}
+	if c.Device == "tpu" {
+		options.Rewrite = cfg.CallKernels
+	}
 	if c.Device == "cpu" {
 		options.Client = map[string]any{"cpu_device_count": int64(c.Replicas)}
 	}
@@ -58,7 +62,18 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		}
 	}
 	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, cmp.Or(options.Products, options.DType))
-	options.Buckets, err = c.chooseBuckets(cfg, contextLength)
+	if c.Device == "tpu" && c.Attention == "fa" && options.DType == dtypes.BFloat16 {
+		options.Buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength)
+		if err != nil || cfg.KernelsFit(options.Buckets) == nil {
+			options.Kernels = true
+			return options, contextLength, err
+		}
+	}
+	choose, cost := cfg.Buckets, cfg.Cost
+	if c.Device != "cpu" {
+		choose, cost = cfg.WideBuckets, cfg.WideCost
+	}
+	options.Buckets, err = c.chooseBuckets(choose(contextLength), cost, contextLength)
 	return options, contextLength, err
 }
 
@@ -71,23 +86,18 @@ func (c *config) prefixCacheBytes(cfg model.Config, dtype dtypes.DType) int64 {
 	return min(c.PrefixCacheBytes, int64(c.MaxTotalTokens)*int64(perToken))
 }
 
-// chooseBuckets takes those of --buckets, or the model's within the bound of --chunked-prefill-size. That bound must leave
+// chooseBuckets takes those of --buckets, or of all within the bound of --chunked-prefill-size. That bound must leave
 // shapes for the longest prompts.
-func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Bucket, error) {
+func (c *config) chooseBuckets(all []score.Bucket, cost func(score.Bucket) float64, contextLength int) ([]score.Bucket, error) {
 	buckets, err := c.parseBuckets()
 	if err != nil {
 		return nil, err
-	}
-	choose, cost := cfg.Buckets, cfg.Cost
-	if c.Device != "cpu" {
-		choose, cost = cfg.WideBuckets, cfg.WideCost
 	}
 	if buckets == nil {
 		most := c.MaxPrefill
 		if c.ChunkedPrefill > 0 {
 			most = min(most, c.ChunkedPrefill)
 		}
-		all := choose(contextLength)
 		longest := slices.MaxFunc(all, byPrefix)
 		buckets = slices.DeleteFunc(slices.Clone(all), func(b score.Bucket) bool { return b.Tokens > most })
 		if len(buckets) == 0 || byPrefix(slices.MaxFunc(buckets, byPrefix), longest) < 0 {
@@ -103,20 +113,35 @@ func (c *config) chooseBuckets(cfg model.Config, contextLength int) ([]score.Buc
 
 func byPrefix(a, b score.Bucket) int { return cmp.Compare(a.Prefix, b.Prefix) }
 
-// loadEngines puts a replica of the model on each of the first --dp-size devices.
-func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, options model.Options, opened *closers) (engines []score.Engine, err error) {
+// loadEngines puts a replica of the model on each of the first --dp-size devices. A device on which kernels are wrong gets
+// attention without them.
+func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, log *slog.Logger, opened *closers) (engines []score.Engine, contextLength int, err error) {
 	if n := plugin.Backend().NumDevices(); n < c.Replicas {
-		return nil, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
+		return nil, 0, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
 	}
+	options, contextLength, err := c.engineOptions(found.config)
+	if err != nil {
+		return nil, 0, err
+	}
+	var loaded closers
 	for options.Device = range c.Replicas {
 		engine, err := model.New(plugin.Backend(), found.config, found.weights, options)
-		if err != nil {
-			return nil, err
+		if errors.Is(err, model.ErrKernels) {
+			log.Error("attention falls back to --attention-backend native, which is slower; please report this", "error", err)
+			c.Attention = "native"
+			if err := loaded.close(); err != nil {
+				return nil, 0, err
+			}
+			return c.loadEngines(plugin, found, log, opened)
 		}
-		opened.add(engine.Close)
+		if err != nil {
+			return nil, 0, errors.Join(err, loaded.close())
+		}
+		loaded.add(engine.Close)
 		engines = append(engines, engine)
 	}
-	return engines, nil
+	opened.add(loaded.close)
+	return engines, contextLength, nil
 }
 
 func outOfMemory(err error) bool {

@@ -68,6 +68,7 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 	f.IntVar(&c.Replicas, "dp-size", 1, "devices to serve on, each with a replica of the model")
 	f.StringVar(&c.Plugin, "plugin", "", "path of a PJRT plugin (default: found or fetched for --device)")
 	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
+	c.attentionFlag(f)
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.BoolVar(&c.AllowTruncate, "allow-auto-truncate", false, "cut prompts that are too long instead of refusing them")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
@@ -76,6 +77,10 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxTotalTokens, "max-total-tokens", 0, "bound of the prefix tokens kept on the device, beside --prefix-cache-bytes; 0 is none")
 	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: JAX_COMPILATION_CACHE_DIR, else none)")
 	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", 1<<30, "bound of the prefix keys and values kept on the device")
+}
+
+func (c *config) attentionFlag(f *flag.FlagSet) {
+	f.StringVar(&c.Attention, "attention-backend", "fa", "on a TPU, fa attends by kernels where there are any for the model, native never; it is native elsewhere")
 }
 
 // seconds is a time given as a number of seconds, as the peer's flags are, or as Go writes durations.

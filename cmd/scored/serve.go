@@ -83,21 +83,17 @@ func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer,
 	if _, err := words.Encode("", true); err != nil { // or the first request for plain specials would wait for their tables
 		return nil, err
 	}
-	plugin, err := c.openPlugin(ctx, log, progress)
+	plugin, err := c.openPlugin(ctx, found.config, log, progress)
 	if err != nil {
 		return nil, err
 	}
 	opened.add(plugin.Close)
-	options, contextLength, err := c.engineOptions(found.config)
-	if err != nil {
-		return nil, err
-	}
-	engines, err := c.loadEngines(plugin, found, options, opened)
+	engines, contextLength, err := c.loadEngines(plugin, found, log, opened)
 	if err != nil {
 		return nil, err
 	}
 	stats := plugin.Stats()
-	log.Info("engines are ready", "devices", len(engines), "buckets", len(options.Buckets), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
+	log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
 	profiler := newProfiler(plugin, found.config, c, log)
 	opened.add(profiler.Close)
