@@ -226,7 +226,7 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 
 func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		x, angles := in.next(dtypes.Float32, s.tokens, n.HiddenSize), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
+		x, angles := Transpose(in.next(dtypes.Float32, n.HiddenSize, s.tokens), 0, 1), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
 		seen := n.reachParameters(in, s)
 		var kept *Node
 		if s.prefix > 0 {
@@ -238,6 +238,7 @@ func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
 			mixed, prefix = n.attendByKernels(qkv, angles, w, seen, kept)
 			return mixed
 		})
+		out = Transpose(out, 0, 1)
 		if s.prefix == 0 {
 			return []*Node{out}
 		}

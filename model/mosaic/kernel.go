@@ -40,10 +40,11 @@ func (k Kernel) Call(operands []string, operandTypes []string, result, resultTyp
 	for i, t := range operandTypes {
 		layouts[i] = layout(t)
 	}
+	// Profiles show the operation by its location.
 	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 1 : i32, backend_config = %s, call_target_name = "tpu_custom_call", `+
-		`kernel_name = %q, operand_layouts = [%s], result_layouts = [%s]} : (%s) -> %s`,
+		`kernel_name = %q, operand_layouts = [%s], result_layouts = [%s]} : (%s) -> %s loc(%q)`,
 		result, strings.Join(operands, ", "), quote(k.config()), k.Name, strings.Join(layouts, ", "), layout(resultType),
-		strings.Join(operandTypes, ", "), resultType)
+		strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
 // config is the call's backend_config.
