@@ -40,6 +40,11 @@ func (c Config) kernelShape(tokens, prefix int) mosaic.Shape {
 	return mosaic.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
 }
 
+// KernelCycles is how long a step's kernels take on a v6e: see mosaic.Shape.Cycles.
+func (c Config) KernelCycles(b score.Bucket) float64 {
+	return float64(c.Layers) * c.kernelShape(b.Tokens, b.Prefix).Cycles()
+}
+
 // attendByKernels is heads and attend in one: qkv [T, (H+2K)·E] in the dtype of products, angles [T, 2E] float32, kept
 // [P, K·2E], each head's keys and then its values -> mixed values [T, H·E], and the prefix with this step's tokens in it.
 func (n network) attendByKernels(qkv, angles *Node, w blockWeights, seen reach, kept *Node) (mixed, prefix *Node) {

@@ -182,7 +182,7 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 		ids, positions := in.next(dtypes.Int32, tokens), in.next(dtypes.Int32, tokens)
 		x, cos, sin := n.embed(ids, positions, in.next(n.stored, n.VocabSize, n.HiddenSize))
 		if n.kernels {
-			return []*Node{x, Concatenate([]*Node{cos, sin}, 1)}
+			return []*Node{n.stream(x), Concatenate([]*Node{cos, sin}, 1)}
 		}
 		return []*Node{x, cos, sin}
 	}
@@ -200,7 +200,7 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 	}
 	n.headByHead = n.attendsHeadByHead(s)
 	return func(in *parameters) []*Node {
-		x := in.next(dtypes.Float32, s.tokens, n.HiddenSize)
+		x := n.streamParameter(in, s.tokens)
 		cos, sin := in.next(dtypes.Float32, s.tokens, n.HeadDim), in.next(dtypes.Float32, s.tokens, n.HeadDim)
 		seen := sight{rows: s.rows, length: s.length, prefix: s.prefix}
 		seen.slots, seen.places = in.next(dtypes.Int32, s.rows*s.length), in.next(dtypes.Int32, s.tokens)
@@ -226,7 +226,7 @@ func (n network) blockGraph(s shape) func(in *parameters) []*Node {
 
 func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		x, angles := Transpose(in.next(dtypes.Float32, n.HiddenSize, s.tokens), 0, 1), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
+		x, angles := n.streamParameter(in, s.tokens), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
 		seen := n.reachParameters(in, s)
 		var kept *Node
 		if s.prefix > 0 {
@@ -238,11 +238,10 @@ func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
 			mixed, prefix = n.attendByKernels(qkv, angles, w, seen, kept)
 			return mixed
 		})
-		out = Transpose(out, 0, 1)
 		if s.prefix == 0 {
-			return []*Node{out}
+			return []*Node{n.stream(out)}
 		}
-		return []*Node{out, prefix}
+		return []*Node{n.stream(out), prefix}
 	}
 }
 
@@ -276,9 +275,26 @@ func (n network) blockParameters(in *parameters) blockWeights {
 	return w
 }
 
+// streamParameter takes the hidden states [T, D] that the program before gave by stream.
+func (n network) streamParameter(in *parameters, tokens int) *Node {
+	if n.kernels {
+		return Transpose(in.next(dtypes.Float32, n.HiddenSize, tokens), 0, 1)
+	}
+	return in.next(dtypes.Float32, tokens, n.HiddenSize)
+}
+
+// stream is the hidden states as they go from one program to the next. Beside kernels a TPU wants a token's numbers one below
+// the other, where it adds up their squares without moving them: so [D, T] spares it two copies a layer.
+func (n network) stream(x *Node) *Node {
+	if n.kernels {
+		return Transpose(x, 0, 1)
+	}
+	return x
+}
+
 func (n network) lastGraph(tokens, rows int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		x, last := in.next(dtypes.Float32, tokens, n.HiddenSize), in.next(dtypes.Int32, rows)
+		x, last := n.streamParameter(in, tokens), in.next(dtypes.Int32, rows)
 		return []*Node{n.last(x, last, in.next(n.stored, n.HiddenSize))}
 	}
 }

@@ -76,16 +76,20 @@ type ahead struct {
 
 // reportAhead prints what a step of each bucket costs by the compiler's own analysis, and how many items a second that
 // would be, from the compiler's estimate of every operation's time, which knows nothing of gathers, to the bound of
-// arithmetic and of traffic with main memory, which no step can pass.
-func reportAhead(w io.Writer, chip roofline, cfg model.Config, buckets []score.Bucket, costs map[string]ahead) error {
+// arithmetic and of traffic with main memory, which no step can pass. Kernels, which the compiler cannot see into, count
+// with the instructions it schedules for them.
+func reportAhead(w io.Writer, chip roofline, cfg model.Config, options model.Options, costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops ms\taccessed ms\tmain ms\testimate ms\t")
 	for _, load := range workloads() {
 		fmt.Fprintf(table, "%s items/s\t", load.name)
 	}
 	fmt.Fprintln(table)
-	for _, b := range buckets {
+	for _, b := range options.Buckets {
 		step := stepAhead(cfg, b, costs)
+		if options.Kernels {
+			step.cycles += cfg.KernelCycles(b)
+		}
 		flops, accessed, main := step.Flops/chip.flops, step.BytesAccessed/chip.bytes, step.traffic/chip.bytes
 		estimate := step.cycles / chip.clock
 		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t", bucketText(b), step.Flops/1e9,

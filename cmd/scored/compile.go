@@ -71,7 +71,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, %.1f MB temporary, %.0f cycles\n", i+1, len(programs),
 			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
 	}
-	return reportAhead(stdout, rooflineOf(c.topology), cfg, options.Buckets, costs)
+	return reportAhead(stdout, rooflineOf(c.topology), cfg, options, costs)
 }
 
 func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, error) {
@@ -117,12 +117,10 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		err = errors.New("flag --out is missing; name the folder that takes the compiled programs")
 	case c.ModelPath == "" && c.LoadFormat != "dummy":
 		err = errors.New("flag --model-path is missing; name a folder or hub id, or give --load-format dummy")
-	case c.Attention != "fa" && c.Attention != "native":
-		err = fmt.Errorf("flag --attention-backend is %q; it must be fa or native", c.Attention)
-	case c.DType != "auto" && c.DType != "float32" && c.DType != "bfloat16":
-		err = fmt.Errorf("flag --dtype is %q; it must be auto, float32 or bfloat16", c.DType)
 	default:
-		_, err = c.parseBuckets()
+		if err = c.checkValues("DType", "Attention"); err == nil {
+			_, err = c.parseBuckets()
+		}
 	}
 	if err != nil {
 		return nil, usageError{err}

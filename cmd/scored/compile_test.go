@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,11 +23,12 @@ func TestCompileFlags(t *testing.T) {
 	for line, want := range map[string]string{
 		"--load-format dummy": "--out",
 		"--out x":             "--model-path",
-		"--load-format dummy --out x --dtype int8":        "--dtype",
-		"--load-format dummy --out x --buckets 1x2":       "--buckets",
-		"--load-format dummy --out x word":                "word",
-		"--load-format dummy --out x --max-queue 9":       "max-queue",
-		"--load-format dummy --out x --context-length no": "context-length",
+		"--load-format dummy --out x --dtype int8":           "--dtype",
+		"--load-format dummy --out x --attention-backend no": "--attention-backend",
+		"--load-format dummy --out x --buckets 1x2":          "--buckets",
+		"--load-format dummy --out x word":                   "word",
+		"--load-format dummy --out x --max-queue 9":          "max-queue",
+		"--load-format dummy --out x --context-length no":    "context-length",
 	} {
 		var stderr bytes.Buffer
 		if status := run(t.Context(), append([]string{"compile"}, strings.Fields(line)...), environment(), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
@@ -54,6 +58,64 @@ func TestStepsOfWorkloads(t *testing.T) {
 	} {
 		if steps, items := w[c.load].steps(c.bucket); steps != c.steps || items != c.items {
 			t.Errorf("%s takes %d steps of %+v for %d items, want %d for %d", c.load, steps, c.bucket, items, c.steps, c.items)
+		}
+	}
+}
+
+// kernelModel is a folder with the config.json of a small model whose heads kernels take.
+func kernelModel(t *testing.T) string {
+	t.Helper()
+	var config map[string]any
+	text, err := os.ReadFile("../../tests/models/tiny/config.json")
+	if err == nil {
+		err = json.Unmarshal(text, &config)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	config["head_dim"], config["num_attention_heads"], config["num_key_value_heads"] = 128, 4, 2
+	text, err = json.Marshal(config)
+	dir := t.TempDir()
+	if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestProgramsCallKernels: the programs for a TPU call both kernels where there are any for the model, unless told not to.
+func TestProgramsCallKernels(t *testing.T) {
+	for line, want := range map[string]map[string]int{
+		"--model-path " + kernelModel(t):                            {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_kernels": 2},
+		"--attention-backend native --model-path " + kernelModel(t): {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
+		"--dtype float32 --model-path " + kernelModel(t):            {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
+		"--model-path ../../tests/models/tiny":                      {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0}, // heads of another size
+	} {
+		c, err := parseCompile(append(strings.Fields(line), "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
+			"--context-length", "128", "--buckets", "256x8x64x0,256x8x64x128"), environment(), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := c.findShape(t.Context(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, _, err := c.engineOptions(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs, err := c.capture(t.Context(), cfg, options, io.Discard)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		got := map[string]int{}
+		for _, p := range programs {
+			name, _, _ := strings.Cut(strings.TrimPrefix(string(p.text), "module @"), " ")
+			if strings.HasPrefix(name, "block") || strings.HasPrefix(name, "check") {
+				got[name] = strings.Count(string(p.text), "tpu_custom_call")
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: calls of kernels %v, want %v", line, got, want)
 		}
 	}
 }
@@ -142,7 +204,8 @@ func TestReportAhead(t *testing.T) {
 	one := ahead{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9, cycles: 1e6}
 	costs := map[string]ahead{"embed_t64": one, "block_t64_r1_l64_p0": one, "last_t64_r8": one, "head_r8_vfalse": one, "head_r64_vtrue": one}
 	var out strings.Builder
-	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, []score.Bucket{b}, costs); err != nil {
+	options := model.Options{Buckets: []score.Bucket{b}}
+	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, options, costs); err != nil {
 		t.Fatal(err)
 	}
 	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory, 5 million cycles.

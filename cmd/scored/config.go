@@ -57,7 +57,7 @@ type config struct {
 	Replicas         int    `validate:"min=1,max=64"`
 	Plugin           string
 	PluginDir        string
-	Attention        string `validate:"oneof=fa native"`
+	Attention        string `validate:"oneof=fa fa_mha native dsa_sparse"`
 	ContextLength    int    `validate:"min=0"`
 	AllowTruncate    bool
 	Buckets          string
@@ -137,11 +137,7 @@ func (c *config) validate() error {
 	if c.DType == "half" || c.DType == "float16" {
 		return fmt.Errorf("flag --dtype=%s is not supported: float16 weights would be rounded, and scores with them; use bfloat16 or float32", c.DType)
 	}
-	if err := validator.New(validator.WithRequiredStructEnabled()).Struct(c); err != nil {
-		var faults validator.ValidationErrors
-		if errors.As(err, &faults) {
-			return faultOf(faults[0])
-		}
+	if err := c.checkValues(); err != nil {
 		return err
 	}
 	idle, err := checkPeerFlags(c.set)
@@ -156,6 +152,20 @@ func (c *config) validate() error {
 		c.ServedModelName = c.ModelPath
 	}
 	_, err = c.parseBuckets()
+	return err
+}
+
+// checkValues holds fields, or all of them, to their tags.
+func (c *config) checkValues(fields ...string) error {
+	check := validator.New(validator.WithRequiredStructEnabled())
+	err := check.StructPartial(c, fields...)
+	if len(fields) == 0 {
+		err = check.Struct(c)
+	}
+	var faults validator.ValidationErrors
+	if errors.As(err, &faults) {
+		return faultOf(faults[0])
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 
@@ -62,7 +63,7 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		}
 	}
 	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, cmp.Or(options.Products, options.DType))
-	if c.Device == "tpu" && c.Attention == "fa" && options.DType == dtypes.BFloat16 {
+	if c.Device == "tpu" && strings.HasPrefix(c.Attention, "fa") && options.DType == dtypes.BFloat16 {
 		options.Buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength)
 		if err != nil || cfg.KernelsFit(options.Buckets) == nil {
 			options.Kernels = true

@@ -45,13 +45,7 @@ func (s Shape) Block() int {
 }
 
 // PrefixBlock is to how many prefix keys tokens attend at a time.
-func (s Shape) PrefixBlock() int {
-	block := 512
-	for s.Prefix%block != 0 {
-		block /= 2
-	}
-	return block
-}
+func (s Shape) PrefixBlock() int { return divisor(s.Prefix, 512) }
 
 func (s Shape) fastMemory() int {
 	const work = 16 << 20 // scores, and the blocks of queries and results
@@ -63,10 +57,7 @@ func (s Shape) fastMemory() int {
 // not see them. qkv [T, (H+2K)·E] bfloat16, weight [1, E] float32, which normed keys are multiplied by, angles [T, 2E] float32, cosines and then signed
 // sines -> [T, K·2E] bfloat16, each head's keys and then its values.
 func Keys(s Shape) Kernel {
-	e, rows := s.HeadDim, min(s.Tokens, 512)
-	for s.Tokens%rows != 0 {
-		rows /= 2
-	}
+	e, rows := s.HeadDim, s.keysRows()
 	head := func(from int) window {
 		return window{kind: array("bf16", rows, e), block: func(t *text, i, j value) (value, value) { return i, t.add(j, t.whole("i32", from)) }}
 	}
@@ -86,6 +77,17 @@ func Keys(s Shape) Kernel {
 	moved := 2 * s.Tokens * s.KVHeads * 2 * e * 2
 	return Kernel{Name: "keys", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
 		Flops: s.Tokens * s.KVHeads * e * (4*e + 16), Transcendental: s.Tokens * s.KVHeads * e, BytesAccessed: moved + s.Tokens*2*e*4}}
+}
+
+// keysRows is how many tokens Keys takes at a time.
+func (s Shape) keysRows() int { return divisor(s.Tokens, 512) }
+
+// divisor is the greatest of most, most/2, … that divides n.
+func divisor(n, most int) int {
+	for n%most != 0 {
+		most /= 2
+	}
+	return most
 }
 
 // Attend is the kernel of attention. Token t sees the first visible[t] prefix keys, and the step's tokens start[t] … t.
@@ -109,16 +111,39 @@ func Attend(s Shape) Kernel {
 	windows = append(windows, queries)
 	body := module("attend", [2]int{s.KVHeads, blocks}, []kind{array("i32", 2*blocks)}, windows, s.attend)
 
-	pairs := s.Tokens * s.pairsPerToken()
+	pairs := s.Tokens * (s.Prefix + ownBlocks*rows)
 	return Kernel{Name: "attend", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
 		Flops: 4 * s.Heads * e * pairs, Transcendental: s.Heads * pairs,
 		BytesAccessed: 2*(2*s.Tokens*s.Heads*e+(s.Tokens+s.Prefix)*s.KVHeads*2*e) + s.KVHeads*s.Tokens*(2*e*4+8),
 	}}
 }
 
-// pairsPerToken is how many keys a token is compared with if rows are short: the prefix, and its own block and half the
-// one before.
-func (s Shape) pairsPerToken() int { return s.Prefix + s.Block()*3/2 }
+// ownBlocks is to how many blocks of the step's own tokens a token attends if no row is longer than a block: its own, and the
+// one before, in which the block's first row begins.
+const ownBlocks = 2
+
+// Cycles is how long both kernels take on a v6e, by the instructions that libtpu 0.0.52 schedules for a block of 512 queries
+// (docs/performance-tpu.md tells how to count them), if no row is longer than a block.
+func (s Shape) Cycles() float64 {
+	const (
+		keysStep, keysToken     = 180, 0.79 // a step of Keys' grid, and each of its tokens
+		attendStep              = 900       // a step of Attend's grid, without its keys
+		keyBlock, keyPer512     = 235, 1.28 // a block of keys, and each key for 512 queries
+		longPrefix, longWindows = 512, 240  // a longer prefix takes more instructions to fetch
+	)
+	rows := s.Block()
+	queries := float64(rows*s.Heads/s.KVHeads) / 512
+	blocks := func(keys, size int) float64 { return float64(keys/size)*keyBlock + float64(keys)*keyPer512*queries }
+	step := attendStep + blocks(ownBlocks*rows, rows)
+	if s.Prefix > 0 {
+		step += blocks(s.Prefix, s.PrefixBlock())
+	}
+	if s.Prefix > longPrefix {
+		step += longWindows
+	}
+	keys := float64(s.Tokens/s.keysRows())*keysStep + float64(s.Tokens)*keysToken
+	return float64(s.KVHeads) * (float64(s.Tokens/rows)*step + keys)
+}
 
 // attend is the body of Attend for key-value head g and block i of tokens.
 func (s Shape) attend(t *text, _, i value, whole, in []value) {
