@@ -11,8 +11,8 @@ import (
 	"scored/score"
 )
 
-// ErrKernels tells that a device's kernels do not compute their formula.
-var ErrKernels = errors.New("kernels of attention are wrong on this device; use attention without kernels")
+// ErrKernels tells that a device does not take kernels, or that they do not compute their formula there.
+var ErrKernels = errors.New("kernels of attention do not work on this device; use attention without kernels")
 
 // mostOff is how far a kernel's numbers may be from its formula's, of values up to 2 in bfloat16. A wrong mask or a wrong
 // order of anything is off by 0.5 or more.

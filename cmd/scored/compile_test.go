@@ -169,19 +169,27 @@ func TestCompileForTPU(t *testing.T) {
 	if library == "" {
 		t.Skip("SCORED_TEST_LIBTPU does not name libtpu.so; run `make tpu-compile`")
 	}
+	t.Run("by graph", func(t *testing.T) { compileForTPU(t, library, "../../tests/models/tiny", "64x1x64x0", "256x12x32x128") })
+	t.Run("by kernels", func(t *testing.T) {
+		compileForTPU(t, library, kernelModel(t), "256x64x256x0", "512x64x512x128", "128x16x128x2048", "256x64x256x40960")
+	})
+}
+
+func compileForTPU(t *testing.T, library, folder string, buckets ...string) {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "programs")
-	args := []string{"compile", "--model-path", "../../tests/models/tiny", "--plugin", library, "--plugin-dir", "../../.cache/plugins", "--offline",
-		"--out", dir, "--buckets", "64x1x64x0,256x12x32x128"}
+	args := []string{"compile", "--model-path", folder, "--plugin", library, "--plugin-dir", "../../.cache/plugins", "--offline",
+		"--out", dir, "--buckets", strings.Join(buckets, ",")}
 	var stdout, stderr bytes.Buffer
 	if status := run(t.Context(), args, environment(), &stdout, &stderr); status != 0 {
 		t.Fatalf("status %d: %s", status, stderr.String())
 	}
 	t.Logf("\n%s", stdout.String())
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-	if len(lines) != 3 {
-		t.Fatalf("%d lines, want a heading and two buckets", len(lines))
+	if len(lines) != 1+len(buckets) {
+		t.Fatalf("%d lines, want a heading and %d buckets", len(lines), len(buckets))
 	}
-	for i, bucket := range []string{"64x1x64x0", "256x12x32x128"} {
+	for i, bucket := range buckets {
 		fields := strings.Fields(lines[i+1])
 		accessed, err := strconv.ParseFloat(fields[2], 64)
 		main, mainErr := strconv.ParseFloat(fields[3], 64)
@@ -212,6 +220,17 @@ func TestReportAhead(t *testing.T) {
 	got := strings.Join(strings.Fields(strings.Split(out.String(), "\n")[1]), " ")
 	if want := "64x1x64x0 5 20.00 10.00 7 5 4 5.00 20.00 10.00 5.00 - - - -"; got != want {
 		t.Errorf("step is %q, want %q", got, want)
+	}
+	// Kernels, of which the compiler says nothing, count by themselves.
+	out.Reset()
+	cfg = model.Qwen3_0_6B()
+	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Prefix: 128}}, Kernels: true}
+	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, options, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := strconv.FormatFloat(cfg.KernelCycles(options.Buckets[0])/1e6, 'f', 2, 64)
+	if fields := strings.Fields(strings.Split(out.String(), "\n")[1]); fields[10] != want || want == "0.00" {
+		t.Errorf("kernels take %s ms by estimate, want %s", fields[10], want)
 	}
 }
 

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"scored/model"
+	"scored/pjrt"
+)
+
+// TestAttentionBackend: kernels where they fit, and nowhere else.
+func TestAttentionBackend(t *testing.T) {
+	for line, want := range map[string]bool{
+		"--device tpu": true,
+		"--device tpu --attention-backend fa_mha":                         true,
+		"--device tpu --context-length 512":                               true,
+		"--device tpu --buckets 256x8x64x128":                             true,
+		"--device tpu --attention-backend native":                         false,
+		"--device tpu --dtype float32":                                    false,
+		"--device tpu --buckets 64x8x64x128":                              false, // fewer tokens than a kernel takes at a time
+		"--device cuda":                                                   false,
+		"--device cpu --attention-backend fa":                             false,
+		"--device tpu --context-length 262144 --chunked-prefill-size 256": false, // such a prefix does not fit fast memory
+	} {
+		options, _, err := parse(t, environment(), append([]string{"--model", "m"}, strings.Fields(line)...)...).engineOptions(model.Qwen3_0_6B())
+		if err != nil || options.Kernels != want {
+			t.Errorf("%s: kernels %t, %v; want %t", line, options.Kernels, err, want)
+		}
+	}
+}
+
+// TestWrongKernelsAreNotUsed: a device whose kernels give wrong numbers, or that does not take them, gets attention without.
+func TestWrongKernelsAreNotUsed(t *testing.T) {
+	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	if err != nil {
+		t.Fatalf("run `make setup` first: %v", err)
+	}
+	cfg, err := model.LoadConfig(kernelModel(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := regexp.MustCompile(`"stablehlo\.transpose"\((%\w+)\) \{ permutation = array<i64: 0, 1> \}`)
+	for name, c := range map[string]struct {
+		rewrite func([]byte) []byte
+		falls   bool
+	}{
+		"the formula": {func(program []byte) []byte { return program }, false},
+		"wrong numbers": {func(program []byte) []byte {
+			marks := identity.FindAllSubmatchIndex(program, -1)
+			if marks == nil {
+				return program
+			}
+			last := marks[len(marks)-1] // that of the result
+			return slices.Concat(program[:last[0]], []byte(`"stablehlo.negate"(`), program[last[2]:last[3]], []byte(")"), program[last[1]:])
+		}, true},
+		"no kernels at all": {cfg.CallKernels, true}, // the CPU knows none
+	} {
+		t.Run(name, func(t *testing.T) {
+			plugin, err := pjrt.Open(path, pjrt.Options{Rewrite: c.rewrite})
+			if err != nil {
+				t.Fatal(err)
+			}
+			flags := parse(t, environment(), "--model", "m", "--device", "tpu", "--context-length", "128", "--buckets", "128x8x128x0,128x8x128x128")
+			var said strings.Builder
+			var opened closers
+			found := &source{config: cfg, weights: model.Generate(cfg, 1)}
+			engines, _, err := flags.loadEngines(plugin, found, slog.New(slog.NewTextHandler(&said, nil)), &opened)
+			if err != nil || len(engines) != 1 {
+				t.Fatalf("%d engines, %v", len(engines), err)
+			}
+			if fell := strings.Contains(said.String(), "--attention-backend native"); fell != c.falls || fell != (flags.Attention == "native") {
+				t.Errorf("attention is %s, want it native: %t; the log says %q", flags.Attention, c.falls, said.String())
+			}
+			if err := errors.Join(opened.close(), plugin.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
