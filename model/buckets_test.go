@@ -49,10 +49,32 @@ func TestOwnPairs(t *testing.T) {
 	}
 }
 
+// TestKernelBuckets: kernels take all of them, whatever the context, and they hold its longest prompt. What costs more is more
+// work.
+func TestKernelBuckets(t *testing.T) {
+	cfg := Qwen3_0_6B()
+	for _, context := range []int{32, 128, 500, 2048, 2049, 8192, 9000, 32_768, 40_960} {
+		buckets, longest := cfg.KernelBuckets(context), 0
+		if err := cfg.KernelsFit(buckets); err != nil {
+			t.Errorf("context of %d tokens: %v", context, err)
+		}
+		for _, b := range buckets {
+			longest = max(longest, b.Prefix)
+		}
+		if longest < context || longest > 4*max(context, 128) {
+			t.Errorf("context of %d tokens: the longest prefix is %d", context, longest)
+		}
+	}
+	cost := func(tokens, prefix int) float64 { return cfg.KernelCost(score.Bucket{Tokens: tokens, Prefix: prefix}) }
+	if !(cost(2048, 2048) > cost(2048, 128) && cost(2048, 128) > cost(1024, 128) && cost(256, 128) < cost(256, 2048)) {
+		t.Error("more tokens, or more keys, do not cost more")
+	}
+}
+
 // TestBucketsCoverTheirWorkloads: the steps that the default shapes are meant for fit one of them.
 func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	cfg := Qwen3_0_6B()
-	kinds := map[string][]score.Bucket{"cpu": cfg.Buckets(40_960), "wide": cfg.WideBuckets(40_960)}
+	kinds := map[string][]score.Bucket{"cpu": cfg.Buckets(40_960), "wide": cfg.WideBuckets(40_960), "kernels": cfg.KernelBuckets(40_960)}
 	for _, c := range []struct {
 		kind                         string
 		tokens, rows, length, prefix int
@@ -65,6 +87,11 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 		{"wide", 1800, 6, 300, 0},    // six prompts of W1
 		{"wide", 1920, 10, 180, 120}, // W2
 		{"wide", 1920, 96, 20, 2000}, // W3
+		{"kernels", 300, 1, 300, 0},
+		{"kernels", 1800, 6, 300, 0},
+		{"kernels", 1920, 10, 180, 120},
+		{"kernels", 2040, 102, 20, 2000},
+		{"kernels", 2048, 3, 1500, 40_000},
 	} {
 		fits := false
 		for _, b := range kinds[c.kind] {

@@ -1,6 +1,9 @@
 package model
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
@@ -53,4 +56,45 @@ func TestKernelsFormulaScoresAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeTo(t, "on a kept prefix", got, want, 1e-5)
+}
+
+// TestCallKernels: calls take the place of what is marked, with the operands in order, and nothing else changes.
+func TestCallKernels(t *testing.T) {
+	mark := func(to, from, kind string) string {
+		return fmt.Sprintf("    %s = \"stablehlo.transpose\"(%s) { permutation = array<i64: 0, 1> } : (tensor<%s>) -> tensor<%s>", to, from, kind, kind)
+	}
+	const before = "  func.func @main(%p1: tensor<256x1024xbf16>) -> tensor<256x512xbf16> {"
+	const turned = `    %9 = "stablehlo.transpose"(%p1) { permutation = array<i64: 1, 0> } : (tensor<256x1024xbf16>) -> tensor<1024x256xbf16>`
+	lines := func(element string) []string {
+		return []string{
+			"module @block {", before, turned,
+			mark("%10", "%p1", "256x1024x"+element), mark("%11", "%p1", "256x1024x"+element), mark("%12", "%p2", "1x128xf32"), mark("%13", "%p3", "256x256xf32"),
+			`    %14 = "stablehlo.add"(%10, %11) : (tensor<256x1024xbf16>, tensor<256x1024xbf16>) -> tensor<256x1024xbf16>`,
+			mark("%15", "%14", "256x512x"+element), mark("%16", "%15", "256x512x"+element),
+			"  }", "}", "",
+		}
+	}
+	text := func(lines []string) string { return strings.Join(lines, "\n") }
+	program, at := lines("bf16"), 9
+	got := strings.Split(string(kernelConfig().CallKernels([]byte(text(program)))), "\n")
+	if !slices.Equal(slices.Delete(slices.Clone(got), at, at+1), slices.Delete(slices.Clone(program), at, at+1)) {
+		t.Error("other lines changed")
+	}
+	for _, part := range []string{
+		`    %16 = "stablehlo.custom_call"(%p1, %p1, %p2, %p3) {`, `call_target_name = "tpu_custom_call"`, `kernel_name = "keys"`,
+		`: (tensor<256x1024xbf16>, tensor<256x1024xbf16>, tensor<1x128xf32>, tensor<256x256xf32>) -> tensor<256x512xbf16> loc("keys")`,
+		"result_layouts = [dense<[1, 0]> : tensor<2xindex>]}",
+	} {
+		if !strings.Contains(got[at], part) {
+			t.Errorf("line %d lacks %s", at, part)
+		}
+	}
+	for name, unchanged := range map[string]string{
+		"no marks":                              text(append(program[:3:3], program[7], "  }", "}", "")),
+		"float32, for which there is no kernel": text(lines("f32")),
+	} {
+		if got := string(kernelConfig().CallKernels([]byte(unchanged))); got != unchanged {
+			t.Errorf("%s: program becomes %s", name, got)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package mosaictest
+package mosaic_test
 
 import (
 	"fmt"
