@@ -48,14 +48,19 @@ func (c Config) KernelCycles(b score.Bucket) float64 {
 // attendByKernels is heads and attend in one: qkv [T, (H+2K)·E] in the dtype of products, angles [T, 2E] float32, kept
 // [P, K·2E], each head's keys and then its values -> mixed values [T, H·E], and the prefix with this step's tokens in it.
 func (n network) attendByKernels(qkv, angles *Node, w blockWeights, seen reach, kept *Node) (mixed, prefix *Node) {
-	keys := n.kernel(n.readyKeys, qkv, qkv, n.headWeight(w.keyNorm, qkv.Graph(), 1), angles)
+	keys := n.kernel(n.readyKeys, qkv, qkv, n.keyWeight(w, qkv.Graph()), angles)
 	operands := []*Node{seen.spans, qkv, keys}
 	if kept != nil {
 		prefix = extend(kept, keys, seen.gathered)
 		operands = append(operands, prefix)
 	}
-	weight := n.headWeight(w.queryNorm, qkv.Graph(), math.Log2E/math.Sqrt(float64(n.HeadDim)))
-	return n.kernel(n.attendPacked, append(operands, seen.sight, weight, angles)...), prefix
+	return n.kernel(n.attendPacked, append(operands, seen.sight, n.queryWeight(w, qkv.Graph()), angles)...), prefix
+}
+
+func (n network) keyWeight(w blockWeights, g *Graph) *Node { return n.headWeight(w.keyNorm, g, 1) }
+
+func (n network) queryWeight(w blockWeights, g *Graph) *Node {
+	return n.headWeight(w.queryNorm, g, math.Log2E/math.Sqrt(float64(n.HeadDim)))
 }
 
 // headWeight is what each head's vector is multiplied by, [1, E] float32: the norm's weight, where heads are normed, and a scale.
@@ -115,20 +120,24 @@ func (n network) attendPacked(in []*Node) *Node {
 		keys = Concatenate([]*Node{in[3], keys}, 0)
 	}
 	size, groups := prefix+tokens, n.Heads/n.KVHeads
-	queries := MulScalar(n.turnHeads(n.cut(qkv, 0, n.Heads), weight, angles), math.Ln2) // mix takes powers of e
-	queries = Reshape(TransposeAllDims(ConvertDType(queries, n.products), 1, 0, 2), n.KVHeads, groups*tokens, n.HeadDim)
-	both := TransposeAllDims(Reshape(keys, size, n.KVHeads, 2*n.HeadDim), 1, 0, 2) // [K, P+T, 2E]
+	queries := ConvertDType(n.turnHeads(n.cut(qkv, 0, n.Heads), weight, angles), n.products)
+	queries = Reshape(TransposeAllDims(queries, 1, 0, 2), n.KVHeads, groups*tokens, n.HeadDim)
+	both := float32s(TransposeAllDims(Reshape(keys, size, n.KVHeads, 2*n.HeadDim), 1, 0, 2)) // [K, P+T, 2E]
 
 	row := func(i int) *Node {
 		return BroadcastToDims(Reshape(Slice(sight, AxisElem(i)), 1, tokens, 1), groups, tokens, size)
 	}
 	key, token := iota(g, 2, groups, tokens, size), iota(g, 1, groups, tokens, size)
 	own := AddScalar(key, -prefix)
-	inPrefix := LessThan(key, MinScalar(row(0), prefix))
-	inRow := LogicalAnd(GreaterOrEqual(own, row(1)), LessOrEqual(own, token))
-	sees := LogicalOr(inPrefix, LogicalAnd(inRow, GreaterOrEqual(own, ZerosLike(own))))
-	mixed, _ := n.mix(queries, SliceAxis(both, 2, AxisRange(0, n.HeadDim)), SliceAxis(both, 2, AxisRange(n.HeadDim)),
-		Reshape(sees, 1, groups*tokens, size))
+	sees := LogicalOr(LessThan(key, row(0)), LogicalAnd(GreaterOrEqual(own, row(1)), LessOrEqual(own, token)))
+	// Softmax of powers of two; weights enter the product with the values as they would in bfloat16.
+	scores := DotGeneral(float32s(queries), []int{2}, []int{0}, SliceAxis(both, 2, AxisRange(0, n.HeadDim)), []int{2}, []int{0})
+	sees = BroadcastToDims(Reshape(sees, 1, groups*tokens, size), scores.Shape().Dimensions...)
+	scores = Where(sees, scores, scalarLike(scores, unseen))
+	weights := Exp(MulScalar(Sub(scores, ReduceAndKeep(scores, ReduceMax, -1)), math.Ln2))
+	rounded := float32s(ConvertDType(weights, n.products))
+	mixed := DotGeneral(rounded, []int{2}, []int{0}, SliceAxis(both, 2, AxisRange(n.HeadDim)), []int{1}, []int{0})
+	mixed = Div(mixed, ReduceAndKeep(weights, ReduceSum, -1))
 	mixed = TransposeAllDims(Reshape(mixed, n.Heads, tokens, n.HeadDim), 1, 0, 2)
 	return ConvertDType(Reshape(mixed, tokens, n.Heads*n.HeadDim), n.products)
 }

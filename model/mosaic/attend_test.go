@@ -8,15 +8,16 @@ import (
 	"testing"
 
 	"scored/model/mosaic"
+	"scored/model/mosaic/mosaictest"
 )
 
 // step is a block's attention: what the kernels get.
 type step struct {
 	mosaic.Shape
 	visible, start []int32
-	qkv, prefix    *array
-	keys, queries  *array // weights
-	angles         *array
+	qkv, prefix    *mosaictest.Array
+	keys, queries  *mosaictest.Array // weights
+	angles         *mosaictest.Array
 }
 
 func shapes() map[string]mosaic.Shape {
@@ -48,10 +49,10 @@ func newStep(shape mosaic.Shape, random *rand.Rand) *step {
 	for ; at < shape.Tokens; at++ {
 		s.start[at] = int32(at)
 	}
-	fill := func(element string, scale float64, dims ...int) *array {
-		a := newArray(element, dims...)
-		for i := range a.data {
-			a.data[i] = bfloat16(scale * random.NormFloat64())
+	fill := func(element string, scale float64, dims ...int) *mosaictest.Array {
+		a := mosaictest.New(element, dims...)
+		for i := range a.Data {
+			a.Data[i] = mosaictest.BFloat16(scale * random.NormFloat64())
 		}
 		return a
 	}
@@ -64,35 +65,35 @@ func newStep(shape mosaic.Shape, random *rand.Rand) *step {
 }
 
 // run gives the attention of the kernels' texts, [T, H·E].
-func (s *step) run(t *testing.T) *array {
+func (s *step) run(t *testing.T) *mosaictest.Array {
 	t.Helper()
-	keys := newArray("bf16", s.Tokens, s.KVHeads*2*s.HeadDim)
-	if err := runKernel(mosaic.Keys(s.Shape).Body, s.qkv, s.qkv, s.keys, s.angles, keys); err != nil {
+	keys := mosaictest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim)
+	if err := mosaictest.Run(mosaic.Keys(s.Shape).Body, s.qkv, s.qkv, s.keys, s.angles, keys); err != nil {
 		t.Fatal(err)
 	}
 
-	spans, sight := newArray("i32", 2*s.Tokens/s.Block()), newArray("i32", 2, s.Tokens)
+	spans, sight := mosaictest.New("i32", 2*s.Tokens/s.Block()), mosaictest.New("i32", 2, s.Tokens)
 	for i, n := range s.Spans(s.visible, s.start) {
-		spans.data[i] = float64(n)
+		spans.Data[i] = float64(n)
 	}
 	for i := range s.visible {
-		sight.data[i], sight.data[s.Tokens+i] = float64(s.visible[i]), float64(s.start[i])
+		sight.Data[i], sight.Data[s.Tokens+i] = float64(s.visible[i]), float64(s.start[i])
 	}
-	mixed := newArray("bf16", s.Tokens, s.Heads*s.HeadDim)
-	operands := []*array{spans, s.qkv, keys}
+	mixed := mosaictest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
+	operands := []*mosaictest.Array{spans, s.qkv, keys}
 	if s.Prefix > 0 {
 		operands = append(operands, s.prefix)
 	}
-	if err := runKernel(mosaic.Attend(s.Shape).Body, append(operands, sight, s.queries, s.angles, mixed)...); err != nil {
+	if err := mosaictest.Run(mosaic.Attend(s.Shape).Body, append(operands, sight, s.queries, s.angles, mixed)...); err != nil {
 		t.Fatal(err)
 	}
 	return mixed
 }
 
 // turned is a head's vector of one token, normed and turned, from its definition; bfloat16, as it enters products.
-func (s *step) turned(token, head int, weight *array) []float64 {
+func (s *step) turned(token, head int, weight *mosaictest.Array) []float64 {
 	e := s.HeadDim
-	x := s.qkv.data[token*s.qkv.dims[1]+head*e:][:e]
+	x := s.qkv.Data[token*s.qkv.Dims[1]+head*e:][:e]
 	scale := 1.0
 	if s.Norm {
 		square := 0.0
@@ -103,11 +104,11 @@ func (s *step) turned(token, head int, weight *array) []float64 {
 	}
 	normed, out := make([]float64, e), make([]float64, e)
 	for i, v := range x {
-		normed[i] = v * scale * weight.data[i]
+		normed[i] = v * scale * weight.Data[i]
 	}
-	angles := s.angles.data[token*2*e:][:2*e]
+	angles := s.angles.Data[token*2*e:][:2*e]
 	for i := range out {
-		out[i] = bfloat16(normed[i]*angles[i] + normed[(i+e/2)%e]*angles[e+i])
+		out[i] = mosaictest.BFloat16(normed[i]*angles[i] + normed[(i+e/2)%e]*angles[e+i])
 	}
 	return out
 }
@@ -118,12 +119,12 @@ func (s *step) want(token, head int) []float64 {
 	query := s.turned(token, head, s.queries)
 	var keys, values [][]float64
 	for p := range int(s.visible[token]) {
-		row := s.prefix.data[p*s.prefix.dims[1]+g*2*e:]
+		row := s.prefix.Data[p*s.prefix.Dims[1]+g*2*e:]
 		keys, values = append(keys, row[:e]), append(values, row[e:2*e])
 	}
 	for own := int(s.start[token]); own <= token; own++ {
 		keys = append(keys, s.turned(own, s.Heads+g, s.keys))
-		values = append(values, s.qkv.data[own*s.qkv.dims[1]+(s.Heads+s.KVHeads+g)*e:][:e])
+		values = append(values, s.qkv.Data[own*s.qkv.Dims[1]+(s.Heads+s.KVHeads+g)*e:][:e])
 	}
 	scores, top, sum := make([]float64, len(keys)), math.Inf(-1), 0.0
 	for i, k := range keys {
@@ -159,7 +160,7 @@ func TestKernelsAttend(t *testing.T) {
 			for token := range s.Tokens {
 				for head := range s.Heads {
 					want, e := s.want(token, head), s.HeadDim
-					for d, x := range got.data[token*got.dims[1]+head*e:][:e] {
+					for d, x := range got.Data[token*got.Dims[1]+head*e:][:e] {
 						off := math.Abs(x - want[d])
 						if math.IsNaN(off) {
 							t.Fatalf("token %d, head %d, number %d is %v, want %v", token, head, d, x, want[d])
@@ -183,12 +184,12 @@ func TestOverflowStaysWithWhoSeesIt(t *testing.T) {
 			t.Parallel()
 			s := newStep(mosaic.Shape{Tokens: 256, Prefix: 128, Heads: 2, KVHeads: 1, HeadDim: 128, Norm: true, Eps: 1e-6}, rand.New(rand.NewPCG(3, 4)))
 			const broken = 100
-			s.qkv.data[broken*s.qkv.dims[1]+3*s.HeadDim+5] = bad // a number of its values
+			s.qkv.Data[broken*s.qkv.Dims[1]+3*s.HeadDim+5] = bad // a number of its values
 			got := s.run(t)
 			for token := range s.Tokens {
 				sees := s.start[token] <= broken && broken <= token
 				for head := range s.Heads {
-					if is := math.IsNaN(got.data[token*got.dims[1]+head*s.HeadDim]); is != sees {
+					if is := math.IsNaN(got.Data[token*got.Dims[1]+head*s.HeadDim]); is != sees {
 						t.Errorf("token %d, head %d: NaN %v, sees it %v", token, head, is, sees)
 					}
 				}

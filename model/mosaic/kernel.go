@@ -84,10 +84,9 @@ func layout(tensor string) string {
 
 // window is how a kernel sees one of its arrays: block by block.
 type window struct {
-	kind         // of a block
-	still   bool // the same block all the time
-	block   func(t *text, i, j value) (row, column value)
-	element string
+	kind       // of a block
+	still bool // the same block all the time
+	block func(t *text, i, j value) (row, column value)
 }
 
 // module writes a kernel's module: for each point (i, j) of the grid the body gets the numbers in memory whole, the same for

@@ -1,4 +1,4 @@
-package mosaic_test
+package mosaictest
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 )
 
 // apply gives the result of an operation that has one; its numbers are rounded after.
-func (op *operation) apply(in []*array) *array {
+func (op *operation) apply(in []*Array) *Array {
 	if len(in) == 2 {
 		if of := binary(op.name, op.number("predicate")); of != nil {
 			return op.elementwise(in, func(x []float64) float64 { return of(x[0], x[1]) })
@@ -17,8 +17,8 @@ func (op *operation) apply(in []*array) *array {
 	case "arith.constant":
 		return number(op.result.element, op.constant())
 	case "arith.extf", "arith.truncf", "arith.index_cast", "tpu.assume_multiple":
-		if n := op.number("multiple"); n > 0 && int(in[0].data[0])%n != 0 {
-			panic(fmt.Sprintf("%v is not a multiple of %d", in[0].data[0], n))
+		if n := op.number("multiple"); n > 0 && int(in[0].Data[0])%n != 0 {
+			panic(fmt.Sprintf("%v is not a multiple of %d", in[0].Data[0], n))
 		}
 		return op.elementwise(in, func(x []float64) float64 { return x[0] })
 	case "math.exp2":
@@ -35,9 +35,9 @@ func (op *operation) apply(in []*array) *array {
 			return x[2]
 		})
 	case "memref.load":
-		return number(op.result.element, in[0].data[int(in[1].data[0])])
+		return number(op.result.element, in[0].Data[int(in[1].Data[0])])
 	case "vector.load":
-		return cut(in[0], [2]int{int(in[1].data[0]), int(in[2].data[0])}, op.result.dims[0], op.result.dims[1])
+		return cut(in[0], [2]int{int(in[1].Data[0]), int(in[2].Data[0])}, op.result.dims[0], op.result.dims[1])
 	case "vector.extract_strided_slice":
 		from := op.numbers("offsets")
 		return cut(in[0], [2]int{from[0], from[1]}, op.result.dims[0], op.result.dims[1])
@@ -46,33 +46,33 @@ func (op *operation) apply(in []*array) *array {
 }
 
 // move is an operation that takes numbers to other places, or adds them up.
-func (op *operation) move(in []*array) *array {
-	out := newArray(op.result.element, op.result.dims...)
+func (op *operation) move(in []*Array) *Array {
+	out := New(op.result.element, op.result.dims...)
 	switch op.name {
 	case "vector.broadcast":
 		out.fill(func(r, c int) float64 { return in[0].at(r, c) })
 	case "vector.shape_cast":
-		copy(out.data, in[0].data)
+		copy(out.Data, in[0].Data)
 	case "tpu.iota":
 		axis := op.number("dimensions")
 		out.fill(func(r, c int) float64 { return float64([]int{r, c}[axis]) })
 	case "tpu.transpose":
 		out.fill(func(r, c int) float64 { return in[0].at(c, r) })
 	case "tpu.dynamic_rotate":
-		n, by := out.dims[1], int(in[1].data[0])
+		n, by := out.Dims[1], int(in[1].Data[0])
 		out.fill(func(r, c int) float64 { return in[0].at(r, ((c-by)%n+n)%n) })
 	case "tpu.concatenate":
 		axis, at := op.number("dimension"), [2]int{}
 		for _, part := range in {
 			paste(out, at, part)
-			at[axis] += part.dims[axis]
+			at[axis] += part.Dims[axis]
 		}
 	case "vector.multi_reduction":
 		add := binary(map[string]string{"add": "arith.addf", "maximumf": "arith.maximumf"}[op.word("kind")], 0)
-		copy(out.data, in[1].data)
-		for r := range in[0].dims[0] {
-			for c := range out.data {
-				out.data[c] = add(out.data[c], in[0].at(r, c))
+		copy(out.Data, in[1].Data)
+		for r := range in[0].Dims[0] {
+			for c := range out.Data {
+				out.Data[c] = add(out.Data[c], in[0].at(r, c))
 			}
 		}
 	case "tpu.matmul":
@@ -84,7 +84,7 @@ func (op *operation) move(in []*array) *array {
 }
 
 // multiply is out = in[0]·in[1] + in[2], over the axes that the dimension numbers contract.
-func (op *operation) multiply(in []*array, out *array) {
+func (op *operation) multiply(in []*Array, out *Array) {
 	a, b := in[0], in[1]
 	if axes := op.dimensionNumbers(); axes[0] == 0 {
 		a = a.turned()
@@ -94,13 +94,13 @@ func (op *operation) multiply(in []*array, out *array) {
 	if op.dimensionNumbers()[1] == 0 {
 		b = b.turned()
 	}
-	if a.dims[1] != b.dims[1] || a.dims[0] != out.dims[0] || b.dims[0] != out.dims[1] {
-		panic(fmt.Sprintf("product of %v and %v is not %v", a.dims, b.dims, out.dims))
+	if a.Dims[1] != b.Dims[1] || a.Dims[0] != out.Dims[0] || b.Dims[0] != out.Dims[1] {
+		panic(fmt.Sprintf("product of %v and %v is not %v", a.Dims, b.Dims, out.Dims))
 	}
-	n := a.dims[1]
+	n := a.Dims[1]
 	out.fill(func(r, c int) float64 {
 		sum := in[2].at(r, c)
-		x, y := a.data[r*n:(r+1)*n], b.data[c*n:(c+1)*n]
+		x, y := a.Data[r*n:(r+1)*n], b.Data[c*n:(c+1)*n]
 		for i := range x {
 			sum += x[i] * y[i]
 		}
@@ -108,18 +108,18 @@ func (op *operation) multiply(in []*array, out *array) {
 	})
 }
 
-func (op *operation) elementwise(in []*array, of func(x []float64) float64) *array {
-	out, x := newArray(op.result.element, op.result.dims...), make([]float64, len(in))
+func (op *operation) elementwise(in []*Array, of func(x []float64) float64) *Array {
+	out, x := New(op.result.element, op.result.dims...), make([]float64, len(in))
 	for _, a := range in {
-		if !slices.Equal(a.dims, out.dims) {
-			panic(fmt.Sprintf("%s of %v gives %v", op.name, a.dims, out.dims))
+		if !slices.Equal(a.Dims, out.Dims) {
+			panic(fmt.Sprintf("%s of %v gives %v", op.name, a.Dims, out.Dims))
 		}
 	}
-	for i := range out.data {
+	for i := range out.Data {
 		for k, a := range in {
-			x[k] = a.data[i]
+			x[k] = a.Data[i]
 		}
-		out.data[i] = of(x)
+		out.Data[i] = of(x)
 	}
 	return out
 }
@@ -161,26 +161,26 @@ func binary(name string, predicate int) func(a, b float64) float64 {
 }
 
 // at is the number in a row and a column; a number or a single row or column is the same all along.
-func (a *array) at(row, column int) float64 {
+func (a *Array) at(row, column int) float64 {
 	rows, columns := 1, 1
-	switch len(a.dims) {
+	switch len(a.Dims) {
 	case 1:
-		columns = a.dims[0]
+		columns = a.Dims[0]
 	case 2:
-		rows, columns = a.dims[0], a.dims[1]
+		rows, columns = a.Dims[0], a.Dims[1]
 	}
-	return a.data[min(row, rows-1)*columns+min(column, columns-1)]
+	return a.Data[min(row, rows-1)*columns+min(column, columns-1)]
 }
 
-func (a *array) fill(of func(row, column int) float64) {
-	columns := a.dims[len(a.dims)-1]
-	for i := range a.data {
-		a.data[i] = of(i/columns, i%columns)
+func (a *Array) fill(of func(row, column int) float64) {
+	columns := a.Dims[len(a.Dims)-1]
+	for i := range a.Data {
+		a.Data[i] = of(i/columns, i%columns)
 	}
 }
 
-func (a *array) turned() *array {
-	out := newArray(a.element, a.dims[1], a.dims[0])
-	out.fill(func(r, c int) float64 { return a.data[c*a.dims[1]+r] })
+func (a *Array) turned() *Array {
+	out := New(a.Element, a.Dims[1], a.Dims[0])
+	out.fill(func(r, c int) float64 { return a.Data[c*a.Dims[1]+r] })
 	return out
 }

@@ -1,4 +1,4 @@
-package mosaic_test
+package mosaictest
 
 import (
 	"fmt"
