@@ -19,7 +19,7 @@ type value struct {
 	kind
 }
 
-// kind is the type of a value: a number, or an array of dims in registers or, with a memory, where it lies.
+// kind is the type of a value, and its text that of MLIR: a number, or an array of dims in registers or, with a memory, where it lies.
 type kind struct {
 	element string
 	dims    []int
@@ -80,7 +80,7 @@ func names(values []value) string {
 }
 
 func kinds(values []value) string {
-	return join(values, func(v value) string { return v.kind.String() })
+	return join(values, func(v value) string { return v.String() })
 }
 
 func join[V any](all []V, each func(V) string) string {
@@ -257,5 +257,5 @@ func (t *text) loop(from, to value, carried []value, body func(i value, carried 
 }
 
 func parameters(values []value) string {
-	return join(values, func(v value) string { return v.name + ": " + v.kind.String() })
+	return join(values, func(v value) string { return v.name + ": " + v.String() })
 }
