@@ -83,13 +83,13 @@ func (s Shape) Spans(visible, start []int32) []int32 {
 const ownBlocks = 2
 
 // Cycles is how long both kernels take on a v6e, by the instructions that libtpu 0.0.52 schedules for a block of 512 queries
-// (docs/performance-tpu.md tells how to count them), if no row is longer than a block.
+// (scripts/kernel-cycles.sh counts them), if no row is longer than a block.
 func (s Shape) Cycles() float64 {
 	const (
-		keysStep, keysToken     = 180, 0.79 // a step of Keys' grid, and each of its tokens
-		attendStep              = 900       // a step of Attend's grid, without its keys
-		keyBlock, keyPer512     = 235, 1.28 // a block of keys, and each key for 512 queries
-		longPrefix, longWindows = 512, 240  // a longer prefix takes more instructions to fetch
+		keysStep, keysToken = 180, 0.85 // a step of Keys' grid, and each of its tokens
+		attendStep          = 600       // a step of Attend's grid, without its keys
+		keyBlock, keyPer512 = 235, 1.28 // a block of keys, and each key for 512 queries
+		fetch               = 0.13      // a token's keys and values on their way to where a head's steps find them
 	)
 	rows := s.Block()
 	queries := float64(rows*s.Heads/s.KVHeads) / 512
@@ -98,9 +98,6 @@ func (s Shape) Cycles() float64 {
 	if s.Prefix > 0 {
 		step += blocks(s.Prefix, s.PrefixBlock())
 	}
-	if s.Prefix > longPrefix {
-		step += longWindows
-	}
 	keys := float64(s.Tokens/s.keysRows())*keysStep + float64(s.Tokens)*keysToken
-	return float64(s.KVHeads) * (float64(s.Tokens/rows)*step + keys)
+	return float64(s.KVHeads) * (keys + float64(s.Tokens/rows)*step + fetch*float64(s.Tokens+s.Prefix))
 }
