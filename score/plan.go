@@ -3,6 +3,7 @@ package score
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -16,9 +17,37 @@ type planner struct {
 // prefixSize is what the buckets of one Bucket.Prefix can hold.
 type prefixSize struct {
 	prefix    int
-	buckets   []Bucket // cheapest first
-	tokens    int      // the most tokens a step computes
-	ownTokens int      // the longest own part of a row
+	buckets   []Bucket  // cheapest first
+	tokens    int       // the most tokens a step computes
+	ownTokens int       // the longest own part of a row
+	rate      float64   // the least cost of a token, in a full step
+	cover     []float64 // by tokens: the least cost of steps that have room for so many
+}
+
+// coverSteps is for how many of the largest steps prefixSize.cover is known.
+const coverSteps = 4
+
+// rateBuckets fills in what follows from the buckets' costs.
+func (s *prefixSize) rateBuckets() {
+	s.rate = math.Inf(1)
+	for _, b := range s.buckets {
+		s.rate = min(s.rate, b.Cost/float64(b.Tokens))
+	}
+	s.cover = make([]float64, coverSteps*s.tokens+1)
+	for n := 1; n < len(s.cover); n++ {
+		s.cover[n] = math.Inf(1)
+		for _, b := range s.buckets {
+			s.cover[n] = min(s.cover[n], b.Cost+s.cover[max(0, n-b.Tokens)])
+		}
+	}
+}
+
+// least is the least that steps can cost that compute n tokens.
+func (s *prefixSize) least(n int) float64 {
+	if n < len(s.cover) {
+		return s.cover[n]
+	}
+	return max(s.cover[len(s.cover)-1], float64(n)*s.rate)
 }
 
 // minShared is the shortest prefix worth keeping on the device for a row that shares it with no other row yet.
@@ -43,6 +72,9 @@ func newPlanner(buckets []Bucket, contextLength int) (planner, error) {
 	}
 	if len(p.sizes) == 0 {
 		return p, fmt.Errorf("no bucket given")
+	}
+	for i := range p.sizes {
+		p.sizes[i].rateBuckets()
 	}
 	longest := p.sizes[len(p.sizes)-1]
 	if longest.prefix+1 < contextLength && longest.ownTokens < contextLength {

@@ -29,7 +29,7 @@ func (p planner) form(jobs []*job, engine Engine) *forming {
 	lead := firstPending(jobs[0])
 	f := p.place(lead, engine)
 	f.lead = lead.job
-	f.step.Bucket, f.takes = f.choose(f.candidates(lead, jobs))
+	f.step.Bucket, f.takes = f.choose(p.candidates(f, lead, jobs))
 	if len(f.takes) == 0 {
 		f.slice()
 		lead.sliced = len(f.step.Prefix.Tokens)
@@ -67,11 +67,14 @@ func (p planner) place(lead *group, engine Engine) *forming {
 	}
 	if base != nil {
 		size, missing := p.sizeFor(base.Size), len(want)-n
-		// Where few tokens are missing, computing them in every row costs less than another prefix.
-		if missing*lead.pending() <= len(want) && lead.longest-n <= size.ownTokens {
+		goesOn := len(want) <= base.Size && lead.longest-len(want) <= size.ownTokens
+		// Where few tokens are missing, computing them in every row costs less than another prefix. One that goes on from
+		// this costs no more than what is missing.
+		few := missing*lead.pending() <= len(want) && (!goesOn || missing*(lead.pending()-1) <= minShared)
+		if few && lead.longest-n <= size.ownTokens {
 			return &forming{size: size, step: &Step{Prefix: base, Base: base, Kept: len(base.Tokens)}}
 		}
-		if len(want) <= base.Size && lead.longest-len(want) <= size.ownTokens {
+		if goesOn {
 			next := &Prefix{Tokens: want, Size: base.Size}
 			return &forming{size: size, step: &Step{Prefix: next, Base: base, Kept: n, New: missing}}
 		}
@@ -99,14 +102,14 @@ func (s *prefixSize) cheapest(n int) Bucket {
 }
 
 // candidates are the groups that can run in the step, the lead first, with what they would take from its prefix.
-func (f *forming) candidates(lead *group, jobs []*job) []take {
+func (p planner) candidates(f *forming, lead *group, jobs []*job) []take {
 	candidates := []take{f.candidate(lead)}
 	for _, j := range jobs {
 		for _, g := range j.groups {
 			if g == lead || g.pending() == 0 {
 				continue
 			}
-			if c := f.candidate(g); c.count > 0 {
+			if c := f.candidate(g); !p.belongsElsewhere(f, c) {
 				candidates = append(candidates, c)
 			}
 		}
@@ -114,19 +117,28 @@ func (f *forming) candidates(lead *group, jobs []*job) []take {
 	return candidates
 }
 
-// candidate offers a group's pending rows, or none if they belong to another prefix.
+// candidate offers a group's pending rows, with what they share with the step's prefix.
 func (f *forming) candidate(g *group) take {
 	c := take{group: g, count: g.pending()}
-	if g.shared == 0 {
-		return c
-	}
 	if f.step.Prefix != nil {
 		c.shared = sharedTokens(f.step.Prefix.Tokens, g.rows[g.next].Tokens[:g.shared])
 	}
-	if (g.shared-c.shared)*c.count > g.shared {
-		c.count = 0 // a prefix of its own costs less
-	}
 	return c
+}
+
+// belongsElsewhere tells whether rows cost less in steps of their own, on a prefix of their own, than here, where each
+// computes what it does not share.
+func (p planner) belongsElsewhere(f *forming, c take) bool {
+	g := c.group
+	missing := g.shared - c.shared
+	if missing*c.count <= g.shared {
+		return false
+	}
+	own := 0
+	for _, row := range g.rows[g.next:] {
+		own += len(row.Tokens) - g.shared
+	}
+	return f.size.rate*float64(own+missing*c.count) > p.sizeFor(g.shared).least(g.shared+own)
 }
 
 // choose picks the bucket that brings all the candidates' work to its end at the least cost, and the rows it takes.
@@ -148,11 +160,17 @@ func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
 	}
 	rate, least := leftoverRate(fills, longest), math.Inf(1)
 	for _, one := range fills {
-		if cost := one.bucket.Cost + float64(work-one.tokens)*rate; cost < least {
+		if cost := one.bucket.Cost + f.leftover(work-one.tokens, rate); cost < least {
 			best, chosen, least = one.bucket, one.takes, cost
 		}
 	}
 	return best, chosen
+}
+
+// leftover is what the tokens are expected to cost that are left to later steps: no less than the cheapest steps that have
+// room for them.
+func (f *forming) leftover(tokens int, rate float64) float64 {
+	return max(float64(tokens)*rate, f.size.least(tokens))
 }
 
 // leftoverRate is what a token is expected to cost that is left to later steps: what it costs now in the best filled of the

@@ -21,3 +21,74 @@ func TestLeftoverRate(t *testing.T) {
 		}
 	}
 }
+
+// TestLeast: what is left costs at least the cheapest steps that have room for it.
+func TestLeast(t *testing.T) {
+	p, err := newPlanner([]Bucket{{Tokens: 64, Rows: 8, Length: 64, Cost: 10}, {Tokens: 256, Rows: 8, Length: 64, Cost: 25}}, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := p.sizeFor(0)
+	for tokens, want := range map[int]float64{0: 0, 1: 10, 64: 10, 65: 20, 129: 25, 256: 25, 257: 35, 1024: 100, 10_240: 1000} {
+		if got := size.least(tokens); got != want {
+			t.Errorf("%d tokens cost %v, want %v", tokens, got, want)
+		}
+	}
+}
+
+// sharing makes prompts of a query and items of so many tokens; another seed is another query.
+func sharing(seed int32, query int, items ...int) (prompts [][]int32) {
+	for i, n := range items {
+		prompt := make([]int32, query+n)
+		for k := range prompt {
+			prompt[k] = seed + int32(k)
+			if k >= query {
+				prompt[k] = int32(1000*(i+1) + k)
+			}
+		}
+		prompts = append(prompts, prompt)
+	}
+	return prompts
+}
+
+// TestStepIsFilledByCost: small requests with queries of their own go into one step where a step costs much and a token
+// little, as on an accelerator, each row with its query, and into steps of their own where tokens cost.
+func TestStepIsFilledByCost(t *testing.T) {
+	for name, c := range map[string]struct {
+		fixed float64
+		rows  int
+	}{"dear steps": {1000, 8}, "dear tokens": {1, 4}} {
+		var buckets []Bucket
+		for _, tokens := range []int{64, 256, 512} {
+			for _, prefix := range []int{0, 64} {
+				buckets = append(buckets, Bucket{Tokens: tokens, Rows: 16, Length: tokens, Prefix: prefix, Cost: c.fixed + float64(tokens)})
+			}
+		}
+		p, err := newPlanner(buckets, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs := []*job{p.plan(&Request{}, sharing(1, 30, 5, 6, 7, 8), nil, 0), p.plan(&Request{}, sharing(500, 30, 5, 6, 7, 8), nil, 0)}
+		step := p.form(jobs, &strictEngine{buckets: buckets, limit: 1}).step
+		if len(step.Rows) != c.rows || step.New != 30 {
+			t.Errorf("%s: a step of %d rows with %d new tokens of the prefix, want %d and 30", name, len(step.Rows), step.New, c.rows)
+		}
+	}
+}
+
+// TestPrefixGoesOn: tokens that a kept prefix lacks are computed once for all rows, not by each, unless they are very few.
+func TestPrefixGoesOn(t *testing.T) {
+	buckets := []Bucket{{Tokens: 512, Rows: 16, Length: 512, Prefix: 512, Cost: 1}}
+	p, err := newPlanner(buckets, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for missing, added := range map[int]int{0: 0, 10: 0, 21: 0, 22: 22, 70: 70} {
+		prompts := sharing(1, 300, 5, 6, 7, 8)
+		kept := &Prefix{Tokens: prompts[0][:300-missing], Size: 512}
+		step := p.form([]*job{p.plan(&Request{}, prompts, nil, 0)}, &strictEngine{buckets: buckets, limit: 1, kept: []*Prefix{kept}}).step
+		if step.New != added || step.Kept != 300-missing || len(step.Rows) != 4 {
+			t.Errorf("%d tokens missing: %d rows go on from %d with %d new, want 4 from %d with %d", missing, len(step.Rows), step.Kept, step.New, 300-missing, added)
+		}
+	}
+}

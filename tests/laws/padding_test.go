@@ -57,14 +57,32 @@ func TestPaddingReport(t *testing.T) {
 		{"short, 16 clients", 16, 160, short, 0.50, 3},
 	} {
 		t.Run(w.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, cfg.Buckets(cfg.MaxPositions)) })
+			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, cfg.Buckets(cfg.MaxPositions), 130) })
 		})
 	}
 }
 
-func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket) {
+// TestPaddingOfKernelBuckets is the same for the shapes of attention by kernels, at a TPU's 700 TFLOP/s of their cost.
+func TestPaddingOfKernelBuckets(t *testing.T) {
+	cfg := model.Qwen3_0_6B()
+	for _, w := range []workload{
+		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.10, 0.3},
+		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.10, 1},
+		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 7},
+		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.20, 2},
+		{"words: 200 + 100 x 3", 1, 10, same(200, 3, 100), 0.35, 1},
+		{"short, 1 client", 1, 40, short, 0.70, 1}, // a step of fewer tokens would take as long
+		{"short, 16 clients", 16, 160, short, 0.30, 0.3},
+		{"long: 30000 + 10 x 100", 1, 3, same(30_000, 100, 10), 0.10, 17},
+	} {
+		t.Run(w.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, cfg.KernelBuckets(cfg.MaxPositions), 700_000) })
+		})
+	}
+}
+
+func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket, gflops float64) {
 	seen := &spans{}
-	const gflops = 130
 	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, newNullEngine(cfg, buckets, gflops))
 	if err != nil {
 		t.Fatal(err)
