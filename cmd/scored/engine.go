@@ -124,6 +124,9 @@ func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, log *slog.Logge
 	if err != nil {
 		return nil, 0, err
 	}
+	if c.Device == "tpu" {
+		log.Info("attention is chosen", "kernels", options.Kernels)
+	}
 	var loaded closers
 	for options.Device = range c.Replicas {
 		engine, err := model.New(plugin.Backend(), found.config, found.weights, options)
