@@ -72,10 +72,7 @@ func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *
 	if e.weights, err = e.net.load(on, source); err != nil {
 		return e, fmt.Errorf("weights do not load: %w", err)
 	}
-	if e.programs, err = e.net.compileAll(on, e.buckets, opts.Progress); err != nil && e.net.kernels {
-		return e, fmt.Errorf("%w: %w", ErrKernels, err) // without them it may compile, or say the same again
-	}
-	if err != nil {
+	if e.programs, err = e.net.compileAll(on, e.buckets, opts.Progress); err != nil {
 		return e, err
 	}
 	if e.net.kernels {

@@ -17,7 +17,7 @@ type programs struct {
 	block map[shape]*program  // by bucket
 	last  map[[2]int]*program // by tokens and head rows: final norm of the rows' last tokens
 	head  map[headKey]*program
-	check map[string]*program // one with kernels, none without
+	check map[score.Bucket]*program // see checkBuckets; none without kernels
 }
 
 // shape is a bucket without its cost.
@@ -85,7 +85,7 @@ const labelsPerRow = 16
 
 // compileAll compiles what the buckets need and tells progress before each.
 func (n network) compileAll(on device, buckets []score.Bucket, progress func(done, total int)) (*programs, error) {
-	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}, map[string]*program{}}
+	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}, map[score.Bucket]*program{}}
 	plan := n.plan(p, buckets)
 	for i, build := range plan {
 		if progress != nil {
@@ -105,14 +105,16 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	for _, b := range buckets {
 		most, mostOf[b.Tokens] = max(most, b.Rows), max(mostOf[b.Tokens], b.Rows)
 	}
+	if n.kernels { // first: a device that does not take them is known at once
+		for _, b := range n.checkBuckets(buckets) {
+			plan = append(plan, orWithout(add(p.check, b, checkName(b), n.checkGraph(b))))
+		}
+	}
 	for _, rows := range headRowsFor(most) {
 		for _, vocabulary := range []bool{false, true} {
 			key := headKey{rows, vocabulary}
 			plan = append(plan, add(p.head, key, key.name(), n.headGraph(key)))
 		}
-	}
-	if n.kernels {
-		plan = append(plan, add(p.check, checkName, checkName, n.checkGraph(checkBucket(buckets))))
 	}
 	planned := map[any]bool{}
 	once := func(key any) bool {
@@ -122,7 +124,11 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	}
 	for _, b := range buckets {
 		if s := shapeOf(b); once(s) {
-			plan = append(plan, add(p.block, s, s.name(), n.blockGraph(s)))
+			build := add(p.block, s, s.name(), n.blockGraph(s))
+			if n.kernels {
+				build = orWithout(build)
+			}
+			plan = append(plan, build)
 		}
 		if once(b.Tokens) {
 			plan = append(plan, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)))
@@ -138,6 +144,16 @@ func add[K comparable](to map[K]*program, key K, name string, build func(in *par
 	return func(on device) (err error) {
 		to[key], err = compile(on, name, build)
 		return err
+	}
+}
+
+// orWithout tells by ErrKernels that a program with kernels does not compile.
+func orWithout(build func(device) error) func(device) error {
+	return func(on device) error {
+		if err := build(on); err != nil {
+			return fmt.Errorf("%w: %w", ErrKernels, err)
+		}
+		return nil
 	}
 }
 
