@@ -26,7 +26,7 @@ func (c Config) WideBuckets(contextLength int) []score.Bucket {
 }
 
 // KernelBuckets is Buckets for attention by kernels (Options.Kernels): they take rows of any length as they lie, so a step
-// need not choose its rows' length, and pay for the pairs of tokens that see each other, not for all.
+// need not choose its rows' length.
 func (c Config) KernelBuckets(contextLength int) []score.Bucket {
 	var buckets []score.Bucket
 	put := func(prefix int, sizes ...int) {
@@ -140,7 +140,8 @@ func (c Config) WideCost(b score.Bucket) float64 {
 	return (max(linear, flopsPerWeight*c.blockWeights()) + penalty*attention + fixed) / 1e9
 }
 
-// KernelCost is WideCost for attention by kernels.
+// KernelCost is WideCost for attention by kernels, as if tokens saw the whole prefix that the bucket has room for; kernels stop
+// at the last block of keys that any of their tokens sees.
 func (c Config) KernelCost(b score.Bucket) float64 {
 	const (
 		flopsPerWeight = 1000  // as in WideCost

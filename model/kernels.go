@@ -145,7 +145,7 @@ func (n network) attendPacked(in []*Node) *Node {
 // withKernels is the network with kernels for these buckets.
 func (n network) withKernels(buckets []score.Bucket) (network, error) {
 	if err := n.KernelsFit(buckets); err != nil {
-		return n, fmt.Errorf("kernels: %w", err)
+		return n, fmt.Errorf("kernels do not fit: %w; leave Options.Kernels out", err)
 	}
 	n.kernels, n.marked = true, true
 	return n, nil

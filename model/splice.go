@@ -27,12 +27,15 @@ func (c Config) CallKernels(program []byte) []byte {
 		switch {
 		case !found:
 			out.Write(line)
-		case !results[e.of] || !strings.HasSuffix(e.kind, "xbf16>"): // kernels are written for bfloat16
+		case !results[e.of]:
 			operands = append(operands, e)
 			results[e.name] = true
 			out.Write(line)
 		default: // the second mark of a result; the first is the last edge before
-			out.WriteString("    " + c.callKernel(operands[:len(operands)-1], e) + "\n")
+			if call := c.callKernel(operands[:len(operands)-1], e); call != "" {
+				line = []byte("    " + call + "\n")
+			}
+			out.Write(line)
 			operands = nil
 		}
 	}
@@ -52,15 +55,20 @@ func readEdge(line string) (edge, bool) {
 	return edge{name: parts[1], of: parts[2], kind: parts[4]}, true
 }
 
-// callKernel tells the kernels apart by their operands.
+// callKernel tells the kernels apart by their operands; "" if there is none for them.
 func (c Config) callKernel(operands []edge, result edge) string {
-	kernel := mosaic.Keys
-	shape := c.kernelShape(result.rows(), 0)
-	if len(operands) > 4 {
-		kernel = mosaic.Attend
-	}
-	if len(operands) > 6 {
+	kernel, shape := mosaic.Attend, c.kernelShape(result.rows(), 0)
+	switch len(operands) {
+	case 4:
+		kernel = mosaic.Keys
+	case 6:
+	case 7:
 		shape.Prefix = operands[3].rows()
+	default:
+		return ""
+	}
+	if !strings.HasSuffix(result.kind, "xbf16>") { // kernels are written for bfloat16
+		return ""
 	}
 	var names, kinds []string
 	for _, e := range operands {

@@ -14,6 +14,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
 )
 
 func testCache(t *testing.T, dir string, limit int64) *cache {
@@ -240,6 +244,38 @@ func TestCompileThroughTheCache(t *testing.T) {
 		}
 		if got := int64(strings.Count(lines.String(), "level=WARN")); got != test.errors {
 			t.Errorf("%s: %d warnings:\n%s", test.name, got, &lines)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestRewrittenProgramsAreKeptApart: what Rewrite gives is what runs, what is captured and what the cache knows it by.
+func TestRewrittenProgramsAreKeptApart(t *testing.T) {
+	dir := t.TempDir()
+	sum := func(program []byte) []byte {
+		return bytes.ReplaceAll(program, []byte("stablehlo.multiply"), []byte("stablehlo.add"))
+	}
+	for i, test := range []struct {
+		rewrite        func([]byte) []byte
+		want           float32
+		compiles, hits int64
+	}{{nil, 9, 1, 0}, {sum, 6, 1, 0}, {sum, 6, 0, 1}, {nil, 9, 0, 1}} {
+		var captured []byte
+		p := openTest(t, Options{CacheDir: dir, Rewrite: test.rewrite, Capture: func(_ string, program, _ []byte) { captured = bytes.Clone(program) }})
+		g := graph.NewGraph(p.Backend(), "rewritten")
+		x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, 1, 1))
+		g.Compile(graph.Mul(x, x))
+		if got := run(t, p, g, 1, []float32{3}); got[0] != test.want {
+			t.Errorf("plugin %d: 3 gives %v, want %v", i, got[0], test.want)
+		}
+		if adds := bytes.Contains(captured, []byte("stablehlo.add")); adds != (test.rewrite != nil) {
+			t.Errorf("plugin %d: captured %s", i, captured)
+		}
+		g.Finalize()
+		if stats := p.Stats(); stats.Compiles != test.compiles || stats.CacheHits != test.hits {
+			t.Errorf("plugin %d: %+v", i, stats)
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)

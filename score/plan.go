@@ -77,9 +77,10 @@ func newPlanner(buckets []Bucket, contextLength int) (planner, error) {
 		p.sizes[i].rateBuckets()
 	}
 	longest := p.sizes[len(p.sizes)-1]
-	if longest.prefix+1 < contextLength && longest.ownTokens < contextLength {
+	alone := p.sizes[0].ownTokens
+	if longest.prefix+1 < contextLength && alone < contextLength {
 		return p, fmt.Errorf("buckets hold prompts of %d tokens, context length is %d; add a bucket with a prefix of %d or lower the context length",
-			max(longest.prefix+1, longest.ownTokens), contextLength, contextLength)
+			max(longest.prefix+1, alone), contextLength, contextLength)
 	}
 	return p, nil
 }

@@ -62,12 +62,12 @@ func (p planner) place(lead *group, engine Engine) *forming {
 	}
 	want := lead.rows[lead.next].Tokens[:lead.shared]
 	base, n := engine.Match(want)
-	if base != nil && base.Size < len(want) && lead.sliced > 0 {
-		base, n = engine.Match(want[:lead.sliced]) // base has no room for the rest; the last slice has, and was used last
+	if base != nil && lead.sliced > 0 && !p.holds(base.Size, lead) {
+		base, n = engine.Match(want[:lead.sliced]) // base cannot go on to all of it; the last slice can, and was used last
 	}
 	if base != nil {
 		size, missing := p.sizeFor(base.Size), len(want)-n
-		goesOn := len(want) <= base.Size && lead.longest-len(want) <= size.ownTokens
+		goesOn := p.holds(base.Size, lead)
 		// Where few tokens are missing, computing them in every row costs less than another prefix. One that goes on from
 		// this costs no more than what is missing.
 		few := missing*lead.pending() <= len(want) && (!goesOn || missing*(lead.pending()-1) <= minShared)
@@ -81,6 +81,11 @@ func (p planner) place(lead *group, engine Engine) *forming {
 	}
 	size := p.sizeFor(len(want))
 	return &forming{size: size, step: &Step{Prefix: &Prefix{Tokens: want, Size: size.prefix}, New: len(want)}}
+}
+
+// holds tells whether a prefix of the size can hold what the group's rows share, and its buckets the rest of each.
+func (p planner) holds(size int, g *group) bool {
+	return g.shared <= size && g.longest-g.shared <= p.sizeFor(size).ownTokens
 }
 
 // slice cuts the new part of the prefix to what one step can compute; the next step goes on from there.

@@ -92,3 +92,39 @@ func TestPrefixGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// TestSlicesGoOnBesideALongerPrefix: a prefix computed in slices is finished although a kept one shares more of it, in
+// buckets too short for its rows.
+func TestSlicesGoOnBesideALongerPrefix(t *testing.T) {
+	buckets := []Bucket{{Tokens: 64, Rows: 4, Length: 64, Prefix: 128, Cost: 1}, {Tokens: 32, Rows: 4, Length: 32, Prefix: 512, Cost: 2}}
+	p, err := newPlanner(buckets, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := sharing(1, 100, 50, 50)
+	engine := &strictEngine{buckets: buckets, limit: 8, kept: []*Prefix{{Tokens: sharing(1, 300, 1)[0], Size: 512}}}
+	j := p.plan(&Request{}, prompts, nil, 0)
+	for steps := 1; ; steps++ {
+		step := p.form([]*job{j}, engine).step
+		if _, err := engine.Run(step); err != nil {
+			t.Fatal(err)
+		}
+		if len(step.Rows) > 0 {
+			break
+		}
+		if steps == 3 {
+			t.Fatalf("no row after %d steps", steps)
+		}
+	}
+}
+
+// TestPlannerRefusesPromptsItCannotHold: what stands alone runs in the buckets without a prefix, however long rows may be in others.
+func TestPlannerRefusesPromptsItCannotHold(t *testing.T) {
+	short, long := Bucket{Tokens: 32, Rows: 1, Length: 32, Cost: 1}, Bucket{Tokens: 1024, Rows: 1, Length: 1024, Prefix: 128, Cost: 2}
+	if _, err := newPlanner([]Bucket{short, long}, 1024); err == nil {
+		t.Error("prompts of 1,023 tokens are taken, for which there is no bucket")
+	}
+	if _, err := newPlanner([]Bucket{short, long}, 129); err != nil {
+		t.Error(err)
+	}
+}

@@ -85,7 +85,7 @@ func kernelModel(t *testing.T) string {
 // TestProgramsCallKernels: the programs for a TPU call both kernels where there are any for the model, unless told not to.
 func TestProgramsCallKernels(t *testing.T) {
 	for line, want := range map[string]map[string]int{
-		"--model-path " + kernelModel(t):                            {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_kernels": 2},
+		"--model-path " + kernelModel(t):                            {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_t256_p0": 2, "check_t256_p128": 2},
 		"--attention-backend native --model-path " + kernelModel(t): {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
 		"--dtype float32 --model-path " + kernelModel(t):            {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
 		"--model-path ../../tests/models/tiny":                      {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0}, // heads of another size

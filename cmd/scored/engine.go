@@ -63,7 +63,7 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		}
 	}
 	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, cmp.Or(options.Products, options.DType))
-	if c.Device == "tpu" && strings.HasPrefix(c.Attention, "fa") && options.DType == dtypes.BFloat16 {
+	if c.wantsKernels() && options.DType == dtypes.BFloat16 {
 		options.Buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength)
 		if err != nil || cfg.KernelsFit(options.Buckets) == nil {
 			options.Kernels = true
@@ -125,7 +125,7 @@ func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, log *slog.Logge
 		return nil, 0, err
 	}
 	if c.Device == "tpu" {
-		log.Info("attention is chosen", "kernels", options.Kernels)
+		c.logAttention(found.config, options, contextLength, log)
 	}
 	var loaded closers
 	for options.Device = range c.Replicas {
@@ -146,6 +146,24 @@ func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, log *slog.Logge
 	}
 	opened.add(loaded.close)
 	return engines, contextLength, nil
+}
+
+// logAttention says whether kernels attend, and why not if they were asked for.
+func (c *config) logAttention(cfg model.Config, options model.Options, contextLength int, log *slog.Logger) {
+	if options.Kernels || !c.wantsKernels() {
+		log.Info("attention is chosen", "kernels", options.Kernels)
+		return
+	}
+	reason := errors.New("kernels multiply bfloat16, --dtype is float32")
+	if options.DType == dtypes.BFloat16 {
+		buckets, _ := c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength) // as engineOptions did
+		reason = cfg.KernelsFit(buckets)
+	}
+	log.Warn("attention has no kernels for this, which is slower", "reason", reason)
+}
+
+func (c *config) wantsKernels() bool {
+	return c.Device == "tpu" && strings.HasPrefix(c.Attention, "fa")
 }
 
 func outOfMemory(err error) bool {

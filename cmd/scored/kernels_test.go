@@ -20,6 +20,7 @@ func TestAttentionBackend(t *testing.T) {
 		"--device tpu --context-length 512":                               true,
 		"--device tpu --buckets 256x8x64x128":                             true,
 		"--device tpu --attention-backend native":                         false,
+		"--device tpu --attention-backend dsa_sparse":                     false,
 		"--device tpu --dtype float32":                                    false,
 		"--device tpu --buckets 64x8x64x128":                              false, // fewer tokens than a kernel takes at a time
 		"--device cuda":                                                   false,
