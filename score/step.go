@@ -172,10 +172,15 @@ func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
 	return best, chosen
 }
 
-// leftover is what the tokens are expected to cost that are left to later steps: no less than the cheapest steps that have
-// room for them.
+// leftover is what the tokens are expected to cost that are left to later steps: not much less than the cheapest steps that
+// have room for them.
 func (f *forming) leftover(tokens int, rate float64) float64 {
-	return max(float64(tokens)*rate, f.size.least(tokens))
+	const much = 1.1 // costs are estimates, and others wait less for smaller steps
+	cost := float64(tokens) * rate
+	if least := f.size.least(tokens); least > much*cost {
+		return least
+	}
+	return cost
 }
 
 // leftoverRate is what a token is expected to cost that is left to later steps: what it costs now in the best filled of the
