@@ -36,17 +36,29 @@ func (c Config) KernelBuckets(contextLength int) []score.Bucket {
 			buckets = append(buckets, b)
 		}
 	}
-	for _, prefix := range []int{0, 128, 512, 2048} {
-		put(prefix, 256, 512, 768, 1024, 1280, 1536, 1792, 2048)
-		if prefix > 0 && prefix >= contextLength {
-			return buckets
+	for _, prefix := range append([]int{0}, prefixSizes(contextLength, 512)...) { // whole blocks of keys
+		if prefix <= shortPrefix {
+			put(prefix, 256, 512, 768, 1024, 1280, 1536, 1792, 2048)
+		} else {
+			put(prefix, 256, 1024, 2048)
 		}
 	}
-	for prefix := 8192; ; prefix *= 4 {
-		prefix = min(prefix, max((contextLength+511)&^511, 8192)) // whole blocks of keys
-		put(prefix, 256, 1024, 2048)
+	return buckets
+}
+
+// shortPrefix is up to where a prefix comes with steps of all sizes.
+const shortPrefix = 2048
+
+// prefixSizes grow by fours, up to the first that holds the context. Those longer than shortPrefix are multiples of a number.
+func prefixSizes(contextLength, multiple int) (sizes []int) {
+	for prefix := 128; ; prefix *= 4 {
+		if prefix > shortPrefix {
+			whole := (contextLength + multiple - 1) / multiple * multiple
+			prefix = min(prefix, max(whole, 4*shortPrefix))
+		}
+		sizes = append(sizes, prefix)
 		if prefix >= contextLength {
-			return buckets
+			return sizes
 		}
 	}
 }
@@ -86,7 +98,12 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 			}
 		}
 	}
-	for _, prefix := range []int{128, 512, 2048} {
+	for _, prefix := range prefixSizes(contextLength, 8) { // whole registers of a TPU
+		if prefix > shortPrefix {
+			add(256, 32, prefix)
+			add(256, 256, prefix)
+			continue
+		}
 		if sizes.few > 0 {
 			add(sizes.few, 8, prefix)
 			put(sizes.few, sizes.few/10, 32, prefix) // short items, a third of the longest on average
@@ -98,18 +115,8 @@ func (c Config) buckets(contextLength int, sizes bucketSizes, cost func(score.Bu
 			add(tokens, 32, prefix)
 			add(tokens, 256, prefix)
 		}
-		if prefix >= contextLength {
-			return buckets
-		}
 	}
-	for prefix := 8192; ; prefix *= 4 {
-		prefix = min(prefix, max((contextLength+7)&^7, 8192)) // whole registers of a TPU
-		add(256, 32, prefix)
-		add(256, 256, prefix)
-		if prefix >= contextLength {
-			return buckets
-		}
-	}
+	return buckets
 }
 
 // Cost estimates a step on a CPU in GFLOP: of the linear layers, of both parts of attention, of reading the weights, and a
@@ -131,27 +138,30 @@ func (c Config) Cost(b score.Bucket) float64 {
 
 // WideCost is Cost on an accelerator, whose linear layers take no less than the time to read their weights.
 func (c Config) WideCost(b score.Bucket) float64 {
-	// What a chip computes while it reads one weight of two bytes: 1,100 FLOP on a v6e, 590 on an H100.
-	const flopsPerWeight = 1000
-	// Between two steps it stands idle while the host reads scores and queues programs: 0.2 ms of a v6e, by estimate.
-	const fixed = 200e9
-	const penalty = 2 // by estimate, too
+	const penalty = 2 // by estimate
 	linear, attention := c.Flops(b)
-	return (max(linear, flopsPerWeight*c.blockWeights()) + penalty*attention + fixed) / 1e9
+	return c.chipCost(linear, penalty*attention)
 }
 
 // KernelCost is WideCost for attention by kernels, as if tokens saw the whole prefix that the bucket has room for; kernels stop
 // at the last block of keys that any of their tokens sees.
 func (c Config) KernelCost(b score.Bucket) float64 {
 	const (
-		flopsPerWeight = 1000  // as in WideCost
-		fixed          = 200e9 // as there
-		penalty        = 3.5   // cycles of a kernel's keys against those of its products alone, by estimate
-		own            = 1250  // keys that what a block of tokens costs once, and its own keys, are worth
+		penalty = 3.5  // cycles of a kernel's keys against those of its products alone, by estimate
+		own     = 1250 // keys that what a block of tokens costs once, and its own keys, are worth
 	)
 	linear, _ := c.Flops(score.Bucket{Tokens: b.Tokens})
 	_, attention := c.Flops(score.Bucket{Tokens: b.Tokens, Prefix: b.Prefix + own})
-	return (max(linear, flopsPerWeight*c.blockWeights()) + penalty*attention + fixed) / 1e9
+	return c.chipCost(linear, penalty*attention)
+}
+
+// chipCost is the cost of a step on an accelerator, of the operations of linear layers and of what attention takes.
+func (c Config) chipCost(linear, attention float64) float64 {
+	// What a chip computes while it reads one weight of two bytes: 1,100 FLOP on a v6e, 590 on an H100.
+	const flopsPerWeight = 1000
+	// Between two steps it stands idle while the host reads scores and queues programs: 0.2 ms of a v6e, by estimate.
+	const fixed = 200e9
+	return (max(linear, flopsPerWeight*c.blockWeights()) + attention + fixed) / 1e9
 }
 
 // blockWeights counts the weights of the linear layers, each a multiplication and an addition a token.

@@ -137,10 +137,7 @@ func (n network) norm(x, weight *Node) *Node {
 func (n network) heads(qkv, cos, sin *Node, w blockWeights) (q, k, v *Node) {
 	tokens, turned := qkv.Shape().Dim(0), n.Heads+n.KVHeads
 	weight := func(w *Node, heads int, scale float64) *Node {
-		if !n.QKNorm {
-			w = Ones(qkv.Graph(), shapes.Make(dtypes.Float32, n.HeadDim))
-		}
-		return BroadcastToDims(Reshape(MulScalar(float32s(w), scale), 1, 1, -1), 1, heads, n.HeadDim)
+		return BroadcastToDims(Reshape(n.headWeight(w, qkv.Graph(), scale), 1, 1, -1), 1, heads, n.HeadDim)
 	}
 	weights := Concatenate([]*Node{
 		weight(w.queryNorm, n.Heads, 1/math.Sqrt(float64(n.HeadDim))),
@@ -158,6 +155,14 @@ func (n network) heads(qkv, cos, sin *Node, w blockWeights) (q, k, v *Node) {
 	}
 	x := Concatenate(parts, 1) // [T, (H+K)·E]
 	return n.cut(x, 0, n.Heads), n.cut(x, n.Heads, n.KVHeads), ConvertDType(n.cut(qkv, turned, n.KVHeads), n.products)
+}
+
+// headWeight is what each head's vector is multiplied by, [E] float32: the norm's weight, where heads are normed, and a scale.
+func (n network) headWeight(norm *Node, g *Graph, scale float64) *Node {
+	if !n.QKNorm {
+		norm = Ones(g, shapes.Make(dtypes.Float32, n.HeadDim))
+	}
+	return MulScalar(float32s(norm), scale)
 }
 
 // turn norms each head's vector and turns it by its token's angles, the pair (x_i, x_{i+E/2}) by angle i:

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph" // the forward pass reads as formulas
-	"github.com/gomlx/gomlx/pkg/core/shapes"
 
 	"scored/model/mosaic"
 	"scored/score"
@@ -57,18 +55,13 @@ func (n network) attendByKernels(qkv, angles *Node, w blockWeights, seen reach, 
 	return n.kernel(n.attendPacked, append(operands, seen.sight, n.queryWeight(w, qkv.Graph()), angles)...), prefix
 }
 
-func (n network) keyWeight(w blockWeights, g *Graph) *Node { return n.headWeight(w.keyNorm, g, 1) }
-
-func (n network) queryWeight(w blockWeights, g *Graph) *Node {
-	return n.headWeight(w.queryNorm, g, math.Log2E/math.Sqrt(float64(n.HeadDim)))
+// keyWeight and queryWeight are the kernels' weights, [1, E] float32.
+func (n network) keyWeight(w blockWeights, g *Graph) *Node {
+	return ExpandDims(n.headWeight(w.keyNorm, g, 1), 0)
 }
 
-// headWeight is what each head's vector is multiplied by, [1, E] float32: the norm's weight, where heads are normed, and a scale.
-func (n network) headWeight(norm *Node, g *Graph, scale float64) *Node {
-	if !n.QKNorm {
-		norm = Ones(g, shapes.Make(dtypes.Float32, n.HeadDim))
-	}
-	return Reshape(MulScalar(float32s(norm), scale), 1, n.HeadDim)
+func (n network) queryWeight(w blockWeights, g *Graph) *Node {
+	return ExpandDims(n.headWeight(w.queryNorm, g, math.Log2E/math.Sqrt(float64(n.HeadDim))), 0)
 }
 
 // kernel marks the formula's operands and its result, that one twice.

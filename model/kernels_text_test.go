@@ -8,7 +8,6 @@ import (
 	. "github.com/gomlx/gomlx/pkg/core/graph" // graphs read as formulas
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
-	"scored/model/mosaic"
 	"scored/model/mosaic/mosaictest"
 	"scored/score"
 )
@@ -37,7 +36,10 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 			}
 			want, operands := attendByFormula(t, n, c.bucket)
 			off := func() (most float64) {
-				got := attendByText(t, n.kernelShape(c.bucket.Tokens, c.bucket.Prefix), operands)
+				got, err := mosaictest.Attend(n.kernelShape(c.bucket.Tokens, c.bucket.Prefix), operands)
+				if err != nil {
+					t.Fatal(err)
+				}
 				for i, x := range want.Data {
 					most = max(most, math.Abs(got.Data[i]-x))
 				}
@@ -49,7 +51,7 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 				t.Errorf("kernels are off by up to %v, want 0.6 of %v at most", right, mostOff)
 			}
 			tokens := c.bucket.Tokens
-			for what, part := range map[string][]float64{"prefix keys": operands.sight.Data[:tokens], "first own token": operands.sight.Data[tokens:]} {
+			for what, part := range map[string][]float64{"prefix keys": operands.Sight.Data[:tokens], "first own token": operands.Sight.Data[tokens:]} {
 				if what == "prefix keys" && c.bucket.Prefix == 0 || what == "first own token" && c.bucket.Prefix > 0 {
 					continue // beside a long prefix, one own token more is too little
 				}
@@ -71,14 +73,8 @@ func shift(all []float64, by float64) {
 	}
 }
 
-// kernelOperands are what kernels get.
-type kernelOperands struct {
-	spans, sight                     *mosaictest.Array
-	qkv, angles, keys, queries, kept *mosaictest.Array // keys and queries are weights
-}
-
 // attendByFormula runs the graph, and gives its result and what kernels would have got.
-func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *mosaictest.Array, in kernelOperands) {
+func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *mosaictest.Array, in mosaictest.Operands) {
 	t.Helper()
 	formula, err := compile(device{Backend: pureGo(t)}, "formula", func(in *parameters) []*Node {
 		seen := n.reachParameters(in, shapeOf(b))
@@ -98,33 +94,16 @@ func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *mosaictest
 	}
 	t.Cleanup(formula.close)
 	inputs := n.reachTensors(n.pack(checkStep(b)), b)
-	in.spans, in.sight = textArray[int32](inputs[0]), textArray[int32](inputs[1])
+	in.Spans, in.Sight = textArray[int32](inputs[0]), textArray[int32](inputs[1])
 	outputs, err := formula.run(inputs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := []**mosaictest.Array{&mixed, &in.qkv, &in.angles, &in.keys, &in.queries, &in.kept}
+	to := []**mosaictest.Array{&mixed, &in.QKV, &in.Angles, &in.KeyWeight, &in.QueryWeight, &in.Prefix}
 	for i, x := range outputs {
 		*to[i] = textArray[float32](x)
 	}
 	return mixed, in
-}
-
-func attendByText(t *testing.T, shape mosaic.Shape, in kernelOperands) *mosaictest.Array {
-	t.Helper()
-	keys := mosaictest.New("bf16", shape.Tokens, shape.KVHeads*2*shape.HeadDim)
-	if err := mosaictest.Run(mosaic.Keys(shape).Body, in.qkv, in.qkv, in.keys, in.angles, keys); err != nil {
-		t.Fatal(err)
-	}
-	mixed := mosaictest.New("bf16", shape.Tokens, shape.Heads*shape.HeadDim)
-	arrays := []*mosaictest.Array{in.spans, in.qkv, keys}
-	if shape.Prefix > 0 {
-		arrays = append(arrays, in.kept)
-	}
-	if err := mosaictest.Run(mosaic.Attend(shape).Body, append(arrays, in.sight, in.queries, in.angles, mixed)...); err != nil {
-		t.Fatal(err)
-	}
-	return mixed
 }
 
 func textArray[T int32 | float32](x *tensors.Tensor) *mosaictest.Array {

@@ -63,9 +63,9 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		}
 	}
 	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, cmp.Or(options.Products, options.DType))
-	if c.wantsKernels() && options.DType == dtypes.BFloat16 {
-		options.Buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength)
-		if err != nil || cfg.KernelsFit(options.Buckets) == nil {
+	if c.wantsKernels() {
+		var without error
+		if options.Buckets, without, err = c.kernelBuckets(cfg, options.DType, contextLength); err != nil || without == nil {
 			options.Kernels = true
 			return options, contextLength, err
 		}
@@ -154,12 +154,17 @@ func (c *config) logAttention(cfg model.Config, options model.Options, contextLe
 		log.Info("attention is chosen", "kernels", options.Kernels)
 		return
 	}
-	reason := errors.New("kernels multiply bfloat16, --dtype is float32")
-	if options.DType == dtypes.BFloat16 {
-		buckets, _ := c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength) // as engineOptions did
-		reason = cfg.KernelsFit(buckets)
-	}
+	_, reason, _ := c.kernelBuckets(cfg, options.DType, contextLength) // engineOptions has seen that there is no error
 	log.Warn("attention has no kernels for this, which is slower", "reason", reason)
+}
+
+// kernelBuckets are the step shapes for kernels, or why there are no kernels for the model in them.
+func (c *config) kernelBuckets(cfg model.Config, dtype dtypes.DType, contextLength int) (buckets []score.Bucket, without, err error) {
+	if dtype != dtypes.BFloat16 {
+		return nil, errors.New("kernels multiply bfloat16, --dtype is float32"), nil
+	}
+	buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength)
+	return buckets, cfg.KernelsFit(buckets), err
 }
 
 func (c *config) wantsKernels() bool {

@@ -67,11 +67,6 @@ func newStep(shape mosaic.Shape, random *rand.Rand) *step {
 // run gives the attention of the kernels' texts, [T, H·E].
 func (s *step) run(t *testing.T) *mosaictest.Array {
 	t.Helper()
-	keys := mosaictest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim)
-	if err := mosaictest.Run(mosaic.Keys(s.Shape).Body, s.qkv, s.qkv, s.keys, s.angles, keys); err != nil {
-		t.Fatal(err)
-	}
-
 	spans, sight := mosaictest.New("i32", 2*s.Tokens/s.Block()), mosaictest.New("i32", 2, s.Tokens)
 	for i, n := range s.Spans(s.visible, s.start) {
 		spans.Data[i] = float64(n)
@@ -79,12 +74,9 @@ func (s *step) run(t *testing.T) *mosaictest.Array {
 	for i := range s.visible {
 		sight.Data[i], sight.Data[s.Tokens+i] = float64(s.visible[i]), float64(s.start[i])
 	}
-	mixed := mosaictest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
-	operands := []*mosaictest.Array{spans, s.qkv, keys}
-	if s.Prefix > 0 {
-		operands = append(operands, s.prefix)
-	}
-	if err := mosaictest.Run(mosaic.Attend(s.Shape).Body, append(operands, sight, s.queries, s.angles, mixed)...); err != nil {
+	mixed, err := mosaictest.Attend(s.Shape, mosaictest.Operands{QKV: s.qkv, KeyWeight: s.keys, QueryWeight: s.queries, Angles: s.angles,
+		Spans: spans, Sight: sight, Prefix: s.prefix})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return mixed

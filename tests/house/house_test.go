@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"scored/pjrt":                    {},
 	"scored/bench":                   {},
 	"scored/model/mosaic":            {},
-	"scored/model/mosaic/mosaictest": {},
+	"scored/model/mosaic/mosaictest": {"scored/model/mosaic"},
 	"scored/model":                   {"scored/score", "scored/model/mosaic"},
 	"scored/trace":                   {"scored/score"},
 	"scored/profile":                 {"scored/score", "scored/profile/internal/xplane"},

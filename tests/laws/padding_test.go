@@ -46,7 +46,7 @@ func short(random *rand.Rand) *score.Request {
 // takes the time that its cost stands for, at 130 GFLOP/s, so what queues up meanwhile is what would on a real one.
 func TestPaddingReport(t *testing.T) {
 	cfg := model.Qwen3_0_6B()
-	for _, w := range []workload{
+	reportAll(t, cfg, cfg.Buckets(cfg.MaxPositions), 130, []workload{
 		{"W1: 300 tokens, 1 item", 1, 20, same(0, 300, 1), 0.10, 1},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 6},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 33},
@@ -56,17 +56,13 @@ func TestPaddingReport(t *testing.T) {
 		{"short, 1 client", 1, 40, short, 0.50, 3},
 		{"short, 3 clients", 3, 12, short, 0.50, 3},
 		{"short, 16 clients", 16, 160, short, 0.50, 3},
-	} {
-		t.Run(w.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, cfg.Buckets(cfg.MaxPositions), 130) })
-		})
-	}
+	})
 }
 
 // TestPaddingOfKernelBuckets is the same for the shapes of attention by kernels, at a TPU's 700 TFLOP/s of their cost.
 func TestPaddingOfKernelBuckets(t *testing.T) {
 	cfg := model.Qwen3_0_6B()
-	for _, w := range []workload{
+	reportAll(t, cfg, cfg.KernelBuckets(cfg.MaxPositions), 700_000, []workload{
 		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.10, 0.3},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.10, 1},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 7},
@@ -75,9 +71,13 @@ func TestPaddingOfKernelBuckets(t *testing.T) {
 		{"short, 1 client", 1, 40, short, 0.70, 1}, // a step of fewer tokens would take as long
 		{"short, 16 clients", 16, 160, short, 0.30, 0.3},
 		{"long: 30000 + 10 x 100", 1, 3, same(30_000, 100, 10), 0.10, 17},
-	} {
+	})
+}
+
+func reportAll(t *testing.T, cfg model.Config, buckets []score.Bucket, gflops float64, workloads []workload) {
+	for _, w := range workloads {
 		t.Run(w.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, cfg.KernelBuckets(cfg.MaxPositions), 700_000) })
+			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, buckets, gflops) })
 		})
 	}
 }
