@@ -35,7 +35,8 @@ type mapped struct {
 }
 
 // Open maps dir's model.safetensors or, where there is none, the shards that model.safetensors.index.json lists, and
-// checks that they hold every parameter of cfg in its shape, as F32, BF16 or F16. Close releases them.
+// checks that they hold every parameter of cfg in its shape, as F32, BF16 or F16, and no other parameter of a block: a
+// checkpoint of another family is refused by the name of a tensor. Close releases them.
 func Open(dir string, cfg Config) (c *Checkpoint, err error) {
 	c = &Checkpoint{tensors: map[string]Tensor{}, files: map[string]mapped{}}
 	defer func() {
@@ -66,11 +67,22 @@ func Open(dir string, cfg Config) (c *Checkpoint, err error) {
 			source, missing[0], len(missing), len(cfg.Tensors()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(where)) {
-		if _, used := c.tensors[name]; !used && name != headName {
-			c.unused = append(c.unused, name)
+		if _, used := c.tensors[name]; used || name == headName {
+			continue
 		}
+		if isBlockParameter(name) {
+			return c, fmt.Errorf("%s holds tensor %s, for which the model of config.json has no place; config.json may belong to another checkpoint",
+				filepath.Join(dir, where[name]), name)
+		}
+		c.unused = append(c.unused, name)
 	}
 	return c, nil
+}
+
+// isBlockParameter tells whether a tensor belongs to a transformer block, so that a model that leaves it out is not the
+// one that was trained. Old Llama checkpoints keep the rotary frequencies, which follow from the config.
+func isBlockParameter(name string) bool {
+	return strings.HasPrefix(name, "model.layers.") && !strings.HasSuffix(name, ".rotary_emb.inv_freq")
 }
 
 // Unused names, sorted, what the files hold beyond the model's parameters: worth a warning, since the checkpoint may be of

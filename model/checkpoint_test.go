@@ -91,6 +91,13 @@ func TestOpenDamaged(t *testing.T) {
 				t.Errorf("unused tensors are %v, want %v", c.Unused(), want)
 			}
 		}},
+		{name: "a parameter of another family", shards: 1, change: func(w *writer) { w.add("model.layers.1.self_attn.q_proj.bias", "F32", 64) },
+			want: []string{"model.safetensors holds", "model.layers.1.self_attn.q_proj.bias", "config.json"}},
+		{name: "more layers than the config says", shards: 2, change: func(w *writer) { w.add("model.layers.3.input_layernorm.weight", "F32", 64) },
+			want: []string{shardName(1) + " holds", "model.layers.3.input_layernorm.weight"}},
+		{name: "rotary frequencies as old checkpoints keep them", shards: 1,
+			change: func(w *writer) { w.add("model.layers.0.self_attn.rotary_emb.inv_freq", "F32", 8) },
+			check:  func(*testing.T, *Checkpoint) {}},
 		{name: "no files", shards: 1, damage: func(dir string) error { return os.Remove(filepath.Join(dir, singleFile)) },
 			want: []string{"neither", singleFile, indexFile}},
 		{name: "cut file", shards: 1, damage: func(dir string) error { return cut(filepath.Join(dir, singleFile), -1) },

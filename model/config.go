@@ -5,20 +5,21 @@ import "fmt"
 // Config is the shape of a dense decoder and the few constants that its forward pass depends on. Comments give the names
 // in config.json. See LoadConfig for what is checked.
 type Config struct {
-	HiddenSize       int     // hidden_size
-	Layers           int     // num_hidden_layers
-	Heads            int     // num_attention_heads: query heads
-	KVHeads          int     // num_key_value_heads; divides Heads
-	HeadDim          int     // head_dim; even. Heads·HeadDim need not be HiddenSize
-	IntermediateSize int     // intermediate_size: width of the MLP
-	VocabSize        int     // vocab_size: rows of the embedding, which may be more than the tokenizer knows
-	RopeTheta        float64 // rope_theta
-	RMSEps           float64 // rms_norm_eps
-	QKNorm           bool    // RMSNorm over every query and key head, as Qwen3 has
-	QKVBias          bool    // biases of queries, keys and values, as Qwen2 has
-	TieEmbeddings    bool    // tie_word_embeddings: the vocabulary head is the embedding itself
-	MaxPositions     int     // max_position_embeddings: the longest prompt the model was trained for
-	TorchDtype       string  // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
+	HiddenSize       int         // hidden_size
+	Layers           int         // num_hidden_layers
+	Heads            int         // num_attention_heads: query heads
+	KVHeads          int         // num_key_value_heads; divides Heads
+	HeadDim          int         // head_dim; even. Heads·HeadDim need not be HiddenSize
+	IntermediateSize int         // intermediate_size: width of the MLP
+	VocabSize        int         // vocab_size: rows of the embedding, which may be more than the tokenizer knows
+	RopeTheta        float64     // rope_theta
+	RopeScaling      RopeScaling // rope_scaling or rope_parameters; zero: positions turn heads unscaled
+	RMSEps           float64     // rms_norm_eps
+	QKNorm           bool        // RMSNorm over every query and key head, as Qwen3 has
+	QKVBias          bool        // biases of queries, keys and values, as Qwen2 has
+	TieEmbeddings    bool        // tie_word_embeddings: the vocabulary head is the embedding itself
+	MaxPositions     int         // max_position_embeddings: the longest prompt the model was trained for
+	TorchDtype       string      // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
 }
 
 // Qwen3_0_6B is the config of Qwen/Qwen3-0.6B, for weights that are generated rather than read.

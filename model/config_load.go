@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,16 +48,10 @@ type configFile struct {
 
 	HiddenAct        *string         `json:"hidden_act"`
 	AttentionBias    bool            `json:"attention_bias"`
+	MLPBias          bool            `json:"mlp_bias"`
 	UseSlidingWindow bool            `json:"use_sliding_window"`
 	LayerTypes       []string        `json:"layer_types"`
 	Quantization     json.RawMessage `json:"quantization_config"`
-}
-
-type rope struct {
-	Theta         *float64 `json:"rope_theta"`
-	Type          *string  `json:"rope_type"`
-	OldType       *string  `json:"type"`
-	PartialRotary *float64 `json:"partial_rotary_factor"`
 }
 
 func parseConfig(data []byte) (Config, error) {
@@ -74,7 +67,7 @@ func parseConfig(data []byte) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	theta, err := file.ropeTheta()
+	theta, scaling, err := file.rotary(kind)
 	if err != nil {
 		return Config{}, err
 	}
@@ -85,7 +78,7 @@ func parseConfig(data []byte) (Config, error) {
 	if file.RMSEps == nil || !(*file.RMSEps > 0 && *file.RMSEps < 1) {
 		return Config{}, fmt.Errorf("field rms_norm_eps is %s; it must be between 0 and 1", shown(file.RMSEps))
 	}
-	cfg.RopeTheta, cfg.RMSEps, cfg.TieEmbeddings = theta, *file.RMSEps, file.TieEmbeddings
+	cfg.RopeTheta, cfg.RopeScaling, cfg.RMSEps, cfg.TieEmbeddings = theta, scaling, *file.RMSEps, file.TieEmbeddings
 	cfg.QKNorm, cfg.QKVBias = kind.qkNorm, kind.qkvBias
 	cfg.TorchDtype = file.TorchDtype
 	if cfg.TorchDtype == "" {
@@ -98,7 +91,8 @@ func parseConfig(data []byte) (Config, error) {
 func (f *configFile) kind() (family, error) {
 	i := slices.IndexFunc(families(), func(k family) bool { return f.ModelType != nil && *f.ModelType == k.modelType })
 	if i < 0 {
-		return family{}, fmt.Errorf("field model_type is %s; only dense Qwen3 and Qwen2 models (\"qwen3\", \"qwen2\") are supported", shown(f.ModelType))
+		return family{}, fmt.Errorf("field model_type is %s; only dense Qwen3, Qwen2 and Llama models (\"qwen3\", \"qwen2\", \"llama\") are supported",
+			shown(f.ModelType))
 	}
 	found := families()[i]
 	if len(f.Architectures) > 0 && !slices.Equal(f.Architectures, []string{found.architecture}) {
@@ -114,6 +108,8 @@ func (f *configFile) checkPlain() error {
 		return fmt.Errorf("field hidden_act is %s; only \"silu\" is supported", shown(f.HiddenAct))
 	case f.AttentionBias:
 		return errors.New("field attention_bias is true; biases are not supported")
+	case f.MLPBias:
+		return errors.New("field mlp_bias is true; biases are not supported")
 	case f.UseSlidingWindow:
 		return errors.New("field use_sliding_window is true; only full attention is supported")
 	case len(f.Quantization) > 0 && string(f.Quantization) != "null":
@@ -128,39 +124,6 @@ func (f *configFile) checkPlain() error {
 		return fmt.Errorf("field layer_types lists %d layers, num_hidden_layers is %d", len(f.LayerTypes), *f.Layers)
 	}
 	return nil
-}
-
-// ropeTheta finds the base of the rotary angles, in either of its two places, and refuses every kind of scaling.
-func (f *configFile) ropeTheta() (float64, error) {
-	theta := f.RopeTheta
-	for _, part := range []struct {
-		name string
-		*rope
-	}{{"rope_scaling", f.RopeScaling}, {"rope_parameters", f.RopeParameters}} {
-		if part.rope == nil {
-			continue
-		}
-		for _, kind := range []*string{part.Type, part.OldType} {
-			if kind != nil && *kind != "default" {
-				return 0, fmt.Errorf("field %s is of type %q; only unscaled rotary positions (\"default\") are supported: "+
-					"remove the field to run within the length the model was trained for", part.name, *kind)
-			}
-		}
-		if p := part.PartialRotary; p != nil && *p != 1 {
-			return 0, fmt.Errorf("field %s.partial_rotary_factor is %v; only 1 is supported", part.name, *p)
-		}
-		if part.Theta == nil {
-			continue
-		}
-		if theta != nil && *theta != *part.Theta {
-			return 0, fmt.Errorf("fields rope_theta (%v) and %s.rope_theta (%v) disagree", *theta, part.name, *part.Theta)
-		}
-		theta = part.Theta
-	}
-	if theta == nil || !(*theta > 1 && *theta <= math.MaxFloat32) {
-		return 0, fmt.Errorf("field rope_theta is %s; it must be a number above 1", shown(theta))
-	}
-	return *theta, nil
 }
 
 // sizes fills in the integer fields. The bounds are far beyond any published model: they keep products of sizes within

@@ -10,7 +10,7 @@ import (
 
 // The forward pass of a dense Qwen3 (arXiv:2505.09388, section 2): pre-norm blocks of grouped-query attention with RMSNorm
 // on every query and key head, rotary positions, and a SwiGLU MLP. Qwen2 has biases of queries, keys and values instead of
-// the norms.
+// the norms, and Llama neither.
 //
 // Shapes are written [T, D]: T packed tokens of a step, D hidden size, H query heads, K key-value heads, G = H/K query
 // heads per key-value head, E head size, F MLP size, V vocabulary. Weights are stored [out, in].
@@ -52,14 +52,8 @@ func (n network) embed(ids, positions, table *Node) (x, cos, sin *Node) {
 	x = float32s(Gather(table, ExpandDims(ids, -1)))
 	x.AssertDims(tokens, n.HiddenSize)
 
-	// angle(t, i) = position(t) · theta^(-2i/E): RoFormer, arXiv:2104.09864, equation 15.
-	half := n.HeadDim / 2
-	frequencies := make([]float32, half)
-	for i := range frequencies {
-		frequencies[i] = float32(1 / math.Pow(n.RopeTheta, float64(2*i)/float64(n.HeadDim)))
-	}
-	angles := Mul(ExpandDims(float32s(positions), -1), ExpandDims(Const(ids.Graph(), frequencies), 0))
-	angles.AssertDims(tokens, half)
+	angles := Mul(ExpandDims(float32s(positions), -1), ExpandDims(Const(ids.Graph(), n.frequencies()), 0))
+	angles.AssertDims(tokens, n.HeadDim/2)
 	c, s := Cos(angles), Sin(angles)
 	return x, Concatenate([]*Node{c, c}, -1), Concatenate([]*Node{Neg(s), s}, -1)
 }

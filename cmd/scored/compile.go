@@ -87,7 +87,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	}
 	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: the generation and its chips along each axis")
 	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required)")
-	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3 model; its weights are not read")
+	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3, Qwen2 or Llama model; its weights are not read")
 	f.StringVar(&c.LoadFormat, "load-format", "auto", "dummy takes the Qwen3-0.6B shape where --model-path is no folder")
 	f.StringVar(&c.Revision, "revision", "main", "revision of the model on the hub")
 	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")

@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-const usage = `scored serves a Score API for Qwen3 models.
+const usage = `scored serves a Score API for Qwen3, Qwen2 and Llama models.
 
 usage:
   scored serve --model-path MODEL [flags]   serve /v1/score

@@ -23,14 +23,17 @@ func (c *config) findModel(ctx context.Context, log *slog.Logger) (*source, erro
 		return c.generate(log)
 	}
 	dir := c.ModelPath
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		if dir, err = c.download(ctx, log); err != nil {
-			if !c.DummyFallback {
-				return nil, err
-			}
-			log.Warn("model cannot be fetched from the hub; serving generated weights instead", "model", c.ModelPath, "error", err)
-			return c.generate(log)
+	if _, err := os.Stat(dir); err == nil {
+		if err := model.CheckFormat(dir); err != nil {
+			return nil, err
 		}
+	} else if dir, err = c.download(ctx, log); err != nil {
+		if !c.DummyFallback {
+			return nil, err
+		}
+		log.Warn("model cannot be fetched from the hub; serving generated weights instead: `make demo` serves a small trained model without the hub",
+			"model", c.ModelPath, "error", err)
+		return c.generate(log)
 	}
 	cfg, err := model.LoadConfig(dir)
 	if err != nil {
@@ -39,6 +42,9 @@ func (c *config) findModel(ctx context.Context, log *slog.Logger) (*source, erro
 	weights, err := model.Open(dir, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if unused := weights.Unused(); len(unused) > 0 {
+		log.Warn("checkpoint holds tensors that its model does not use", "tensors", len(unused), "first", unused[0])
 	}
 	return &source{config: cfg, weights: weights, tokenizer: c.tokenizerOr(dir)}, nil
 }

@@ -207,7 +207,11 @@ func post(t *testing.T, address, path, body string) (int, string) {
 func TestStartErrors(t *testing.T) {
 	scored := binary(t)
 	empty, broken := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(broken+"/config.json", []byte(`{"model_type":"llama"}`), 0o600); err != nil {
+	if err := os.WriteFile(broken+"/config.json", []byte(`{"model_type":"mistral"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gguf := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(gguf, []byte("GGUF\x03\x00\x00\x00"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	notPlugin := filepath.Join(empty, "plugin.so")
@@ -222,6 +226,8 @@ func TestStartErrors(t *testing.T) {
 		"no such folder": {[]string{"--model-path", "/no/such/folder"}, "/no/such/folder"},
 		"empty folder":   {[]string{"--model-path", empty}, "config.json"},
 		"other model":    {[]string{"--model-path", broken}, "model_type"},
+		"GGUF file":      {[]string{"--model-path", gguf, "--dummy-fallback"}, "scripts/gguf-checkpoint.py"},
+		"GGUF folder":    {[]string{"--model-path", filepath.Dir(gguf), "--dummy-fallback"}, "GGUF is not supported"},
 		"wrong plugin":   {[]string{"--model-path", "x/y", "--load-format", "dummy", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--plugin", notPlugin}, "plugin.so"},
 		"wrong flag":     {[]string{"--nonsense"}, "nonsense"},
 	} {

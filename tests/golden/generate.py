@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden files: what transformers answers for models with generated weights.
 
-    generate.py [--seed 1] [tiny untied narrow qwen2 full weights]
+    generate.py [--seed 1] [tiny untied narrow qwen2 llama llama2 full weights]
 
 Each NAME.json holds {name, seed, config, versions, cases, requests}. A case is one prompt:
     {name, tokens, labels, logprobs, softmax, norms}
@@ -137,7 +137,7 @@ def write(name: str, content: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=["tiny", "untied", "narrow", "qwen2", "full", "weights"])
+    parser.add_argument("names", nargs="*", default=["tiny", "untied", "narrow", "qwen2", "llama", "llama2", "full", "weights"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

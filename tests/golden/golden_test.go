@@ -59,7 +59,7 @@ func TestTinyHeadByHead(t *testing.T) {
 
 func TestTinyOnPlugin(t *testing.T) {
 	backend := plugin(t)
-	for _, name := range []string{"tiny", "untied", "narrow", "qwen2"} {
+	for _, name := range []string{"tiny", "untied", "narrow", "qwen2", "llama", "llama2"} {
 		t.Run(name, func(t *testing.T) { compare(t, backend, name, model.Options{DType: dtypes.Float32}, 1e-5) })
 	}
 }

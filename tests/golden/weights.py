@@ -27,9 +27,16 @@ _SIZES = {
     "narrow": (80, 2, 3, 3, 16, 112, 300, True),
     "wide": (64, 3, 4, 2, 16, 128, 151936, True),  # tiny with Qwen3's vocabulary, for rerank.py
     "qwen2": (64, 3, 4, 2, 16, 128, 512, True),  # biases instead of norms of queries and keys
+    "llama": (128, 2, 4, 2, 64, 192, 512, True),  # heads of 64, positions scaled as in Llama 3
+    "llama2": (128, 2, 2, 2, 128, 192, 300, False),  # heads of 128
     "mini": (32, 2, 2, 1, 16, 48, 64, False),  # for model/testdata/checkpoint
 }
+_LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "rms_norm_eps": 1e-05, "mlp_bias": False}
 _OTHER = {
+    "llama": {**_LLAMA, "rope_theta": 500000.0, "rope_scaling": {
+        # waves of 2 pi to 32 tokens stay, those beyond 128 are stretched: pairs of all three kinds within 1,500 tokens
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 128}},
+    "llama2": {**_LLAMA, "rope_theta": 10000.0},
     "qwen2": {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"},
     "untied": {"rope_theta": 10000.0, "rms_norm_eps": 1e-05}}
 
@@ -96,7 +103,7 @@ def model(name: str, seed: int, attention: str = "eager") -> transformers.PreTra
     fields = config(name)
     del fields["torch_dtype"]
     architecture = getattr(transformers, fields.pop("architectures")[0])
-    fields["rope_parameters"] = {"rope_type": "default", "rope_theta": fields.pop("rope_theta")}
+    fields["rope_parameters"] = {**fields.pop("rope_scaling", {"rope_type": "default"}), "rope_theta": fields.pop("rope_theta")}
     built = architecture._from_config(AutoConfig.for_model(**fields, attn_implementation=attention), dtype=torch.float32)
     filled = set()
     with torch.no_grad():
