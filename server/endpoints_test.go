@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -83,10 +84,102 @@ func TestNotServed(t *testing.T) {
 	}
 }
 
-func TestRedirectKeepsTheQuery(t *testing.T) {
-	w := send(newTestServer(t, nil), "GET", "/profile_status/?details=true", "")
-	if got := w.Header().Get("Location"); w.Code != http.StatusTemporaryRedirect || got != "http://example.com/profile_status?details=true" {
-		t.Errorf("status %d, location %q", w.Code, got)
+// TestRedirect: the place is relative, whatever host the client names, and keeps the query.
+func TestRedirect(t *testing.T) {
+	s := newTestServer(t, nil)
+	for asked, want := range map[string]string{
+		"/profile_status/?details=true":     "/profile_status?details=true",
+		"/v1/score/":                        "/v1/score",
+		"http://evil.example/v1/score/?a=b": "/v1/score?a=b",
+		"/flush_cache/?a=%2F%0d%0aX:":       "/flush_cache?a=%2F%0d%0aX:",
+	} {
+		r := httptest.NewRequest("POST", asked, nil)
+		r.Host = "evil.example"
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if got := w.Header().Get("Location"); w.Code != http.StatusTemporaryRedirect || got != want {
+			t.Errorf("%s: status %d, location %q, want %q", asked, w.Code, got, want)
+		}
+	}
+	for _, path := range []string{"/nope/", "//evil.example/", "//evil.example/v1/score/", "/v1/score//"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.URL.Path = path
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || w.Header().Get("Location") != "" {
+			t.Errorf("%s: status %d, location %q, want 404", path, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+// TestHead: wherever GET reads, HEAD has its status and headers. Where GET acts there is no HEAD, and nothing happens.
+func TestHead(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.Metrics = NewMetrics("test") })
+	web := httptest.NewServer(s)
+	defer web.Close()
+	ask := func(method, path string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, web.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer
+	}
+	acting := map[string]bool{"/flush_cache": true, "/start_profile": true, "/stop_profile": true}
+	heads := 0
+	for _, route := range s.router.Routes() {
+		if _, unserved := notServed[route.Pattern]; unserved || route.Handlers["GET"] == nil {
+			continue
+		}
+		path := strings.Replace(route.Pattern, "*", "Qwen/Qwen3-0.6B", 1)
+		head := ask("HEAD", path)
+		if acting[path] {
+			if head.StatusCode != http.StatusMethodNotAllowed {
+				t.Errorf("HEAD %s gives %d, want 405", path, head.StatusCode)
+			}
+			continue
+		}
+		heads++
+		get := ask("GET", path)
+		if head.StatusCode != get.StatusCode || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+			t.Errorf("HEAD %s gives %d %q, GET %d %q", path, head.StatusCode, head.Header.Get("Content-Type"), get.StatusCode, get.Header.Get("Content-Type"))
+		}
+	}
+	if heads < 14 {
+		t.Errorf("%d paths answer HEAD", heads)
+	}
+	if got := send(s, "GET", "/profile_status", "").Body.String(); got != `{"status":"idle"}` {
+		t.Errorf("profiler is %s after HEAD", got)
+	}
+}
+
+// TestRetries: clients that read X-Should-Retry do not repeat what cannot get better, and do repeat what can.
+func TestRetries(t *testing.T) {
+	overflows := newRerankServer(t, exclaimed{})
+	for name, c := range map[string]struct {
+		s            *Server
+		method, path string
+		body         string
+		status       int
+		final        bool
+	}{
+		"not served":   {newTestServer(t, nil), "POST", "/v1/chat/completions", `{}`, 501, true},
+		"no profile":   {newTestServer(t, nil), "POST", "/stop_profile", ``, 409, true},
+		"not finite":   {overflows, "POST", "/v1/rerank", `{"query":"q","documents":["~"]}`, 500, true},
+		"broken step":  {newTestServer(t, func(_ *Config, m *Model) { m.Scorer = newTestScorer(t, brokenEngine{}, nil) }), "POST", "/v1/score", base + `,"label_token_ids":[1]}`, 500, false},
+		"loading":      {New(Config{MaxBody: 100, Logger: slog.New(slog.DiscardHandler)}), "POST", "/v1/score", `{}`, 503, false},
+		"bad request":  {newTestServer(t, nil), "POST", "/v1/score", `{}`, 400, false},
+		"good request": {newTestServer(t, nil), "POST", "/v1/score", base + `,"label_token_ids":[1]}`, 200, false},
+	} {
+		w := send(c.s, c.method, c.path, c.body)
+		want := map[bool]string{true: "false", false: ""}[c.final]
+		if got := w.Header().Get("X-Should-Retry"); w.Code != c.status || got != want {
+			t.Errorf("%s: status %d, X-Should-Retry %q; want %d, %q", name, w.Code, got, c.status, want)
+		}
 	}
 }
 
@@ -128,7 +221,8 @@ func TestMetrics(t *testing.T) {
 	}
 	before := read()
 	for _, name := range []string{"scored_items_total", `scored_tokens_total{kind="padding"}`, `scored_steps_total{device="0",result="failed"}`, "scored_queue_rows",
-		`scored_stage_seconds_count{stage="wait"}`, `scored_rejected_requests_total{reason="overloaded"}`, "scored_not_finite_total"} {
+		`scored_stage_seconds_count{stage="wait"}`, `scored_rejected_requests_total{reason="overloaded"}`, "scored_not_finite_total",
+		`scored_requests_total{code="200"}`, `scored_requests_total{code="500"}`} {
 		if before[name] != "0" {
 			t.Errorf("%s is %q before any request, want 0", name, before[name])
 		}
@@ -239,6 +333,9 @@ func TestDescription(t *testing.T) {
 	}
 	for _, route := range s.router.Routes() {
 		for method := range route.Handlers {
+			if method == http.MethodHead { // goes with GET
+				continue
+			}
 			name := method + " " + route.Pattern
 			if _, unserved := notServed[route.Pattern]; !described[name] && !unserved {
 				t.Errorf("route %s is not described", name)

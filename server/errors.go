@@ -20,11 +20,18 @@ type apiError struct {
 	raw     string // the whole body, where the peer sends no envelope
 	plain   string // the whole answer as text, where the peer sends no JSON
 	cause   error  // for the log; never shown to a client
+	final   bool   // the same request gets the same answer, though its status invites to try again
 }
 
 func (e *apiError) Error() string { return e.message + e.raw + e.plain }
 
 func (e *apiError) Unwrap() error { return e.cause }
+
+// isFinal tells that to repeat the request is no use. OpenAI's clients read it as X-Should-Retry; without it they repeat
+// every 408, 409, 429 and 5xx twice.
+func (e *apiError) isFinal() bool {
+	return e.final || e.status == http.StatusConflict || e.status == http.StatusNotImplemented || e.status == http.StatusInsufficientStorage
+}
 
 // statusGone is what the log and the metrics show for a client that left before its answer; nobody reads it.
 const statusGone = 499
@@ -62,6 +69,9 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) i
 	if answer.status == http.StatusServiceUnavailable || answer.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
+	if answer.isFinal() {
+		w.Header().Set("X-Should-Retry", "false")
+	}
 	if answer.param != "" {
 		w.Header().Set("X-Scored-Error-Param", answer.param)
 	}
@@ -92,6 +102,7 @@ func (s *Server) domainError(err error, id string) *apiError {
 	if errors.As(err, &domain) {
 		answer.status, answer.kind = statuses(domain.Kind)
 		answer.message, answer.param = domain.Message, domain.Param
+		answer.final = domain.Kind == score.NotFinite
 		s.cfg.Metrics.failure(domain.Kind)
 	}
 	if answer.status == http.StatusInternalServerError {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +41,7 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	seconds := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
-	m.requests = m.counters("requests_total", "Answers by HTTP status, probes and scrapes left out.", "code", "200")
+	m.requests = m.counters("requests_total", "Answers by HTTP status, probes and scrapes left out.", "code", answerCodes()...)
 	m.refused = m.counters("rejected_requests_total", "Requests not scored, by reason.", "reason", "overloaded", "unavailable", "deadline")
 	m.notFinite = m.counter("not_finite_total", "Items without a score because the model produced NaN or infinity.")
 	m.cancelled = m.counter("cancelled_requests_total", "Requests whose client left, or whose time was up, before they were scored.")
@@ -65,6 +66,12 @@ func NewMetrics(version string) *Metrics {
 	info.Set(1)
 	m.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// answerCodes are the statuses that a server answers with, and 499 for a client that left. An alert on a rate sees the
+// first 500 only where the series was there before it.
+func answerCodes() []string {
+	return strings.Fields("200 307 400 401 403 404 405 408 409 413 415 429 499 500 501 503 504 507")
 }
 
 func requestStages() []score.Stage {

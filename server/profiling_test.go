@@ -109,3 +109,45 @@ func TestProfileTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestProfileArmedTwice: a session that is armed and has not begun is replaced, as in sglang-jax, and can be stopped.
+func TestProfileArmedTwice(t *testing.T) {
+	for _, emulate := range []bool{false, true} {
+		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulatePeer = emulate })
+		for _, body := range []string{`{"start_step":1000}`, `{"start_step":2000}`, `{}`} {
+			if w := send(s, "POST", "/start_profile", body); w.Code != http.StatusOK {
+				t.Errorf("%s gives %d: %s", body, w.Code, w.Body)
+			}
+		}
+		if w := send(s, "POST", "/start_profile", `{"start_step":1000}`); w.Code == http.StatusOK {
+			t.Errorf("a session that records is replaced: %d", w.Code)
+		}
+		if w := send(s, "POST", "/stop_profile", ""); w.Code != http.StatusOK {
+			t.Errorf("stop gives %d: %s", w.Code, w.Body)
+		}
+	}
+}
+
+// TestProfileStages: what stages are called matters with profile_by_stage alone, and the API's description has no enum.
+func TestProfileStages(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"profile_stages":["AAA"]}`:                               200,
+		`{"profile_by_stage":false,"profile_stages":["AAA"]}`:      200,
+		`{"profile_by_stage":true,"profile_stages":["AAA"]}`:       400,
+		`{"profile_by_stage":true,"profile_stages":["prefill"]}`:   200,
+		`{"profile_by_stage":true,"profile_stages":["decode"]}`:    200,
+		`{"profile_by_stage":true,"profile_stages":["prefill",1]}`: 400,
+	} {
+		if w := send(newTestServer(t, nil), "POST", "/start_profile", body); w.Code != want {
+			t.Errorf("%s gives %d, want %d: %s", body, w.Code, want, w.Body)
+		}
+	}
+	var api struct {
+		Components struct {
+			Schemas map[string]json.RawMessage
+		}
+	}
+	if err := json.Unmarshal([]byte(openAPI), &api); err != nil || strings.Contains(string(api.Components.Schemas["ProfileRequest"]), "enum") {
+		t.Errorf("description of a profile's request: %s, %v", api.Components.Schemas["ProfileRequest"], err)
+	}
+}

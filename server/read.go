@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 // readBody reads at most MaxBody bytes, until BodyTimeout or ctx's deadline. A larger body is refused unread where its
-// length is announced.
+// length is announced. Its errors have the status that the client gets.
 func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > s.cfg.MaxBody {
 		return nil, s.tooLarge()
@@ -24,23 +25,42 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if s.cfg.BodyTimeout > 0 {
 		until = time.Now().Add(s.cfg.BodyTimeout)
 	}
-	if deadline, ok := ctx.Deadline(); ok && (until.IsZero() || deadline.Before(until)) {
+	deadline, timed := ctx.Deadline()
+	if timed = timed && (until.IsZero() || deadline.Before(until)); timed {
 		until = deadline
 	}
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(until) // connections without deadlines are those of tests
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return nil, s.tooLarge()
-	case err != nil:
-		w.Header().Set("Connection", "close") // the rest of the body may still come
-		return nil, &apiError{status: http.StatusRequestTimeout, kind: "RequestTimeoutError", message: "body ended before it was whole", cause: err}
+	inner := w
+	if outer, ok := w.(*recorder); ok { // net/http lets a client read its 413 only where it knows its own writer
+		inner = outer.ResponseWriter
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(inner, r.Body, s.cfg.MaxBody))
+	if err != nil {
+		w.Header().Set("Connection", "close")
+		_ = connection.SetReadDeadline(time.Now()) // nobody waits for the rest of the body
+		return nil, s.bodyError(err, timed)
 	}
 	// net/http watches the connection while the request is answered, and a deadline of reading would end that.
 	_ = connection.SetReadDeadline(time.Time{})
 	return s.decompress(data, r.Header.Get("Content-Encoding"))
+}
+
+// bodyError says whose fault it is that a body could not be read: its size, the request's own deadline (timed tells that
+// it ends before BodyTimeout), a body too slow, or bytes that are no body. Clients repeat what gets 408 and 504.
+func (s *Server) bodyError(err error, timed bool) error {
+	switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return s.tooLarge()
+	case late && timed:
+		return &score.Error{Kind: score.Deadline, Message: "request ended before its body had arrived", Err: err}
+	case late:
+		return &apiError{status: http.StatusRequestTimeout, kind: "RequestTimeoutError", message: "body did not arrive in time", cause: err}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &score.Error{Kind: score.Invalid, Message: "body ended before it was whole; send as many bytes as announced", Err: err}
+	default:
+		return &score.Error{Kind: score.Invalid, Message: "body cannot be read; its chunks are malformed", Err: err}
+	}
 }
 
 func (s *Server) tooLarge() error {

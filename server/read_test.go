@@ -124,21 +124,67 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
-// TestSlowBody: a body that does not arrive in time gets 408 and the connection is closed; a large answer time does not count.
-func TestSlowBody(t *testing.T) {
-	s := newTestServer(t, func(c *Config, _ *Model) { c.BodyTimeout = 50 * time.Millisecond })
-	web := httptest.NewServer(s)
-	defer web.Close()
-	conn, err := net.Dial("tcp", web.Listener.Addr().String())
+// TestBodiesThatDoNotArrive: 408 and 504 are for bodies that are late, which a client may send again. One that is cut
+// short, or whose chunks are malformed, is 400: it will not get better. The connection ends with the answer.
+func TestBodiesThatDoNotArrive(t *testing.T) {
+	const chunked, long = "Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1000\r\n\r\n"
+	for name, c := range map[string]struct {
+		rest   string // of the request, after its first headers
+		hangUp bool   // the client closes its half
+		body   time.Duration
+		status string
+	}{
+		"late":                   {long + "{", false, 50 * time.Millisecond, "408"},
+		"late chunk":             {chunked + "5\r\n{", false, 50 * time.Millisecond, "408"},
+		"own deadline":           {"X-Request-Timeout-Ms: 50\r\n" + long + "{", false, time.Hour, "504"},
+		"own deadline, no limit": {"X-Request-Timeout-Ms: 50\r\n" + long + "{", false, 0, "504"},
+		"deadline after limit":   {"X-Request-Timeout-Ms: 60000\r\n" + long + "{", false, 50 * time.Millisecond, "408"},
+		"deadline in chunks":     {"X-Envoy-Expected-Rq-Timeout-Ms: 50\r\n" + chunked + "5\r\n{", false, time.Hour, "504"},
+		"cut short":              {long + "{", true, time.Hour, "400"},
+		"nothing sent":           {long, true, time.Hour, "400"},
+		"cut in a chunk":         {chunked + "5\r\n{", true, time.Hour, "400"},
+		"cut between chunks":     {chunked + "2\r\n{}\r\n", true, time.Hour, "400"},
+		"cut after last chunk":   {chunked + "2\r\n{}\r\n0\r\n", true, time.Hour, "400"},
+		"no size":                {chunked + "x\r\n{}\r\n0\r\n\r\n", false, time.Hour, "400"},
+		"wrong size":             {chunked + "1\r\n{}\r\n0\r\n\r\n", false, time.Hour, "400"},
+		"huge size":              {chunked + "fffffffffffffffff\r\n{}\r\n0\r\n\r\n", false, time.Hour, "400"},
+		"gzip cut short": {"Content-Encoding: gzip\r\n" + chunked + "a\r\n" + zip(t, strings.NewReader("{}"))[:10] + "\r\n0\r\n\r\n",
+			true, time.Hour, "400"},
+		"too large in chunks": {chunked + "100001\r\n" + strings.Repeat(" ", 1<<20+1), false, time.Hour, "413"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			web := httptest.NewServer(newTestServer(t, func(cfg *Config, _ *Model) { cfg.BodyTimeout = c.body }))
+			defer web.Close()
+			for _, path := range []string{"/v1/score", "/v1/rerank"} {
+				request := "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n" + c.rest
+				if answer := exchangeRaw(t, web.Listener.Addr().String(), request, c.hangUp); !strings.HasPrefix(answer, "HTTP/1.1 "+c.status+" ") {
+					t.Errorf("%s: answer %.300q, want %s", path, answer, c.status)
+				}
+			}
+		})
+	}
+}
+
+// exchangeRaw sends bytes and reads until the server closes.
+func exchangeRaw(t *testing.T, address, request string, hangUp bool) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"); err != nil {
+	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(conn) // to the end: the server closes
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
-		t.Errorf("answer %q, error %v; want 408 and an end", answer, err)
+	if hangUp {
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
 	}
+	answer, err := io.ReadAll(conn)
+	if err != nil && len(answer) == 0 {
+		t.Fatal(err)
+	}
+	return string(answer)
 }

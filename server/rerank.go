@@ -12,12 +12,14 @@ import (
 	"scored/score"
 )
 
-// routeRerank serves reranking under the three paths that vLLM has for the clients of Jina and of Cohere. The peer has
-// /v1/rerank too, but answers 500 to everything, so there is nothing of it to keep but the envelope of errors.
+// routeRerank serves reranking under the three paths that vLLM has for the clients of Jina and of Cohere. sglang-jax has
+// /v1/rerank too, by PUT as well, but answers 500 to everything, so there is nothing else of it to keep but the envelope
+// of errors.
 func (s *Server) routeRerank() {
 	for _, path := range []string{"/rerank", "/v1/rerank", "/v2/rerank"} {
 		s.router.Post(path, s.handleRerank)
 	}
+	s.router.Put("/v1/rerank", s.handleRerank)
 }
 
 func (s *Server) handleRerank(w http.ResponseWriter, r *http.Request) { s.handle(w, r, s.rerank) }

@@ -4,6 +4,7 @@ package server
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -90,28 +91,28 @@ func (s *Server) route() {
 	r.Post("/v1/score", s.handleScore)
 	s.routeRerank()
 
-	r.Get("/livez", handleAlive)
+	s.read("/livez", handleAlive)
 	for _, path := range []string{"/health", "/readyz", "/ping"} {
-		r.Get(path, s.handleReady)
+		s.read(path, s.handleReady)
 	}
-	r.Get("/health_generate", s.handleGenerate)
-	r.Get("/v1/models", s.handleModels)
-	r.Get("/v1/models/*", s.handleModel)
-	r.Get("/get_model_info", s.handleModelInfo)
-	r.Get("/get_server_info", s.handleServerInfo)
-	r.Get("/get_load", s.handleLoad)
+	s.read("/health_generate", s.handleGenerate)
+	s.read("/v1/models", s.handleModels)
+	s.read("/v1/models/*", s.handleModel)
+	s.read("/get_model_info", s.handleModelInfo)
+	s.read("/get_server_info", s.handleServerInfo)
+	s.read("/get_load", s.handleLoad)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		r.Method(method, "/flush_cache", http.HandlerFunc(s.handleFlush))
 		r.Method(method, "/start_profile", http.HandlerFunc(s.handleStartProfile))
 		r.Method(method, "/stop_profile", http.HandlerFunc(s.handleStopProfile))
 	}
-	r.Get("/profile_status", s.handleProfileStatus)
+	s.read("/profile_status", s.handleProfileStatus)
 	if s.cfg.Metrics != nil {
-		r.Method(http.MethodGet, "/metrics", s.cfg.Metrics)
+		s.read("/metrics", s.cfg.Metrics.ServeHTTP)
 	}
 	if !s.cfg.DisableDocs {
-		r.Get("/openapi.json", handleOpenAPI)
-		r.Get("/docs", handleDocs)
+		s.read("/openapi.json", handleOpenAPI)
+		s.read("/docs", handleDocs)
 	}
 	for path, methods := range notServed {
 		for _, method := range strings.Fields(methods) {
@@ -122,15 +123,22 @@ func (s *Server) route() {
 	r.MethodNotAllowed(s.handleMethod)
 }
 
-// handleNotFound sends a path with a slash too many to its right place, whatever the method, as the peer does.
+// read routes GET, and HEAD, which net/http answers with GET's status and headers alone. A GET that acts, as on
+// /start_profile, has no HEAD: a probe must not act.
+func (s *Server) read(path string, handler http.HandlerFunc) {
+	s.router.Get(path, handler)
+	s.router.Head(path, handler)
+}
+
+// handleNotFound sends a path with a slash too many to its right place, whatever the method, as sglang-jax does. The
+// place is relative, so that nothing repeats a Host header, which anyone may set.
 func (s *Server) handleNotFound(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	if path == r.URL.Path || len(s.allowed(path)) == 0 {
 		writeJSON(w, http.StatusNotFound, `{"detail":"Not Found"}`)
 		return
 	}
-	to := *r.URL
-	to.Scheme, to.Host, to.Path = "http", r.Host, path
+	to := url.URL{Path: path, RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
@@ -140,9 +148,10 @@ func (s *Server) handleMethod(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusMethodNotAllowed, `{"detail":"Method Not Allowed"}`)
 }
 
-// allowed lists the methods that a path has, none if there is no such path.
+// allowed lists the methods that a path has, none if there is no such path. HEAD goes with GET and is not named, as in
+// sglang-jax.
 func (s *Server) allowed(path string) []string {
-	methods := []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut}
+	methods := []string{http.MethodDelete, http.MethodGet, http.MethodPatch, http.MethodPost, http.MethodPut}
 	return slices.DeleteFunc(methods, func(method string) bool { return !s.router.Match(chi.NewRouteContext(), method, path) })
 }
 
