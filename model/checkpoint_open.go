@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -124,7 +123,7 @@ func (c *Checkpoint) mapFiles(dir string) (where map[string]string, source strin
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, "", err
 	}
-	data, err := os.ReadFile(index)
+	data, err := readRegular(index, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fmt.Errorf("%s has neither %s nor %s; download or convert the model's safetensors files", dir, singleFile, indexFile)
 	}
@@ -168,17 +167,13 @@ func parseIndex(data []byte) (map[string]string, error) {
 
 func (c *Checkpoint) mapFile(dir, name string) error {
 	path := filepath.Join(dir, name)
-	file, err := os.Open(path)
+	file, info, err := openRegular(path)
 	if err != nil {
 		return fmt.Errorf("checkpoint is not readable: %w", err)
 	}
 	defer file.Close() // the mapping outlives it
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("checkpoint is not readable: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > math.MaxInt {
-		return fmt.Errorf("%s is empty or not a regular file; download it again", path)
+	if info.Size() == 0 || info.Size() > math.MaxInt {
+		return fmt.Errorf("%s is empty; download it again", path)
 	}
 	bytes, err := unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 )
@@ -13,7 +12,7 @@ import (
 // an answer is either honoured or refused by name; the others are ignored.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path, maxConfig)
 	if err != nil {
 		return Config{}, fmt.Errorf("model config is not readable: %w", err)
 	}

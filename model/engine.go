@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,9 +38,18 @@ type Options struct {
 	Kernels bool
 	// OutOfMemory tells whether an error of the backend means that the device has no memory left; nil: none does.
 	OutOfMemory func(error) bool
-	// Progress is told before each program is compiled; nil means nobody wants to know.
-	Progress func(done, total int)
+	// Progress is told how far New is, on its goroutine; nil: nobody is.
+	Progress func(stage Stage, done, total int64)
 }
+
+// Stage is a part of New.
+type Stage string
+
+// The stages, in their order.
+const (
+	StageWeights Stage = "weights" // done and total are bytes on the device
+	StageCompile Stage = "compile" // done and total are programs
+)
 
 // Engine runs steps of one model on one device. It implements score.Engine. Its methods must not run concurrently.
 type Engine struct {
@@ -53,8 +63,9 @@ type Engine struct {
 	outOfMemory func(error) bool
 }
 
-// New puts the model's weights on the backend's device and compiles every bucket.
-func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
+// New puts the model's weights on the backend's device and compiles every bucket. When ctx ends it returns ctx's error
+// once the program that is being compiled is done, as no compiler can be interrupted.
+func New(ctx context.Context, backend backends.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
 	net, err := newNetwork(cfg, opts)
 	if err != nil {
 		return nil, err
@@ -69,10 +80,10 @@ func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *
 			e = nil
 		}
 	}()
-	if e.weights, err = e.net.load(on, source); err != nil {
+	if e.weights, err = e.net.load(ctx, on, source, opts.Progress); err != nil {
 		return e, fmt.Errorf("weights do not load: %w", err)
 	}
-	if e.programs, err = e.net.compileAll(on, e.buckets, opts.Progress); err != nil {
+	if e.programs, err = e.net.compileAll(ctx, on, e.buckets, opts.Progress); err != nil {
 		return e, err
 	}
 	if e.net.kernels {
@@ -90,12 +101,12 @@ func New(backend backends.Backend, cfg Config, source Source, opts Options) (e *
 
 // Compile compiles what New would, without weights, and keeps nothing: it is for who collects the programs that go
 // through the backend.
-func Compile(backend backends.Backend, cfg Config, opts Options) error {
+func Compile(ctx context.Context, backend backends.Backend, cfg Config, opts Options) error {
 	net, err := newNetwork(cfg, opts)
 	if err != nil {
 		return err
 	}
-	programs, err := net.compileAll(device{backend, backends.DeviceNum(opts.Device)}, opts.Buckets, opts.Progress)
+	programs, err := net.compileAll(ctx, device{backend, backends.DeviceNum(opts.Device)}, opts.Buckets, opts.Progress)
 	programs.close()
 	return err
 }

@@ -45,7 +45,7 @@ func newTestEngine(t *testing.T, backend backends.Backend, cfg Config, buckets [
 
 func optionsEngine(t *testing.T, backend backends.Backend, cfg Config, options Options) *Engine {
 	t.Helper()
-	engine, err := New(backend, cfg, Generate(cfg, 1), options)
+	engine, err := New(t.Context(), backend, cfg, Generate(cfg, 1), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestBrokenTokenStaysInItsRow(t *testing.T) {
 	cfg.TieEmbeddings = false // a tied head would spoil every row
 	for _, value := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
 		source := spoiled{Generate(cfg, 1), bad * cfg.HiddenSize, value}
-		engine, err := New(backend, cfg, source, Options{DType: dtypes.Float32, Buckets: tinyBuckets(), PrefixCacheBytes: 1 << 20})
+		engine, err := New(t.Context(), backend, cfg, source, Options{DType: dtypes.Float32, Buckets: tinyBuckets(), PrefixCacheBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,7 @@ func ggufError(path, supported string) error {
 
 // isGGUF tells whether a file begins as the format says (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 func isGGUF(path string) (is bool, err error) {
-	file, err := os.Open(path)
+	file, _, err := openRegular(path)
 	if err != nil {
 		return false, err
 	}

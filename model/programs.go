@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
@@ -83,17 +84,21 @@ func headFor(rows int) int {
 // labelsPerRow is how many labels a head program has room for, per row on average; more take another run.
 const labelsPerRow = 16
 
-// compileAll compiles what the buckets need and tells progress before each.
-func (n network) compileAll(on device, buckets []score.Bucket, progress func(done, total int)) (*programs, error) {
+// compileAll compiles what the buckets need, until ctx ends, and tells progress of each program.
+func (n network) compileAll(ctx context.Context, on device, buckets []score.Bucket, progress func(stage Stage, done, total int64)) (*programs, error) {
 	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}, map[score.Bucket]*program{}}
 	plan := n.plan(p, buckets)
 	for i, build := range plan {
-		if progress != nil {
-			progress(i, len(plan))
+		err := ctx.Err()
+		if err == nil {
+			err = build(on)
 		}
-		if err := build(on); err != nil {
+		if err != nil {
 			p.close()
 			return nil, err
+		}
+		if progress != nil {
+			progress(StageCompile, int64(i+1), int64(len(plan)))
 		}
 	}
 	return p, nil

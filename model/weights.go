@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -44,12 +45,17 @@ func (c Config) blockStacks() []stack {
 	return stacks
 }
 
-// load reads every parameter once and puts it on the device.
-func (n network) load(on device, source Source) (w *weights, err error) {
+// load reads every parameter once and puts it on the device, until ctx ends.
+func (n network) load(ctx context.Context, on device, source Source, progress func(stage Stage, done, total int64)) (w *weights, err error) {
 	w = &weights{}
+	done, total := int64(0), n.Parameters()*int64(n.stored.Size())
 	put := func(names ...string) (t *tensors.Tensor) {
 		if err == nil {
-			t, err = n.upload(on, source, names)
+			t, err = n.upload(ctx, on, source, names)
+		}
+		if err == nil && progress != nil {
+			done += int64(t.Memory())
+			progress(StageWeights, done, total)
 		}
 		return t
 	}
@@ -78,7 +84,7 @@ func (n network) load(on device, source Source) (w *weights, err error) {
 
 // upload stacks the named tensors into one array on the device. Where device and host share memory, the values are
 // written in place and exist once.
-func (n network) upload(on device, source Source, names []string) (*tensors.Tensor, error) {
+func (n network) upload(ctx context.Context, on device, source Source, names []string) (*tensors.Tensor, error) {
 	parts := make([]Tensor, len(names))
 	var dims []int
 	for i, name := range names {
@@ -99,13 +105,13 @@ func (n network) upload(on device, source Source, names []string) (*tensors.Tens
 		if err != nil {
 			return nil, err
 		}
-		return tensorOf(on, buffer, fill(flat, parts))
+		return tensorOf(on, buffer, fill(ctx, flat, parts))
 	}
 	var flat any = make([]float32, shape.Size())
 	if n.stored == dtypes.BFloat16 {
 		flat = make([]bfloat16.BFloat16, shape.Size())
 	}
-	if err := fill(flat, parts); err != nil {
+	if err := fill(ctx, flat, parts); err != nil {
 		return nil, err
 	}
 	buffer, err := on.BufferFromFlatData(on.number, flat, shape)
@@ -126,8 +132,8 @@ func tensorOf(on device, buffer backends.Buffer, err error) (*tensors.Tensor, er
 // fillChunk is how many weights one goroutine converts at a time.
 const fillChunk = 1 << 20
 
-// fill writes the parts one after the other into flat, a slice of the device's dtype, on all processors.
-func fill(flat any, parts []Tensor) error {
+// fill writes the parts one after the other into flat, a slice of the device's dtype, on all processors, until ctx ends.
+func fill(ctx context.Context, flat any, parts []Tensor) error {
 	var workers errgroup.Group
 	workers.SetLimit(runtime.GOMAXPROCS(0))
 	offset := 0
@@ -135,6 +141,9 @@ func fill(flat any, parts []Tensor) error {
 		for from := 0; from < part.Size(); from += fillChunk {
 			start, end := offset+from, offset+min(from+fillChunk, part.Size())
 			workers.Go(func() error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				switch dst := flat.(type) {
 				case []float32:
 					part.Float32(dst[start:end], from)

@@ -53,6 +53,12 @@ func (s *prefixSize) least(n int) float64 {
 // minShared is the shortest prefix worth keeping on the device for a row that shares it with no other row yet.
 const minShared = 64
 
+// CheckBuckets tells whether New would refuse an engine of these buckets, and why.
+func CheckBuckets(buckets []Bucket, contextLength int) error {
+	_, err := newPlanner(buckets, contextLength)
+	return err
+}
+
 // newPlanner checks that the buckets can hold every prompt shorter than contextLength.
 func newPlanner(buckets []Bucket, contextLength int) (planner, error) {
 	p := planner{buckets: slices.Clone(buckets)}

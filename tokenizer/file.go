@@ -36,21 +36,32 @@ type addedToken struct {
 	SingleWord  bool   `json:"single_word"`
 }
 
-func readFile(path string) (*file, error) {
+// Find gives the tokenizer.json that path is, or that lies in the folder path, without reading it.
+func Find(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
 		path = filepath.Join(path, "tokenizer.json")
 		info, err = os.Stat(path)
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("tokenizer file %s does not exist; name a model folder or a tokenizer.json", path)
+		return "", fmt.Errorf("tokenizer file %s does not exist; name a model folder or a tokenizer.json", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer file cannot be read: %w", err)
+		return "", fmt.Errorf("tokenizer file cannot be read: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("tokenizer file %s is not a file of at most %d MiB; name a model folder or a tokenizer.json",
-			path, maxFile>>20)
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("tokenizer file %s is not a regular file; name a model folder or a tokenizer.json", path)
+	}
+	if info.Size() > maxFile {
+		return "", fmt.Errorf("tokenizer file %s has more than the %d MiB that a tokenizer.json may have; name a model folder or a tokenizer.json", path, maxFile>>20)
+	}
+	return path, nil
+}
+
+func readFile(path string) (*file, error) {
+	path, err := Find(path)
+	if err != nil {
+		return nil, err
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {

@@ -67,7 +67,7 @@ func TestOpenMissing(t *testing.T) {
 	faulty(t, dir, filepath.Join(dir, "tokenizer.json"), remedy)
 	faulty(t, filepath.Join(dir, "none"), filepath.Join(dir, "none"), remedy)
 	faulty(t, filepath.Join(dir, "none.json"), filepath.Join(dir, "none.json"), remedy)
-	faulty(t, os.DevNull, os.DevNull, "is not a file")
+	faulty(t, os.DevNull, os.DevNull, "is not a regular file")
 
 	huge := filepath.Join(dir, "model.safetensors")
 	if err := os.WriteFile(huge, nil, 0o600); err != nil {
@@ -76,7 +76,7 @@ func TestOpenMissing(t *testing.T) {
 	if err := os.Truncate(huge, maxFile+1); err != nil { // sparse
 		t.Fatal(err)
 	}
-	faulty(t, huge, huge, "at most 256 MiB")
+	faulty(t, huge, huge, "more than the 256 MiB")
 }
 
 // Like transformers, which sees a NUL in a token as any character, encode text beside such a token only if it is exact.

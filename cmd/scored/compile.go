@@ -139,7 +139,9 @@ func (c *compileConfig) findShape(ctx context.Context, log *slog.Logger) (model.
 	if c.LoadFormat == "dummy" {
 		return model.Qwen3_0_6B(), nil
 	}
-	dir, err := c.download(ctx, log)
+	progress := newProgress(log, progressEvery)
+	defer progress.close()
+	dir, err := c.download(ctx, log, progress, c.checkFolder)
 	if err != nil {
 		return model.Config{}, err
 	}
@@ -163,5 +165,5 @@ func (c *compileConfig) capture(ctx context.Context, cfg model.Config, options m
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, plugin.Close()) }()
-	return programs, model.Compile(plugin.Backend(), cfg, options)
+	return programs, model.Compile(ctx, plugin.Backend(), cfg, options)
 }

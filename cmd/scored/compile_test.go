@@ -150,7 +150,7 @@ func TestCompileTakesWhatServeCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := model.New(plugin.Backend(), cfg, model.Generate(cfg, 1), options)
+	engine, err := model.New(t.Context(), plugin.Backend(), cfg, model.Generate(cfg, 1), options)
 	if err != nil {
 		t.Fatal(err)
 	}

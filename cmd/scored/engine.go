@@ -17,6 +17,8 @@ import (
 	"scored/score"
 )
 
+// openPlugin finds the device's plugin, fetching it if need be, and opens it. It must be one of the device, and have as
+// many as --dp-size says.
 func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, error) {
 	path, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, c.Device), c.fetchOptions(progress))
 	if err != nil {
@@ -30,7 +32,14 @@ func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Log
 	if c.Device == "cpu" {
 		options.Client = map[string]any{"cpu_device_count": int64(c.Replicas)}
 	}
-	return pjrt.Open(path, options)
+	plugin, err := pjrt.Open(path, options)
+	if err != nil {
+		return nil, err
+	}
+	if n := plugin.Backend().NumDevices(); n < c.Replicas {
+		return nil, errors.Join(fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n), plugin.Close())
+	}
+	return plugin, nil
 }
 
 func (c *config) fetchOptions(progress io.Writer) pjrt.FetchOptions {
@@ -116,10 +125,7 @@ func byPrefix(a, b score.Bucket) int { return cmp.Compare(a.Prefix, b.Prefix) }
 
 // loadEngines puts a replica of the model on each of the first --dp-size devices. A device on which kernels are wrong gets
 // attention without them.
-func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, log *slog.Logger, opened *closers) (engines []score.Engine, contextLength int, err error) {
-	if n := plugin.Backend().NumDevices(); n < c.Replicas {
-		return nil, 0, fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n)
-	}
+func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, found *source, log *slog.Logger, progress *progress, opened *closers) (engines []score.Engine, contextLength int, err error) {
 	options, contextLength, err := c.engineOptions(found.config)
 	if err != nil {
 		return nil, 0, err
@@ -129,22 +135,23 @@ func (c *config) loadEngines(plugin *pjrt.Plugin, found *source, log *slog.Logge
 	}
 	var loaded closers
 	for options.Device = range c.Replicas {
-		engine, err := model.New(plugin.Backend(), found.config, found.weights, options)
+		options.Progress = progress.engine(found.generated, options.Device, c.Replicas)
+		engine, err := model.New(ctx, plugin.Backend(), found.config, found.weights, options)
 		if errors.Is(err, model.ErrKernels) {
 			log.Error("attention falls back to --attention-backend native, which is slower; please report this", "error", err)
 			c.Attention = "native"
 			if err := loaded.close(); err != nil {
 				return nil, 0, err
 			}
-			return c.loadEngines(plugin, found, log, opened)
+			return c.loadEngines(ctx, plugin, found, log, progress, opened)
 		}
 		if err != nil {
 			return nil, 0, errors.Join(err, loaded.close())
 		}
-		loaded.add(engine.Close)
+		loaded.add("engine", engine.Close)
 		engines = append(engines, engine)
 	}
-	opened.add(loaded.close)
+	opened.add("engines", loaded.close)
 	return engines, contextLength, nil
 }
 

@@ -23,103 +23,136 @@ import (
 
 // download gives the folder of a model of the Hugging Face hub. Its files are fetched into the hub's cache, in the layout
 // that Python's huggingface_hub uses too; where the hub is out of reach, what the cache holds will do. HF_ENDPOINT,
-// HF_TOKEN, HF_HUB_CACHE and HF_HOME are honoured.
-func (c *config) download(ctx context.Context, log *slog.Logger) (string, error) {
+// HF_TOKEN, HF_HUB_CACHE and HF_HOME are honoured. check is asked about the folder once config.json is there, before
+// anything large is fetched.
+func (c *config) download(ctx context.Context, log *slog.Logger, progress *progress, check func(dir string) error) (string, error) {
 	if strings.Count(c.ModelPath, "/") != 1 || strings.HasPrefix(c.ModelPath, ".") || strings.HasPrefix(c.ModelPath, "/") {
 		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as Qwen/Qwen3-0.6B", c.ModelPath)
 	}
-	cached, found := cachedSnapshot(c.hubCache(), c.ModelPath, c.Revision)
+	cached, cacheFault := cachedSnapshot(c.hubCache(), c.ModelPath, c.Revision)
 	if c.Offline {
-		if found {
-			return cached, nil
+		if errors.Is(cacheFault, errNotCached) {
+			cacheFault = fmt.Errorf("%w, and --offline is set; download it where there is a network", cacheFault)
 		}
-		return "", fmt.Errorf("model %s is neither a folder nor in the cache %s, and --offline is set; download it where there is a network", c.ModelPath, c.hubCache())
+		return cached, cacheFault
 	}
 	began := time.Now()
 	digests, err := c.digests(ctx)
-	if err != nil {
-		if found {
-			log.Warn("hub cannot be reached; the cached model is served", "model", c.ModelPath, "folder", cached, "error", err)
-			return cached, nil
-		}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case cacheFault == nil:
+		log.Warn("hub cannot be reached; the cached model is served", "model", c.ModelPath, "folder", cached, "error", err)
+		return cached, nil
+	case errors.Is(cacheFault, errNotCached):
 		return "", fmt.Errorf("model %s: %w", c.ModelPath, err)
+	default:
+		return "", fmt.Errorf("model %s: %w; and the cache does not help: %w", c.ModelPath, err, cacheFault)
 	}
-	repo := hub.New(c.ModelPath).WithRevision(c.Revision).WithCacheDir(c.hubCache()).WithProgressBar(true)
+	repo := c.repo()
+	wanted, err := within(ctx, func() ([]string, error) { return modelFiles(repo) })
+	if err != nil {
+		return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", c.ModelPath, err)
+	}
+	if !slices.Contains(wanted, configName) {
+		return "", fmt.Errorf("model %s has no %s on the hub; is it a transformers checkpoint?", c.ModelPath, configName)
+	}
+	fetch := func(names ...string) (string, error) { return c.fetch(ctx, repo, digests, began, names) }
+	dir, err := fetch(configName)
+	if err == nil {
+		err = check(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	progress.begin(fmt.Sprintf("fetching %d files of model %s from the hub", len(wanted), c.ModelPath), c.fetched())
+	return fetch(wanted...)
+}
+
+// repo is the model at the hub. Its library is silent: progress tells how far it is.
+func (c *config) repo() *hub.Repo {
+	repo := hub.New(c.ModelPath).WithRevision(c.Revision).WithCacheDir(c.hubCache()).WithProgressBar(false)
+	repo.Verbosity = 0
 	if token := os.Getenv("HF_TOKEN"); token != "" {
 		repo = repo.WithAuth(token)
 	}
-	var wanted []string
-	for name, err := range repo.IterFileNames() {
-		if err != nil {
-			return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", c.ModelPath, err)
-		}
-		if isModelFile(name) {
-			wanted = append(wanted, name)
-		}
-	}
-	if !slices.Contains(wanted, "config.json") {
-		return "", fmt.Errorf("model %s has no config.json on the hub; is it a transformers checkpoint?", c.ModelPath)
-	}
-	log.Info("fetching model from the hub", "model", c.ModelPath, "files", len(wanted))
-	paths, err := repo.DownloadFiles(wanted...)
+	return repo
+}
+
+// fetch gives the folder of the files once they are there and agree with their digests.
+func (c *config) fetch(ctx context.Context, repo *hub.Repo, digests map[string]string, since time.Time, names []string) (string, error) {
+	paths, err := within(ctx, func() ([]string, error) { return repo.DownloadFiles(names...) })
 	if err != nil {
 		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept", c.ModelPath, err)
 	}
 	for i, path := range paths {
-		if err := checkBlob(path, digests[wanted[i]], began); err != nil {
+		if err := checkBlob(ctx, path, digests[names[i]], since); err != nil {
 			return "", fmt.Errorf("model %s: %w", c.ModelPath, err)
 		}
 	}
-	return filepath.Dir(paths[slices.Index(wanted, "config.json")]), nil
+	return filepath.Dir(paths[0]), nil
+}
+
+// fetched says how much has come since it was made.
+func (c *config) fetched() func() string {
+	blobs := filepath.Join(c.hubCache(), cacheFolder(c.ModelPath), "blobs")
+	size := func() (n int64) {
+		entries, _ := os.ReadDir(blobs) // there may be none yet
+		for _, entry := range entries {
+			if info, err := entry.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return n
+	}
+	before := size()
+	return func() string {
+		return fmt.Sprintf("fetched %.1f GB of model %s", float64(size()-before)/1e9, c.ModelPath)
+	}
+}
+
+// within returns when do does, or when ctx ends: the hub's library takes no context. What do is at then goes on until the
+// process ends, which is next.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+const configName = "config.json"
+
+func modelFiles(repo *hub.Repo) (names []string, err error) {
+	for name, err := range repo.IterFileNames() {
+		if err != nil {
+			return nil, err
+		}
+		if isModelFile(name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func isModelFile(name string) bool {
 	switch name {
-	case "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json":
+	case configName, "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json":
 		return true
 	}
 	return strings.HasSuffix(name, ".safetensors") && !strings.Contains(name, "/")
-}
-
-// hubCache is where the hub's files are kept.
-func (c *config) hubCache() string {
-	if home := os.Getenv("HF_HOME"); home != "" {
-		return cmp.Or(c.DownloadDir, os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub"))
-	}
-	return cmp.Or(c.DownloadDir, os.Getenv("HF_HUB_CACHE"), hub.DefaultCacheDir())
-}
-
-// cachedSnapshot finds a model's folder in the cache: whole, with all the shards that its index names.
-func cachedSnapshot(cache, model, revision string) (string, bool) {
-	repo := filepath.Join(cache, "models--"+strings.ReplaceAll(model, "/", "--"))
-	commit := revision
-	if data, err := os.ReadFile(filepath.Join(repo, "refs", revision)); err == nil { // Python's huggingface_hub
-		commit = strings.TrimSpace(string(data))
-	}
-	var info struct{ SHA string }
-	if data, err := os.ReadFile(filepath.Join(repo, "info", revision)); err == nil && json.Unmarshal(data, &info) == nil { // go-huggingface
-		commit = cmp.Or(info.SHA, commit)
-	}
-	dir := filepath.Join(repo, "snapshots", commit)
-	needed := []string{"config.json", "model.safetensors"}
-	if data, err := os.ReadFile(filepath.Join(dir, "model.safetensors.index.json")); err == nil {
-		var index struct {
-			Files map[string]string `json:"weight_map"`
-		}
-		if json.Unmarshal(data, &index) != nil {
-			return "", false
-		}
-		needed = needed[:1]
-		for _, file := range index.Files {
-			needed = append(needed, file)
-		}
-	}
-	for _, name := range needed {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", false
-		}
-	}
-	return dir, true
 }
 
 // digests asks the hub for the model's files and gives each one's digest by name: sha256 of large files, git's of small
@@ -172,7 +205,7 @@ func readDigests(body io.Reader) (map[string]string, error) {
 
 // checkBlob compares a file fetched since then with its digest or, where the hub gave none, with the one it is named by in
 // the cache. The library takes a body that ends early for the whole. A file that differs is removed.
-func checkBlob(path, want string, since time.Time) (err error) {
+func checkBlob(ctx context.Context, path, want string, since time.Time) (err error) {
 	blob, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
@@ -196,7 +229,7 @@ func checkBlob(path, want string, since time.Time) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(digest, f); err != nil {
+	if _, err := io.Copy(digest, untilReader{ctx, f}); err != nil {
 		return err
 	}
 	if got := hex.EncodeToString(digest.Sum(nil)); got != want {
@@ -204,4 +237,17 @@ func checkBlob(path, want string, since time.Time) (err error) {
 			os.Remove(blob), os.Remove(path))
 	}
 	return nil
+}
+
+// untilReader reads until its context ends.
+type untilReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r untilReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }

@@ -90,9 +90,17 @@ func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request)
 	return h, &config{ModelPath: "org/tiny", Revision: "main", DownloadDir: t.TempDir()}
 }
 
+// downloadNow is download without a log or a check.
+func (c *config) downloadNow(t *testing.T) (string, error) {
+	quiet := slog.New(slog.DiscardHandler)
+	progress := newProgress(quiet, time.Hour)
+	defer progress.close()
+	return c.download(t.Context(), quiet, progress, func(string) error { return nil })
+}
+
 func TestDownload(t *testing.T) {
 	h, c := newStandIn(t, nil)
-	dir, err := c.download(t.Context(), slog.New(slog.DiscardHandler))
+	dir, err := c.downloadNow(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,14 +115,14 @@ func TestDownload(t *testing.T) {
 	// With the hub gone, the cache serves; so does --offline, without asking.
 	t.Setenv("HF_ENDPOINT", "http://127.0.0.1:1")
 	for _, c.Offline = range []bool{false, true} {
-		if again, err := c.download(t.Context(), slog.New(slog.DiscardHandler)); err != nil || again != dir {
+		if again, err := c.downloadNow(t); err != nil || again != dir {
 			t.Errorf("offline %t: %q, %v; want the cached %q", c.Offline, again, err, dir)
 		}
 	}
 	if err := os.Remove(filepath.Join(dir, "model.safetensors")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.download(t.Context(), slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := c.downloadNow(t); err == nil {
 		t.Error("a cached model without weights is served")
 	}
 }
@@ -154,44 +162,16 @@ func TestDownloadFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, config := newStandIn(t, c.fault)
-			_, err := config.download(t.Context(), slog.New(slog.DiscardHandler))
+			_, err := config.downloadNow(t)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v; want one line with %q", err, c.want)
 			}
 			h.fault = nil
-			if dir, err := config.download(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+			if dir, err := config.downloadNow(t); err != nil {
 				t.Errorf("the next try: %v", err)
 			} else if got, _ := os.ReadFile(filepath.Join(dir, "model.safetensors")); string(got) != h.files["model.safetensors"] {
 				t.Errorf("the next try leaves %d bytes of weights", len(got))
 			}
 		})
-	}
-}
-
-// TestPythonCache: what Python's huggingface_hub has fetched is found.
-func TestPythonCache(t *testing.T) {
-	cache := t.TempDir()
-	repo := filepath.Join(cache, "models--org--tiny")
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(repo, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(repo, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("refs/main", commit+"\n")
-	write("snapshots/"+commit+"/config.json", "{}")
-	write("snapshots/"+commit+"/model.safetensors.index.json", `{"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}`)
-	write("snapshots/"+commit+"/one.safetensors", "")
-	if dir, ok := cachedSnapshot(cache, "org/tiny", "main"); ok {
-		t.Errorf("%s is taken without its second shard", dir)
-	}
-	write("snapshots/"+commit+"/two.safetensors", "")
-	for _, revision := range []string{"main", commit} {
-		if dir, ok := cachedSnapshot(cache, "org/tiny", revision); !ok || filepath.Base(dir) != commit {
-			t.Errorf("revision %s: %q, %t", revision, dir, ok)
-		}
 	}
 }

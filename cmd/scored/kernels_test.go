@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"scored/model"
 	"scored/pjrt"
@@ -68,8 +69,10 @@ func TestWrongKernelsAreNotUsed(t *testing.T) {
 			flags := parse(t, environment(), "--model", "m", "--device", "tpu", "--context-length", "128", "--buckets", "128x8x128x0,128x8x128x128")
 			var said strings.Builder
 			var opened closers
+			progress := newProgress(slog.New(slog.DiscardHandler), time.Hour)
+			defer progress.close()
 			found := &source{config: cfg, weights: model.Generate(cfg, 1)}
-			engines, _, err := flags.loadEngines(plugin, found, slog.New(slog.NewTextHandler(&said, nil)), &opened)
+			engines, _, err := flags.loadEngines(t.Context(), plugin, found, slog.New(slog.NewTextHandler(&said, nil)), progress, &opened)
 			if err != nil || len(engines) != 1 {
 				t.Fatalf("%d engines, %v", len(engines), err)
 			}

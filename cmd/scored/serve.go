@@ -8,21 +8,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"scored/pjrt"
 	"scored/score"
 	"scored/server"
-	"scored/tokenizer"
 	"scored/trace"
 )
 
 // serve runs the server until ctx ends, then drains it and closes everything in reverse order.
-func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (err error) {
-	began := time.Now()
+func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) error {
 	c, err := parseConfig(args, env, stderr)
 	if err != nil {
 		return err
@@ -32,13 +31,37 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	for _, setting := range c.idle {
 		log.Info("setting has no effect here", "setting", setting)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	listener, err := c.listen()
 	if err != nil {
-		return fmt.Errorf("address is not free: %w; is another copy running? choose another --port", err)
+		return err
 	}
 	var opened closers
-	defer func() { err = errors.Join(err, opened.close()) }()
+	err = c.serve(ctx, listener, log, stderr, &opened)
+	err = errors.Join(err, opened.close())
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
 
+// listen takes the address.
+func (c *config) listen() (net.Listener, error) {
+	address := net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+	listener, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return listener, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("address is not free: %w; is another copy running? choose another --port", err)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("address %s may not be used: %w; choose a --port above 1023", address, err)
+	}
+	return nil, fmt.Errorf("address %s cannot be listened on: %w; check --host and --port", address, err)
+}
+
+// serve answers 503 until the model is loaded, then requests, until ctx ends. What it opens is added to opened.
+func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Logger, stderr io.Writer, opened *closers) error {
+	began := time.Now()
 	var metrics *server.Metrics
 	if c.EnableMetrics {
 		metrics = server.NewMetrics(version())
@@ -49,9 +72,13 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	new(silent).watch(web)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
-	opened.add(web.Close)
+	opened.add("HTTP server", web.Close)
 
-	m, err := c.load(ctx, log, stderr, metrics, &opened)
+	m, err := c.load(ctx, log, stderr, metrics, opened)
+	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+		log.Info("stopping before the server was ready", "after", time.Since(began).Round(time.Millisecond))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -68,27 +95,27 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) (er
 	return errors.Join(m.Scorer.Drain(drain), web.Shutdown(drain))
 }
 
-// load makes the model ready: weights, tokenizer, plugin, engines, scorer, in this order. What it opens is added to opened.
-func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer, metrics *server.Metrics, opened *closers) (*server.Model, error) {
-	found, err := c.findModel(ctx, log)
+// load makes the model ready: files, plugin, tokenizer, engines, scorer, in this order, so that what cannot work is found
+// before what takes long. What it opens is added to opened.
+func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, metrics *server.Metrics, opened *closers) (*server.Model, error) {
+	progress := newProgress(log, progressEvery)
+	defer progress.close()
+	found, err := c.findModel(ctx, log, progress)
 	if err != nil {
 		return nil, err
 	}
-	opened.add(found.weights.Close)
-	words, err := tokenizer.Open(found.tokenizer)
+	opened.add("weights", found.weights.Close)
+	plugin, err := c.openPlugin(ctx, found.config, log, stderr)
 	if err != nil {
 		return nil, err
 	}
-	opened.add(words.Close)
-	if _, err := words.Encode("", true); err != nil { // or the first request for plain specials would wait for their tables
-		return nil, err
-	}
-	plugin, err := c.openPlugin(ctx, found.config, log, progress)
+	opened.add("plugin", plugin.Close)
+	words, err := openTokenizer(ctx, found, log)
 	if err != nil {
 		return nil, err
 	}
-	opened.add(plugin.Close)
-	engines, contextLength, err := c.loadEngines(plugin, found, log, opened)
+	opened.add("tokenizer", words.Close)
+	engines, contextLength, err := c.loadEngines(ctx, plugin, found, log, progress, opened)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +123,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer,
 	log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
 	profiler := newProfiler(plugin, found.config, c, log)
-	opened.add(profiler.Close)
+	opened.add("profiler", profiler.Close)
 	observers, err := c.observers(opened, metrics, profiler)
 	if err != nil {
 		return nil, err
@@ -107,21 +134,9 @@ func (c *config) load(ctx context.Context, log *slog.Logger, progress io.Writer,
 	if err != nil {
 		return nil, err
 	}
-	opened.add(func() error { scorer.Close(); return nil })
+	opened.add("scorer", func() error { scorer.Close(); return nil })
 	return &server.Model{Scorer: scorer, Words: words, Profiler: profiler, Observer: observers, ContextLength: contextLength,
 		Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.generated}, nil
-}
-
-// closers closes what was opened, the last first.
-type closers struct{ all []func() error }
-
-func (c *closers) add(close func() error) { c.all = append(c.all, close) }
-
-func (c *closers) close() (err error) {
-	for _, close := range slices.Backward(c.all) {
-		err = errors.Join(err, close())
-	}
-	return err
 }
 
 // serverConfig is what of the flags concerns the API.
@@ -154,7 +169,7 @@ func (c *config) observers(opened *closers, all ...score.Observer) (score.Observ
 	if err != nil {
 		return nil, err
 	}
-	opened.add(func() error {
+	opened.add("trace exporter", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		return exporter.Close(ctx)

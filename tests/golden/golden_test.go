@@ -156,7 +156,7 @@ func kernelBuckets() []score.Bucket {
 // newScorer scores prompts shorter than 2,048 tokens with generated weights until the test ends.
 func newScorer(t *testing.T, backend backends.Backend, cfg model.Config, seed uint64, options model.Options) *score.Scorer {
 	t.Helper()
-	engine, err := model.New(backend, cfg, model.Generate(cfg, seed), options)
+	engine, err := model.New(t.Context(), backend, cfg, model.Generate(cfg, seed), options)
 	if err != nil {
 		t.Fatal(err)
 	}

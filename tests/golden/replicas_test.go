@@ -34,7 +34,7 @@ func TestReplicas(t *testing.T) {
 	}
 	var engines []score.Engine
 	for device := range 2 {
-		engine, err := model.New(backend, cfg, model.Generate(cfg, v.Seed),
+		engine, err := model.New(t.Context(), backend, cfg, model.Generate(cfg, v.Seed),
 			model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30, Device: device})
 		if err != nil {
 			t.Fatal(err)

@@ -48,7 +48,7 @@ func openPlugin(t *testing.T) *pjrt.Plugin {
 // newEngine compiles the buckets; cacheBytes bounds the prefixes kept.
 func newEngine(t *testing.T, plugin *pjrt.Plugin, cfg model.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
 	t.Helper()
-	engine, err := model.New(plugin.Backend(), cfg, model.Generate(cfg, 1),
+	engine, err := model.New(t.Context(), plugin.Backend(), cfg, model.Generate(cfg, 1),
 		model.Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: cacheBytes})
 	if err != nil {
 		t.Fatal(err)

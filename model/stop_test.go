@@ -1,0 +1,86 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+)
+
+// TestNewStops: wherever ctx ends, New does no more of its work and gives ctx's error.
+func TestNewStops(t *testing.T) {
+	backend := pureGo(t)
+	cfg := smallConfig()
+	options := Options{DType: dtypes.Float32, Buckets: tinyBuckets(), PrefixCacheBytes: 1 << 20}
+	var all []Stage
+	options.Progress = func(stage Stage, done, total int64) {
+		all = append(all, stage)
+		if done < 1 || done > total {
+			t.Errorf("stage %s is %d of %d", stage, done, total)
+		}
+	}
+	engine, err := New(t.Context(), backend, cfg, Generate(cfg, 1), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if all[0] != StageWeights || all[len(all)-1] != StageCompile {
+		t.Fatalf("stages are %q", all)
+	}
+	for at := range all {
+		ctx, cancel := context.WithCancel(t.Context())
+		reports := 0
+		options.Progress = func(Stage, int64, int64) {
+			if reports++; reports == at+1 {
+				cancel()
+			}
+		}
+		engine, err := New(ctx, backend, cfg, Generate(cfg, 1), options)
+		cancel()
+		if at == len(all)-1 { // nothing was left to do
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := engine.Close(); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if !errors.Is(err, context.Canceled) || engine != nil {
+			t.Errorf("stopped after report %d: engine %v, error %v; want none and that of ctx", at+1, engine, err)
+		}
+		if reports != at+1 {
+			t.Errorf("stopped after report %d, and there were %d", at+1, reports)
+		}
+	}
+}
+
+// cancelling ends a context when numbers are read.
+type cancelling struct {
+	numbers
+	cancel context.CancelFunc
+	reads  *atomic.Int64
+}
+
+func (c cancelling) float32s(dst []float32, from int) {
+	c.reads.Add(1)
+	c.cancel()
+	c.numbers.float32s(dst, from)
+}
+
+// TestReadingStops: a large tensor is not read to its end.
+func TestReadingStops(t *testing.T) {
+	const pieces = 64
+	ctx, cancel := context.WithCancel(t.Context())
+	var reads atomic.Int64
+	tensor := Tensor{TensorSpec{"large", []int{pieces, fillChunk}}, dtypes.Float32, cancelling{&sequence{}, cancel, &reads}}
+	err := fill(ctx, make([]float32, tensor.Size()), []Tensor{tensor})
+	if n := reads.Load(); !errors.Is(err, context.Canceled) || n > int64(runtime.GOMAXPROCS(0)) {
+		t.Errorf("error %v after %d of %d pieces", err, n, pieces)
+	}
+}

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// starting is a server that is not ready yet, and its log.
+type starting struct {
+	*testing.T
+	cmd *exec.Cmd
+	log string // a file
+}
+
+func begin(t *testing.T, args ...string) *starting {
+	t.Helper()
+	s := &starting{t, exec.Command(binary(t), append([]string{"serve", "--port", "0", "--plugin-dir", "../../.cache/plugins"}, args...)...),
+		filepath.Join(t.TempDir(), "log")}
+	file, err := os.Create(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() // the process has its own
+	s.cmd.Stderr = file
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill() // one that has ended already is none to kill
+		_ = s.cmd.Wait()
+	})
+	return s
+}
+
+func (s *starting) lines() []string {
+	s.Helper()
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// until waits for a line of the log.
+func (s *starting) until(part string) {
+	s.Helper()
+	for limit := time.Now().Add(5 * time.Minute); !strings.Contains(strings.Join(s.lines(), "\n"), part); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			s.Fatalf("log never says %q:\n%s", part, strings.Join(s.lines(), "\n"))
+		}
+	}
+}
+
+// TestStopWhileStarting: a signal ends a start between two programs, with status 0 and a last line that says so.
+func TestStopWhileStarting(t *testing.T) {
+	cache := t.TempDir()
+	s := begin(t, "--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3",
+		"--compile-cache", cache)
+	s.until("compiled 1 of ")
+	kill(t, s.cmd, syscall.SIGTERM)
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("server ended with %v, want status 0", err)
+	}
+	lines := s.lines()
+	all := strings.Join(lines, "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, "msg=stopped") || !strings.Contains(all, "stopping before the server was ready") || strings.Contains(all, "ready to roll") {
+		t.Errorf("log of a stopped start:\n%s", all)
+	}
+	if programs, err := filepath.Glob(filepath.Join(cache, "*")); err != nil || len(programs) > 40 {
+		t.Errorf("%d files in the cache, %v: the start went on compiling its 84 programs", len(programs), err)
+	}
+}
