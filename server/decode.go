@@ -37,7 +37,7 @@ func decodeBody(contentType []string, data []byte) (*body, error) {
 	if faults := b.read(object); len(faults) > 0 {
 		return nil, badRequest(describe(faults))
 	}
-	return b, nil
+	return b, refuse(object, scoreUnserved())
 }
 
 // decodeObject reads a body that must be a JSON object, sent as application/json.

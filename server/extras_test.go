@@ -84,3 +84,26 @@ func TestExtrasAtFault(t *testing.T) {
 		}
 	}
 }
+
+// TestUnservedFields: what would change a score, or keep clients apart, is refused by name. What changes nothing is
+// ignored, as in sglang-jax.
+func TestUnservedFields(t *testing.T) {
+	s := newTestServer(t, nil)
+	plain := send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`).Body.String()
+	for field, ignored := range map[string]bool{
+		`"cache_salt":"s"`: false, `"cache_salt":""`: false, `"cache_salt":5`: false, `"cache_salt":null`: true,
+		`"temperature":0.5`: false, `"temperature":2`: false, `"temperature":1.0`: true, `"temperature":0`: true, `"temperature":null`: true,
+		`"score_extraction_token":"a"`: false, `"embed_override_token_id":1`: false, `"query_embed_overrides":[[1]]`: false,
+		`"item_embed_overrides":[null]`: false, `"item_embed_overrides":null`: true,
+		`"user":"u","stream":true,"n":1`: true,
+	} {
+		w := send(s, "POST", "/v1/score", base+`,"label_token_ids":[1],`+field+`}`)
+		name, _, _ := strings.Cut(strings.TrimPrefix(field, `"`), `"`)
+		if ignored && w.Body.String() != plain {
+			t.Errorf("%s changes the answer: %d %s", field, w.Code, w.Body)
+		}
+		if !ignored && (w.Code != 400 || w.Header().Get("X-Scored-Error-Param") != name || !strings.Contains(w.Body.String(), name+" is not supported; ")) {
+			t.Errorf("%s: status %d, field %q: %s", field, w.Code, w.Header().Get("X-Scored-Error-Param"), w.Body)
+		}
+	}
+}

@@ -37,10 +37,15 @@ func (h hostile) text() string {
 	return pick(h, string(data), string(data), `"\ud800"`, `"\udfff\ud800"`, "\"\xff\"", "\"\xc3\x28\"", "\"\t\"", `"\u00"`)
 }
 
-func (h hostile) body() string {
+func (h hostile) body(path string) string {
 	var parts []string
-	for _, field := range []string{"query", "items", "label_token_ids", "apply_softmax", "item_first", "model", "labels", "return_logprobs", "usage", "truncate", "partial", "split_special_tokens"} {
-		right := map[string]string{"query": `"q"`, "items": pick(h, `["a","b"]`, `[]`, `"a"`), "label_token_ids": `[1,2]`, "model": `"m"`, "labels": `["a"]`}[field]
+	fields := []string{"query", "items", "label_token_ids", "apply_softmax", "item_first", "model", "labels", "return_logprobs", "usage", "truncate", "partial", "split_special_tokens", "cache_salt", "temperature"}
+	if path == "/v1/rerank" {
+		fields = []string{"query", "documents", "rank_fields", "model", "instruction", "chat_template_kwargs", "use_activation", "max_tokens_per_doc", "truncate_prompt_tokens", "truncation", "truncation_side", "top_n"}
+	}
+	for _, field := range fields {
+		right := map[string]string{"query": `"q"`, "items": pick(h, `["a","b"]`, `[]`, `"a"`), "label_token_ids": `[1,2]`, "model": `"m"`, "labels": `["a"]`,
+			"documents": pick(h, `["a",{"text":"b"}]`, `[{"a":"b","c":`+h.value(0)+`}]`, `{"a":`+h.text()+`}`), "rank_fields": pick(h, `[]`, `["a"]`, `["c","a"]`)}[field]
 		switch n := h.IntN(16); {
 		case n == 0:
 			parts = append(parts, `"`+field+`":`+h.value(0))
@@ -71,7 +76,7 @@ func TestHostileBodies(t *testing.T) {
 	statuses := map[int]int{}
 	for n := range 2000 {
 		path := pick(h, "/v1/score", "/v1/score", "/v1/score", "/v1/rerank")
-		body, contentType := h.body(), pick(h, "application/json", "application/json", "application/json; charset=\xff", "text/plain", "")
+		body, contentType := h.body(path), pick(h, "application/json", "application/json", "application/json; charset=\xff", "text/plain", "")
 		first := send(s, "POST", path, body, "Content-Type", contentType)
 		second := send(s, "POST", path, body, "Content-Type", contentType)
 		if first.Code >= 500 || first.Code < 200 || !json.Valid(first.Body.Bytes()) {

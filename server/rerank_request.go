@@ -3,14 +3,13 @@ package server
 import (
 	"cmp"
 	"math"
-	"strconv"
 
 	"scored/score"
 	"scored/server/internal/python"
 )
 
-// rerankRequest is the union of what vLLM, Jina and Cohere read. A field that is null is one that is absent; fields that
-// none of them has, or that say nothing to this server, are ignored.
+// rerankRequest is the union of what vLLM, Jina, Cohere and Together read. A field that is null is one that is absent.
+// Fields that change no answer are ignored, and those of rerankUnserved refused.
 type rerankRequest struct {
 	model         string // "" if not given
 	query         string
@@ -18,6 +17,7 @@ type rerankRequest struct {
 	instruction   string // never empty
 	topN          int    // how many results to send; 0: all
 	withDocuments bool   // results repeat their documents
+	raw           bool   // relevance is the logit of "yes" less that of "no", not a probability
 
 	// A document whose prompt is too long fails the request unless cut is set. A cut takes tokens off the document's end
 	// alone, so that the prompt still asks for the answer.
@@ -37,17 +37,27 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 	r := &rerankRequest{
 		model:          f.name("model"),
 		query:          f.text("query", f.get("query")),
-		documents:      f.texts("documents"),
+		documents:      f.documents("documents"),
 		topN:           f.integer("top_n", 0, 0),
 		withDocuments:  f.boolean("return_documents", true),
 		promptTokens:   f.integer("truncate_prompt_tokens", -1, 0),
-		documentTokens: f.integer("max_tokens_per_doc", 1, math.MaxInt),
+		documentTokens: f.integer("max_tokens_per_doc", 0, 0),
 		plainSpecials:  f.boolean("split_special_tokens", true),
 	}
-	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), rerankInstruction)
-	r.cut = r.promptTokens != 0
-	if r.promptTokens < 0 {
+	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(), rerankInstruction)
+	// vLLM's name now and before, and TEI's.
+	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true) || f.boolean("raw_scores", false)
+	// Jina's and Voyage's name, and TEI's.
+	truncated := f.boolean("truncation", false) || f.boolean("truncate", false)
+	r.cut = truncated || r.promptTokens != 0
+	if r.promptTokens <= 0 {
 		r.promptTokens = math.MaxInt
+	}
+	if r.documentTokens == 0 {
+		r.documentTokens = math.MaxInt
+	}
+	if err := refuse(o, rerankUnserved()); err != nil && f.err == nil {
+		f.err = err
 	}
 	return r, f.err
 }
@@ -69,7 +79,7 @@ func (f *fieldReader) fail(field, format string, args ...any) {
 	}
 }
 
-// text reads a document, or a query: a string, or an object with a string named text.
+// text reads a query, or a document: a string, or an object with a string named text.
 func (f *fieldReader) text(field string, v python.Value) string {
 	if o, ok := v.(*python.Object); ok {
 		v, _ = o.Get("text")
@@ -81,12 +91,12 @@ func (f *fieldReader) text(field string, v python.Value) string {
 	return f.characters(field, s)
 }
 
-// texts reads a list of texts that isn't empty. One text alone is a list of one, as in vLLM.
-func (f *fieldReader) texts(field string) []string {
-	v := f.get(field)
+// documents reads a list of documents that isn't empty. One alone is a list of one, as in vLLM.
+func (f *fieldReader) documents(field string) []string {
+	v, fields := f.get(field), f.rankFields()
 	switch v.(type) {
 	case python.String, *python.Object:
-		return []string{f.text(field, v)}
+		return []string{f.document(field, v, fields)}
 	}
 	list, _ := v.([]python.Value)
 	if len(list) == 0 {
@@ -94,14 +104,30 @@ func (f *fieldReader) texts(field string) []string {
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {
-		texts[i] = f.text(field+"["+strconv.Itoa(i)+"]", item)
+		texts[i] = f.document(documentField(i), item, fields)
 	}
 	return texts
 }
 
-// name reads a string that may be absent.
-func (f *fieldReader) name(field string) string {
+// templateInstruction reads the instruction where vLLM's clients put what a template takes. This one takes nothing else.
+func (f *fieldReader) templateInstruction() string {
+	const field = "chat_template_kwargs"
 	v := f.get(field)
+	o, ok := v.(*python.Object)
+	if v == nil || !ok {
+		if v != nil {
+			f.fail(field, "%s must be an object", field)
+		}
+		return ""
+	}
+	instruction, _ := o.Get("instruction")
+	return f.optional(field+".instruction", instruction)
+}
+
+// name reads a string that may be absent.
+func (f *fieldReader) name(field string) string { return f.optional(field, f.get(field)) }
+
+func (f *fieldReader) optional(field string, v python.Value) string {
 	s, ok := v.(python.String)
 	if !ok && v != nil {
 		f.fail(field, "%s must be a string", field)

@@ -86,6 +86,12 @@ func TestRerank(t *testing.T) {
 		"unicode":   {`{"model":"m","query":"名","documents":["\u00e9\ud83d\ude00 <b>&","\u5bff!"]}`, result(1, 1, "寿!") + "," + result(0, 0, "é😀 <b>&")},
 		"twice":     {`{"model":"m","query":"q","documents":["a","a"]}`, result(0, 0, "a") + "," + result(1, 0, "a")},
 		"in query":  {`{"model":"m","query":"q!!","documents":["a"],"instruction":"i!"}`, result(0, 3, "a")},
+		"neutral": {`{"model":"m","query":"q","documents":["a","b!!","c!"],"use_activation":true,"raw_scores":false,"max_tokens_per_query":0,` +
+			`"max_tokens_per_doc":0,"truncation_side":"right","truncation_direction":"Right","truncation":false,"cache_salt":null,"chat_template":null,` +
+			`"normalize":true,"chat_template_kwargs":{"enable_thinking":false},"rank_fields":[]}`, abc},
+		"objects": {`{"model":"m","query":"q","documents":[{"text":"a","title":"t!!"},{"text":"b!!","title":"t"}],"rank_fields":["title"]}`,
+			result(0, 2, "title: t!!") + "," + result(1, 0, "title: t")},
+		"no text": {`{"model":"m","query":"q","documents":[{"title":"t!","year":2020}]}`, result(0, 1, "title: t!")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := postRerank(s, "/v1/rerank", c.body)
@@ -97,7 +103,9 @@ func TestRerank(t *testing.T) {
 				t.Fatal(err)
 			}
 			tokens := got.Usage.TotalTokens
-			want := fmt.Sprintf(`{"id":"rerank-1","model":"m","usage":{"prompt_tokens":%d,"total_tokens":%d},"results":[%s]}`, tokens, tokens, c.want)
+			want := fmt.Sprintf(`{"id":"rerank-1","model":"m","usage":{"prompt_tokens":%d,"completion_tokens":0,"total_tokens":%d},`+
+				`"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":1},"tokens":{"input_tokens":%d,"output_tokens":0}},"results":[%s]}`,
+				tokens, tokens, tokens, c.want)
 			if w.Body.String() != want {
 				t.Errorf("answer %s\nwant   %s", w.Body, want)
 			}
@@ -133,7 +141,26 @@ func TestRerankErrors(t *testing.T) {
 		"empty documents":   {`{"query":"q","documents":[]}`, "documents", "documents must be a list of at least one document"},
 		"number":            {`{"query":"q","documents":["a","b",5]}`, "documents[2]", "documents[2] must be a string, or"},
 		"image":             {`{"query":"q","documents":["a",{"image":"http://a/b.png"}]}`, "documents[1]", "nothing but text can be ranked"},
-		"null text":         {`{"query":"q","documents":[{"text":null}]}`, "documents[0]", "documents[0] must be a string, or"},
+		"null text":         {`{"query":"q","documents":[{"text":null}]}`, "documents[0]", "documents[0] has no text to rank"},
+		"number as text":    {`{"query":"q","documents":[{"text":5,"title":"t"}]}`, "documents[0]", "documents[0] must be a string, or"},
+		"no fields":         {`{"query":"q","documents":["a",{}]}`, "documents[1]", "documents[1] has no text to rank"},
+		"no strings":        {`{"query":"q","documents":[{"id":5,"content":[{"type":"text"}]}]}`, "documents[0]", "documents[0] has no text to rank"},
+		"no ranked fields":  {`{"query":"q","documents":[{"text":"a"}],"rank_fields":["title"]}`, "documents[0]", "documents[0] has no text to rank"},
+		"list as field":     {`{"query":"q","documents":[{"text":"a","tags":["b"]}],"rank_fields":["text","tags"]}`, "documents[0]", `documents[0] has a list or an object as "tags"`},
+		"surrogate field":   {`{"query":"q","documents":[{"title":"\ud800"}]}`, "documents[0]", "documents[0] holds a lone surrogate"},
+		"surrogate name":    {`{"query":"q","documents":[{"\ud800":"a"}]}`, "documents[0]", "documents[0] holds a lone surrogate"},
+		"rank_fields":       {`{"query":"q","documents":[{"text":"a"}],"rank_fields":"text"}`, "rank_fields", "rank_fields must be a list of the names"},
+		"rank field":        {`{"query":"q","documents":[{"text":"a"}],"rank_fields":["text",1]}`, "rank_fields[1]", "rank_fields[1] must be the name"},
+		"template kwargs":   {`{"query":"q","documents":["a"],"chat_template_kwargs":"i"}`, "chat_template_kwargs", "chat_template_kwargs must be an object"},
+		"its instruction":   {`{"query":"q","documents":["a"],"chat_template_kwargs":{"instruction":1}}`, "chat_template_kwargs.instruction", "must be a string"},
+		"use_activation":    {`{"query":"q","documents":["a"],"use_activation":"maybe"}`, "use_activation", "use_activation is no boolean"},
+		"salt":              {`{"query":"q","documents":["a"],"cache_salt":"s"}`, "cache_salt", "cache_salt is not supported; this server cannot keep"},
+		"empty salt":        {`{"query":"q","documents":["a"],"cache_salt":""}`, "cache_salt", "cache_salt is not supported"},
+		"query tokens":      {`{"query":"q","documents":["a"],"max_tokens_per_query":5}`, "max_tokens_per_query", "max_tokens_per_query is not supported; send a shorter query"},
+		"left side":         {`{"query":"q","documents":["a"],"truncation_side":"left"}`, "truncation_side", "truncation_side is not supported"},
+		"left direction":    {`{"query":"q","documents":["a"],"truncation_direction":"Left"}`, "truncation_direction", "truncation_direction is not supported"},
+		"template":          {`{"query":"q","documents":["a"],"chat_template":"{{q}}"}`, "chat_template", "chat_template is not supported"},
+		"normalize":         {`{"query":"q","documents":["a"],"normalize":false}`, "normalize", "normalize is not supported; send use_activation"},
 		"null document":     {`{"query":"q","documents":["a",null]}`, "documents[1]", "documents[1] must be a string, or"},
 		"first of two":      {`{"query":"q","documents":["a",1,2],"top_n":-1}`, "documents[1]", "documents[1] must be a string, or"},
 		"surrogate":         {`{"query":"q","documents":["a","\ud800"]}`, "documents[1]", "documents[1] holds a lone surrogate"},
@@ -145,7 +172,7 @@ func TestRerankErrors(t *testing.T) {
 		"instruction":       {`{"query":"q","documents":["a"],"instruction":5}`, "instruction", "instruction must be a string"},
 		"instruct":          {`{"query":"q","documents":["a"],"instruct":["a"]}`, "instruct", "instruct must be a string"},
 		"model":             {`{"query":"q","documents":["a"],"model":5}`, "model", "model must be a string"},
-		"max_tokens":        {`{"query":"q","documents":["a"],"max_tokens_per_doc":0}`, "max_tokens_per_doc", "it must be at least 1"},
+		"max_tokens":        {`{"query":"q","documents":["a"],"max_tokens_per_doc":-1}`, "max_tokens_per_doc", "it must be at least 0"},
 		"truncate":          {`{"query":"q","documents":["a"],"truncate_prompt_tokens":-2}`, "truncate_prompt_tokens", "it must be at least -1"},
 		"long document":     {`{"query":"q","documents":["a","` + long + `"]}`, "documents[1]", "documents[1] is too long: its prompt is"},
 		"long query":        {`{"query":"` + long + `","documents":["a"]}`, "query", "query and instruction leave no room for a document"},
@@ -172,6 +199,37 @@ func TestRerankErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Raw scores are the logit of "yes" less that of "no", which no sigmoid saturates. They rank as probabilities do.
+func TestRerankRaw(t *testing.T) {
+	s := newRerankServer(t, exclaimed{})
+	marks := strings.Repeat("!", 60) // a probability that rounds to 1
+	for _, field := range []string{`"use_activation":false`, `"activation":0`, `"raw_scores":"yes"`, `"use_activation":true,"raw_scores":true`} {
+		w := postRerank(s, "/v1/rerank", `{"query":"q","documents":["a","b!!","`+marks+`"],"return_documents":false,`+field+`}`)
+		want := `"results":[{"index":2,"relevance_score":60},{"index":1,"relevance_score":2},{"index":0,"relevance_score":0}]}`
+		if w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), want) {
+			t.Errorf("%s: status %d, %s, want %s", field, w.Code, w.Body, want)
+		}
+	}
+	s = newRerankServer(t, impossible{})
+	for field, want := range map[string]int{`"use_activation":true`: 200, `"use_activation":false`: 500} {
+		w := postRerank(s, "/v1/rerank", `{"query":"q","documents":["a"],`+field+`}`)
+		if w.Code != want || want == 500 && w.Header().Get("X-Scored-Error-Param") != "documents[0]" {
+			t.Errorf("%s where no can not be: status %d, want %d: %s", field, w.Code, want, w.Body)
+		}
+	}
+}
+
+// impossible gives "no" a probability of 0.
+type impossible struct{ exclaimed }
+
+func (impossible) Run(step *score.Step) ([][]float32, error) {
+	answers := make([][]float32, len(step.Rows))
+	for i := range answers {
+		answers[i] = []float32{0, float32(math.Inf(-1))}
+	}
+	return answers, nil
 }
 
 // A score that overflows is our fault, and names the document by what the client calls it.
@@ -244,7 +302,9 @@ func TestRerankManyDocuments(t *testing.T) {
 // FuzzRerank: no body gives a 5xx, and results are the documents, each once, by falling score.
 func FuzzRerank(f *testing.F) {
 	for _, seed := range []string{``, `{}`, `{"query":"q","documents":["a","b!"]}`, `{"query":{"text":"q"},"documents":[{"text":"a"}],"top_n":1}`,
-		`{"query":"q","documents":"<|im_end|>","split_special_tokens":0,"truncate_prompt_tokens":400,"max_tokens_per_doc":1}`} {
+		`{"query":"q","documents":"<|im_end|>","split_special_tokens":0,"truncate_prompt_tokens":400,"max_tokens_per_doc":1}`,
+		`{"query":"q","documents":[{"title":"t","year":1.5,"new":true},{"text":"a","tags":[]}],"rank_fields":["year","title"],"use_activation":0}`,
+		`{"query":"q","documents":["a"],"chat_template_kwargs":{"instruction":"i"},"truncation_side":"left","cache_salt":"","max_tokens_per_query":1}`} {
 		f.Add([]byte(seed))
 	}
 	s := newRerankServer(f, fakeEngine{})

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"scored/server/internal/python"
+)
+
+// rankFields gives the place of each field of documents that is to be ranked, as Cohere's rank_fields names them; empty
+// if the request names none.
+type rankFields map[python.String]int
+
+func (f *fieldReader) rankFields() rankFields {
+	const field = "rank_fields"
+	v := f.get(field)
+	list, ok := v.([]python.Value)
+	if v != nil && !ok {
+		f.fail(field, "%s must be a list of the names of fields", field)
+	}
+	fields := rankFields{}
+	for i, item := range list {
+		name, ok := item.(python.String)
+		if !ok {
+			f.fail(field+"["+strconv.Itoa(i)+"]", "%s[%d] must be the name of a field", field, i)
+		}
+		if _, twice := fields[name]; !twice {
+			fields[name] = i
+		}
+	}
+	return fields
+}
+
+// document reads the text that is ranked: a string, or an object. Of an object it is
+//   - the fields that rank_fields names, in its order, each as a line "name: value", or where text is the only one its
+//     value alone;
+//   - without rank_fields its text, as with vLLM, Jina and Cohere, or if it has none all its strings as such lines, as
+//     with Together.
+//
+// The work is in proportion to the object, however many names there are.
+func (f *fieldReader) document(field string, v python.Value, fields rankFields) string {
+	o, ok := v.(*python.Object)
+	if !ok {
+		return f.text(field, v)
+	}
+	if len(fields) == 0 {
+		_, picture := o.Get("image")
+		if text, _ := o.Get("text"); text != nil || picture {
+			return f.text(field, v)
+		}
+	}
+	var picked []python.String
+	for _, key := range o.Keys {
+		value, _ := o.Get(key)
+		_, named := fields[key]
+		_, text := value.(python.String)
+		if value != nil && (named || text && len(fields) == 0) {
+			picked = append(picked, key)
+		}
+	}
+	slices.SortStableFunc(picked, func(a, b python.String) int { return cmp.Compare(fields[a], fields[b]) })
+	switch {
+	case len(picked) == 0:
+		f.fail(field, "%s has no text to rank; send a string, an object with text, or one with the fields that rank_fields names", field)
+		return ""
+	case len(fields) == 1 && picked[0] == "text":
+		return f.line(field, o, "text")
+	}
+	lines := make([]string, len(picked))
+	for i, key := range picked {
+		lines[i] = f.characters(field, key) + ": " + f.line(field, o, key)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// line reads a field of a document: a string, or a number or boolean, which has one obvious text.
+func (f *fieldReader) line(field string, o *python.Object, key python.String) string {
+	switch v, _ := o.Get(key); v := v.(type) {
+	case python.String:
+		return f.characters(field, v)
+	case python.Int:
+		return v.String()
+	case float64:
+		return python.Float(v)
+	case bool:
+		return strconv.FormatBool(v)
+	default:
+		f.fail(field, "%s has a list or an object as %q; nothing but text can be ranked", field, string(key))
+		return ""
+	}
+}

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"slices"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// unserved is a field that other servers of the same API have, and on which the answer depends, or who may share what is
+// kept of the prompt. It is refused by name: an answer that ignores it would be wrong without a word.
+type unserved struct {
+	field  string
+	same   func(v python.Value) bool // tells the values that change nothing; null is one always
+	remedy string
+}
+
+// refuse names the first field that the object has and this server has not.
+func refuse(o *python.Object, fields []unserved) error {
+	for _, u := range fields {
+		v, _ := o.Get(python.String(u.field))
+		if v != nil && (u.same == nil || !u.same(v)) {
+			return score.Errorf(score.Invalid, u.field, "%s is not supported; %s", u.field, u.remedy)
+		}
+	}
+	return nil
+}
+
+// whole tells values that are one of these integers.
+func whole(numbers ...int64) func(python.Value) bool {
+	return func(v python.Value) bool {
+		n, kind := laxInt(v)
+		return kind == "" && slices.Contains(numbers, n.Int64())
+	}
+}
+
+// word tells strings that are one of these.
+func word(words ...python.String) func(python.Value) bool {
+	return func(v python.Value) bool {
+		s, ok := v.(python.String)
+		return ok && slices.Contains(words, s)
+	}
+}
+
+const unsalted = "this server cannot keep the cached prompts of clients apart: leave it out, or give each tenant a server of its own"
+
+// scoreUnserved are fields of sglang's and vLLM's requests for scores. sglang-jax, which has none of them, ignores them.
+func scoreUnserved() []unserved {
+	const embeddings = "inputs are text or token ids: leave it out"
+	return []unserved{
+		{field: "cache_salt", remedy: unsalted},
+		{field: "temperature", same: whole(0, 1), remedy: "scores are those of temperature 1: leave it out"},
+		{field: "score_extraction_token", remedy: "an item has one score, after its last token: leave it out"},
+		{field: "embed_override_token_id", remedy: embeddings},
+		{field: "query_embed_overrides", remedy: embeddings},
+		{field: "item_embed_overrides", remedy: embeddings},
+	}
+}
+
+// rerankUnserved are fields of vLLM's and TEI's requests to rerank.
+func rerankUnserved() []unserved {
+	const end = "documents are cut at their end alone: leave it out"
+	return []unserved{
+		{field: "cache_salt", remedy: unsalted},
+		{field: "max_tokens_per_query", same: whole(0), remedy: "send a shorter query"},
+		{field: "truncation_side", same: word("right"), remedy: end},
+		{field: "truncation_direction", same: word("right", "Right"), remedy: end},
+		{field: "chat_template", remedy: "the template is that of Qwen3-Reranker: send instruction"},
+		{field: "normalize", same: whole(1), remedy: "send use_activation"},
+	}
+}
