@@ -43,10 +43,15 @@ func PluginFolder() (string, error) {
 }
 
 // Resolve finds a plugin's file. The name is a path, or one of cpu, cuda and tpu: those are looked for in the folders
-// of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder, and are fetched there if they are nowhere.
+// of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder, and are fetched there if they are nowhere. A path must be that
+// of a shared object for this machine.
 func Resolve(ctx context.Context, name string, o FetchOptions) (string, error) {
 	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".so") {
-		return filepath.Abs(name)
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return "", err
+		}
+		return path, checkFile(path)
 	}
 	pin, err := pinOf(name)
 	if err != nil {

@@ -58,7 +58,7 @@ type config struct {
 	Plugin           string
 	PluginDir        string
 	Attention        string `validate:"oneof=fa fa_mha native dsa_sparse"`
-	ContextLength    int    `validate:"min=0"`
+	ContextLength    int    `validate:"min=0,max=16777216"`
 	AllowTruncate    bool
 	Buckets          string
 	ChunkedPrefill   int `validate:"min=-1"`
@@ -151,8 +151,10 @@ func (c *config) validate() error {
 	if c.ServedModelName == "" {
 		c.ServedModelName = c.ModelPath
 	}
-	_, err = c.parseBuckets()
-	return err
+	if _, err = c.parseBuckets(); err != nil {
+		return err
+	}
+	return c.checkTogether()
 }
 
 // checkValues holds fields, or all of them, to their tags.
@@ -223,6 +225,9 @@ func flagName(field string) string {
 	return strings.ToLower(name.String())
 }
 
+// mostOfBucket is as far above every use as the longest context that a model's config may name.
+const mostOfBucket = 1 << 24
+
 // parseBuckets reads --buckets; nil means the model's own choice.
 func (c *config) parseBuckets() ([]score.Bucket, error) {
 	if c.Buckets == "" {
@@ -233,8 +238,8 @@ func (c *config) parseBuckets() ([]score.Bucket, error) {
 		var b score.Bucket
 		var rest string
 		n, _ := fmt.Sscanf(text+" .", "%dx%dx%dx%d %s", &b.Tokens, &b.Rows, &b.Length, &b.Prefix, &rest)
-		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Prefix < 0 {
-			return nil, fmt.Errorf("flag --buckets: %q is not TOKENSxROWSxLENGTHxPREFIX, e.g. 256x8x32x512", text)
+		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Prefix < 0 || max(b.Tokens, b.Rows, b.Length, b.Prefix) > mostOfBucket {
+			return nil, fmt.Errorf("flag --buckets: %q is not TOKENSxROWSxLENGTHxPREFIX, e.g. 256x8x32x512, each at most %d", text, mostOfBucket)
 		}
 		buckets = append(buckets, b)
 	}

@@ -20,7 +20,7 @@ import (
 // openPlugin finds the device's plugin, fetching it if need be, and opens it. It must be one of the device, and have as
 // many as --dp-size says.
 func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, error) {
-	path, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, c.Device), c.fetchOptions(progress))
+	path, err := c.findPlugin(ctx, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +36,14 @@ func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	if n := plugin.Backend().NumDevices(); n < c.Replicas {
-		return nil, errors.Join(fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", c.Replicas, n), plugin.Close())
+	if err := c.checkDevices(plugin); err != nil {
+		return nil, errors.Join(err, plugin.Close())
 	}
 	return plugin, nil
+}
+
+func (c *config) findPlugin(ctx context.Context, progress io.Writer) (string, error) {
+	return pjrt.Resolve(ctx, cmp.Or(c.Plugin, c.Device), c.fetchOptions(progress))
 }
 
 func (c *config) fetchOptions(progress io.Writer) pjrt.FetchOptions {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -171,6 +173,49 @@ func TestDownloadFaults(t *testing.T) {
 				t.Errorf("the next try: %v", err)
 			} else if got, _ := os.ReadFile(filepath.Join(dir, "model.safetensors")); string(got) != h.files["model.safetensors"] {
 				t.Errorf("the next try leaves %d bytes of weights", len(got))
+			}
+		})
+	}
+}
+
+// TestDownloadChecksFirst: what the check refuses by the config is known before weights are fetched.
+func TestDownloadChecksFirst(t *testing.T) {
+	h, c := newStandIn(t, nil)
+	quiet := slog.New(slog.DiscardHandler)
+	progress := newProgress(quiet, time.Hour)
+	defer progress.close()
+	wrong := errors.New("cannot work")
+	_, err := c.download(t.Context(), quiet, progress, func(dir string) error {
+		if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
+			t.Error(err)
+		}
+		return wrong
+	})
+	if !errors.Is(err, wrong) || strings.Contains(strings.Join(h.asked, " "), "model.safetensors") {
+		t.Errorf("error %v after asking for %q", err, h.asked)
+	}
+}
+
+// TestDownloadStops: a stop does not wait for a hub that hangs.
+func TestDownloadStops(t *testing.T) {
+	for _, path := range []string{"/api/models/org/tiny/revision/main", "/config.json", "/model.safetensors"} {
+		t.Run(path, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			release := make(chan struct{})
+			_, c := newStandIn(t, func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, path) {
+					return false
+				}
+				cancel()
+				<-release
+				return true
+			})
+			t.Cleanup(func() { close(release) }) // before the stand-in closes, which waits for its answers
+			quiet := slog.New(slog.DiscardHandler)
+			progress := newProgress(quiet, time.Hour)
+			defer progress.close()
+			if _, err := c.download(ctx, quiet, progress, func(string) error { return nil }); !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v", err)
 			}
 		})
 	}

@@ -100,6 +100,9 @@ func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Log
 func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, metrics *server.Metrics, opened *closers) (*server.Model, error) {
 	progress := newProgress(log, progressEvery)
 	defer progress.close()
+	if err := c.checkFiles(ctx, stderr); err != nil {
+		return nil, err
+	}
 	found, err := c.findModel(ctx, log, progress)
 	if err != nil {
 		return nil, err

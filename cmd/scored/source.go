@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -105,11 +106,11 @@ func (c *config) checkFolder(dir string) error {
 // check refuses flags that cannot work together, or with a model of this shape.
 func (c *config) check(cfg model.Config, log *slog.Logger) error {
 	options, contextLength, err := c.engineOptions(cfg)
-	if err == nil {
-		err = score.CheckBuckets(options.Buckets, contextLength)
-	}
 	if err != nil {
 		return usageError{err}
+	}
+	if err := score.CheckBuckets(options.Buckets, contextLength); err != nil {
+		return usageError{fmt.Errorf("flags --buckets and --context-length (the model's: %d) do not fit: %w", cfg.MaxPositions, err)}
 	}
 	if contextLength > cfg.MaxPositions {
 		log.Warn("--context-length is above what the model was made for; longer prompts may score badly", "context_length", contextLength,

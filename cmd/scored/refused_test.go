@@ -1,0 +1,136 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// shapeOnly is a model folder with config.json and nothing else: whoever opens weights or a tokenizer there fails, and
+// names them.
+func shapeOnly(t *testing.T) string {
+	t.Helper()
+	config, err := os.ReadFile("../../tests/models/tiny/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// started runs `scored serve` and gives its exit status, its log and the last line, which is the error. A plugin that had
+// to be fetched would fail, and be named.
+func started(t *testing.T, env []string, args ...string) (status int, log, last string) {
+	t.Helper()
+	t.Setenv("PIP_INDEX_URL", "http://127.0.0.1:1")
+	t.Setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+	var stderr strings.Builder
+	status = run(t.Context(), append([]string{"serve", "--port", "0", "--plugin-dir", t.TempDir()}, args...), environment(env...), &stderr, &stderr)
+	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+	return status, stderr.String(), lines[len(lines)-1]
+}
+
+// TestRefusedBeforeLoading: what cannot work is refused by its flags' names, with status 2, before weights or a tokenizer
+// are opened or a plugin is fetched.
+func TestRefusedBeforeLoading(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		env  []string
+		want []string
+	}{
+		{args: "--context-length 4096 --buckets 64x1x64x0,128x8x64x2048", want: []string{"--buckets", "--context-length", "2049", "4096"}},
+		{args: "--buckets 64x1x64x0,128x8x64x2048", want: []string{"--buckets", "--context-length", "2049", "40960"}},
+		{args: "--context-length 66 --buckets 64x1x64x0", want: []string{"--buckets", "--context-length"}},
+		{args: "--context-length 66 --buckets 64x1x64x0 --device tpu --attention-backend native", want: []string{"--buckets", "--context-length"}},
+		{args: "--context-length 66 --buckets 64x1x64x0 --device cuda", want: []string{"--buckets", "--context-length"}},
+		{args: "--chunked-prefill-size 128", want: []string{"--chunked-prefill-size", "--max-prefill-tokens", "--context-length"}},
+		{args: "--max-prefill-tokens 128", want: []string{"--chunked-prefill-size", "--max-prefill-tokens", "--context-length"}},
+		{args: "--chunked-prefill-size 128 --context-length 4096", want: []string{"--chunked-prefill-size"}},
+		{args: "--chunked-prefill-size -1 --max-prefill-tokens 16", want: []string{"--max-prefill-tokens"}},
+		{args: "--chunked-prefill-size 128 --device tpu", want: []string{"--chunked-prefill-size"}},
+		{args: "--chunked-prefill-size 128 --device tpu --attention-backend native", want: []string{"--chunked-prefill-size"}},
+		{args: "--chunked-prefill-size 128 --device tpu --dtype float32", want: []string{"--chunked-prefill-size"}},
+		{args: "--chunked-prefill-size 128 --device cuda", want: []string{"--chunked-prefill-size"}},
+		{args: "--context-length 7", want: []string{"--context-length", "at least 8"}},
+		{args: "--context-length 16777217", want: []string{"--context-length"}},
+		{args: "--context-length 40961", env: []string{"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN", "0"}, want: []string{"--context-length", "40960"}},
+		{args: "--buckets 99999999x1x64x0", want: []string{"--buckets"}},
+		{args: "--buckets 64x1x64x99999999", want: []string{"--buckets"}},
+		{args: "--dtype float16", want: []string{"--dtype"}},
+		{args: "--attention-backend flash", want: []string{"--attention-backend"}},
+		{args: "--dp-size 0", want: []string{"--dp-size"}},
+		{args: "--dp-size 65", want: []string{"--dp-size"}},
+		{args: "--tp-size 2", want: []string{"--tp-size", "--dp-size"}},
+		{args: "--prefix-cache-bytes -1", want: []string{"--prefix-cache-bytes"}},
+		{args: "--max-total-tokens -1", want: []string{"--max-total-tokens"}},
+		{args: "--max-queue 0", want: []string{"--max-queue"}},
+		{args: "--device cpu", env: []string{"JAX_PLATFORMS", "cuda"}, want: []string{"--device", "JAX_PLATFORMS"}},
+		{args: "--dummy-fallback", want: []string{"--dummy-fallback", "--dummy-tokenizer"}},
+		{args: "--dummy-fallback --dummy-tokenizer /no/such", want: []string{"/no/such"}},
+		{args: "--tokenizer-path /no/such", want: []string{"/no/such"}},
+		{args: "--profile-root /no/such", want: []string{"--profile-root"}},
+		{args: "--compile-cache " + file, want: []string{"--compile-cache", file, "folder"}},
+		{args: "--plugin-dir " + file, want: []string{"--plugin-dir", file, "folder"}},
+		{args: "--download-dir " + file, want: []string{"--download-dir", file, "folder"}},
+		{args: "--otlp-endpoint nowhere", want: []string{"--otlp-endpoint"}},
+		{args: `--preferred-sampling-params {"temperature":2}`, want: []string{"--preferred-sampling-params"}},
+		{args: "--port 65536", want: []string{"--port"}},
+	} {
+		t.Run(strings.Join(append(c.env, c.args), " "), func(t *testing.T) {
+			status, _, last := started(t, c.env, append([]string{"--model-path", shapeOnly(t)}, strings.Fields(c.args)...)...)
+			if status != 2 {
+				t.Errorf("status %d, want 2", status)
+			}
+			for _, part := range c.want {
+				if !strings.Contains(last, part) {
+					t.Errorf("error %q does not name %s", last, part)
+				}
+			}
+		})
+	}
+	// Without these faults the start goes on to the tokenizer and the weights, so the cases above prove something.
+	model := shapeOnly(t)
+	if status, _, last := started(t, nil, "--model-path", model); status != 1 || !strings.Contains(last, "tokenizer.json does not exist") {
+		t.Errorf("status %d and %q; want the missing tokenizer", status, last)
+	}
+	if status, _, last := started(t, nil, "--model-path", model, "--tokenizer-path", "../../tests/tokenizer/small"); status != 1 || !strings.Contains(last, "neither model.safetensors nor") {
+		t.Errorf("status %d and %q; want the missing weights", status, last)
+	}
+}
+
+// TestRefusedInTheWorld: what is wrong outside the command line has status 1, and is found as early.
+func TestRefusedInTheWorld(t *testing.T) {
+	dir := t.TempDir()
+	pipe, text := filepath.Join(dir, "pipe"), filepath.Join(dir, "plugin.so")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(text, []byte("no plugin"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"--plugin /no/such.so":     "plugin /no/such.so does not exist",
+		"--plugin " + text:         "is not an ELF shared object",
+		"--plugin " + pipe:         "is not a file",
+		"--offline":                "plugin cpu is not in",
+		"--host 192.0.2.1":         "check --host and --port",
+		"--model-path " + pipe:     pipe + " is not a regular file",
+		"--model-path /no/such":    "neither a folder nor a hub id",
+		"--model-path org/missing": "hub cannot be reached",
+	} {
+		status, _, last := started(t, nil, append([]string{"--model-path", shapeOnly(t)}, strings.Fields(args)...)...)
+		if status != 1 || !strings.Contains(last, want) {
+			t.Errorf("%s: status %d and %q; want 1 and %q", args, status, last, want)
+		}
+	}
+}
