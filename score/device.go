@@ -25,9 +25,6 @@ type device struct {
 	stopped   chan struct{}
 }
 
-// manyFailures steps failing in a row turn readiness red; one that works turns it back.
-const manyFailures = 3
-
 func newDevice(index int, engine Engine, p planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
 	return &device{index: index, engine: engine, planner: p, queue: q, watchdog: watchdog, observe: observe, epoch: time.Now(), stopped: make(chan struct{})}
 }
@@ -46,15 +43,17 @@ func (d *device) loop() {
 		d.busySince.Store(max(int64(start.Sub(d.epoch)), 1))
 		answers, err := d.runWhole(f.step)
 		d.busySince.Store(0)
+		lost := d.judge(f, err)
+		cause := err
 		if err != nil {
-			d.failures.Add(1)
 			err = &Error{Kind: Internal, Message: "step failed", Err: err}
-		} else {
-			d.failures.Store(0)
 		}
 		span := f.span(start, err)
 		span.Device = d.index
 		d.observe(span)
+		if lost {
+			d.queue.lose(d.index, cause)
+		}
 		d.queue.settle(f, answers, err)
 	}
 }
@@ -107,11 +106,19 @@ func (d *device) healthy(now time.Time) error {
 		return Errorf(Unavailable, "", "device goroutine has ended")
 	default:
 	}
-	if since := d.busySince.Load(); since != 0 && now.Sub(d.epoch)-time.Duration(since) > d.watchdog {
-		return Errorf(Unavailable, "", "step has been running for over %s", d.watchdog)
+	if err := d.hangs(now); err != nil {
+		return err
 	}
 	if n := d.failures.Load(); n >= manyFailures {
 		return Errorf(Unavailable, "", "last %d steps failed", n)
+	}
+	return nil
+}
+
+// hangs is an error if the step under way has lasted too long.
+func (d *device) hangs(now time.Time) error {
+	if since := d.busySince.Load(); since != 0 && now.Sub(d.epoch)-time.Duration(since) > d.watchdog {
+		return Errorf(Unavailable, "", "step has been running for over %s", d.watchdog)
 	}
 	return nil
 }

@@ -14,8 +14,15 @@ type Encoder interface {
 // ErrMemory is in the error of Engine.Run when the device had no room for the step: a smaller one may work.
 var ErrMemory = errors.New("device is out of memory")
 
+// ErrLost is in the error of Engine.Run when the device will never work again in this process. The Scorer then fails
+// everything in hand and tells Scorer.Lost.
+var ErrLost = errors.New("device is lost")
+
 // Engine runs steps on one device. The Scorer calls its methods from a single goroutine that is locked to its OS thread,
 // so an implementation needs no locks; Run cannot be cancelled.
+//
+// When Run returns, the device has nothing left to do for the step, whether the step has rows or only computes a part of a
+// prefix: Scorer.BetweenSteps relies on it.
 type Engine interface {
 	// Buckets lists the step shapes that are ready to run. A step must fit one of them. The list never changes.
 	Buckets() []Bucket

@@ -126,6 +126,7 @@ type job struct {
 	err     error
 	done    chan struct{} // closed when left reaches 0 or err is set
 	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
+	probe   bool          // nobody's request: see watch
 
 	queued, started, ended time.Time
 }

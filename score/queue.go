@@ -15,23 +15,20 @@ type queue struct {
 	maxRows, maxTokens int
 	rows, tokens       int // admitted and not yet released
 	jobs               []*job
-	running            int // rows in the steps under way
-	inFlight           int // jobs pushed and not yet answered
+	running            int           // rows in the steps under way
+	inHand             map[*job]bool // pushed and not yet answered
 	steps              int64
+	busy               int           // devices with a step under way
+	held               bool          // no device may begin a step: see hold
+	lost               *Error        // why no device will ever run a step again; nil while they may
+	over               chan struct{} // closed when lost is set
 	draining, closed   bool
 	devices            int
 	flushes            []*flush
 }
 
-// flush is a request to drop the prefixes of every device.
-type flush struct {
-	done    map[*device]bool
-	dropped int
-	answer  chan int
-}
-
 func newQueue(maxRows, maxTokens int) *queue {
-	q := &queue{maxRows: maxRows, maxTokens: maxTokens}
+	q := &queue{maxRows: maxRows, maxTokens: maxTokens, inHand: map[*job]bool{}, over: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	return q
 }
@@ -43,6 +40,9 @@ func (q *queue) open() error {
 }
 
 func (q *queue) openLocked() error {
+	if q.lost != nil {
+		return q.lost
+	}
 	if q.draining || q.closed {
 		return Errorf(Unavailable, "", "server is shutting down; send the request to another replica")
 	}
@@ -77,7 +77,7 @@ func (q *queue) release(rows int) {
 func (q *queue) push(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
+	if q.closed || q.lost != nil {
 		return q.openLocked()
 	}
 	if j.tokens > q.maxTokens {
@@ -87,7 +87,7 @@ func (q *queue) push(j *job) error {
 		return Errorf(Overloaded, "", "queue is full (%d of %d tokens); retry later", q.tokens, q.maxTokens)
 	}
 	q.tokens += j.tokens
-	q.inFlight++
+	q.inHand[j] = true
 	j.queued = time.Now()
 	q.jobs = append(q.jobs, j)
 	q.changed.Broadcast()
@@ -118,34 +118,44 @@ func (q *queue) end(j *job, err error) {
 	j.err = err
 	j.ended = time.Now()
 	q.tokens -= j.tokens
-	q.inFlight--
+	delete(q.inHand, j)
 	close(j.done)
 	q.changed.Broadcast()
 }
 
 // next waits for work for the device and forms the step to run; the jobs it serves go behind those that wait. It returns
-// nil when the queue has been closed. Requests to flush are answered in between.
+// nil when the queue has been closed, or a device lost. Requests to flush are answered in between. Whoever gets a step
+// calls settle when it has ended.
 func (q *queue) next(d *device) *forming {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		q.answerFlushes(d)
-		if q.closed {
+		if q.closed || q.lost != nil {
 			return nil
 		}
+		if q.held {
+			q.changed.Wait()
+			continue
+		}
+		q.answerFlushes(d)
 		if jobs := q.jobsFor(d); len(jobs) > 0 {
 			f := d.planner.form(jobs, d.engine)
 			q.serve(f, d, time.Now())
+			q.busy++
 			return f
 		}
 		q.changed.Wait()
 	}
 }
 
-// jobsFor lists the jobs that no other device has begun.
+// jobsFor lists the jobs that no other device has begun. A probe of the device runs by itself and first: what else
+// fails says nothing about it.
 func (q *queue) jobsFor(d *device) []*job {
 	jobs := make([]*job, 0, len(q.jobs))
 	for _, j := range q.jobs {
+		if j.probe && j.device == d {
+			return []*job{j}
+		}
 		if j.device == nil || j.device == d {
 			jobs = append(jobs, j)
 		}
@@ -182,10 +192,14 @@ func (j *job) begin(d *device, now time.Time) {
 func (q *queue) settle(f *forming, answers [][]float32, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.busy--
+	q.changed.Broadcast()
 	for _, t := range f.takes {
 		q.running -= t.count
 	}
-	f.lead.cached -= f.step.New
+	if unanswered(f.lead) { // else its client has gone, or a device was lost
+		f.lead.cached -= f.step.New
+	}
 	if err != nil {
 		q.fail(f.lead, err)
 	}
@@ -193,6 +207,10 @@ func (q *queue) settle(f *forming, answers [][]float32, err error) {
 		j := t.group.job
 		if err != nil {
 			q.fail(j, err)
+			continue
+		}
+		if !unanswered(j) {
+			answers = answers[t.count:]
 			continue
 		}
 		// A job runs one step at a time, so next still is where serve left it.
@@ -213,39 +231,6 @@ func (q *queue) fail(j *job, err error) {
 	q.end(j, err)
 }
 
-// flush asks the device goroutine to drop the prefixes, unless there is work in hand.
-func (q *queue) flush(ctx context.Context) (int, error) {
-	q.mu.Lock()
-	if q.inFlight > 0 || q.closed {
-		defer q.mu.Unlock()
-		return 0, Errorf(Unavailable, "", "cache not flushed: %d rows wait and %d run; retry when the server is idle", q.waiting(), q.running)
-	}
-	asked := &flush{done: map[*device]bool{}, answer: make(chan int, 1)}
-	q.flushes = append(q.flushes, asked)
-	q.changed.Broadcast()
-	q.mu.Unlock()
-	select {
-	case n := <-asked.answer:
-		return n, nil
-	case <-ctx.Done():
-		return 0, &Error{Kind: Deadline, Message: "request ended before the cache was flushed", Err: context.Cause(ctx)}
-	}
-}
-
-// answerFlushes does the device's part of what has been asked for; the last device answers.
-func (q *queue) answerFlushes(d *device) {
-	for _, asked := range q.flushes {
-		if !asked.done[d] {
-			asked.done[d] = true
-			asked.dropped += d.engine.Flush()
-		}
-		if len(asked.done) == q.devices {
-			asked.answer <- asked.dropped
-		}
-	}
-	q.flushes = slices.DeleteFunc(q.flushes, func(asked *flush) bool { return len(asked.done) == q.devices })
-}
-
 func (q *queue) waiting() int {
 	n := 0
 	for _, j := range q.jobs {
@@ -259,7 +244,7 @@ func (q *queue) waiting() int {
 func (q *queue) load() Load {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := Load{Requests: q.inFlight, WaitingRows: q.waiting(), RunningRows: q.running, Steps: q.steps,
+	l := Load{Requests: len(q.inHand), WaitingRows: q.waiting(), RunningRows: q.running, Steps: q.steps,
 		MaxRows: q.maxRows, MaxTokens: q.maxTokens}
 	for _, j := range q.jobs {
 		for _, g := range j.groups {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -19,7 +20,7 @@ type Config struct {
 	MaxQueue      int           // rows admitted at once; 0 means 65536
 	MaxTokens     int           // prompt tokens admitted at once; 0 means 16 Mi
 	Encoders      int           // prompts tokenized in parallel; 0 means GOMAXPROCS
-	Watchdog      time.Duration // a step that runs longer turns Ready red; 0 means 5 minutes
+	Watchdog      time.Duration // a step that runs longer turns Ready and Alive red; 0 means 5 minutes
 	Observer      Observer      // nil means none
 }
 
@@ -40,7 +41,7 @@ func (c Config) withDefaults() Config {
 }
 
 // Scorer takes a request through check, encode, wait, run and finish. It owns the goroutines, one each, that call the
-// Engines.
+// Engines, and one that watches them.
 // Its methods are safe for concurrent use.
 type Scorer struct {
 	cfg     Config
@@ -48,6 +49,9 @@ type Scorer struct {
 	planner planner
 	queue   *queue
 	devices []*device
+	closed  chan struct{} // closed by Close, which may be called more than once
+	close   sync.Once
+	watched chan struct{} // closed when watch has ended
 }
 
 // New starts a Scorer over Engines whose buckets are ready: replicas of one model, all with the same buckets. encoder may
@@ -64,7 +68,8 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scorer{cfg: cfg, encoder: encoder, planner: planner, queue: newQueue(cfg.MaxQueue, cfg.MaxTokens)}
+	s := &Scorer{cfg: cfg, encoder: encoder, planner: planner, queue: newQueue(cfg.MaxQueue, cfg.MaxTokens),
+		closed: make(chan struct{}), watched: make(chan struct{})}
 	for i, engine := range engines {
 		if !slices.Equal(engine.Buckets(), engines[0].Buckets()) {
 			return nil, fmt.Errorf("engine %d has other buckets than engine 0; replicas must be alike", i)
@@ -75,6 +80,7 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 	for _, d := range s.devices {
 		go d.loop()
 	}
+	go s.watch()
 	return s, nil
 }
 
@@ -169,6 +175,8 @@ func (s *Scorer) Drain(ctx context.Context) error { return s.queue.drain(ctx) }
 // more than once.
 func (s *Scorer) Close() {
 	s.queue.close()
+	s.close.Do(func() { close(s.closed) })
+	<-s.watched
 	for _, d := range s.devices {
 		<-d.stopped
 	}
