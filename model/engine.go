@@ -32,10 +32,16 @@ type Options struct {
 	Buckets              []score.Bucket
 	PrefixCacheBytes     int64 // bound of the keys and values kept on the device between steps
 	Device               int   // which of the backend's devices; several engines may use one each
-	// Kernels attends as kernels of a TPU do: by them, if Config.CallKernels puts them into the programs and products are
-	// BFloat16, and by their formula otherwise. It needs buckets that Config.KernelsFit takes. New compares kernels and
-	// formula on the device, and gives ErrKernels if they differ.
+	// Kernels attends by kernels of a TPU. It needs buckets that Config.KernelsFit takes, products in BFloat16, and a
+	// Splicer whose Rewrite the backend's compiler gets every program from. New gives ErrKernels if a program lacks a
+	// kernel, or if kernels and formula differ on the device.
 	Kernels bool
+	Splicer *Splicer
+	// Formula attends by the kernels' formula in place of kernels, in the same buckets: slow, on any device. It is for
+	// tests.
+	Formula bool
+	// Lost tells whether an error of the backend means that the device will never work again; nil: none does.
+	Lost func(error) bool
 	// OutOfMemory tells whether an error of the backend means that the device has no memory left; nil: none does.
 	OutOfMemory func(error) bool
 	// Progress is told how far New is, on its goroutine; nil: nobody is.
@@ -61,6 +67,7 @@ type Engine struct {
 	zeros    map[int]*tensors.Tensor // by size: the keys and values of a prefix of which nothing is kept
 
 	outOfMemory func(error) bool
+	lost        func(error) bool
 }
 
 // New puts the model's weights on the backend's device and compiles every bucket. When ctx ends it returns ctx's error
@@ -72,7 +79,7 @@ func New(ctx context.Context, backend backends.Backend, cfg Config, source Sourc
 	}
 	e = &Engine{net: net, buckets: slices.Clone(opts.Buckets), zeros: map[int]*tensors.Tensor{}}
 	e.prefixes.limit = opts.PrefixCacheBytes
-	e.outOfMemory = opts.OutOfMemory
+	e.outOfMemory, e.lost = opts.OutOfMemory, opts.Lost
 	on := device{backend, backends.DeviceNum(opts.Device)}
 	defer func() {
 		if err != nil {
@@ -86,7 +93,7 @@ func New(ctx context.Context, backend backends.Backend, cfg Config, source Sourc
 	if e.programs, err = e.net.compileAll(ctx, on, e.buckets, opts.Progress); err != nil {
 		return e, err
 	}
-	if e.net.kernels {
+	if e.net.splicer != nil {
 		if err := e.checkKernels(); err != nil {
 			return e, err
 		}
@@ -125,6 +132,11 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 		scoreBytes: cmp.Or(opts.ScoreBytes, 64<<20), minBlock: cmp.Or(opts.MinBlock, 128),
 	}
 	if opts.Kernels {
+		if n.splicer = opts.Splicer; n.splicer == nil {
+			return network{}, errors.New("kernels need Options.Splicer, which calls them")
+		}
+	}
+	if opts.Kernels || opts.Formula {
 		return n.withKernels(opts.Buckets)
 	}
 	return n, nil
@@ -147,6 +159,9 @@ func (e *Engine) Run(step *score.Step) ([][]float32, error) {
 	answers, err := e.run(step)
 	if err != nil && e.outOfMemory != nil && e.outOfMemory(err) {
 		err = errors.Join(score.ErrMemory, err)
+	}
+	if err != nil && e.lost != nil && e.lost(err) {
+		err = errors.Join(score.ErrLost, err)
 	}
 	return answers, err
 }
@@ -175,9 +190,12 @@ func (e *Engine) run(step *score.Step) (answers [][]float32, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if answers, err = e.heads(step, in, hidden); err != nil {
-		// Where executions are queued, what fails here may have failed in the blocks: of this step, or of one that
-		// computed the base and had no row to show it.
+	answers, err = e.heads(step, in, hidden)
+	if err == nil && !slices.ContainsFunc(step.Rows, func(row *score.Row) bool { return len(row.Labels) > 0 }) {
+		err = e.await(step, hidden)
+	}
+	if err != nil {
+		// Where executions are queued, what fails here may have failed in the blocks.
 		return nil, errors.Join(err, e.prefixes.forget(step.Prefix), e.prefixes.forget(step.Base))
 	}
 	return answers, nil

@@ -213,3 +213,39 @@ func TestFailedStepForgetsItsPrefix(t *testing.T) {
 		t.Errorf("after a failed step %d tokens of its prefix are still kept", n)
 	}
 }
+
+// readCounter is a backend that counts what is read from its device.
+type readCounter struct {
+	backends.Backend
+	reads int
+}
+
+func (b *readCounter) BufferToFlatData(buffer backends.Buffer, flat any) error {
+	b.reads++
+	return b.Backend.BufferToFlatData(buffer, flat)
+}
+
+func (b *readCounter) BufferData(buffer backends.Buffer) (any, error) {
+	b.reads++
+	return b.Backend.BufferData(buffer)
+}
+
+// TestRunWaitsForTheDevice: every step reads something of what it computed last, as that is what waits for the device
+// where executions are queued; a step without a row or a label too.
+func TestRunWaitsForTheDevice(t *testing.T) {
+	backend := &readCounter{Backend: pureGo(t)}
+	e := newTestEngine(t, backend, smallConfig(), tinyBuckets())
+	for name, step := range map[string]*score.Step{
+		"a slice of a prefix": {Bucket: tinyBuckets()[2], Prefix: &score.Prefix{Tokens: testTokens(1, 20), Size: tinyBuckets()[2].Prefix}, New: 20},
+		"a row":               {Bucket: tinyBuckets()[0], Rows: []*score.Row{{Tokens: testTokens(1, 3), Labels: []int32{1}}}},
+		"a row of no label":   {Bucket: tinyBuckets()[0], Rows: []*score.Row{{Tokens: testTokens(1, 3)}}},
+	} {
+		backend.reads = 0
+		if _, err := e.Run(step); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if backend.reads == 0 {
+			t.Errorf("%s: nothing is read, so nothing waits for the device", name)
+		}
+	}
+}

@@ -90,3 +90,18 @@ func (e *Engine) read(key headKey, normed *tensors.Tensor, pairs []pair) (err er
 		}
 	})
 }
+
+// await returns when the device has computed the hidden states, and with them all that the step queued before: for
+// a step that nothing is read of. A step with labels waits where they are read, as a device runs what is queued in
+// its order. It reads what the smallest of the head's programs gives.
+func (e *Engine) await(step *score.Step, hidden *tensors.Tensor) (err error) {
+	rows := headFor(1)
+	index := tensors.FromFlatDataAndDimensions(make([]int32, rows), rows)
+	defer func() { err = errors.Join(err, finalize(index)) }()
+	normed, err := e.programs.last[[2]int{step.Bucket.Tokens, rows}].run(hidden, index, e.weights.finalNorm)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, finalize(normed...)) }()
+	return tensors.ConstFlatData(normed[0], func([]float32) {})
+}

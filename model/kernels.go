@@ -11,8 +11,8 @@ import (
 )
 
 // Attention by kernels, for a TPU. The graph says what each kernel computes, as a formula that any backend can run, and
-// marks where it begins and ends. Config.CallKernels replaces the formula by a call of the kernel in the program's text,
-// since GoMLX knows no custom calls. Where nobody does, the formula runs.
+// marks where it begins and ends. A Splicer replaces the formula by a call of the kernel in the program's text, since GoMLX
+// knows no custom calls, and says how many it placed. With Options.Formula nobody does, and the formula runs.
 //
 // A kernel takes packed tokens as they are: a row is a run of tokens, of which each sees those before it. So there are no
 // padded rows, and a step may hold any rows that its tokens have room for.

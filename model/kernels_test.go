@@ -27,7 +27,7 @@ func kernelBuckets() []score.Bucket {
 func TestKernelsFormulaScoresAlike(t *testing.T) {
 	options := Options{DType: dtypes.Float32, Buckets: kernelBuckets(), PrefixCacheBytes: 1 << 24}
 	plain := optionsEngine(t, pureGo(t), kernelConfig(), options)
-	options.Kernels = true
+	options.Formula = true
 	kernels := optionsEngine(t, pureGo(t), kernelConfig(), options)
 	alone := &score.Step{Bucket: kernelBuckets()[0]}
 	for i := range 3 {
@@ -76,7 +76,11 @@ func TestCallKernels(t *testing.T) {
 	}
 	text := func(lines []string) string { return strings.Join(lines, "\n") }
 	program, at := lines("bf16"), 9
-	got := strings.Split(string(kernelConfig().CallKernels([]byte(text(program)))), "\n")
+	rewritten, calls := kernelConfig().CallKernels([]byte(text(program)))
+	if calls != 1 {
+		t.Errorf("%d calls are placed, want 1", calls)
+	}
+	got := strings.Split(string(rewritten), "\n")
 	if !slices.Equal(slices.Delete(slices.Clone(got), at, at+1), slices.Delete(slices.Clone(program), at, at+1)) {
 		t.Error("other lines changed")
 	}
@@ -93,8 +97,8 @@ func TestCallKernels(t *testing.T) {
 		"no marks":                              text(append(program[:3:3], program[7], "  }", "}", "")),
 		"float32, for which there is no kernel": text(lines("f32")),
 	} {
-		if got := string(kernelConfig().CallKernels([]byte(unchanged))); got != unchanged {
-			t.Errorf("%s: program becomes %s", name, got)
+		if got, calls := kernelConfig().CallKernels([]byte(unchanged)); string(got) != unchanged || calls != 0 {
+			t.Errorf("%s: program becomes %s with %d calls", name, got, calls)
 		}
 	}
 }

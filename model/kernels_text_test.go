@@ -30,7 +30,7 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n, err := newNetwork(c.cfg, Options{DType: dtypes.BFloat16, Kernels: true, Buckets: []score.Bucket{c.bucket}})
+			n, err := newNetwork(c.cfg, Options{DType: dtypes.BFloat16, Formula: true, Buckets: []score.Bucket{c.bucket}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -110,9 +110,9 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	for _, b := range buckets {
 		most, mostOf[b.Tokens] = max(most, b.Rows), max(mostOf[b.Tokens], b.Rows)
 	}
-	if n.kernels { // first: a device that does not take them is known at once
+	if n.splicer != nil { // first: a device that does not take them is known at once
 		for _, b := range n.checkBuckets(buckets) {
-			plan = append(plan, orWithout(add(p.check, b, checkName(b), n.checkGraph(b))))
+			plan = append(plan, n.orWithout(checkName(b), add(p.check, b, checkName(b), n.checkGraph(b))))
 		}
 	}
 	for _, rows := range headRowsFor(most) {
@@ -130,8 +130,8 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	for _, b := range buckets {
 		if s := shapeOf(b); once(s) {
 			build := add(p.block, s, s.name(), n.blockGraph(s))
-			if n.kernels {
-				build = orWithout(build)
+			if n.splicer != nil {
+				build = n.orWithout(s.name(), build)
 			}
 			plan = append(plan, build)
 		}
@@ -152,10 +152,14 @@ func add[K comparable](to map[K]*program, key K, name string, build func(in *par
 	}
 }
 
-// orWithout tells by ErrKernels that a program with kernels does not compile.
-func orWithout(build func(device) error) func(device) error {
+// orWithout tells by ErrKernels that a program with kernels does not compile, or has been compiled without them.
+func (n network) orWithout(name string, build func(device) error) func(device) error {
 	return func(on device) error {
-		if err := build(on); err != nil {
+		err := build(on)
+		if err == nil {
+			err = n.splicer.demand(name)
+		}
+		if err != nil {
 			return fmt.Errorf("%w: %w", ErrKernels, err)
 		}
 		return nil

@@ -2,12 +2,57 @@ package model
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"scored/model/mosaic"
 )
+
+// kernelCalls is how many kernels attention calls: one makes keys ready, one attends.
+const kernelCalls = 2
+
+// Splicer puts the calls of kernels into the programs of an engine, and knows how many it has put into each. Its
+// methods may be called from any goroutine.
+type Splicer struct {
+	config Config
+
+	mu    sync.Mutex
+	calls map[string]int // by the program's name
+}
+
+// NewSplicer makes a Splicer for engines of the model.
+func NewSplicer(c Config) *Splicer { return &Splicer{config: c, calls: map[string]int{}} }
+
+// Rewrite is CallKernels for the compiler that the engine's programs go to. It must be the last to see their text.
+func (s *Splicer) Rewrite(program []byte) []byte {
+	rewritten, calls := s.config.CallKernels(program)
+	if m := moduleName.FindSubmatch(program); m != nil {
+		s.mu.Lock()
+		s.calls[string(m[1])] = calls
+		s.mu.Unlock()
+	}
+	return rewritten
+}
+
+// demand is an error unless the program went through Rewrite and got the calls that attention makes. Without them
+// the formula would run in the kernels' place, right and many times slower.
+func (s *Splicer) demand(program string) error {
+	s.mu.Lock()
+	calls, seen := s.calls[program]
+	s.mu.Unlock()
+	switch {
+	case !seen:
+		return fmt.Errorf("program %s was compiled without Splicer.Rewrite: give that to the plugin", program)
+	case calls != kernelCalls:
+		return fmt.Errorf("program %s calls %d kernels, not %d: its text is not as Config.CallKernels knows it", program, calls, kernelCalls)
+	}
+	return nil
+}
+
+var moduleName = regexp.MustCompile(`^module @([\w.-]+)`)
 
 // edge is a mark of a kernel in the text of a program: see mark.
 type edge struct{ name, of, kind string }
@@ -16,9 +61,9 @@ type edge struct{ name, of, kind string }
 var edgeLine = regexp.MustCompile(`^\s*(%\w+) = "stablehlo\.transpose"\((%\w+)\) \{ permutation = array<i64: ([\d, ]+)> \} : \((tensor<\w+>)\) -> tensor<\w+>$`)
 
 // CallKernels puts calls of the kernels for a TPU into a program of an engine with Options.Kernels: its StableHLO text, as the
-// plugin is given it. Other programs stay as they are. What a kernel replaces is left behind, without a use, for the
+// plugin is given it; calls is how many it put. Other programs stay as they are. What a kernel replaces is left behind, without a use, for the
 // compiler to drop.
-func (c Config) CallKernels(program []byte) []byte {
+func (c Config) CallKernels(program []byte) (rewritten []byte, calls int) {
 	var out bytes.Buffer
 	var operands []edge
 	results := map[string]bool{} // of marks so far
@@ -34,12 +79,13 @@ func (c Config) CallKernels(program []byte) []byte {
 		default: // the second mark of a result; the first is the last edge before
 			if call := c.callKernel(operands[:len(operands)-1], e); call != "" {
 				line = []byte("    " + call + "\n")
+				calls++
 			}
 			out.Write(line)
 			operands = nil
 		}
 	}
-	return out.Bytes()
+	return out.Bytes(), calls
 }
 
 func readEdge(line string) (edge, bool) {

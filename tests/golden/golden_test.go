@@ -71,7 +71,7 @@ func TestFullSize(t *testing.T) {
 	backend := plugin(t)
 	t.Run("float32", func(t *testing.T) { compare(t, backend, "full", model.Options{DType: dtypes.Float32}, 1e-4) })
 	t.Run("attention by the kernels' formula", func(t *testing.T) {
-		compare(t, backend, "full", model.Options{DType: dtypes.Float32, Kernels: true}, 1e-4)
+		compare(t, backend, "full", model.Options{DType: dtypes.Float32, Formula: true}, 1e-4)
 	})
 	t.Run("bfloat16 weights, float32 products", func(t *testing.T) {
 		compare(t, backend, "full", model.Options{DType: dtypes.BFloat16, Products: dtypes.Float32}, 1e-4)
@@ -101,15 +101,23 @@ func TestOnDevice(t *testing.T) {
 	_, cfg := read(t, "full")
 	for name, options := range acceleratorOptions() {
 		t.Run(name, func(t *testing.T) {
-			compare(t, open(t, path, pjrt.Options{Async: true, Rewrite: cfg.CallKernels}), "full", options, bfloat16Bound)
+			splicer := model.NewSplicer(cfg)
+			plugin := open(t, path, pjrt.Options{Async: true, Rewrite: splicer.Rewrite})
+			if options.Formula {
+				if platform := plugin.Info().Platform; platform != "tpu" {
+					t.Skipf("kernels are a TPU's, and this is a %s", platform)
+				}
+				options.Formula, options.Kernels, options.Splicer = false, true, splicer
+			}
+			compare(t, plugin.Backend(), "full", options, bfloat16Bound)
 		})
 	}
 }
 
-// acceleratorOptions are those of a TPU, the second with blocks small enough to have several.
+// acceleratorOptions are those of a TPU, whose kernels' formula stands for them elsewhere; the second with blocks small enough to have several.
 func acceleratorOptions() map[string]model.Options {
 	return map[string]model.Options{
-		"kernels": {DType: dtypes.BFloat16, Kernels: true},
+		"kernels": {DType: dtypes.BFloat16, Formula: true},
 		"native":  {DType: dtypes.BFloat16, HeadByHead: 1, ScoreBytes: 1 << 20, MinBlock: 32},
 	}
 }
@@ -118,7 +126,7 @@ func acceleratorOptions() map[string]model.Options {
 func compare(t *testing.T, backend backends.Backend, name string, options model.Options, tolerance float64) {
 	v, cfg := read(t, name)
 	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
-	if options.Kernels {
+	if options.Kernels || options.Formula {
 		options.Buckets = kernelBuckets()
 	}
 	scorer := newScorer(t, backend, cfg, v.Seed, options)
@@ -247,10 +255,10 @@ func pluginWith(t *testing.T, options pjrt.Options) backends.Backend {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}
 	options.CacheDir = "../../.cache/compile"
-	return open(t, path, options)
+	return open(t, path, options).Backend()
 }
 
-func open(t *testing.T, path string, options pjrt.Options) backends.Backend {
+func open(t *testing.T, path string, options pjrt.Options) *pjrt.Plugin {
 	t.Helper()
 	p, err := pjrt.Open(path, options)
 	if err != nil {
@@ -261,5 +269,5 @@ func open(t *testing.T, path string, options pjrt.Options) backends.Backend {
 			t.Error(err)
 		}
 	})
-	return p.Backend()
+	return p
 }
