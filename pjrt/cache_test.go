@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -281,4 +282,49 @@ func TestRewrittenProgramsAreKeptApart(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestCompileOptions: options reach the compiler, which refuses those that it does not know, are captured, and keep
+// the cache's entries apart.
+func TestCompileOptions(t *testing.T) {
+	dir, dumped := t.TempDir(), t.TempDir()
+	buffers := map[string]string{"xla_gpu_enable_command_buffer": ""}
+	for i, test := range []struct {
+		options        map[string]string
+		compiles, hits int64
+		dumps          bool
+	}{
+		{nil, 1, 0, false},
+		{buffers, 1, 0, false},
+		{buffers, 0, 1, false},
+		{nil, 0, 1, false},
+		{map[string]string{"xla_dump_to": dumped, "xla_gpu_enable_command_buffer": ""}, 1, 0, true},
+	} {
+		var captured []byte
+		p := openTest(t, Options{CacheDir: dir, Compile: test.options, Capture: func(_ string, _, options []byte) { captured = bytes.Clone(options) }})
+		g := square(t, p, "square", 1)
+		if got := run(t, p, g, 1, []float32{3}); got[0] != 9 {
+			t.Errorf("plugin %d: 3 gives %v, want 9", i, got[0])
+		}
+		g.Finalize()
+		if stats := p.Stats(); stats.Compiles != test.compiles || stats.CacheHits != test.hits {
+			t.Errorf("plugin %d: %+v, want %d compiles and %d hits", i, stats, test.compiles, test.hits)
+		}
+		if has := bytes.Contains(captured, []byte("xla_gpu_enable_command_buffer")); has != (test.options != nil) {
+			t.Errorf("plugin %d: captured options %q", i, captured)
+		}
+		if files, err := os.ReadDir(dumped); err != nil || len(files) > 0 != test.dumps {
+			t.Errorf("plugin %d: %d files dumped, %v", i, len(files), err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	p := openTest(t, Options{Compile: map[string]string{"xla_no_such_option": "1"}})
+	defer func() {
+		if fault := fmt.Sprint(recover()); !strings.Contains(fault, "xla_no_such_option") {
+			t.Errorf("an option that XLA does not know: %s", fault)
+		}
+	}()
+	square(t, p, "refused", 1).Finalize()
 }

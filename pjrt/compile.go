@@ -9,8 +9,12 @@ import "C"
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // compile does what PJRT_Client_Compile does, through the cache where there is one.
@@ -19,6 +23,10 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	format := goString(args.program.format, args.program.format_size)
 	program := unsafe.Slice((*byte)(unsafe.Pointer(args.program.code)), int(args.program.code_size))
 	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)), int(args.compile_options_size))
+	if len(p.options.Compile) > 0 {
+		options = withOverrides(options, p.options.Compile)
+		defer replaceOptions(args, options)()
+	}
 	if p.options.Rewrite != nil {
 		program = p.options.Rewrite(program)
 		defer replaceProgram(args, program)()
@@ -74,6 +82,37 @@ func replaceProgram(args *C.PJRT_Client_Compile_Args, text []byte) (restore func
 		*args.program = theirs
 		C.free(ours)
 	}
+}
+
+// replaceOptions puts other compile options into the arguments until restore is called.
+func replaceOptions(args *C.PJRT_Client_Compile_Args, options []byte) (restore func()) {
+	theirs, size, ours := args.compile_options, args.compile_options_size, C.CBytes(options)
+	args.compile_options, args.compile_options_size = (*C.char)(ours), C.size_t(len(options))
+	return func() {
+		args.compile_options, args.compile_options_size = theirs, size
+		C.free(ours)
+	}
+}
+
+// Numbers of fields in xla/pjrt/proto/compile_options.proto.
+const (
+	fieldOverrides protowire.Number = 7 // of CompileOptionsProto: map<string, OptionOverrideProto> env_option_overrides
+	fieldKey       protowire.Number = 1 // of an entry of a map
+	fieldValue     protowire.Number = 2
+	fieldString    protowire.Number = 1 // of OptionOverrideProto
+)
+
+// withOverrides adds overrides of XLA's own options to a serialized CompileOptionsProto. Of two with the same name the
+// later counts, so ours come last.
+func withOverrides(options []byte, overrides map[string]string) []byte {
+	out := slices.Clone(options)
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+		value := protowire.AppendString(protowire.AppendTag(nil, fieldString, protowire.BytesType), overrides[name])
+		entry := protowire.AppendString(protowire.AppendTag(nil, fieldKey, protowire.BytesType), name)
+		entry = protowire.AppendBytes(protowire.AppendTag(entry, fieldValue, protowire.BytesType), value)
+		out = protowire.AppendBytes(protowire.AppendTag(out, fieldOverrides, protowire.BytesType), entry)
+	}
+	return out
 }
 
 // cached loads the executable from the cache; nil if it is not there or does not load.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Code is the kind of a PJRT error; the numbers are those of absl::StatusCode.
@@ -73,4 +75,28 @@ func CodeOf(err error) (Code, bool) {
 		return Unknown, false
 	}
 	return Code(n), true
+}
+
+// lostDevices are the texts of errors after which a process cannot use its device any more. CUDA's documentation says
+// of most of its errors here that "the process must be terminated and relaunched" (CUresult, in the driver API); the
+// others tell of a device or a context that is gone. libtpu's is of a core that has halted.
+func lostDevices() []string {
+	return []string{
+		"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_ASSERT", "CUDA_ERROR_HARDWARE_STACK_ERROR",
+		"CUDA_ERROR_ILLEGAL_INSTRUCTION", "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_INVALID_ADDRESS_SPACE",
+		"CUDA_ERROR_INVALID_PC", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_EXTERNAL_DEVICE",
+		"CUDA_ERROR_ECC_UNCORRECTABLE", "CUDA_ERROR_NVLINK_UNCORRECTABLE", "CUDA_ERROR_CONTEXT_IS_DESTROYED",
+		"CUDA_ERROR_MPS_CLIENT_TERMINATED", "CUDA_ERROR_DEINITIALIZED", "CUDA_ERROR_NO_DEVICE",
+		"Core halted unexpectedly",
+	}
+}
+
+// Lost tells whether an error of a plugin means that its device will never work again in this process. Errors that it
+// does not know show by their going on.
+func Lost(err error) bool {
+	if _, ok := CodeOf(err); !ok {
+		return false
+	}
+	text := err.Error()
+	return slices.ContainsFunc(lostDevices(), func(lost string) bool { return strings.Contains(text, lost) })
 }

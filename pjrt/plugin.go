@@ -24,6 +24,9 @@ type Options struct {
 	CacheBytes int64  // bound of that folder; 0: 20 GB
 	// Client options of the plugin itself, as PJRT_Client_Create takes them: string, int64, []int64, float32 or bool.
 	Client map[string]any
+	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, as XLA_FLAGS writes their values. They
+	// come before what XLA_FLAGS says, and belong to the compile cache's keys as all options do.
+	Compile map[string]string
 	// Rewrite, if set, gives what is compiled in place of a program, as StableHLO text both: so a device gets operations that
 	// GoMLX has no word for. Inputs and outputs must stay.
 	Rewrite func(program []byte) []byte

@@ -6,6 +6,7 @@
 package profile
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"sync"
@@ -27,6 +28,10 @@ type Config struct {
 	DeviceName string
 	// Device, if not nil, traces the device itself. What it returns is merged into the trace.
 	Device Device
+	// BetweenSteps calls do while no step runs or is queued on any device, or returns an error without calling it when
+	// ctx ends before. Device starts and stops within it alone, because a tracer that does so beside a step can bring the
+	// device down. Nil: Device may start and stop at any time.
+	BetweenSteps func(ctx context.Context, do func() error) error
 	// Cost, if not nil, tells how many floating-point operations a step of this shape makes and how many bytes it moves.
 	Cost func(score.Bucket) (flops, bytes float64)
 	// EmulatePeer reproduces sglang-jax's step counts, and its error when a session is stopped that has ended by itself.
@@ -79,6 +84,7 @@ type Profiler struct {
 	open   func(root, dir string) (*folder, error)
 	live   atomic.Pointer[session] // the session that wants spans; nil when there is none
 	latest atomic.Int64            // number of the last step that ended
+	tracer deviceTracer
 
 	mu      sync.Mutex
 	current *session // armed, recording or writing; nil when idle
@@ -102,7 +108,7 @@ func New(cfg Config) *Profiler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Profiler{cfg: cfg, open: openFolder, settled: true}
+	return &Profiler{cfg: cfg, open: openFolder, settled: true, tracer: deviceTracer{device: cfg.Device, between: cfg.BetweenSteps}}
 }
 
 func orDefault[T comparable](value, otherwise T) T {

@@ -47,7 +47,7 @@ func (s *session) record() []byte {
 	var space []byte
 	if s.traced {
 		var err error
-		space, err = s.p.cfg.Device.Stop()
+		space, err = s.p.tracer.stop()
 		switch {
 		case err != nil && space == nil:
 			s.warnings = append(s.warnings, "the device's trace was lost: "+err.Error())
@@ -90,8 +90,7 @@ func (s *session) startTracer() {
 
 // trace starts the device tracer.
 func (s *session) trace() error {
-	s.tracing = time.Now()
-	err := s.p.cfg.Device.Start(s.plan.host, s.plan.device)
-	s.traced = err == nil
+	at, err := s.p.tracer.start(s.plan.host, s.plan.device)
+	s.tracing, s.traced = at, err == nil
 	return err
 }

@@ -184,9 +184,9 @@ func TestRetries(t *testing.T) {
 }
 
 func TestServerInfo(t *testing.T) {
-	s := newTestServer(t, func(c *Config, _ *Model) {
+	s := newTestServer(t, func(c *Config, m *Model) {
 		c.Version, c.APIKey = "1.2", "very-secret"
-		c.Settings = []Setting{{"model_path", json.RawMessage(`"p"`)}, {"api_key", json.RawMessage(`null`)}}
+		m.Settings = []Setting{{"model_path", json.RawMessage(`"p"`)}, {"api_key", json.RawMessage(`null`)}}
 	})
 	w := send(s, "GET", "/get_server_info", "", "Authorization", "Bearer very-secret")
 	var info struct {

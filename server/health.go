@@ -7,8 +7,14 @@ import (
 	"scored/score"
 )
 
-// handleAlive is 200 as long as the process answers at all.
-func handleAlive(w http.ResponseWriter, _ *http.Request) { writeBare(w, http.StatusOK, "") }
+// handleAlive is 200 from the start, and 503 once the process must be ended: its device is lost, or hangs.
+func (s *Server) handleAlive(w http.ResponseWriter, _ *http.Request) {
+	if m := s.model.Load(); m != nil && m.Scorer.Alive() != nil {
+		writeBare(w, http.StatusServiceUnavailable, "")
+		return
+	}
+	writeBare(w, http.StatusOK, "")
+}
 
 // handleReady is 200 when requests can be answered, else 503.
 func (s *Server) handleReady(w http.ResponseWriter, _ *http.Request) {

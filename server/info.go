@@ -24,7 +24,7 @@ func (s *Server) handleServerInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	var b strings.Builder
 	b.WriteByte('{')
-	for _, setting := range s.cfg.Settings {
+	for _, setting := range m.Settings {
 		b.WriteString(quote(setting.Name) + ":" + string(setting.Value) + ",")
 	}
 	load := m.Scorer.Load()

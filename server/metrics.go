@@ -127,6 +127,17 @@ func (m *Metrics) WatchDevice(read func() Device) {
 	m.gaugeFunc("device_buffers", "Buffers alive on the device.", func() float64 { return float64(read().Buffers) })
 }
 
+// Engine tells what computes the scores: the kind of device, and the backend of attention that runs on it.
+func (m *Metrics) Engine(device, attention string) {
+	if m == nil {
+		return
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_engine_info", Help: "Always 1; the labels name the device and the attention backend that run.",
+		ConstLabels: prometheus.Labels{"device": device, "attention_backend": attention}})
+	info.Set(1)
+	m.registry.MustRegister(info)
+}
+
 // watch adds the state of s's queue, and whether s can answer.
 func (m *Metrics) watch(s *Server) {
 	if m == nil {

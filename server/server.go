@@ -21,8 +21,7 @@ type Config struct {
 	ServedModel   string
 	ModelPath     string
 	TokenizerPath string
-	Sampling      string    // JSON value shown as preferred_sampling_params; "" shows null
-	Settings      []Setting // shown by /get_server_info, in this order
+	Sampling      string // JSON value shown as preferred_sampling_params; "" shows null
 	Version       string
 
 	APIKey            string        // "": no key is asked for
@@ -44,6 +43,7 @@ type Config struct {
 // Model is what answers once it has been loaded.
 type Model struct {
 	Scorer        *score.Scorer
+	Settings      []Setting         // shown by /get_server_info, in this order
 	Words         Words             // nil: labels can be named by id only, and nothing can be reranked
 	Profiler      *profile.Profiler // nil: profiling requests get 501
 	Observer      score.Observer    // of reading and replying; nil: none
@@ -91,7 +91,7 @@ func (s *Server) route() {
 	r.Post("/v1/score", s.handleScore)
 	s.routeRerank()
 
-	s.read("/livez", handleAlive)
+	s.read("/livez", s.handleAlive)
 	for _, path := range []string{"/health", "/readyz", "/ping"} {
 		s.read(path, s.handleReady)
 	}

@@ -158,7 +158,8 @@ func (c *compileConfig) capture(ctx context.Context, cfg model.Config, options m
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Rewrite: cfg.CallKernels, Capture: func(_ string, text, options []byte) {
+	options.Splicer = model.NewSplicer(cfg)
+	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Compile: c.compileOptions(), Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
 		programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
 	}})
 	if err != nil {

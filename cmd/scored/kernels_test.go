@@ -46,23 +46,38 @@ func TestWrongKernelsAreNotUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	identity := regexp.MustCompile(`"stablehlo\.transpose"\((%\w+)\) \{ permutation = array<i64: 0, 1> \}`)
+	none := func(_ *model.Splicer, program []byte) []byte { return program }
 	for name, c := range map[string]struct {
-		rewrite func([]byte) []byte
-		falls   bool
+		rewrite func(s *model.Splicer, program []byte) []byte
+		says    string // why attention falls back; "" where it does not
 	}{
-		"the formula": {func(program []byte) []byte { return program }, false},
-		"wrong numbers": {func(program []byte) []byte {
+		// The calls are placed, and then a device runs that computes their formula.
+		"kernels that are right": {func(s *model.Splicer, program []byte) []byte { s.Rewrite(program); return program }, ""},
+		"nobody calls kernels":   {none, "was compiled without Splicer.Rewrite"},
+		"marks are not found": {func(s *model.Splicer, program []byte) []byte {
+			s.Rewrite(identity.ReplaceAll(program, []byte(`"stablehlo.transpose"($1) { permutation = dense<[0, 1]> }`)))
+			return program
+		}, "calls 0 kernels, not 2"},
+		"one of two marks is not found": {func(s *model.Splicer, program []byte) []byte {
+			if first := identity.FindIndex(program); first != nil {
+				s.Rewrite(slices.Concat(program[:first[0]], []byte("lost"), program[first[1]:]))
+			}
+			return program
+		}, "calls 1 kernels, not 2"},
+		"wrong numbers": {func(s *model.Splicer, program []byte) []byte {
+			s.Rewrite(program)
 			marks := identity.FindAllSubmatchIndex(program, -1)
 			if marks == nil {
 				return program
 			}
 			last := marks[len(marks)-1] // that of the result
 			return slices.Concat(program[:last[0]], []byte(`"stablehlo.negate"(`), program[last[2]:last[3]], []byte(")"), program[last[1]:])
-		}, true},
-		"no kernels at all": {cfg.CallKernels, true}, // the CPU knows none
+		}, "numbers of check_"},
+		"no kernels at all": {(*model.Splicer).Rewrite, "does not compile"}, // the CPU knows none
 	} {
 		t.Run(name, func(t *testing.T) {
-			plugin, err := pjrt.Open(path, pjrt.Options{Rewrite: c.rewrite})
+			splicer := model.NewSplicer(cfg)
+			plugin, err := pjrt.Open(path, pjrt.Options{Rewrite: func(program []byte) []byte { return c.rewrite(splicer, program) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,12 +87,13 @@ func TestWrongKernelsAreNotUsed(t *testing.T) {
 			progress := newProgress(slog.New(slog.DiscardHandler), time.Hour)
 			defer progress.close()
 			found := &source{config: cfg, weights: model.Generate(cfg, 1)}
-			engines, _, err := flags.loadEngines(t.Context(), plugin, found, slog.New(slog.NewTextHandler(&said, nil)), progress, &opened)
+			engines, _, err := flags.loadEngines(t.Context(), plugin, splicer, found, slog.New(slog.NewTextHandler(&said, nil)), progress, &opened)
 			if err != nil || len(engines) != 1 {
 				t.Fatalf("%d engines, %v", len(engines), err)
 			}
-			if fell := strings.Contains(said.String(), "--attention-backend native"); fell != c.falls || fell != (flags.Attention == "native") {
-				t.Errorf("attention is %s, want it native: %t; the log says %q", flags.Attention, c.falls, said.String())
+			fell, why := strings.Contains(said.String(), "--attention-backend native"), strings.Contains(said.String(), c.says)
+			if fell != (c.says != "") || !why || fell != (flags.Attention == "native") {
+				t.Errorf("attention is %s, want it to fall back because %q; the log says %q", flags.Attention, c.says, said.String())
 			}
 			if err := errors.Join(opened.close(), plugin.Close()); err != nil {
 				t.Error(err)

@@ -34,7 +34,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it returns the exit status, 2 for wrong usage and 1 for a failure.
+// run is main without the process: it returns the exit status, 2 for wrong usage, exitLost for a lost device and 1 for any
+// other failure.
 func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -60,12 +61,16 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, compile, bench, profile or version", command)}
 	}
 	var wrong usageError
+	var lost *lostError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &wrong):
 		fmt.Fprintf(stderr, "scored: %v\n", err)
 		return 2
+	case errors.As(err, &lost):
+		fmt.Fprintf(stderr, "scored: %v\n", lost)
+		return exitLost
 	default:
 		fmt.Fprintf(stderr, "scored: %v\n", err)
 		return 1

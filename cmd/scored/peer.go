@@ -155,7 +155,13 @@ func (c *config) settings() (all []server.Setting) {
 			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: c.setting(peerFlag{kind: "text"}, f)})
 		}
 	})
-	return all
+	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(c.compileOptions())})
+}
+
+// xlaOptions are the compiler's options as JSON, null for none.
+func xlaOptions(options map[string]string) json.RawMessage {
+	data, _ := json.Marshal(options) // strings always encode
+	return data
 }
 
 // setting is the value of a flag of ours, which may be the peer's too. What is empty is null, and so is a number of 0 where

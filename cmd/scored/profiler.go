@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"scored/model"
@@ -9,15 +10,17 @@ import (
 	"scored/score"
 )
 
-// newProfiler makes the profiler of a plugin's devices, which run the model. Close ends it, before the plugin closes.
-func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog.Logger) *profile.Profiler {
+// newProfiler makes the profiler of a plugin's devices, which run the model; betweenSteps is the Scorer's. Close ends it,
+// before the plugin closes.
+func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog.Logger,
+	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	c := profile.Config{DefaultDir: flags.variables.profilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
 		Cost: stepCost(plugin.Programs, cfg), Log: log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]
 	}
 	if tracer, err := plugin.Profiler(); err == nil {
-		c.Device = tracer
+		c.Device, c.BetweenSteps = tracer, betweenSteps
 	} else {
 		log.Debug("profiles show steps but no operations", "reason", err)
 	}

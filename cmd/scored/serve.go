@@ -37,6 +37,9 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) err
 	}
 	var opened closers
 	err = c.serve(ctx, listener, log, stderr, &opened)
+	if lost := (*lostError)(nil); errors.As(err, &lost) {
+		return err // nothing of a lost device may be closed
+	}
 	err = errors.Join(err, opened.close())
 	if err == nil {
 		log.Info("stopped")
@@ -87,12 +90,18 @@ func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	select {
 	case err := <-failed:
 		return fmt.Errorf("server stopped: %w", err)
+	case <-m.Scorer.Lost():
+		return loseDevice(web, m.Scorer.Err())
 	case <-ctx.Done():
 	}
 	log.Info("stopping: admitted requests are answered, new ones refused", "timeout", c.DrainTimeout)
 	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
 	defer cancel()
-	return errors.Join(m.Scorer.Drain(drain), web.Shutdown(drain))
+	err = errors.Join(m.Scorer.Drain(drain), web.Shutdown(drain))
+	if lost := m.Scorer.Err(); lost != nil {
+		return loseDevice(web, lost)
+	}
+	return err
 }
 
 // load makes the model ready: files, plugin, tokenizer, engines, scorer, in this order, so that what cannot work is found
@@ -108,7 +117,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 		return nil, err
 	}
 	opened.add("weights", found.weights.Close)
-	plugin, err := c.openPlugin(ctx, found.config, log, stderr)
+	plugin, splicer, err := c.openPlugin(ctx, found.config, log, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -118,27 +127,29 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 		return nil, err
 	}
 	opened.add("tokenizer", words.Close)
-	engines, contextLength, err := c.loadEngines(ctx, plugin, found, log, progress, opened)
+	engines, contextLength, err := c.loadEngines(ctx, plugin, splicer, found, log, progress, opened)
 	if err != nil {
 		return nil, err
 	}
 	stats := plugin.Stats()
 	log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
-	profiler := newProfiler(plugin, found.config, c, log)
+	metrics.Engine(c.Device, c.Attention)
+	var scorer *score.Scorer // before the first request it is there
+	profiler := newProfiler(plugin, found.config, c, log, func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
 	opened.add("profiler", profiler.Close)
 	observers, err := c.observers(opened, metrics, profiler)
 	if err != nil {
 		return nil, err
 	}
 	vocab := min(words.Vocab(), found.config.VocabSize)
-	scorer, err := score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength, TokenBytes: words.TokenBytes(),
+	scorer, err = score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength, TokenBytes: words.TokenBytes(),
 		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
 	if err != nil {
 		return nil, err
 	}
 	opened.add("scorer", func() error { scorer.Close(); return nil })
-	return &server.Model{Scorer: scorer, Words: words, Profiler: profiler, Observer: observers, ContextLength: contextLength,
+	return &server.Model{Scorer: scorer, Settings: c.settings(), Words: words, Profiler: profiler, Observer: observers, ContextLength: contextLength,
 		Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.generated}, nil
 }
 
@@ -149,7 +160,7 @@ func (c *config) serverConfig(metrics *server.Metrics, log, access *slog.Logger)
 		origins = strings.Split(c.CORSOrigins, ",")
 	}
 	return server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath), Sampling: quoted(c.Sampling),
-		Settings: c.settings(), Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout, MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
+		Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout, MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
 		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
 		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
 }

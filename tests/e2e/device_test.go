@@ -21,19 +21,7 @@ import (
 // TestFailingDevice: while one execution in eleven fails, requests get their right scores or 500; afterwards all is as before,
 // and no buffer or goroutine is left of the steps that failed.
 func TestFailingDevice(t *testing.T) {
-	dir := t.TempDir()
-	plugin, failing := filepath.Join(dir, "failing.so"), filepath.Join(dir, "fail")
-	out, err := exec.Command(cmp.Or(os.Getenv("CC"), "cc"), "-shared", "-fPIC", "-I../../pjrt", "-o", plugin, "testdata/failing.c", "-ldl").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	scored := binary(t)
-	real, err := exec.Command(scored, "setup", "cpu", "--offline", "--plugin-dir", "../../.cache/plugins").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("FAILING_PLUGIN", strings.TrimSpace(string(real)))
-	t.Setenv("FAILING_FILE", failing)
+	plugin, failing := failingPlugin(t)
 	address, _ := start(t, tinyArgs("--plugin", plugin, "--enable-metrics")...)
 	c := client{t, address}
 	request := func(n int) fields {
@@ -66,6 +54,24 @@ func TestFailingDevice(t *testing.T) {
 	c.score(request(0))
 	c.await("scored_device_buffers", buffers)
 	c.await("go_goroutines", goroutines+4) // connections that are kept alive have some
+}
+
+// failingPlugin builds the plugin of testdata/failing.c over the CPU's, and names the file that makes it fail.
+func failingPlugin(t *testing.T) (plugin, failing string) {
+	t.Helper()
+	dir := t.TempDir()
+	plugin, failing = filepath.Join(dir, "failing.so"), filepath.Join(dir, "fail")
+	out, err := exec.Command(cmp.Or(os.Getenv("CC"), "cc"), "-shared", "-fPIC", "-I../../pjrt", "-o", plugin, "testdata/failing.c", "-ldl", "-lpthread").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	real, err := exec.Command(binary(t), "setup", "cpu", "--offline", "--plugin-dir", "../../.cache/plugins").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FAILING_PLUGIN", strings.TrimSpace(string(real)))
+	t.Setenv("FAILING_FILE", failing)
+	return plugin, failing
 }
 
 // hammer sends requests from four clients and counts the statuses.
