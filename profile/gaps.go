@@ -1,6 +1,10 @@
 package profile
 
-import "scored/score"
+import (
+	"sort"
+
+	"scored/score"
+)
 
 // gap is all the time that the device stood idle for one cause.
 type gap struct {
@@ -22,19 +26,39 @@ var gapCauses = []struct {
 	{score.StageReply, "answers were being written"},
 }
 
-// gaps explains the device's idle time by what the requests were at.
+// gaps explains the device's idle time: within a step by what the step was at, which only a traced device shows, and
+// between steps by what the requests were at.
 func (s *summary) gaps() []gap {
 	_, idle := divide([]interval{s.window}, s.busy)
+	inner, edges := s.withinSteps()
+	within, idle := divide(idle, inner)
+	found := appendGap(nil, "a step was between two of its kernels", within)
+	within, idle = divide(idle, edges)
+	found = appendGap(found, "a step had its inputs packed, or its answers read", within)
 	if len(s.stages) == 0 {
-		return appendGap(nil, "unknown: the trace shows no requests", idle)
+		return appendGap(found, "unknown: the trace shows no requests", idle)
 	}
-	var found []gap
 	for _, c := range gapCauses {
 		var here []interval
 		here, idle = divide(idle, union(s.stages[string(c.stage)]))
 		found = appendGap(found, c.cause, here)
 	}
 	return appendGap(found, "no request was in the server", idle)
+}
+
+// withinSteps divides the time of steps: from a step's first kernel to its last one, and what is before and behind.
+func (s *summary) withinSteps() (inner, edges []interval) {
+	if !s.traced {
+		return nil, nil
+	}
+	for _, step := range s.stepTimes {
+		first := sort.Search(len(s.busy), func(i int) bool { return s.busy[i].end > step.start })
+		behind := sort.Search(len(s.busy), func(i int) bool { return s.busy[i].start >= step.end })
+		if first < behind {
+			inner = append(inner, interval{max(step.start, s.busy[first].start), min(step.end, s.busy[behind-1].end)})
+		}
+	}
+	return union(inner), union(s.stepTimes)
 }
 
 func appendGap(gaps []gap, cause string, idle []interval) []gap {

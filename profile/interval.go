@@ -2,6 +2,7 @@ package profile
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -49,28 +50,37 @@ func divide(a, b []interval) (both, alone []interval) {
 	return both, alone
 }
 
-// ownTimes tells how long each interval lasts without those that lie within it. Where two overlap otherwise, what both
-// have is the later one's.
+// ownTimes tells how long each interval lasts without those that begin later, or lie within it: what several have is
+// the latest one's. So together they last as long as their union.
 func ownTimes(in []interval) []float64 {
 	order := make([]int, len(in))
-	own := make([]float64, len(in))
 	for i := range in {
-		order[i], own[i] = i, in[i].length()
+		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		return cmp.Or(cmp.Compare(in[a].start, in[b].start), cmp.Compare(in[b].end, in[a].end))
 	})
-	var open []int // those that have begun and may not have ended, each within the one before
+	own := make([]float64, len(in))
+	var open []int // those that have begun, the latest last; some of them may have ended
+	now := 0.0
+	until := func(end float64) { // gives the time up to end to the latest that lasts
+		for len(open) > 0 && now < end {
+			latest := open[len(open)-1]
+			if last := min(in[latest].end, end); last > now {
+				own[latest] += last - now
+				now = last
+			}
+			if in[latest].end <= now {
+				open = open[:len(open)-1]
+			}
+		}
+		now = end
+	}
 	for _, i := range order {
-		for len(open) > 0 && in[open[len(open)-1]].end <= in[i].start {
-			open = open[:len(open)-1]
-		}
-		if len(open) > 0 {
-			outer := open[len(open)-1]
-			own[outer] = max(0, own[outer]-(min(in[i].end, in[outer].end)-in[i].start))
-		}
+		until(in[i].start)
 		open = append(open, i)
 	}
+	until(math.Inf(1))
 	return own
 }
 

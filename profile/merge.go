@@ -17,13 +17,15 @@ const unixLine = int64(21 * 24 * time.Hour)
 
 // readDevice decodes the serialized XSpace of a device's tracer and puts it on the session's clock, whose zero is begin.
 // Tracers count a line's time from 1970 or from when they were started; all times of the result count from begin, which
-// keeps picoseconds within 64 bits. What lies outside any session is left out, with a warning in the result.
+// keeps picoseconds within 64 bits. What lies outside any session is left out, with a warning in the result; what the
+// tracer saw before the session's begin, without one.
 func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error) {
 	space := new(xplane.XSpace)
 	if err := proto.Unmarshal(encoded, space); err != nil {
 		return nil, fmt.Errorf("device trace is not an XSpace: %w", err)
 	}
 	dropped := 0
+	lead := max(0, begin.Sub(started))
 	for _, plane := range space.Planes {
 		plane.Lines = slices.DeleteFunc(plane.Lines, func(line *xplane.XLine) bool {
 			zero := started.Sub(begin).Nanoseconds()
@@ -36,7 +38,7 @@ func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error
 				return true
 			}
 			line.TimestampNs = at
-			dropped += cutLine(line)
+			dropped += cutLine(line, picoseconds(lead))
 			return false
 		})
 	}
@@ -47,8 +49,8 @@ func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error
 }
 
 // cutLine cuts off what lies before time zero, for viewers know no negative times, and drops events that are too long or
-// too late for any session. It returns how many were dropped.
-func cutLine(line *xplane.XLine) (dropped int) {
+// too late for any session, or too early: by more than lead, in ps. It returns how many were dropped.
+func cutLine(line *xplane.XLine, lead int64) (dropped int) {
 	early := max(0, -line.TimestampNs) * 1000 // ps before zero
 	line.TimestampNs = max(0, line.TimestampNs)
 	line.Events = slices.DeleteFunc(line.Events, func(event *xplane.XEvent) bool {
@@ -56,8 +58,11 @@ func cutLine(line *xplane.XLine) (dropped int) {
 			return false // it has no place in time
 		}
 		start, length := event.GetOffsetPs(), max(0, event.DurationPs)
-		if max(start, length) > unixLine*1000 || start+length < early {
+		switch {
+		case max(start, length) > unixLine*1000 || start+length < early-lead:
 			dropped++
+			return true
+		case start+length < early:
 			return true
 		}
 		end := start + length - early
@@ -66,6 +71,20 @@ func cutLine(line *xplane.XLine) (dropped int) {
 		return false
 	})
 	return dropped
+}
+
+// cutBehind drops the events of the device that begin after the end of a session's last step: the tracer stops when the
+// step that runs by then has ended, which is none of the session's.
+func cutBehind(space *xplane.XSpace, end time.Duration) {
+	for _, plane := range space.Planes {
+		for _, line := range plane.Lines {
+			latest := picoseconds(end) - line.TimestampNs*1000
+			line.Events = slices.DeleteFunc(line.Events, func(event *xplane.XEvent) bool {
+				_, counted := event.Data.(*xplane.XEvent_NumOccurrences)
+				return !counted && event.GetOffsetPs() > latest
+			})
+		}
+	}
 }
 
 // merge adds the planes of a device's tracer, which are on our clock, to ours.

@@ -3,6 +3,7 @@ package profile
 import (
 	"math"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,56 @@ func TestDevicePlanesAreMerged(t *testing.T) {
 		t.Errorf("device event at %d ps and its step at %d", at, step.GetOffsetPs())
 	}
 	mustContain(t, report(t, dir, ReportOptions{}), "jit_run 1 4.00 ms 100.0 % 4.00 ms 4.00 ms ")
+}
+
+// The tracer of an armed session starts up to a step early, and that of a session of so many steps stops up to a step
+// late. Neither step is in the trace, and it does not warn of them.
+func TestDeviceStepsOfOthersAreCutOff(t *testing.T) {
+	d := &tracer{started: make(chan struct{}, 1)}
+	b := newBench(t, Config{Device: d})
+	b.run(1)
+	b.start(Options{StartStep: p(int64(4)), NumSteps: p(int64(2))})
+	if d.calls != "" {
+		t.Errorf("calls %q while the first step is three away", d.calls)
+	}
+	b.run(1)
+	<-d.started // step 3 is about to run
+	kernel := time.Now()
+	zero := time.Unix(0, 0)
+	plane := newPlane("/device:GPU:0", zero)
+	line := plane.line("Stream #1")
+	line.TimestampNs = kernel.UnixNano()
+	see := func(name string, at time.Time) {
+		start := zero.Add(at.Sub(kernel))
+		plane.event(line, plane.kind(name, nil), start, start.Add(time.Microsecond))
+	}
+	for number := 3; number <= 5; number++ {
+		see("kernel "+strconv.Itoa(number), time.Now())
+		time.Sleep(time.Millisecond)
+		if number == 5 { // the tracer stops after it, and step 6 runs meanwhile
+			see("kernel 6", time.Now().Add(time.Second))
+			d.mu.Lock()
+			d.space = encode(t, plane.plane)
+			d.mu.Unlock()
+		}
+		b.run(1)
+	}
+	b.idle()
+	space, err := readSpace(filepath.Join(b.Status().Dir, "host.xplane.pb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	for _, plane := range space.Planes {
+		if isTracerPlane(plane) {
+			for _, event := range plane.Lines[0].Events {
+				seen = append(seen, eventName(plane, event))
+			}
+		}
+	}
+	if got := strings.Join(seen, ", "); got != "kernel 4, kernel 5" || len(space.Warnings) != 0 {
+		t.Errorf("device shows %q with warnings %q, want the kernels of steps 4 and 5", got, space.Warnings)
+	}
 }
 
 // Whatever a device's tracer returns, the trace has all that is ours and opens.

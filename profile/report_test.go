@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -106,10 +107,13 @@ func TestReportOfTwoDevices(t *testing.T) {
 	}
 }
 
-// peerTrace writes the trace of testdata/sglang-jax.textproto where jax.profiler would, and returns its log folder.
-func peerTrace(t *testing.T) string {
+// peerTrace is the trace of testdata/sglang-jax.textproto where jax.profiler would put it.
+func peerTrace(t *testing.T) string { return traceOf(t, "testdata/sglang-jax.textproto") }
+
+// traceOf writes a trace where a profiler would, and returns its log folder.
+func traceOf(t *testing.T, file string) string {
 	t.Helper()
-	source, err := os.ReadFile("testdata/sglang-jax.textproto")
+	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +155,52 @@ func TestReportOfAPeersTrace(t *testing.T) {
 	)
 	mustContain(t, report(t, peerTrace(t), ReportOptions{Device: "v6e"}), // 1640 GB/s
 		"device v6e", "copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 9.8 % of memory")
+}
+
+// A GPU's tracer knows streams of kernels and no executables. What is of the device adds up to what it was busy, and its
+// pauses within a step are not put down to requests.
+func TestReportOfAGPU(t *testing.T) {
+	mustContain(t, report(t, traceOf(t, "testdata/gpu.textproto"), ReportOptions{}),
+		"device NVIDIA H100 80GB HBM3", "length 4.00 ms", "steps 2", "requests 3", "device busy 29.5 %", "time per step 590.0 us",
+		"achieved while busy 200.00 TFLOP/s",
+		"TIME PER EXECUTABLE", "executable runs total of busy mean longest TFLOP/s roofline",
+		"block_t2048_r12_l192_p128 4 1.00 ms 84.7 % 250.0 us 250.0 us ",
+		"embed_t2048 2 100.0 us 8.5 % 50.0 us 50.0 us ",
+		"last_t2048_r32 2 20.0 us 1.7 % 10.0 us 10.0 us ", // the other half of it is the copy's
+		"TIME PER STEP SHAPE, BY THE HOST'S CLOCK", "shape runs total of length mean longest TFLOP/s roofline",
+		"2048x12x192x128 2 2.00 ms 50.0 % 1.00 ms 1.00 ms 118.00 11.9 % of arithmetic",
+		"attend 4 600.0 us 50.8 % 150.0 us 150.0 us ", "nvjet_hsh_128x256_64x4_2x1_v_bz_coopA_TNT 4 400.0 us 33.9 % 100.0 us 100.0 us ",
+		"loop_gather_fusion 2 100.0 us 8.5 % 50.0 us 50.0 us ", "MemcpyD2H 2 60.0 us 5.1 % 30.0 us 30.0 us ",
+		"loop_multiply_fusion 2 20.0 us 1.7 % 10.0 us 10.0 us ",
+		"a step was between two of its kernels 60.0 us 1.5 % 10.0 us 10",
+		"a step had its inputs packed, or its answers read 760.0 us 19.0 % 280.0 us 4",
+		"rows waited: the host was late to form or launch a step 150.0 us 3.8 % 100.0 us 2",
+		"a request was between two of its steps 50.0 us 1.2 % 50.0 us 1",
+		"answers were being written 20.0 us 0.5 % 20.0 us 1",
+		"no request was in the server 1.78 ms 44.5 % 900.0 us 2",
+	)
+}
+
+// Whatever overlaps whatever, parts are no more than the whole.
+func TestOwnTimesAddUp(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		in := make([]interval, random.IntN(8))
+		for i := range in {
+			start := float64(random.IntN(20))
+			in[i] = interval{start, start + float64(random.IntN(10))}
+		}
+		sum := 0.0
+		for i, own := range ownTimes(in) {
+			if own < 0 || own > in[i].length() {
+				t.Fatalf("of %v, number %d has %v of its own", in, i, own)
+			}
+			sum += own
+		}
+		if want := total(union(in)); sum != want {
+			t.Fatalf("%v have %v of their own, together they last %v", in, sum, want)
+		}
+	}
 }
 
 func TestReportSetsAPeersTraceBesideOurs(t *testing.T) {

@@ -71,8 +71,7 @@ func (s *session) seal() {
 	s.finish(s.end)
 }
 
-// startTracer starts the device tracer of a session that was armed. It runs beside the device's own goroutine, so the
-// device's trace may lack the beginning of the first step.
+// startTracer starts the device tracer of a session that was armed.
 func (s *session) startTracer() {
 	if s.p.cfg.Device == nil || s.plan.device == 0 {
 		return

@@ -20,9 +20,10 @@ const topOps = 12
 func (s *summary) sections(slowest int) []section {
 	all := []section{
 		{Title: "trace of " + orDefault(s.host, "an unknown host"), Rows: s.overview()},
-		{Title: "time per executable", Head: workHead("executable"), Rows: s.workRows(s.executables(), len(s.executables()))},
-		{Title: "time per kind of op", Head: workHead("kind"), Rows: s.kindRows()},
-		{Title: "time per op", Head: workHead("op"), Rows: s.workRows(s.ops, topOps)},
+		{Title: "time per executable", Head: workHead("executable", "of busy"), Rows: s.workRows(s.executables(), len(s.executables()), s.busyTime)},
+		{Title: "time per step shape, by the host's clock", Head: workHead("shape", "of length"), Rows: s.workRows(s.shapes(), len(s.shapes()), s.length())},
+		{Title: "time per kind of op", Head: workHead("kind", "of busy"), Rows: s.kindRows()},
+		{Title: "time per op", Head: workHead("op", "of busy"), Rows: s.workRows(s.ops, topOps, s.busyTime)},
 		{Title: s.idleTitle(), Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
 		{Title: "slowest requests", Head: s.requestHead(), Rows: s.requestRows(slowest)},
 	}
@@ -66,7 +67,7 @@ type figure struct {
 // figures are those that the trace can tell.
 func (s *summary) figures() []figure {
 	busy := s.busyTime
-	list := []figure{{"device busy", ratio(busy, s.window.length()*float64(s.devices)), percent}}
+	list := []figure{{"device busy", ratio(busy, s.length()), percent}}
 	if s.steps > 0 {
 		list = append(list, figure{"time per step", busy / float64(s.steps), duration})
 	}
@@ -102,15 +103,18 @@ func (s *summary) speed(busy float64) []figure {
 	return list
 }
 
-func workHead(what string) []string {
-	return []string{what, "runs", "total", "of busy", "mean", "longest", "TFLOP/s", "roofline"}
+// length is how long the trace's devices might have been busy.
+func (s *summary) length() float64 { return s.window.length() * float64(s.devices) }
+
+func workHead(what, share string) []string {
+	return []string{what, "runs", "total", share, "mean", "longest", "TFLOP/s", "roofline"}
 }
 
-func (s *summary) workRows(list []*work, limit int) [][]string {
-	busy := s.busyTime
+// workRows shows shares of whole.
+func (s *summary) workRows(list []*work, limit int, whole float64) [][]string {
 	var rows [][]string
 	for _, w := range list[:min(limit, len(list))] {
-		row := []string{w.name, fmt.Sprint(w.runs), duration(w.time), percent(ratio(w.time, busy)),
+		row := []string{w.name, fmt.Sprint(w.runs), duration(w.time), percent(ratio(w.time, whole)),
 			duration(w.time / float64(w.runs)), duration(w.longest), "", ""}
 		if w.flops > 0 && w.time > 0 {
 			row[6] = teraflops(w.flops / w.time / 1e3)
@@ -139,7 +143,7 @@ func (s *summary) kindRows() [][]string {
 	if len(s.kinds) == 0 || len(s.kinds) == 1 && s.kinds[0].name == "" {
 		return nil
 	}
-	rows := s.workRows(s.kinds, len(s.kinds))
+	rows := s.workRows(s.kinds, len(s.kinds), s.busyTime)
 	for _, row := range rows {
 		row[0] = orDefault(row[0], "(none)")
 	}

@@ -15,7 +15,7 @@ type session struct {
 	folder   *folder
 	accepted time.Time
 
-	due     chan struct{} // closed when recording begins
+	due     chan struct{} // closed when the device's tracer is to start: when recording begins, or a step before
 	ended   chan struct{} // closed when no more steps are to be recorded
 	sealed  chan struct{} // closed when nothing more is to be recorded
 	stopped chan struct{} // closed by stop
@@ -30,6 +30,7 @@ type session struct {
 
 	mu        sync.Mutex
 	phase     phase
+	isDue     bool      // due is closed
 	begin     time.Time // when recording began: time zero of the trace
 	end       time.Time
 	steps     int64
@@ -66,7 +67,10 @@ func (s *session) launch(latest int64) error {
 	} else if latest+1 >= s.plan.from {
 		s.enter(ready, s.accepted)
 	}
-	if s.phase != waiting && s.p.cfg.Device != nil && s.plan.device > 0 {
+	if s.soon(latest) {
+		s.prepare()
+	}
+	if s.isDue && s.p.cfg.Device != nil && s.plan.device > 0 {
 		if err := s.trace(); err != nil {
 			return err
 		}
@@ -81,7 +85,20 @@ func (s *session) launch(latest int64) error {
 // enter begins recording. The caller holds s.mu, or is alone.
 func (s *session) enter(next phase, begin time.Time) {
 	s.phase, s.begin = next, begin
-	close(s.due)
+	s.prepare()
+}
+
+// soon tells whether the session's first step is the next one or the one after it, when latest was the last to end. The
+// tracer starts then: it gets its place between two steps only after one that may have begun meanwhile. What it sees
+// before the recording begins is cut off.
+func (s *session) soon(latest int64) bool { return latest+2 >= s.plan.from }
+
+// prepare lets the device's tracer start. The caller holds s.mu, or is alone.
+func (s *session) prepare() {
+	if !s.isDue {
+		s.isDue = true
+		close(s.due)
+	}
 }
 
 // observe takes note of a span that has just ended.
@@ -96,6 +113,9 @@ func (s *session) observe(span *score.Span) {
 			s.enter(recording, span.Start)
 		case isStep && span.Number+1 >= s.plan.from:
 			s.enter(ready, span.End)
+			return
+		case isStep && s.soon(span.Number):
+			s.prepare()
 			return
 		default:
 			return

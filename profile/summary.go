@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -18,9 +17,11 @@ type summary struct {
 	devices   int
 	busyTime  float64    // of all devices together
 	busy      []interval // when any of them was
-	buckets   []*work    // our executables by total time, longest first
+	buckets   []*work    // our steps by shape, by total time on the host's clock, longest first
 	modules   []*work    // executables as a device's own tracer tells of them, likewise
 	ops       []*work    // likewise, without what ops within them took
+	traced    bool       // a device's own tracer tells of modules, ops and busy time; else our steps do
+	stepTimes []interval // of our steps, on the host's clock
 	kinds     []*work    // the ops by XLA's category of them, such as "convolution fusion"
 	steps     int
 	tokens    int64 // computed, without padding
@@ -49,15 +50,6 @@ type served struct {
 	stages map[string]float64
 }
 
-// Lines of XLA's planes that show executables and ops.
-const (
-	modulesLine = "XLA Modules"
-	opsLine     = "XLA Ops"
-)
-
-// repeatedLines repeat what others show, or overlap them. A GPU's plane has a line for each stream beside.
-var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code", "Launch Stats", "Async XLA Ops"}
-
 // summarize reads any profiler's XSpace. It makes no demands on it: what is missing is left out of the summary.
 func summarize(space *xplane.XSpace) *summary {
 	s := &summary{stages: map[string][]interval{}, warnings: slices.Concat(space.Errors, space.Warnings)}
@@ -67,11 +59,11 @@ func summarize(space *xplane.XSpace) *summary {
 	clock := newClock(space)
 	buckets, modules, ops, kinds := tally{}, tally{}, tally{}, tally{}
 	requests := map[string]*served{}
-	traced := tracedDevice(space)
+	s.traced = tracedDevice(space)
 	for _, plane := range space.Planes {
 		switch {
 		case strings.HasPrefix(plane.GetName(), stepPlane):
-			s.addStepPlane(plane, clock, buckets, !traced)
+			s.addStepPlane(plane, clock, buckets)
 		case isTracerPlane(plane):
 			s.addTracerPlane(plane, clock, modules, ops, kinds)
 		default:
@@ -101,7 +93,7 @@ func isTracerPlane(plane *xplane.XPlane) bool {
 }
 
 // addStepPlane reads our own plane. Its executions are the device's busy time if there is no better source.
-func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally, busy bool) {
+func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally) {
 	stats := plane.GetStats()
 	s.device = orDefault(s.device, stringStat(plane, stats, statDevice))
 	s.truncated = s.truncated || numberStat(plane, stats, statTruncated) != 0
@@ -120,7 +112,8 @@ func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally,
 			s.cached += int64(numberStat(plane, event.GetStats(), statCached))
 		}
 	}
-	if busy {
+	s.stepTimes = append(s.stepTimes, executions...)
+	if !s.traced {
 		s.addDevice(executions)
 	}
 }
@@ -130,71 +123,6 @@ func (s *summary) addDevice(executions []interval) {
 	s.devices++
 	s.busyTime += total(union(executions))
 	s.busy = append(s.busy, executions...)
-}
-
-// addTracerPlane reads a plane in XLA's layout: executables in one line, ops in another, or a line per stream.
-func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops, kinds tally) {
-	stats := plane.GetStats()
-	if name := stringStat(plane, stats, statDevice); name != "" {
-		s.device = name
-	}
-	s.roof = orDefault(s.roof, roof{
-		flops: 1e12 * numberStat(plane, stats, "peak_teraflops_per_second"),
-		bytes: 1e9 * numberStat(plane, stats, "peak_hbm_bw_gigabytes_per_second"),
-	})
-	has := func(name string) bool {
-		return slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == name && len(l.GetEvents()) > 0 })
-	}
-	hasModules, hasOps, counted := has(modulesLine), has(opsLine), s.steps > 0
-	var executions []interval
-	for _, line := range plane.GetLines() {
-		isModules := line.GetName() == modulesLine
-		isOps := line.GetName() == opsLine || !hasOps && !isModules && !slices.Contains(repeatedLines, line.GetName())
-		switch {
-		case line.GetName() == stepsLine && !counted:
-			s.steps = max(s.steps, len(line.GetEvents()))
-		case isModules:
-			for _, event := range line.GetEvents() {
-				modules.add(eventName(plane, event), plane, event, clock.interval(line, event).length())
-			}
-		case isOps:
-			addOps(plane, line, clock, ops, kinds)
-		}
-		if isModules || isOps && !hasModules {
-			for _, event := range line.GetEvents() {
-				executions = append(executions, clock.interval(line, event))
-			}
-		}
-	}
-	s.addDevice(executions)
-}
-
-// addOps reads a line of ops. One that runs others, such as a loop, lies under them: it counts with the rest of its time,
-// and its cost, which is that of the others, does not.
-func addOps(plane *xplane.XPlane, line *xplane.XLine, clock clock, ops, kinds tally) {
-	events := line.GetEvents()
-	times := make([]interval, len(events))
-	for i, event := range events {
-		times[i] = clock.interval(line, event)
-	}
-	own := ownTimes(times)
-	for i, event := range events {
-		meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
-		kind := cmp.Or(stringStat(plane, event.GetStats(), statKind), stringStat(plane, meta, statKind))
-		if own[i] < times[i].length() {
-			ops.addTime(opName(plane, event), own[i])
-			kinds.addTime(kind, own[i])
-			continue
-		}
-		ops.add(opName(plane, event), plane, event, own[i])
-		kinds.add(kind, plane, event, own[i])
-	}
-}
-
-// opName is an op's name without its definition, which XLA puts behind it: "%fusion.1 = bf16[...] fusion(...)".
-func opName(plane *xplane.XPlane, event *xplane.XEvent) string {
-	name, _, _ := strings.Cut(eventName(plane, event), " = ")
-	return strings.TrimPrefix(name, "%")
 }
 
 // addHostPlane reads the lanes of our requests; other events of the host say nothing about them.
@@ -221,12 +149,20 @@ func (s *summary) addHostPlane(plane *xplane.XPlane, clock clock, requests map[s
 
 var requestStages = []score.Stage{score.StageRead, score.StageEncode, score.StageWait, score.StageRun, score.StageReply}
 
-// executables are the device's own account of them where there is one.
+// executables are the device's own account of them where it is traced, and our steps elsewhere.
 func (s *summary) executables() []*work {
-	if len(s.modules) > 0 {
+	if s.traced {
 		return s.modules
 	}
 	return s.buckets
+}
+
+// shapes are our steps where they are not the device's busy time: the host's clock takes more for each.
+func (s *summary) shapes() []*work {
+	if s.traced {
+		return s.buckets
+	}
+	return nil
 }
 
 // costed is the work whose cost is known: ours, or the device's executables, or its ops.

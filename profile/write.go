@@ -45,5 +45,9 @@ func (s *session) device(encoded []byte) (*xplane.XSpace, error) {
 	if limit := s.p.cfg.MaxDeviceBytes; int64(len(encoded)) > limit {
 		return nil, fmt.Errorf("device trace of %d bytes is left out, for it is larger than %d: record fewer steps", len(encoded), limit)
 	}
-	return readDevice(encoded, s.begin, s.tracing)
+	space, err := readDevice(encoded, s.begin, s.tracing)
+	if err == nil && s.plan.limit != unlimited {
+		cutBehind(space, s.end.Sub(s.begin))
+	}
+	return space, err
 }

@@ -1,0 +1,157 @@
+package profile
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"scored/profile/internal/xplane"
+)
+
+// Lines of XLA's planes that show executables and ops.
+const (
+	modulesLine = "XLA Modules"
+	opsLine     = "XLA Ops"
+)
+
+// repeatedLines repeat what others show, or overlap them. A GPU's plane has a line for each stream beside.
+var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code", "Launch Stats", "Async XLA Ops"}
+
+// Stats of a GPU's kernels that tell what they belong to.
+const (
+	statModule = "hlo_module"
+	statOp     = "hlo_op"
+)
+
+// op is an event of a device's own tracer: an operation of a TPU, a kernel or a copy of a GPU.
+type op struct {
+	plane  *xplane.XPlane
+	event  *xplane.XEvent
+	at     interval
+	own    float64 // of its time, what no later one has: so all of them together take no more than the device was busy
+	nested bool    // it runs others, such as a loop: its cost is theirs
+}
+
+// addTracerPlane reads a plane in XLA's layout: executables in one line, ops in another, or a line per stream.
+func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops, kinds tally) {
+	stats := plane.GetStats()
+	if name := stringStat(plane, stats, statDevice); name != "" {
+		s.device = name
+	}
+	s.roof = orDefault(s.roof, roof{
+		flops: 1e12 * numberStat(plane, stats, "peak_teraflops_per_second"),
+		bytes: 1e9 * numberStat(plane, stats, "peak_hbm_bw_gigabytes_per_second"),
+	})
+	has := func(name string) bool {
+		return slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == name && len(l.GetEvents()) > 0 })
+	}
+	hasModules, hasOps, counted := has(modulesLine), has(opsLine), s.steps > 0
+	var runs, all []op
+	for _, line := range plane.GetLines() {
+		switch name := line.GetName(); {
+		case name == stepsLine && !counted:
+			s.steps = max(s.steps, len(line.GetEvents()))
+		case name == modulesLine:
+			runs = append(runs, readOps(plane, line, clock)...)
+		case name == opsLine || !hasOps && !slices.Contains(repeatedLines, name):
+			all = append(all, readOps(plane, line, clock)...)
+		}
+	}
+	shareTime(runs)
+	shareTime(all)
+	for _, o := range runs {
+		modules.add(eventName(plane, o.event), plane, o.event, o.own)
+	}
+	if !hasModules {
+		addModules(all, modules)
+		runs = all
+	}
+	addOps(all, ops, kinds)
+	executions := make([]interval, len(runs))
+	for i, o := range runs {
+		executions[i] = o.at
+	}
+	s.addDevice(executions)
+}
+
+// readOps reads a line of a plane.
+func readOps(plane *xplane.XPlane, line *xplane.XLine, clock clock) []op {
+	list := make([]op, len(line.GetEvents()))
+	for i, event := range line.GetEvents() {
+		list[i] = op{plane: plane, event: event, at: clock.interval(line, event)}
+	}
+	shareTime(list)
+	for i := range list {
+		list[i].nested = list[i].own < list[i].at.length()
+	}
+	return list
+}
+
+// shareTime gives each op the time that is its own among them.
+func shareTime(list []op) {
+	times := make([]interval, len(list))
+	for i, o := range list {
+		times[i] = o.at
+	}
+	for i, own := range ownTimes(times) {
+		list[i].own = own
+	}
+}
+
+// addOps adds up ops. One that runs others, such as a loop, lies under them: it counts with the rest of its time, and
+// its cost, which is that of the others, does not.
+func addOps(list []op, ops, kinds tally) {
+	for _, o := range list {
+		kind := o.text(statKind)
+		if o.nested {
+			ops.addTime(o.name(), o.own)
+			kinds.addTime(kind, o.own)
+			continue
+		}
+		ops.add(o.name(), o.plane, o.event, o.own)
+		kinds.add(kind, o.plane, o.event, o.own)
+	}
+}
+
+// addModules tells executables by their kernels, where the tracer has no line of them, as on a GPU. A run of one begins
+// with the kernel that began the first run of it in the trace. What names no executable, such as copies, is left out.
+func addModules(list []op, modules tally) {
+	type run struct {
+		first string
+		time  float64
+	}
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b op) int { return cmp.Compare(a.at.start, b.at.start) })
+	open := map[string]*run{}
+	for _, o := range sorted {
+		module := o.text(statModule)
+		if module == "" {
+			continue
+		}
+		kernel := o.text(statOp) + " " + eventName(o.plane, o.event)
+		r := open[module]
+		if r == nil {
+			r = &run{first: kernel}
+			open[module] = r
+		} else if r.first == kernel {
+			modules.addTime(module, r.time)
+			r.time = 0
+		}
+		r.time += o.own
+	}
+	for module, r := range open {
+		modules.addTime(module, r.time)
+	}
+}
+
+// name is an op's name without its definition, which XLA puts behind it: "%fusion.1 = bf16[...] fusion(...)".
+func (o op) name() string {
+	name, _, _ := strings.Cut(eventName(o.plane, o.event), " = ")
+	return strings.TrimPrefix(name, "%")
+}
+
+// text is a stat of the op's, its own or its kind's.
+func (o op) text(stat string) string {
+	meta := o.plane.GetEventMetadata()[o.event.GetMetadataId()].GetStats()
+	return cmp.Or(stringStat(o.plane, o.event.GetStats(), stat), stringStat(o.plane, meta, stat))
+}
