@@ -42,6 +42,7 @@ type config struct {
 	MaxClientRequests int           `validate:"min=0"`
 	MaxBody           int64         `validate:"min=1"`
 	BodyTimeout       time.Duration `validate:"min=0"`
+	WriteTimeout      time.Duration `validate:"min=0"`
 	RequestTimeout    time.Duration `validate:"min=0"`
 	DrainTimeout      time.Duration `validate:"min=0"`
 	Watchdog          time.Duration `validate:"min=0"`

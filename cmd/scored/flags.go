@@ -50,6 +50,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxClientRequests, "max-client-requests", 0, "requests in hand of one client (X-Client-Id, else its address); more get 429; 0 is no limit")
 	f.Int64Var(&c.MaxBody, "max-body", 64<<20, "largest request body in bytes")
 	f.DurationVar(&c.BodyTimeout, "body-timeout", time.Minute, "how long a request's body may take to arrive")
+	f.DurationVar(&c.WriteTimeout, "write-timeout", 30*time.Second, "how long a client may read nothing of its answer; 0 is for ever")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 0, "how long a request may take; 0 is for ever")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stop waits for admitted requests")
 	c.Watchdog = 5 * time.Minute

@@ -122,7 +122,6 @@ func TestRefusedInTheWorld(t *testing.T) {
 		"--plugin /no/such.so":     "plugin /no/such.so does not exist",
 		"--plugin " + text:         "is not an ELF shared object",
 		"--plugin " + pipe:         "is not a file",
-		"--offline":                "plugin cpu is not in",
 		"--host 192.0.2.1":         "check --host and --port",
 		"--model-path " + pipe:     pipe + " is not a regular file",
 		"--model-path /no/such":    "neither a folder nor a hub id",

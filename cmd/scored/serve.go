@@ -35,6 +35,7 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	tellFiles(log)
 	var opened closers
 	err = c.serve(ctx, listener, log, stderr, &opened)
 	if lost := (*lostError)(nil); errors.As(err, &lost) {
@@ -73,8 +74,10 @@ func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	new(silent).watch(web)
+	front := newFront(listener, log, c.WriteTimeout)
+	web.RegisterOnShutdown(func() { front.hurry(stopPatience) })
 	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
+	go func() { failed <- web.Serve(front) }()
 	opened.add("HTTP server", web.Close)
 
 	m, err := c.load(ctx, log, stderr, metrics, opened)
@@ -95,9 +98,20 @@ func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	case <-ctx.Done():
 	}
 	log.Info("stopping: admitted requests are answered, new ones refused", "timeout", c.DrainTimeout)
-	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
+	return c.drain(m, web, log)
+}
+
+// stopPatience is how long a stop waits for a client that reads nothing.
+const stopPatience = 2 * time.Second
+
+// drain answers what was admitted, for at most --drain-timeout.
+func (c *config) drain(m *server.Model, web *http.Server, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
 	defer cancel()
-	err = errors.Join(m.Scorer.Drain(drain), web.Shutdown(drain))
+	err := m.Scorer.Drain(ctx)
+	if web.Shutdown(ctx) != nil {
+		log.Warn("connections are closed that are still in use: --drain-timeout is over", "timeout", c.DrainTimeout)
+	}
 	if lost := m.Scorer.Err(); lost != nil {
 		return loseDevice(web, lost)
 	}

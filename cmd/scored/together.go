@@ -42,7 +42,7 @@ func (c *config) checkFiles(ctx context.Context, stderr io.Writer) error {
 			return usageError{err}
 		}
 	}
-	if c.Plugin == "" && !c.Offline {
+	if c.Plugin == "" {
 		return nil
 	}
 	_, err := c.findPlugin(ctx, stderr)

@@ -226,8 +226,8 @@ func TestStartErrors(t *testing.T) {
 		"no such folder": {[]string{"--model-path", "/no/such/folder"}, "/no/such/folder"},
 		"empty folder":   {[]string{"--model-path", empty}, "config.json"},
 		"other model":    {[]string{"--model-path", broken}, "model_type"},
-		"GGUF file":      {[]string{"--model-path", gguf, "--dummy-fallback"}, "scripts/gguf-checkpoint.py"},
-		"GGUF folder":    {[]string{"--model-path", filepath.Dir(gguf), "--dummy-fallback"}, "GGUF is not supported"},
+		"GGUF file":      {[]string{"--model-path", gguf, "--dummy-fallback", "--dummy-tokenizer", "../../.cache/tokenizer/qwen3"}, "scripts/gguf-checkpoint.py"},
+		"GGUF folder":    {[]string{"--model-path", filepath.Dir(gguf), "--dummy-fallback", "--dummy-tokenizer", "../../.cache/tokenizer/qwen3"}, "GGUF is not supported"},
 		"wrong plugin":   {[]string{"--model-path", "x/y", "--load-format", "dummy", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--plugin", notPlugin}, "plugin.so"},
 		"wrong flag":     {[]string{"--nonsense"}, "nonsense"},
 	} {

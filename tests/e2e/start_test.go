@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,8 +22,14 @@ type starting struct {
 
 func begin(t *testing.T, args ...string) *starting {
 	t.Helper()
-	s := &starting{t, exec.Command(binary(t), append([]string{"serve", "--port", "0", "--plugin-dir", "../../.cache/plugins"}, args...)...),
-		filepath.Join(t.TempDir(), "log")}
+	return beginAs(t, exec.Command(binary(t)), args...)
+}
+
+// beginAs starts what cmd is with the arguments after its own.
+func beginAs(t *testing.T, cmd *exec.Cmd, args ...string) *starting {
+	t.Helper()
+	cmd.Args = append(append(cmd.Args, "serve", "--port", "0", "--plugin-dir", "../../.cache/plugins"), args...)
+	s := &starting{t, cmd, filepath.Join(t.TempDir(), "log")}
 	file, err := os.Create(s.log)
 	if err != nil {
 		t.Fatal(err)
@@ -73,5 +82,33 @@ func TestStopWhileStarting(t *testing.T) {
 	}
 	if programs, err := filepath.Glob(filepath.Join(cache, "*")); err != nil || len(programs) > 40 {
 		t.Errorf("%d files in the cache, %v: the start went on compiling its 84 programs", len(programs), err)
+	}
+}
+
+// TestFewFiles: a server that may open few files says so at its start and when it has no more, and goes on when it has.
+func TestFewFiles(t *testing.T) {
+	s := beginAs(t, exec.Command("bash", "-c", `ulimit -n 64; exec "$0" "$@"`, binary(t)), tinyArgs("--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x2048")...)
+	s.until("ready to roll")
+	text := strings.Join(s.lines(), "\n")
+	if !strings.Contains(text, "few files may be open at once") || !strings.Contains(text, "limit=64") {
+		t.Errorf("log does not tell the limit:\n%s", text)
+	}
+	address := regexp.MustCompile(`ready to roll!" address=(\S+)`).FindStringSubmatch(text)[1]
+	var idle []net.Conn
+	for range 200 { // the system takes what the server does not
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		idle = append(idle, conn)
+	}
+	s.until("connections cannot be accepted")
+	for _, conn := range idle {
+		_ = conn.Close()
+	}
+	waitFor(t, address, "/health", http.StatusOK)
+	if n := strings.Count(strings.Join(s.lines(), "\n"), "cannot be accepted"); n > 3 {
+		t.Errorf("%d lines about it", n)
 	}
 }
