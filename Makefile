@@ -13,7 +13,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run build setup test golden schema fuzz soak figures lint tpu-compile image deploy-check sbom vulncheck clean
+.PHONY: run build setup test golden schema openapi-clients fuzz soak figures lint tpu-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -38,6 +38,9 @@ golden: setup ## parity with transformers; MODEL=folder or hub id with real weig
 
 schema: setup ## schemathesis over the API's own document; needs Python
 	tests/contract/schemathesis.sh bin/scored
+
+openapi-clients: setup ## clients made from the API's own document score and rerank; needs Python and Node
+	tests/clients/run.sh bin/scored
 
 fuzz: setup ## FUZZTIME each
 	scripts/fuzz.sh $(or $(FUZZTIME),60s)

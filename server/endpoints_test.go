@@ -357,6 +357,62 @@ func TestDescription(t *testing.T) {
 	}
 }
 
+// TestDescriptionForGenerators: generators of clients follow references into components alone and one step at a time,
+// read a number without a format as float32, and make a type ScoreResponse of their own from the operation score.
+func TestDescriptionForGenerators(t *testing.T) {
+	var api map[string]any
+	if err := json.Unmarshal([]byte(openAPI), &api); err != nil {
+		t.Fatal(err)
+	}
+	if api["servers"] == nil || api["info"].(map[string]any)["license"] == nil {
+		t.Error("servers or license are missing")
+	}
+	components := api["components"].(map[string]any)
+	taken := map[string]bool{}
+	for _, methods := range api["paths"].(map[string]any) {
+		for _, operation := range methods.(map[string]any) {
+			taken[strings.ToLower(operation.(map[string]any)["operationId"].(string))+"response"] = true
+		}
+	}
+	names := map[string]string{}
+	for kind, all := range components {
+		for name, component := range all.(map[string]any) {
+			if other, twice := names[name]; twice || taken[strings.ToLower(name)] {
+				t.Errorf("%s/%s has a name that is taken: %s", kind, name, other)
+			}
+			names[name] = kind
+			if component.(map[string]any)["$ref"] != nil {
+				t.Errorf("%s/%s is a reference itself", kind, name)
+			}
+		}
+	}
+	var walk func(at string, node any)
+	walk = func(at string, node any) {
+		switch node := node.(type) {
+		case []any:
+			for _, child := range node {
+				walk(at, child)
+			}
+		case map[string]any:
+			if ref, ok := node["$ref"].(string); ok {
+				path := strings.Split(ref, "/")
+				if len(path) != 4 || path[0] != "#" || path[1] != "components" || components[path[2]].(map[string]any)[path[3]] == nil {
+					t.Errorf("%s: reference %s", at, ref)
+				}
+			}
+			if node["type"] == "number" && node["format"] != "double" || (node["const"] != nil || node["enum"] != nil) && node["type"] == nil {
+				t.Errorf("%s: %v", at, node)
+			}
+			for key, child := range node {
+				if key != "examples" {
+					walk(at+"/"+key, child)
+				}
+			}
+		}
+	}
+	walk("", api)
+}
+
 func TestHealth(t *testing.T) {
 	s := newTestServer(t, nil)
 	for _, path := range []string{"/livez", "/health", "/readyz", "/ping", "/health_generate"} {
