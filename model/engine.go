@@ -145,8 +145,11 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 // Buckets lists the step shapes; every one is compiled.
 func (e *Engine) Buckets() []score.Bucket { return slices.Clone(e.buckets) }
 
-// Match finds the prefix on the device that shares the most leading tokens with the prompt.
-func (e *Engine) Match(prompt []int32) (*score.Prefix, int) { return e.prefixes.match(prompt) }
+// Match finds, among the prefixes on the device of at most this size, the one that shares the most leading tokens with
+// the prompt.
+func (e *Engine) Match(prompt []int32, size int) (*score.Prefix, int) {
+	return e.prefixes.match(prompt, size)
+}
 
 // Flush drops every prefix on the device and returns how many there were.
 func (e *Engine) Flush() int {

@@ -88,7 +88,7 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeTo(t, "new prefix", fresh, alone, 1e-5)
-	kept, n := engine.Match(rows[0].Tokens)
+	kept, n := engine.Match(rows[0].Tokens, math.MaxInt)
 	if kept != prefix || n != len(query) {
 		t.Fatalf("Match found %v with %d tokens, want the prefix just computed with %d", kept, n, len(query))
 	}
@@ -199,7 +199,7 @@ func TestFailedStepForgetsItsPrefix(t *testing.T) {
 	if _, err := engine.Run(step); err != nil {
 		t.Fatal(err)
 	}
-	if prefix, n := engine.Match(prompt); prefix != step.Prefix || n != len(query) {
+	if prefix, n := engine.Match(prompt, math.MaxInt); prefix != step.Prefix || n != len(query) {
 		t.Fatalf("prefix of a good step is not kept: %v, %d tokens", prefix, n)
 	}
 	again := &score.Step{Bucket: step.Bucket, Prefix: step.Prefix, Base: step.Prefix, Kept: len(query), Rows: step.Rows}
@@ -209,7 +209,7 @@ func TestFailedStepForgetsItsPrefix(t *testing.T) {
 	if _, err := engine.Run(again); err == nil {
 		t.Fatal("a step without the final norm's weights succeeds")
 	}
-	if prefix, n := engine.Match(prompt); prefix != nil {
+	if prefix, n := engine.Match(prompt, math.MaxInt); prefix != nil {
 		t.Errorf("after a failed step %d tokens of its prefix are still kept", n)
 	}
 }

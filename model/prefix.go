@@ -24,11 +24,15 @@ type keptPrefix struct {
 	bytes  int64
 }
 
-// match finds the kept prefix that shares the most leading tokens with the prompt; among equals the one used last.
-func (c *prefixes) match(prompt []int32) (*score.Prefix, int) {
+// match finds, among the kept prefixes of at most this size, the one that shares the most leading tokens with the
+// prompt; among equals the one used last.
+func (c *prefixes) match(prompt []int32, size int) (*score.Prefix, int) {
 	var best *score.Prefix
 	most := 0
 	for _, e := range slices.Backward(c.entries) {
+		if e.prefix.Size > size {
+			continue
+		}
 		n := 0
 		for n < len(prompt) && n < len(e.prefix.Tokens) && prompt[n] == e.prefix.Tokens[n] {
 			n++

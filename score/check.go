@@ -26,7 +26,7 @@ func (s *Scorer) check(req *Request) error {
 	}
 	for n, item := range req.Items {
 		if i := s.badToken(item.Tokens); i >= 0 {
-			return s.tokenError(itemField(n), item.Tokens, i)
+			return s.tokenError(req.itemField(n), item.Tokens, i)
 		}
 	}
 	return nil
@@ -74,63 +74,93 @@ func (s *Scorer) tokenError(field string, ids []int64, i int) *Error {
 	return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, ids[i], s.cfg.Vocab)
 }
 
-// itemField names an item in errors.
-func itemField(i int) string { return "items[" + strconv.Itoa(i) + "]" }
-
-// fit checks every prompt's length, cutting those too long where that is allowed. A bad item fails the request, or
-// with Request.Partial itself alone.
-func (s *Scorer) fit(req *Request, prompts [][]int32, result *Result) error {
-	for i, prompt := range prompts {
-		if result.ItemErrors[i] != nil {
-			continue
-		}
-		err := s.checkLength(i, len(prompt))
-		if err != nil && len(prompt) > 0 && (req.Truncate || s.cfg.AllowTruncate) {
-			prompts[i] = prompt[:MaxInput(s.cfg.ContextLength)]
-			result.Truncated = append(result.Truncated, i)
-			err = nil
-		}
-		if err == nil {
-			continue
-		}
-		if !req.Partial {
-			return err
-		}
-		result.fail(i, err)
+// columns sorts the labels out, and refuses what an answer may not hold.
+func (s *Scorer) columns(req *Request) (columns, error) {
+	const field = "label_token_ids"
+	c, ok := columnsOf(req.Labels, s.cfg.MaxLabels)
+	if !ok {
+		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
 	}
-	return nil
+	numbers := len(req.Items) * len(req.Labels)
+	if req.Logprobs {
+		numbers *= 2
+	}
+	if numbers > s.cfg.MaxScores {
+		return c, Errorf(TooLarge, field, "%d %s with %d labels make an answer of %d numbers, the server takes %d at most; split the request",
+			len(req.Items), req.itemsField(), len(req.Labels), numbers, s.cfg.MaxScores)
+	}
+	return c, nil
 }
 
-// checkBytes refuses a text so long that its tokens must be too many, before the work of counting them. Normalisation may
-// have made three bytes of one, as with Hangul written in letters.
-func (s *Scorer) checkBytes(item int, req *Request) error {
-	n := len(req.Query.Text) + len(req.Items[item].Text)
-	if !s.tooManyBytes(req, n) {
+// keep is how many of a prompt's n tokens are kept: all, fewer where it is cut, or an error where it is too long. With
+// more, n is a lower bound.
+func (e *encoding) keep(item, n int, more bool) (int, error) {
+	err := e.checkLength(e.req, item, n, more)
+	switch {
+	case err == nil:
+		return n, nil
+	case n > 0 && (e.req.Truncate || e.cfg.AllowTruncate):
+		return MaxInput(e.cfg.ContextLength), nil
+	}
+	return 0, err
+}
+
+// keepOf is keep for a text, whose prompt may stand in a template: then n does not count the template's end, nor does
+// what is kept.
+func (e *encoding) keepOf(item, n int, more bool, t *queryTokens) (int, error) {
+	template := e.req.Template
+	if template == nil {
+		return e.keep(item, n, more)
+	}
+	own := n - t.alone
+	if template.ItemTokens > 0 {
+		own = min(own, template.ItemTokens)
+	}
+	longest := e.longest(template)
+	room := longest - len(template.After) - t.alone
+	if own > room && !template.Cut {
+		field := e.req.itemField(item)
+		atLeast := ""
+		if more {
+			atLeast = "at least "
+		}
+		return 0, Errorf(Invalid, field, "%s is too long: its prompt is %s%d tokens of at most %d. Use a shorter one%s.", field, atLeast,
+			t.alone+own+len(template.After), longest, template.Remedy)
+	}
+	return t.alone + min(own, room), nil
+}
+
+// checkBytes refuses a text whose tokens must be too many, before the work of counting them. query is a lower bound of
+// the query's tokens.
+func (e *encoding) checkBytes(item, query int) error {
+	n := query + e.encoder.Least(e.req.Items[item].Text)
+	if !e.tooMany(n) {
 		return nil
 	}
-	return Errorf(Invalid, itemField(item), "The input (at least %d tokens) is longer than the model's context length (%d tokens).",
-		n/(3*s.cfg.TokenBytes), s.cfg.ContextLength)
+	return e.checkLength(e.req, item, n, true)
 }
 
-// tooManyBytes tells whether a text of n bytes is refused for them alone.
-func (s *Scorer) tooManyBytes(req *Request, n int) bool {
-	most := 3 * s.cfg.TokenBytes * s.cfg.ContextLength
-	return most > 0 && n > most && !req.Truncate && !s.cfg.AllowTruncate
+// tooMany tells whether a text of at least n tokens is refused for them.
+func (e *encoding) tooMany(n int) bool {
+	return n >= e.cfg.ContextLength && !e.req.Truncate && !e.cfg.AllowTruncate && e.req.Template == nil
 }
 
 // MaxInput is the length that a prompt is cut to; one that is not cut must be shorter. The peer keeps room for one generated
 // token and five more.
 func MaxInput(contextLength int) int { return max(contextLength-6, 1) }
 
-func (s *Scorer) checkLength(item, n int) *Error {
+// checkLength refuses a prompt of n tokens, or of at least n with more, that is empty or too long.
+func (s *Scorer) checkLength(req *Request, item, n int, more bool) error {
 	c, m := s.cfg.ContextLength, MaxInput(s.cfg.ContextLength)
 	if n > 0 && n < m {
 		return nil
 	}
-	field := itemField(item)
+	field := req.itemField(item)
 	switch {
 	case n == 0:
 		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one token", field)
+	case more:
+		return Errorf(Invalid, field, "The input (at least %d tokens) is longer than the model's context length (%d tokens).", n, c)
 	case n >= c:
 		return Errorf(Invalid, field, "The input (%d tokens) is longer than the model's context length (%d tokens).", n, c)
 	case n+1 >= c:

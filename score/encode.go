@@ -3,92 +3,175 @@ package score
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// encode joins and tokenizes every prompt. A text prompt is one string: merges and normalisation may cross the seam, so
-// query and item are never tokenized apart. What of the query no item can change is tokenized once; head counts its
-// tokens. A prompt that cannot be tokenized stays nil and fails the request or, with Request.Partial, its item.
-func (s *Scorer) encode(ctx context.Context, req *Request, result *Result) (prompts [][]int32, head int, err error) {
-	prompts = make([][]int32, len(req.Items))
+// encoding turns one request's query and items into prompts. What that may cost is counted as it arises, and
+// refused there: tokens against the reservation, bytes of text against what the client sent.
+//
+// A text prompt is one string: merges and normalisation may cross the seam, so query and item are never tokenized
+// apart. The part of the query that no item can change is tokenized once.
+type encoding struct {
+	*Scorer
+	ctx    context.Context
+	req    *Request
+	result *Result
+
+	prompts [][]int32
+	errs    []error // by item; a prompt whose error is set stays nil
+	cut     []bool  // by item; its prompt was too long and has been cut
+	stop    atomic.Bool
+
+	mu       sync.Mutex
+	reserved *reservation // mu must be held to reserve
+
+	bytes     atomic.Int64 // of text given to tokenizers
+	mostBytes int64
+}
+
+// encode makes every item's prompt. head is the number of leading tokens that a lone row is likely to share with later
+// requests. With Request.Partial a prompt that cannot be made is nil and fails its item, in result; else the first
+// such item's error fails the request.
+func (s *Scorer) encode(ctx context.Context, req *Request, result *Result, reserved *reservation) (prompts [][]int32, head int, err error) {
+	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved, mostBytes: mostBytes(req),
+		prompts: make([][]int32, len(req.Items)), errs: make([]error, len(req.Items)), cut: make([]bool, len(req.Items))}
 	if req.Query.IsTokens {
-		for i, item := range req.Items {
-			first, second := order(req, req.Query.Tokens, item.Tokens)
-			prompts[i] = narrow(first, second)
-		}
-		if !req.ItemFirst {
-			head = len(req.Query.Tokens)
-		}
-		return prompts, head, nil
+		head, err = e.joinTokens()
+	} else {
+		head, err = e.joinTexts()
 	}
-	begin, query := s.queryHead(req)
-	errs := make([]error, len(req.Items))
-	s.inParallel(ctx, len(prompts), func(i int) {
-		if errs[i] = s.checkBytes(i, req); errs[i] != nil {
-			return
-		}
-		first, second := order(req, query, req.Items[i].Text)
-		rest, err := s.tokenize(first+second, req.PlainSpecials)
-		if len(begin) > 0 {
-			rest = slices.Concat(begin, rest)
-		}
-		prompts[i], errs[i] = rest, err
-	})
 	if ctx.Err() != nil {
 		return nil, 0, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
 	}
-	for i, err := range errs {
+	if err == nil {
+		err = e.settle()
+	}
+	return e.prompts, head, err
+}
+
+// settle gives each item's failure and cut to the result, or returns the first failure where one fails all.
+func (e *encoding) settle() error {
+	for i, err := range e.errs {
+		if e.cut[i] {
+			e.result.Truncated = append(e.result.Truncated, i)
+		}
 		if err == nil {
 			continue
 		}
-		field := itemField(i)
-		failure := &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
-		_ = errors.As(err, &failure) // it may say more
-		if !req.Partial {
-			return nil, 0, failure
+		var failure *Error
+		if !errors.As(err, &failure) {
+			return err // the context's
 		}
-		prompts[i] = nil
-		result.fail(i, failure)
+		if !e.req.Partial || failure.Kind != Invalid {
+			return failure
+		}
+		e.prompts[i] = nil
+		e.result.fail(i, failure)
 	}
-	return prompts, len(begin), nil
+	return nil
 }
 
-// queryHead gives the ids of the query's beginning that are the same whatever item follows, and the text after it.
-func (s *Scorer) queryHead(req *Request) (ids []int32, rest string) {
-	text := req.Query.Text
-	at := 0
-	if !req.ItemFirst && !s.tooManyBytes(req, len(text)) {
-		at = s.encoder.Cut(text)
+// joinTokens joins ids that the client has tokenized itself, after their lengths have been checked.
+func (e *encoding) joinTokens() (head int, err error) {
+	query := e.req.Query.Tokens
+	keep := make([]int, len(e.req.Items))
+	for i, item := range e.req.Items {
+		n := len(query) + len(item.Tokens)
+		keep[i], e.errs[i] = e.keep(i, n, false)
+		e.cut[i] = keep[i] < n && e.errs[i] == nil
+		if e.errs[i] != nil && !e.req.Partial {
+			return 0, nil
+		}
+		if err := e.reserved.reserve(keep[i]); err != nil {
+			return 0, err
+		}
 	}
-	if at == 0 {
-		return nil, text
+	for i, item := range e.req.Items {
+		if e.ctx.Err() != nil {
+			return 0, nil
+		}
+		if e.errs[i] == nil {
+			first, second := order(e.req, query, item.Tokens)
+			e.prompts[i] = narrow(keep[i], first, second)
+		}
 	}
-	ids, err := s.tokenize(text[:at], req.PlainSpecials)
+	if !e.req.ItemFirst {
+		head = len(query)
+	}
+	return head, nil
+}
+
+// joinTexts tokenizes the query's ends once and each item with the rest of it, in parallel.
+func (e *encoding) joinTexts() (head int, err error) {
+	t, err := e.tokenizeQuery()
 	if err != nil {
-		return nil, text // each prompt will say why
+		return 0, err
 	}
-	return ids, text[at:]
-}
-
-// tokenize calls the Encoder. It runs on goroutines of its own, where an unhandled panic would end the process.
-func (s *Scorer) tokenize(prompt string, plainSpecials bool) (ids []int32, err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("tokenizer panicked: %v", fault)
+	e.inParallel(len(e.req.Items), func(i int) {
+		if e.errs[i] = e.join(i, t); e.errs[i] != nil && !e.req.Partial {
+			e.stop.Store(true)
 		}
-	}()
-	return s.encoder.Encode(prompt, plainSpecials)
+	})
+	return len(t.front), nil
 }
 
-// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines and returns when all have ended. When ctx ends
-// the calls not yet begun are left out.
-func (s *Scorer) inParallel(ctx context.Context, n int, do func(i int)) {
+// join makes the prompt of item i.
+func (e *encoding) join(i int, t *queryTokens) error {
+	if err := e.checkBytes(i, t.least); err != nil {
+		return err
+	}
+	ids := t.front
+	more := t.tooLong
+	if !more {
+		first, second := order(e.req, t.text, e.req.Items[i].Text)
+		own, rest, err := e.tokenize(first+second, max(1, t.limit-len(t.front)))
+		if err != nil {
+			return blame(e.req.itemField(i), err)
+		}
+		if ids, more = own, rest; len(t.front)+len(t.back) > 0 {
+			ids = slices.Concat(t.front, own, t.back)
+		}
+	}
+	keep, err := e.keepOf(i, len(ids), more, t)
+	if err != nil {
+		return err
+	}
+	if t.template() { // what is cut is the item's, before the template's end
+		ids = slices.Concat(ids[:keep], e.req.Template.After)
+		keep = len(ids)
+	} else {
+		e.cut[i] = keep < len(ids) || more
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.reserved.reserve(keep); err != nil {
+		return err
+	}
+	e.prompts[i] = ids[:keep:keep]
+	return nil
+}
+
+// blame makes the error of a text one that names its field. An *Error of the Encoder without a field goes on after its
+// name.
+func blame(field string, err error) error {
+	var failure *Error
+	switch {
+	case !errors.As(err, &failure):
+		return &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
+	case failure.Param == "":
+		return &Error{Kind: failure.Kind, Param: field, Message: field + " " + failure.Message, Err: failure.Err}
+	}
+	return err
+}
+
+// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines and returns when all have ended. Calls are begun
+// in order. When the context ends or stop is set, those not yet begun are left out.
+func (e *encoding) inParallel(n int, do func(i int)) {
 	var next atomic.Int64
 	work := func() {
-		for ctx.Err() == nil {
+		for e.ctx.Err() == nil && !e.stop.Load() {
 			i := int(next.Add(1)) - 1
 			if i >= n {
 				return
@@ -97,7 +180,7 @@ func (s *Scorer) inParallel(ctx context.Context, n int, do func(i int)) {
 		}
 	}
 	var others sync.WaitGroup
-	for range min(s.cfg.Encoders, n) - 1 {
+	for range min(e.cfg.Encoders, n) - 1 {
 		others.Go(work)
 	}
 	work()
@@ -111,11 +194,11 @@ func order[T any](req *Request, query, item T) (first, second T) {
 	return query, item
 }
 
-// narrow joins two runs of ids that have been checked against the vocabulary.
-func narrow(runs ...[]int64) []int32 {
-	var ids []int32
+// narrow joins the first n of two runs of ids that have been checked against the vocabulary.
+func narrow(n int, runs ...[]int64) []int32 {
+	ids := make([]int32, 0, n)
 	for _, run := range runs {
-		for _, id := range run {
+		for _, id := range run[:min(len(run), n-len(ids))] {
 			ids = append(ids, int32(id))
 		}
 	}

@@ -21,60 +21,147 @@ func (e wordEncoder) Encode(text string, _ bool) ([]int32, error) {
 
 func (wordEncoder) Cut(text string) int { return max(strings.LastIndexByte(text, ' '), 0) }
 
-// TestQueryIsTokenizedOnce: the same ids as of whole prompts, and the query's text is read once for all items.
+func (wordEncoder) CutFront(text string) int { return max(strings.IndexByte(text, ' '), 0) }
+
+// Least takes words to have ten letters at most.
+func (wordEncoder) Least(text string) int { return len(text) / 11 }
+
+// tokenize makes the prompts of a request as Score does.
+func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts [][]int32, head int, result *Result, err error) {
+	t.Helper()
+	cfg = cfg.withDefaults()
+	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), queue: newQueue(cfg.MaxQueue, cfg.MaxTokens)}
+	reserved, err := s.queue.admit(req, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result = &Result{}
+	prompts, head, err = s.encode(t.Context(), req, result, reserved)
+	reserved.release()
+	if n := s.queue.tokens.Load(); n != 0 || s.queue.rows != 0 || s.gate.inside != 0 {
+		t.Errorf("%d tokens, %d rows and %d bytes are held after the release", n, s.queue.rows, s.gate.inside)
+	}
+	return prompts, head, result, err
+}
+
+// TestQueryIsTokenizedOnce: the same ids as of whole prompts, and the query's text is read once for all items, wherever
+// it stands.
 func TestQueryIsTokenizedOnce(t *testing.T) {
 	read := &atomic.Int64{}
-	s := &Scorer{cfg: Config{Encoders: 2}, encoder: wordEncoder{read}}
-	query := strings.Repeat("long ", 1000) + "que"
+	encoder := wordEncoder{read}
+	query := "qu " + strings.Repeat("long ", 1000) + "que"
 	req := &Request{Query: Part{Text: query}}
 	for _, item := range []string{"ry", " x", "", "ry and more"} {
 		req.Items = append(req.Items, Part{Text: item})
 	}
-	prompts, head, err := s.encode(t.Context(), req, &Result{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if most := int64(len(query) + 100); read.Load() > most {
-		t.Errorf("%d bytes tokenized, want at most %d", read.Load(), most)
-	}
-	if head != 1000 {
-		t.Errorf("head has %d tokens, want the 1000 that no item can change", head)
-	}
-	for i, item := range req.Items {
-		want, _ := s.encoder.Encode(query+item.Text, false)
-		if !slices.Equal(prompts[i], want) {
-			t.Errorf("item %d ends in ids %v, want %v", i, prompts[i][995:], want[995:])
+	for _, itemFirst := range []bool{false, true} {
+		req.ItemFirst = itemFirst
+		read.Store(0)
+		prompts, head, _, err := tokenize(t, Config{Encoders: 2, ContextLength: 2000}, encoder, req)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	req.ItemFirst = true
-	if prompts, head, _ = s.encode(t.Context(), req, &Result{}); head != 0 || len(prompts[3]) != 1003 {
-		t.Errorf("item first: head %d, %d tokens", head, len(prompts[3]))
+		if most := int64(len(query) + 100); read.Load() > most {
+			t.Errorf("%d bytes tokenized, want at most %d", read.Load(), most)
+		}
+		if want := map[bool]int{false: 1001, true: 0}[itemFirst]; head != want {
+			t.Errorf("head has %d tokens, want the %d that no item can change", head, want)
+		}
+		for i, item := range req.Items {
+			first, second := order(req, query, item.Text)
+			want, _ := encoder.Encode(first+second, false)
+			if !slices.Equal(prompts[i], want) {
+				t.Errorf("item %d has ids %v, want %v", i, prompts[i], want)
+			}
+		}
 	}
 }
 
-// TestTextsFarTooLong are refused before they are tokenized.
+// TestTextsFarTooLong are refused before they are tokenized, or cut without reading the rest of them.
 func TestTextsFarTooLong(t *testing.T) {
+	const far = 40 * pieceBytes
 	read := &atomic.Int64{}
-	s := &Scorer{cfg: Config{Encoders: 1, ContextLength: 100, TokenBytes: 10}, encoder: wordEncoder{read}}
-	req := &Request{Query: Part{Text: "q"}, Items: []Part{{Text: "fine"}, {Text: strings.Repeat("x", 3000)}}}
-	_, _, err := s.encode(t.Context(), req, &Result{})
-	if err == nil || !strings.HasPrefix(err.Error(), "The input (at least 100 tokens) is longer than the model's context length (100 tokens).") {
-		t.Errorf("error %v", err)
+	encoder := wordEncoder{read}
+	cfg := Config{Encoders: 1, ContextLength: 100}
+	for name, req := range map[string]*Request{
+		"item":       {Query: Part{Text: "q"}, Items: []Part{{Text: "fine"}, {Text: strings.Repeat("x", 3000)}}},
+		"query":      {Query: Part{Text: strings.Repeat("long ", 1000)}, Items: []Part{{Text: "x"}}},
+		"item first": {Query: Part{Text: strings.Repeat("long ", 1000)}, Items: []Part{{Text: "x"}}, ItemFirst: true},
+	} {
+		read.Store(0)
+		_, _, _, err := tokenize(t, cfg, encoder, req)
+		if err == nil || !strings.Contains(err.Error(), "The input (at least ") || read.Load() > 100 {
+			t.Errorf("%s: error %v, %d bytes were tokenized", name, err, read.Load())
+		}
+		req.Partial = true
+		if prompts, _, result, err := tokenize(t, cfg, encoder, req); err != nil || result.ItemErrors[len(req.Items)-1] == nil || prompts[len(req.Items)-1] != nil {
+			t.Errorf("%s, partial: %v, %v, %v", name, prompts, result.ItemErrors, err)
+		}
 	}
-	if read.Load() > 100 {
-		t.Errorf("%d bytes were tokenized", read.Load())
+	for name, req := range map[string]*Request{
+		"item":       {Query: Part{Text: "q "}, Items: []Part{{Text: "fine"}, {Text: strings.Repeat("long ", far)}}},
+		"query":      {Query: Part{Text: strings.Repeat("long ", far)}, Items: []Part{{Text: "x"}, {Text: "x"}}},
+		"item first": {Query: Part{Text: strings.Repeat("long ", far)}, Items: []Part{{Text: "x"}, {Text: "x"}}, ItemFirst: true},
+	} {
+		req.Truncate = true
+		read.Store(0)
+		prompts, _, result, err := tokenize(t, cfg, encoder, req)
+		if err != nil || len(prompts[1]) != MaxInput(100) || !slices.Contains(result.Truncated, 1) || read.Load() > 2*pieceBytes {
+			t.Errorf("%s, truncated: %d tokens, cut %v, error %v, %d bytes were tokenized", name, len(prompts[1]), result.Truncated, err, read.Load())
+		}
 	}
-	far := &Request{Query: Part{Text: strings.Repeat("long ", 1000)}, Items: []Part{{Text: "x"}}}
-	if _, _, err := s.encode(t.Context(), far, &Result{}); err == nil || read.Load() > 100 {
-		t.Errorf("query far too long: error %v, %d bytes were tokenized", err, read.Load())
+}
+
+// TestTextWithoutPlaces: a text that cannot be cut is tokenized whole up to a bound, and a query that cannot be cut is not
+// tokenized with each of too many items.
+func TestTextWithoutPlaces(t *testing.T) {
+	read := &atomic.Int64{}
+	cfg := Config{Encoders: 1, ContextLength: 1 << 20}
+	run := strings.Repeat("x", wholeBytes-1)
+	for _, c := range []struct {
+		req  *Request
+		want string
+	}{
+		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: run}}}, ""},
+		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: run + "x"}}}, "items[1] has 1048577 bytes of text without a place to cut it"},
+		{&Request{Query: Part{Text: run[:wholeBytes/2]}, Items: make([]Part, 17)}, "query must be tokenized with each of 17 items"},
+	} {
+		_, _, _, err := tokenize(t, cfg, wordEncoder{read}, c.req)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
 	}
-	req.Partial = true
-	result := &Result{}
-	if prompts, _, err := s.encode(t.Context(), req, result); err != nil || prompts[0] == nil || result.ItemErrors[1] == nil {
-		t.Errorf("partial: %v, %v, %v", prompts, result.ItemErrors, err)
+}
+
+// TestFirstFailureEndsTheWork: items behind one that fails are not tokenized.
+func TestFirstFailureEndsTheWork(t *testing.T) {
+	read := &atomic.Int64{}
+	req := &Request{Query: Part{Text: "q "}, Items: []Part{{Text: strings.Repeat("x ", 100)}}}
+	for range 1000 {
+		req.Items = append(req.Items, Part{Text: strings.Repeat("x ", 10)})
 	}
-	req.Truncate = true
-	if prompts, _, err := s.encode(t.Context(), req, &Result{}); err != nil || prompts[1] == nil {
-		t.Errorf("truncated: %v", err)
+	_, _, _, err := tokenize(t, Config{Encoders: 1, ContextLength: 100}, wordEncoder{read}, req)
+	if err == nil || !strings.HasPrefix(err.Error(), "The input (101 tokens)") || read.Load() > 1000 {
+		t.Errorf("error %v, %d bytes were tokenized", err, read.Load())
+	}
+}
+
+// TestTokensAreCountedAsTheyCome: prompts are not made beyond the bound of tokens, in texts as in ids.
+func TestTokensAreCountedAsTheyCome(t *testing.T) {
+	read := &atomic.Int64{}
+	cfg := Config{Encoders: 1, ContextLength: 100, MaxTokens: 1000}
+	texts := &Request{Query: Part{Text: strings.Repeat("x ", 50)}, Items: make([]Part, 500)}
+	query := make([]int64, 50)
+	tokens := &Request{Query: Part{IsTokens: true, Tokens: query}, Items: slices.Repeat([]Part{{IsTokens: true}}, 500)}
+	for _, req := range []*Request{texts, tokens} {
+		prompts, _, _, err := tokenize(t, cfg, wordEncoder{read}, req)
+		wantKind(t, err, TooLarge)
+		made := 0
+		for _, prompt := range prompts {
+			made += len(prompt)
+		}
+		if made > 1000 {
+			t.Errorf("%d tokens of prompts were made, 1,000 are allowed", made)
+		}
 	}
 }

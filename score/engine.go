@@ -6,10 +6,21 @@ import "errors"
 type Encoder interface {
 	// Encode tokenizes text. With plainSpecials, special-token text such as "<|im_end|>" is ordinary text.
 	Encode(text string, plainSpecials bool) ([]int32, error)
-	// Cut finds a place where text may be cut so that the ids of both parts, each encoded by itself, are those of the
-	// whole, whatever is appended to text; 0 if it knows none.
+	// Cut finds the last place where text may be cut so that the ids of both parts, each encoded by itself, are those
+	// of the whole, whatever is appended to text; 0 if it knows none. It may be asked for the leading bytes of a text,
+	// even if they end inside a character.
 	Cut(text string) int
+	// CutFront finds the first place where text may be cut so, whatever is put before text and appended to it; 0 if it
+	// knows none.
+	CutFront(text string) int
+	// Least is a lower bound of the number of tokens in text, found in time linear in its length and without
+	// tokenizing; 0 if it knows none.
+	Least(text string) int
 }
+
+// LabelsPerRow is how many labels of a row, on average over a step's rows, an engine reads in one pass of its output head.
+// A row with more counts in a step, and in the queue, as several.
+const LabelsPerRow = 16
 
 // ErrMemory is in the error of Engine.Run when the device had no room for the step: a smaller one may work.
 var ErrMemory = errors.New("device is out of memory")
@@ -26,9 +37,9 @@ var ErrLost = errors.New("device is lost")
 type Engine interface {
 	// Buckets lists the step shapes that are ready to run. A step must fit one of them. The list never changes.
 	Buckets() []Bucket
-	// Match finds the prefix on the device that shares the most leading tokens with the prompt, among equals the one used
-	// last, and how many it shares. With none it returns nil, 0.
-	Match(prompt []int32) (*Prefix, int)
+	// Match finds, among the prefixes on the device of at most this Size, the one that shares the most leading tokens with
+	// the prompt, among equals the one used last, and how many it shares. With none it returns nil, 0.
+	Match(prompt []int32, size int) (*Prefix, int)
 	// Run executes the step and returns, for each of its rows, one number per label of the row: its natural-log
 	// probability over the whole vocabulary or, for a row that is Relative, that plus a constant of the row's own.
 	// After Run the step's prefix can be matched, until others displace it.

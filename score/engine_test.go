@@ -26,8 +26,11 @@ type strictEngine struct {
 
 func (e *strictEngine) Buckets() []Bucket { return slices.Clone(e.buckets) }
 
-func (e *strictEngine) Match(prompt []int32) (best *Prefix, most int) {
+func (e *strictEngine) Match(prompt []int32, size int) (best *Prefix, most int) {
 	for _, p := range slices.Backward(e.kept) {
+		if p.Size > size {
+			continue
+		}
 		if n := sharedTokens(p.Tokens, prompt); n > most {
 			best, most = p, n
 		}
@@ -171,7 +174,7 @@ func wantScores(t *testing.T, req *Request, result *Result) {
 	}
 	for i, item := range req.Items {
 		first, second := order(req, req.Query.Tokens, item.Tokens)
-		prompt := narrow(first, second)
+		prompt := narrow(len(first)+len(second), first, second)
 		for k, label := range req.Labels {
 			want := math.Exp(float64(fakeLogprob(prompt, int32(label.ID))))
 			if got := result.Scores[i][k]; got != want {

@@ -1,9 +1,6 @@
 package score
 
-import (
-	"math"
-	"strconv"
-)
+import "math"
 
 // finish turns log-probabilities into the numbers the client asked for, in float64.
 func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
@@ -18,10 +15,10 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 			continue
 		}
 		logprobs := numbers.row()
-		for k, v := range answer {
-			logprobs[k] = float64(v)
+		for k, column := range j.columns {
+			logprobs[k] = float64(answer[column])
 		}
-		if err := checkFinite(i, logprobs); err != nil {
+		if err := checkFinite(req, i, logprobs); err != nil {
 			if !req.Partial {
 				return nil, err
 			}
@@ -45,10 +42,10 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 }
 
 // checkFinite lets -Inf pass, a probability of 0, and refuses what no distribution holds.
-func checkFinite(item int, logprobs []float64) *Error {
+func checkFinite(req *Request, item int, logprobs []float64) *Error {
 	for _, v := range logprobs {
 		if math.IsNaN(v) || math.IsInf(v, 1) {
-			field := "items[" + strconv.Itoa(item) + "]"
+			field := req.itemField(item)
 			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or activations overflow", field)
 		}
 	}

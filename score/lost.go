@@ -107,7 +107,8 @@ func unanswered(j *job) bool {
 
 // probe queues a prompt of one token for the device alone; nil if the queue takes nothing.
 func (s *Scorer) probe(d *device) *job {
-	j := s.planner.plan(&Request{Labels: []Label{{}}}, [][]int32{{0}}, nil, 0)
+	one := columns{labels: []int32{0}, of: []int{0}}
+	j := s.planner.plan(&Request{}, one, [][]int32{{0}}, nil, 0)
 	j.device, j.probe = d, true
 	if s.queue.push(j) != nil {
 		return nil

@@ -14,8 +14,8 @@ type nullEngine struct {
 
 func (e *nullEngine) Buckets() []Bucket { return e.buckets }
 
-func (e *nullEngine) Match(prompt []int32) (*Prefix, int) {
-	if e.kept == nil {
+func (e *nullEngine) Match(prompt []int32, size int) (*Prefix, int) {
+	if e.kept == nil || e.kept.Size > size {
 		return nil, 0
 	}
 	n := sharedTokens(e.kept.Tokens, prompt)
@@ -37,7 +37,9 @@ func (e *nullEngine) Flush() int { return 0 }
 // byteEncoder gives a token a byte, at next to no cost.
 type byteEncoder struct{}
 
-func (byteEncoder) Cut(string) int { return 0 }
+func (byteEncoder) Cut(string) int      { return 0 }
+func (byteEncoder) CutFront(string) int { return 0 }
+func (byteEncoder) Least(string) int    { return 0 }
 
 func (byteEncoder) Encode(text string, _ bool) ([]int32, error) {
 	ids := make([]int32, len(text))

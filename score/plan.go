@@ -114,13 +114,22 @@ type group struct {
 
 func (g *group) pending() int { return len(g.rows) - g.next }
 
+// own counts the tokens of the pending rows beyond what they share.
+func (g *group) own() (n int) {
+	for _, row := range g.rows[g.next:] {
+		n += len(row.Tokens) - g.shared
+	}
+	return n
+}
+
 // job is one request's rows on their way through the queue. The queue's lock guards it until done is closed.
 type job struct {
 	id      string
 	groups  []*group
 	rows    int
 	tokens  int
-	answers [][]float32 // by item; nil for an item that has no row or failed
+	answers [][]float32 // by item and distinct label; nil for an item that has no row or failed
+	columns []int       // by label of the request: its place in an answer
 	left    int         // rows not answered yet
 	cached  int         // prompt tokens that did not have to be computed
 	err     error
@@ -133,12 +142,9 @@ type job struct {
 
 // plan turns prompts into rows and groups them by what they share. Items in failed get no row. head is the number of
 // leading tokens that a lone row is likely to share with later requests.
-func (p planner) plan(req *Request, prompts [][]int32, failed map[int]*Error, head int) *job {
+func (p planner) plan(req *Request, columns columns, prompts [][]int32, failed map[int]*Error, head int) *job {
 	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), done: make(chan struct{})}
-	labels := make([]int32, len(req.Labels))
-	for i, label := range req.Labels {
-		labels[i] = int32(label.ID)
-	}
+	j.columns = columns.of
 	rows := make([]Row, 0, len(prompts))
 	together := &group{job: j, rows: make([]*Row, 0, len(prompts)), items: make([]int, 0, len(prompts))}
 	for i, prompt := range prompts {
@@ -147,7 +153,7 @@ func (p planner) plan(req *Request, prompts [][]int32, failed map[int]*Error, he
 		}
 		j.rows++
 		j.tokens += len(prompt)
-		rows = append(rows, Row{Tokens: prompt, Labels: labels, Relative: req.Softmax && !req.Logprobs})
+		rows = append(rows, Row{Tokens: prompt, Labels: columns.labels, Relative: req.Softmax && !req.Logprobs})
 		together.rows = append(together.rows, &rows[len(rows)-1])
 		together.items = append(together.items, i)
 	}

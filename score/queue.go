@@ -4,16 +4,18 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// queue holds admitted jobs in the order they are to be served. Everything in it is bounded by admit and push.
+// queue holds admitted jobs in the order they are to be served. Holds bound everything in it.
 type queue struct {
 	mu      sync.Mutex
 	changed *sync.Cond // work, a request to flush, room, or the end
 
 	maxRows, maxTokens int
-	rows, tokens       int // admitted and not yet released
+	rows               int          // admitted and not yet released
+	tokens             atomic.Int64 // the same of tokens; not under mu
 	jobs               []*job
 	running            int           // rows in the steps under way
 	inHand             map[*job]bool // pushed and not yet answered
@@ -49,44 +51,13 @@ func (q *queue) openLocked() error {
 	return nil
 }
 
-// admit reserves room for a request's rows before any work is done for it.
-func (q *queue) admit(rows int) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err := q.openLocked(); err != nil {
-		return err
-	}
-	if rows > q.maxRows {
-		return Errorf(TooLarge, "items", "items has %d entries, the server takes %d at most; split the request", rows, q.maxRows)
-	}
-	if q.rows+rows > q.maxRows {
-		return Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
-	}
-	q.rows += rows
-	return nil
-}
-
-func (q *queue) release(rows int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.rows -= rows
-	q.changed.Broadcast()
-}
-
-// push queues a job whose rows have been admitted.
+// push queues a job whose rows and tokens are held.
 func (q *queue) push(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.lost != nil {
 		return q.openLocked()
 	}
-	if j.tokens > q.maxTokens {
-		return Errorf(TooLarge, "items", "request has %d prompt tokens, the server takes %d at most; split the request", j.tokens, q.maxTokens)
-	}
-	if q.tokens+j.tokens > q.maxTokens {
-		return Errorf(Overloaded, "", "queue is full (%d of %d tokens); retry later", q.tokens, q.maxTokens)
-	}
-	q.tokens += j.tokens
 	q.inHand[j] = true
 	j.queued = time.Now()
 	q.jobs = append(q.jobs, j)
@@ -117,7 +88,6 @@ func (q *queue) end(j *job, err error) {
 	}
 	j.err = err
 	j.ended = time.Now()
-	q.tokens -= j.tokens
 	delete(q.inHand, j)
 	close(j.done)
 	q.changed.Broadcast()

@@ -5,6 +5,11 @@
 // Its answer is the distribution of the next token after the row's last token, read at the labels.
 package score
 
+import (
+	"cmp"
+	"strconv"
+)
+
 // Part is one side of a prompt: a text, or the token ids a client computed itself.
 type Part struct {
 	Text   string
@@ -35,7 +40,32 @@ type Request struct {
 	Partial       bool // a bad item fails alone, in Result.ItemErrors, instead of failing the request
 	Logprobs      bool // fill Result.Logprobs
 	PlainSpecials bool // special-token text inside a string is plain text, not the token
+
+	// Template stands around each joined text; nil means none. It needs texts.
+	Template *Template
+	// ItemField is what the client calls its items, for errors; "" means "items".
+	ItemField string
 }
+
+// Template is what stands around a request's joined texts, and how they are cut to fit it.
+type Template struct {
+	Before, After []int32 // token ids around the joined text of query and item
+	// Cut takes tokens off the end of an item whose prompt is too long, instead of failing. Before,
+	// query and After stay whole.
+	Cut          bool
+	PromptTokens int // with Cut, the longest prompt; 0 means the longest that the model takes
+	ItemTokens   int // longer items are cut to so many tokens; 0 means no bound
+	// Remedy ends the error of an item that is too long, e.g. "or ask for it to be cut".
+	Remedy string
+}
+
+// itemField names an item in errors.
+func (r *Request) itemField(i int) string {
+	return r.itemsField() + "[" + strconv.Itoa(i) + "]"
+}
+
+// itemsField names the items in errors.
+func (r *Request) itemsField() string { return cmp.Or(r.ItemField, "items") }
 
 // Result answers a Request. Row i of every table is item i of the request, column j is label j.
 type Result struct {

@@ -15,10 +15,12 @@ type Config struct {
 	Vocab         int           // token ids a prompt or label may use are 0..Vocab-1; required
 	BaseVocab     int           // the vocabulary size shown in the peer's label error; 0 means Vocab
 	ContextLength int           // a row must be shorter than this; required
-	TokenBytes    int           // no token stands for more bytes of text; 0: unknown, and texts of any length are tokenized
 	AllowTruncate bool          // the peer's --allow-auto-truncate: cut every too long row, for every request
-	MaxQueue      int           // rows admitted at once; 0 means 65536
-	MaxTokens     int           // prompt tokens admitted at once; 0 means 16 Mi
+	MaxQueue      int           // rows admitted at once, as countRows counts them; 0 means 65536
+	MaxTokens     int           // prompt tokens held at once, those being tokenized too; 0 means 16 Mi
+	MaxLabels     int           // distinct labels of a request; 0 means 1,024
+	MaxScores     int           // numbers in an answer, items times labels; 0 means 2 Mi
+	EncodeBytes   int           // bytes of text that are in tokenizers at once; 0 means 2 MiB
 	Encoders      int           // prompts tokenized in parallel; 0 means GOMAXPROCS
 	Watchdog      time.Duration // a step that runs longer turns Ready and Alive red; 0 means 5 minutes
 	Observer      Observer      // nil means none
@@ -33,6 +35,9 @@ func (c Config) withDefaults() Config {
 	orElse(&c.BaseVocab, c.Vocab)
 	orElse(&c.MaxQueue, 1<<16)
 	orElse(&c.MaxTokens, 1<<24)
+	orElse(&c.MaxLabels, 1<<10)
+	orElse(&c.MaxScores, 1<<21)
+	orElse(&c.EncodeBytes, 2<<20)
 	orElse(&c.Encoders, runtime.GOMAXPROCS(0))
 	if c.Watchdog == 0 {
 		c.Watchdog = 5 * time.Minute
@@ -46,6 +51,7 @@ func (c Config) withDefaults() Config {
 type Scorer struct {
 	cfg     Config
 	encoder Encoder
+	gate    *gate // bytes of text in tokenizers
 	planner planner
 	queue   *queue
 	devices []*device
@@ -68,8 +74,8 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scorer{cfg: cfg, encoder: encoder, planner: planner, queue: newQueue(cfg.MaxQueue, cfg.MaxTokens),
-		closed: make(chan struct{}), watched: make(chan struct{})}
+	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), planner: planner,
+		queue: newQueue(cfg.MaxQueue, cfg.MaxTokens), closed: make(chan struct{}), watched: make(chan struct{})}
 	for i, engine := range engines {
 		if !slices.Equal(engine.Buckets(), engines[0].Buckets()) {
 			return nil, fmt.Errorf("engine %d has other buckets than engine 0; replicas must be alike", i)
@@ -92,24 +98,28 @@ func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
 	if len(req.Items) == 0 {
 		return &Result{Scores: [][]float64{}}, nil
 	}
-	if err := s.queue.admit(len(req.Items)); err != nil {
-		return nil, err
-	}
-	defer s.queue.release(len(req.Items))
-
-	start := time.Now()
-	result := &Result{Scores: make([][]float64, len(req.Items))}
-	prompts, head, err := s.encode(ctx, req, result)
+	columns, err := s.columns(req)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.fit(req, prompts, result); err != nil {
+	reserved, err := s.queue.admit(req, len(columns.labels))
+	if err != nil {
 		return nil, err
 	}
-	job := s.planner.plan(req, prompts, result.ItemErrors, head)
-	encoded := time.Now()
-	result.Timing.Encode = encoded.Sub(start)
-	s.observe(Span{Stage: StageEncode, RequestID: req.ID, Start: start, End: encoded, Rows: job.rows, Tokens: job.tokens})
+	defer reserved.release()
+
+	start := time.Now()
+	result := &Result{Scores: make([][]float64, len(req.Items))}
+	prompts, head, err := s.encode(ctx, req, result, reserved)
+	encoded := Span{Stage: StageEncode, RequestID: req.ID, Start: start, End: time.Now(), Rows: len(req.Items), Err: err}
+	if err != nil {
+		s.observe(encoded)
+		return nil, err
+	}
+	job := s.planner.plan(req, columns, prompts, result.ItemErrors, head)
+	encoded.Rows, encoded.Tokens = job.rows, job.tokens
+	result.Timing.Encode = encoded.End.Sub(start)
+	s.observe(encoded)
 	if err := s.await(ctx, job); err != nil {
 		return nil, err
 	}
@@ -167,6 +177,9 @@ func (s *Scorer) Load() Load { return s.queue.load() }
 
 // Buckets lists the engine's step shapes.
 func (s *Scorer) Buckets() []Bucket { return s.planner.buckets }
+
+// MaxLabels is how many distinct labels a request may have.
+func (s *Scorer) MaxLabels() int { return s.cfg.MaxLabels }
 
 // Drain refuses new requests from now on and waits until every admitted row is answered or ctx ends.
 func (s *Scorer) Drain(ctx context.Context) error { return s.queue.drain(ctx) }

@@ -267,11 +267,11 @@ func TestSoftmax(t *testing.T) {
 
 func TestNotFinite(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1)} {
-		if err := checkFinite(3, []float64{-1, v}); err == nil || err.Kind != NotFinite || err.Param != "items[3]" {
+		if err := checkFinite(&Request{}, 3, []float64{-1, v}); err == nil || err.Kind != NotFinite || err.Param != "items[3]" {
 			t.Errorf("log-probability %v gives error %v, want NotFinite for items[3]", v, err)
 		}
 	}
-	if err := checkFinite(0, []float64{math.Inf(-1)}); err != nil {
+	if err := checkFinite(&Request{}, 0, []float64{math.Inf(-1)}); err != nil {
 		t.Errorf("a label of probability 0 gives error %v", err)
 	}
 }

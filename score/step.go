@@ -55,32 +55,59 @@ func firstPending(j *job) *group {
 	return nil
 }
 
-// place finds what the lead group hangs on: a prefix on the device as it is, one that goes on from it, or a new one.
+// place finds what the lead group hangs on: a prefix on the device as it is, one that goes on from it, or a new one,
+// whichever costs least. A prefix in a larger array than the group needs makes its steps dearer, so one in an array of the
+// group's own size is looked for as well.
 func (p planner) place(lead *group, engine Engine) *forming {
 	if lead.shared == 0 {
 		return &forming{step: &Step{}, size: p.sizeFor(0)}
 	}
 	want := lead.rows[lead.next].Tokens[:lead.shared]
-	base, n := engine.Match(want)
-	if base != nil && lead.sliced > 0 && !p.holds(base.Size, lead) {
-		base, n = engine.Match(want[:lead.sliced]) // base cannot go on to all of it; the last slice can, and was used last
-	}
-	if base != nil {
-		size, missing := p.sizeFor(base.Size), len(want)-n
-		goesOn := p.holds(base.Size, lead)
-		// Where few tokens are missing, computing them in every row costs less than another prefix. One that goes on from
-		// this costs no more than what is missing.
-		few := missing*lead.pending() <= len(want) && (!goesOn || missing*(lead.pending()-1) <= minShared)
-		if few && lead.longest-n <= size.ownTokens {
-			return &forming{size: size, step: &Step{Prefix: base, Base: base, Kept: len(base.Tokens)}}
-		}
-		if goesOn {
-			next := &Prefix{Tokens: want, Size: base.Size}
-			return &forming{size: size, step: &Step{Prefix: next, Base: base, Kept: n, New: missing}}
-		}
-	}
 	size := p.sizeFor(len(want))
-	return &forming{size: size, step: &Step{Prefix: &Prefix{Tokens: want, Size: size.prefix}, New: len(want)}}
+	best := &forming{size: size, step: &Step{Prefix: &Prefix{Tokens: want, Size: size.prefix}, New: len(want)}}
+	least := size.least(len(want) + lead.own())
+	for _, most := range []int{size.prefix, p.sizes[len(p.sizes)-1].prefix} {
+		if best.step.Base != nil && most == size.prefix {
+			break // no array is larger
+		}
+		f, cost := p.goOn(lead, want, engine, most)
+		if f != nil && (cost < least || cost == least && best.step.Base == nil) {
+			best, least = f, cost
+		}
+	}
+	return best
+}
+
+// goOn places the lead group on a prefix on the device in an array of at most this size, and tells what its rows then
+// cost; nil if there is none that helps.
+func (p planner) goOn(lead *group, want []int32, engine Engine, most int) (*forming, float64) {
+	base, n := engine.Match(want, most)
+	if base != nil && lead.sliced > 0 && !p.holds(base.Size, lead) {
+		base, n = engine.Match(want[:lead.sliced], most) // base cannot go on to all of it; the last slice can, and was used last
+	}
+	if base == nil {
+		return nil, 0
+	}
+	size, missing := p.sizeFor(base.Size), len(want)-n
+	goesOn := p.holds(base.Size, lead)
+	// Where few tokens are missing, computing them in every row costs less than another prefix. One that goes on from
+	// this costs no more than what is missing.
+	few := missing*lead.pending() <= len(want) && (!goesOn || missing*(lead.pending()-1) <= minShared)
+	var asItIs, longer *forming
+	var cost, longerCost float64
+	if few && lead.longest-n <= size.ownTokens {
+		asItIs = &forming{size: size, step: &Step{Prefix: base, Base: base, Kept: len(base.Tokens)}}
+		cost = size.least(lead.own() + missing*lead.pending())
+	}
+	if goesOn {
+		next := &Prefix{Tokens: want, Size: base.Size}
+		longer = &forming{size: size, step: &Step{Prefix: next, Base: base, Kept: n, New: missing}}
+		longerCost = size.least(lead.own() + missing)
+	}
+	if asItIs == nil || longer != nil && longerCost < cost {
+		return longer, longerCost
+	}
+	return asItIs, cost
 }
 
 // holds tells whether a prefix of the size can hold what the group's rows share, and its buckets the rest of each.
@@ -139,10 +166,7 @@ func (p planner) belongsElsewhere(f *forming, c take) bool {
 	if missing*c.count <= g.shared {
 		return false
 	}
-	own := 0
-	for _, row := range g.rows[g.next:] {
-		own += len(row.Tokens) - g.shared
-	}
+	own := g.own()
 	return f.size.rate*float64(own+missing*c.count) > p.sizeFor(g.shared).least(g.shared+own)
 }
 
@@ -206,19 +230,21 @@ type filled struct {
 	tokens int
 }
 
-// fill takes rows in order until the bucket is full, and counts the tokens the step would compute.
+// fill takes rows in order until the bucket is full, and counts the tokens the step would compute. A row of many labels
+// takes the room of several rows, so that reading labels keeps no step much longer than its shape does; alone it always
+// has room.
 func (f *forming) fill(b Bucket, candidates []take) (takes []take, tokens int) {
 	tokens = f.step.New
 	rows := 0
 	for _, c := range candidates {
 		n := 0
 		for _, row := range c.group.rows[c.group.next : c.group.next+c.count] {
-			own := len(row.Tokens) - c.shared
-			if own > b.Length || tokens+own > b.Tokens || rows == b.Rows {
+			own, passes := len(row.Tokens)-c.shared, labelPasses(len(row.Labels))
+			if own > b.Length || tokens+own > b.Tokens || rows > 0 && rows+passes > b.Rows {
 				break
 			}
 			tokens += own
-			rows++
+			rows += passes
 			n++
 		}
 		if n > 0 {

@@ -68,7 +68,7 @@ func TestStepIsFilledByCost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		jobs := []*job{p.plan(&Request{}, sharing(1, 30, 5, 6, 7, 8), nil, 0), p.plan(&Request{}, sharing(500, 30, 5, 6, 7, 8), nil, 0)}
+		jobs := []*job{p.plan(&Request{}, columns{}, sharing(1, 30, 5, 6, 7, 8), nil, 0), p.plan(&Request{}, columns{}, sharing(500, 30, 5, 6, 7, 8), nil, 0)}
 		step := p.form(jobs, &strictEngine{buckets: buckets, limit: 1}).step
 		if len(step.Rows) != c.rows || step.New != 30 {
 			t.Errorf("%s: a step of %d rows with %d new tokens of the prefix, want %d and 30", name, len(step.Rows), step.New, c.rows)
@@ -86,7 +86,7 @@ func TestPrefixGoesOn(t *testing.T) {
 	for missing, added := range map[int]int{0: 0, 10: 0, 21: 0, 22: 22, 70: 70} {
 		prompts := sharing(1, 300, 5, 6, 7, 8)
 		kept := &Prefix{Tokens: prompts[0][:300-missing], Size: 512}
-		step := p.form([]*job{p.plan(&Request{}, prompts, nil, 0)}, &strictEngine{buckets: buckets, limit: 1, kept: []*Prefix{kept}}).step
+		step := p.form([]*job{p.plan(&Request{}, columns{}, prompts, nil, 0)}, &strictEngine{buckets: buckets, limit: 1, kept: []*Prefix{kept}}).step
 		if step.New != added || step.Kept != 300-missing || len(step.Rows) != 4 {
 			t.Errorf("%d tokens missing: %d rows go on from %d with %d new, want 4 from %d with %d", missing, len(step.Rows), step.Kept, step.New, 300-missing, added)
 		}
@@ -103,7 +103,7 @@ func TestSlicesGoOnBesideALongerPrefix(t *testing.T) {
 	}
 	prompts := sharing(1, 100, 50, 50)
 	engine := &strictEngine{buckets: buckets, limit: 8, kept: []*Prefix{{Tokens: sharing(1, 300, 1)[0], Size: 512}}}
-	j := p.plan(&Request{}, prompts, nil, 0)
+	j := p.plan(&Request{}, columns{}, prompts, nil, 0)
 	for steps := 1; ; steps++ {
 		step := p.form([]*job{j}, engine).step
 		if _, err := engine.Run(step); err != nil {

@@ -16,6 +16,9 @@ import (
 // goes beyond the peer follows its four keys, and only if asked for.
 func success(b *body, result *score.Result) string {
 	var out strings.Builder
+	if len(result.Scores) > 0 {
+		out.Grow(len(result.Scores) * len(b.labels) * 22) // the usual digits, comma and brackets
+	}
 	out.WriteString(`{"scores":`)
 	writeTable(&out, result.Scores)
 	out.WriteString(`,"model":` + quote(string(b.model)) + `,"usage":`)

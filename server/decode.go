@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,13 +41,16 @@ func decodeBody(contentType []string, data []byte) (*body, error) {
 	return b, refuse(object, scoreUnserved())
 }
 
+// decodedBytes is how much memory the values of a body may take. A score request of four million token ids takes half of it.
+const decodedBytes = 64 << 20
+
 // decodeObject reads a body that must be a JSON object, sent as application/json.
 func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 	parse, right := jsonContent(contentType)
 	var value python.Value
 	if parse && len(data) > 0 {
 		var err error
-		if value, err = python.Decode(data); err != nil {
+		if value, err = python.Decode(data, decodedBytes); err != nil {
 			return nil, jsonError(err)
 		}
 	}
@@ -89,6 +93,11 @@ func jsonError(err error) error {
 		f.ctx = "{'error': " + python.Repr(python.String(syntax.Message)) + "}"
 		return badRequest(describe([]fault{f}))
 	}
+	var large *python.TooLarge
+	if errors.As(err, &large) {
+		return score.Errorf(score.TooLarge, large.Field, "%s takes more than %d bytes of memory once it is read; split the request",
+			cmp.Or(large.Field, "body"), decodedBytes)
+	}
 	return &apiError{status: 400, raw: `{"detail":"There was an error parsing the body"}`}
 }
 
@@ -100,9 +109,7 @@ func (b *body) read(o *python.Object) (faults []fault) {
 		ints, more := laxInts(v, "label_token_ids")
 		faults = append(faults, more...)
 		b.hasLabels = true
-		for _, n := range ints {
-			b.labels = append(b.labels, score.Label{ID: n.Int64(), Literal: n.String()})
-		}
+		b.labels = labelsOf(ints)
 	}
 	for _, field := range []struct {
 		name string
@@ -127,6 +134,18 @@ func (b *body) read(o *python.Object) (faults []fault) {
 		}
 	}
 	return append(faults, b.readExtras(o)...)
+}
+
+// labelsOf keeps the digits only of ids that 64 bits do not hold.
+func labelsOf(ids lax) []score.Label {
+	labels := make([]score.Label, len(ids.small))
+	for i, id := range ids.small {
+		labels[i].ID = id
+		if n, ok := ids.big[i]; ok {
+			labels[i].Literal = n.String()
+		}
+	}
+	return labels
 }
 
 // readQuery reads str | list[int] | None.
@@ -159,7 +178,7 @@ func (b *body) readItems(o *python.Object) []fault {
 		b.items = []score.Part{b.text("items", s)}
 		return nil
 	}
-	list, ok := v.([]python.Value)
+	list, ok := python.List(v)
 	if ok && b.readTexts(list) {
 		return nil
 	}
@@ -177,6 +196,7 @@ func (b *body) readItems(o *python.Object) []fault {
 		}
 	}
 	var noTokens []fault
+	b.items = make([]score.Part, 0, len(list))
 	for i, item := range list {
 		ints, more := laxInts(item, "items", "list[list[int]]", i)
 		if noTokens = addFaults(noTokens, more...); len(noTokens) == maxFaults {

@@ -40,7 +40,7 @@ func (b *body) readExtras(o *python.Object) (faults []fault) {
 	if v == nil || b.hasLabels {
 		return faults // label_token_ids wins, as in the peer, which does not know labels
 	}
-	list, ok := v.([]python.Value)
+	list, ok := python.List(v)
 	if !ok {
 		return append(faults, newFault("list_type", v, "labels"))
 	}
@@ -65,13 +65,23 @@ func (b *body) nameLabels(m *Model) error {
 		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_token_ids")
 	}
 	b.hasLabels = true
+	known := map[string]int32{}
+	b.labels = make([]score.Label, len(b.extras.labels))
 	for i, text := range b.extras.labels {
-		id, err := m.Words.Single(text)
-		if err != nil {
+		id, seen := known[text]
+		if !seen {
+			var err error
 			field := fmt.Sprintf("labels[%d]", i)
-			return score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
+			if len(known) == m.Scorer.MaxLabels() {
+				return score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
+					"or raise --max-labels", len(known))
+			}
+			if id, err = m.Words.Single(text); err != nil {
+				return score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
+			}
+			known[text] = id
 		}
-		b.labels = append(b.labels, score.Label{ID: int64(id)})
+		b.labels[i].ID = int64(id)
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ type fakeEngine struct{}
 func (fakeEngine) Buckets() []score.Bucket {
 	return []score.Bucket{{Tokens: 4096, Rows: 64, Length: 4096, Cost: 1}}
 }
-func (fakeEngine) Match([]int32) (*score.Prefix, int) { return nil, 0 }
-func (fakeEngine) Flush() int                         { return 0 }
+func (fakeEngine) Match([]int32, int) (*score.Prefix, int) { return nil, 0 }
+func (fakeEngine) Flush() int                              { return 0 }
 func (fakeEngine) Run(step *score.Step) ([][]float32, error) {
 	answers := make([][]float32, len(step.Rows))
 	for i, row := range step.Rows {
@@ -39,7 +39,9 @@ func (fakeEngine) Run(step *score.Step) ([][]float32, error) {
 // fakeEncoder makes every byte a token.
 type fakeEncoder struct{}
 
-func (fakeEncoder) Cut(string) int { return 0 }
+func (fakeEncoder) Cut(string) int      { return 0 }
+func (fakeEncoder) CutFront(string) int { return 0 }
+func (fakeEncoder) Least(string) int    { return 0 }
 
 func (fakeEncoder) Encode(text string, _ bool) ([]int32, error) {
 	ids := make([]int32, len(text))

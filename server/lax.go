@@ -183,13 +183,23 @@ func laxIntText(s string) (n python.Int, kind string) {
 	return python.Int{Big: big}, ""
 }
 
-// laxInts reads a list of ints, reporting every bad element up to maxFaults.
-func laxInts(v python.Value, loc ...any) (ints []python.Int, faults []fault) {
+// lax is a list of integers as pydantic's lax mode reads them. Those that do not fit 64 bits are saturated, and stand in big
+// as well.
+type lax struct {
+	small []int64
+	big   map[int]python.Int // by index
+}
+
+// laxInts reads a list of ints, reporting every bad element up to maxFaults. The result may share v's memory.
+func laxInts(v python.Value, loc ...any) (ints lax, faults []fault) {
+	if plain, ok := v.(python.Ints); ok {
+		return lax{small: plain}, nil
+	}
 	list, ok := v.([]python.Value)
 	if !ok {
-		return nil, []fault{newFault("list_type", v, loc...)}
+		return ints, []fault{newFault("list_type", v, loc...)}
 	}
-	ints = make([]python.Int, len(list))
+	ints.small = make([]int64, len(list))
 	for i, item := range list {
 		n, kind := laxInt(item)
 		if kind != "" {
@@ -198,15 +208,14 @@ func laxInts(v python.Value, loc ...any) (ints []python.Int, faults []fault) {
 		if len(faults) == maxFaults {
 			break
 		}
-		ints[i] = n
+		if ints.small[i] = n.Int64(); n.Big != nil {
+			if ints.big == nil {
+				ints.big = map[int]python.Int{}
+			}
+			ints.big[i] = n
+		}
 	}
 	return ints, faults
 }
 
-func tokenPart(ints []python.Int) score.Part {
-	p := score.Part{IsTokens: true, Tokens: make([]int64, len(ints))}
-	for i, n := range ints {
-		p.Tokens[i] = n.Int64()
-	}
-	return p
-}
+func tokenPart(ints lax) score.Part { return score.Part{IsTokens: true, Tokens: ints.small} }

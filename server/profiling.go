@@ -15,7 +15,9 @@ func (s *Server) handleStartProfile(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	data, err := s.readBody(r.Context(), w, r)
+	share := &holding{of: &s.held}
+	defer share.release()
+	data, err := s.readBody(r.Context(), w, r, share)
 	if err == nil {
 		var opts profile.Options
 		if opts, err = decodeProfile(r.Header.Values("Content-Type"), data); err == nil {
@@ -109,7 +111,7 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	parse, _ := jsonContent(contentType)
 	var value python.Value = python.Bytes(data)
 	if parse {
-		if value, err = python.Decode(data); err != nil {
+		if value, err = python.Decode(data, decodedBytes); err != nil {
 			return opts, jsonError(err)
 		}
 	}
@@ -195,7 +197,7 @@ func (d *profileDecoder) boolean(field string) bool {
 
 func (d *profileDecoder) texts(field string) (all []string) {
 	v, _ := d.object.Get(python.String(field))
-	list, ok := v.([]python.Value)
+	list, ok := python.List(v)
 	if v != nil && !ok {
 		d.fault("list_type", v, field)
 	}

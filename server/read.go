@@ -17,7 +17,7 @@ import (
 
 // readBody reads at most MaxBody bytes, until BodyTimeout or ctx's deadline. A larger body is refused unread where its
 // length is announced. Its errors have the status that the client gets.
-func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, share *holding) ([]byte, error) {
 	if r.ContentLength > s.cfg.MaxBody {
 		return nil, s.tooLarge()
 	}
@@ -35,7 +35,7 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if outer, ok := w.(*recorder); ok { // net/http lets a client read its 413 only where it knows its own writer
 		inner = outer.ResponseWriter
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(inner, r.Body, s.cfg.MaxBody))
+	data, err := share.readAll(http.MaxBytesReader(inner, r.Body, s.cfg.MaxBody))
 	if err != nil {
 		w.Header().Set("Connection", "close")
 		_ = connection.SetReadDeadline(time.Now()) // nobody waits for the rest of the body
@@ -43,13 +43,16 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 	// net/http watches the connection while the request is answered, and a deadline of reading would end that.
 	_ = connection.SetReadDeadline(time.Time{})
-	return s.decompress(data, r.Header.Get("Content-Encoding"))
+	return s.decompress(data, r.Header.Get("Content-Encoding"), share)
 }
 
 // bodyError says whose fault it is that a body could not be read: its size, the request's own deadline (timed tells that
 // it ends before BodyTimeout), a body too slow, or bytes that are no body. Clients repeat what gets 408 and 504.
 func (s *Server) bodyError(err error, timed bool) error {
+	var domain *score.Error
 	switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+	case errors.As(err, &domain): // other requests leave no room
+		return err
 	case errors.As(err, new(*http.MaxBytesError)):
 		return s.tooLarge()
 	case late && timed:
@@ -68,7 +71,7 @@ func (s *Server) tooLarge() error {
 }
 
 // decompress undoes the Content-Encoding. What unpacks to more than MaxBody is refused there.
-func (s *Server) decompress(data []byte, encoding string) ([]byte, error) {
+func (s *Server) decompress(data []byte, encoding string, share *holding) ([]byte, error) {
 	switch encoding := strings.ToLower(strings.TrimSpace(encoding)); encoding {
 	case "", "identity":
 		return data, nil
@@ -79,7 +82,11 @@ func (s *Server) decompress(data []byte, encoding string) ([]byte, error) {
 	}
 	zipped, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
-		data, err = io.ReadAll(io.LimitReader(zipped, s.cfg.MaxBody+1))
+		data, err = share.readAll(io.LimitReader(zipped, s.cfg.MaxBody+1))
+	}
+	var domain *score.Error
+	if errors.As(err, &domain) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, &score.Error{Kind: score.Invalid, Param: "Content-Encoding", Message: "body is not whole gzip though Content-Encoding says so", Err: err}

@@ -3,12 +3,9 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"scored/score"
 )
@@ -35,22 +32,20 @@ func (s *Server) rerank(ctx context.Context, m *Model, id string, contentType []
 	if err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	rows, err := m.rerankRows(ctx, request)
+	template, err := m.rerankTemplate()
 	if err != nil {
 		return nil, err
 	}
-	encoded := time.Since(begin)
-	rows.ID, rows.Logprobs = id, request.raw
-	result, err := m.Scorer.Score(ctx, rows)
+	scored := request.scoreRequest(id, template)
+	scored.Logprobs = request.raw
+	result, err := m.Scorer.Score(ctx, scored)
 	if err != nil {
-		return nil, documentError(err)
+		return nil, err
 	}
 	relevance, err := request.relevance(result)
 	if err != nil {
 		return nil, err
 	}
-	result.Timing.Encode += encoded
 	return &reply{body: func() string {
 		return marshal(rerankResponse{
 			ID:      "rerank-" + id,
@@ -141,16 +136,4 @@ func (r *rerankRequest) rank(relevance []float64) []rerankResult {
 		}
 	}
 	return results
-}
-
-// documentError calls the domain's items what the client calls them.
-func documentError(err error) error {
-	var domain *score.Error
-	if !errors.As(err, &domain) || !strings.HasPrefix(domain.Param, "items[") {
-		return err
-	}
-	renamed := *domain
-	renamed.Param = "documents" + strings.TrimPrefix(domain.Param, "items")
-	renamed.Message = strings.ReplaceAll(domain.Message, domain.Param, renamed.Param)
-	return &renamed
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -24,7 +26,9 @@ const (
 // byteWords makes every byte a token, and of special-token text one token unless it is to be plain.
 type byteWords struct{}
 
-func (byteWords) Cut(string) int { return 0 }
+func (byteWords) Cut(string) int      { return 0 }
+func (byteWords) CutFront(string) int { return 0 }
+func (byteWords) Least(string) int    { return 0 }
 
 func (byteWords) Encode(text string, plain bool) (ids []int32, err error) {
 	for len(text) > 0 {
@@ -49,23 +53,20 @@ func (byteWords) Single(text string) (int32, error) {
 	return 0, errors.New("text is not one token")
 }
 
-// prompt is the whole prompt of a row, with the special tokens in words and the shared part in front.
-func prompt(rows *score.Request, i int) (shared, own string) {
-	spell := func(ids []int64) string {
-		var b bytes.Buffer
-		for _, id := range ids {
-			switch id {
-			case byteStart:
-				b.WriteString("[START]")
-			case byteEnd:
-				b.WriteString("[END]")
-			default:
-				b.WriteByte(byte(id))
-			}
+// spell is a prompt's text, with the special tokens in words.
+func spell(ids []int32) string {
+	var b bytes.Buffer
+	for _, id := range ids {
+		switch id {
+		case byteStart:
+			b.WriteString("[START]")
+		case byteEnd:
+			b.WriteString("[END]")
+		default:
+			b.WriteByte(byte(id))
 		}
-		return b.String()
 	}
-	return spell(rows.Query.Tokens), spell(rows.Items[i].Tokens)
+	return b.String()
 }
 
 const (
@@ -74,18 +75,33 @@ const (
 	wantAfter = "[END]\n[START]assistant\n<think>\n\n</think>\n\n"
 )
 
-// rerankRows reads a body and makes its prompts.
-func rerankRows(ctx context.Context, words Words, body string) (*score.Request, error) {
-	object, err := decodeObject([]string{"application/json"}, []byte(body))
+// prompts are those that reach the engine for a body.
+func prompts(t *testing.T, words Words, body string) (all []string) {
+	t.Helper()
+	kept := &keeper{}
+	scorer, err := score.New(score.Config{Vocab: byteVocab, ContextLength: testContext}, words, kept)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	r, err := readRerank(object)
-	if err != nil {
-		return nil, err
+	s := newTestServer(t, func(_ *Config, m *Model) { m.Scorer, m.Words, m.Vocab = scorer, words, byteVocab })
+	if w := postRerank(s, "/v1/rerank", body); w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
-	m := &Model{Words: words, ContextLength: testContext, Vocab: byteVocab}
-	return m.rerankRows(ctx, r)
+	for _, row := range kept.rows {
+		all = append(all, spell(row.Tokens))
+	}
+	return all
+}
+
+// keeper keeps the rows it is asked for.
+type keeper struct {
+	exclaimed
+	rows []*score.Row
+}
+
+func (k *keeper) Run(step *score.Step) ([][]float32, error) {
+	k.rows = append(k.rows, step.Rows...)
+	return k.exclaimed.Run(step)
 }
 
 // The client's text stays text: only the template has special tokens, unless the client asks for its own.
@@ -118,16 +134,9 @@ func TestRerankPrompt(t *testing.T) {
 		"both limit": {`{"query":"q","documents":["abcdef"],"max_tokens_per_doc":3,"truncate_prompt_tokens":-1}`, web + "<Query>: q\n<Document>:", " ab"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, err := rerankRows(t.Context(), byteWords{}, c.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			shared, own := prompt(rows, 0)
-			if want := wantBefore + c.head; shared != want {
-				t.Errorf("shared %q\nwant   %q", shared, want)
-			}
-			if want := c.document + wantAfter; own != want {
-				t.Errorf("own  %q\nwant %q", own, want)
+			want := wantBefore + c.head + c.document + wantAfter
+			if got := prompts(t, byteWords{}, c.body); len(got) != 1 || got[0] != want {
+				t.Errorf("prompts %q\nwant    %q", got, want)
 			}
 		})
 	}
@@ -141,26 +150,25 @@ func (seamless) Encode(text string, plain bool) ([]int32, error) {
 }
 
 func TestRerankPromptWhereTextsMerge(t *testing.T) {
-	rows, err := rerankRows(t.Context(), seamless{}, `{"query":"q","documents":["a","b"],"instruct":"i"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := prompts(t, seamless{}, `{"query":"q","documents":["a","b"],"instruct":"i"}`)
 	for i, document := range []string{"a", "b"} {
-		shared, own := prompt(rows, i)
-		if want := wantBefore + "<Instruct>\x01i\n<Query>\x01q\n<Document>\x01" + document + wantAfter; shared+own != want {
-			t.Errorf("prompt %q\nwant   %q", shared+own, want)
+		want := wantBefore + "<Instruct>\x01i\n<Query>\x01q\n<Document>\x01" + document + wantAfter
+		if i >= len(got) || got[i] != want {
+			t.Errorf("prompts %q, want %q at %d", got, want, i)
 		}
 	}
 }
 
-// A client that has left costs no more tokenizing.
+// A client that has left costs no tokenizing.
 func TestRerankWithoutClient(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := rerankRows(ctx, byteWords{}, `{"query":"q","documents":["a","b"]}`)
-	var domain *score.Error
-	if !errors.As(err, &domain) || domain.Kind != score.Deadline || !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want one of the deadline", err)
+	r := httptest.NewRequest("POST", "/v1/rerank", strings.NewReader(`{"query":"q","documents":["a","b"]}`)).WithContext(ctx)
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	newRerankServer(t, exclaimed{}).ServeHTTP(w, r)
+	if w.Code != statusGone || !strings.Contains(w.Body.String(), "request ended before its prompts were tokenized") {
+		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
 }
 

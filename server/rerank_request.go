@@ -2,7 +2,7 @@ package server
 
 import (
 	"cmp"
-	"math"
+	"strconv"
 
 	"scored/score"
 	"scored/server/internal/python"
@@ -22,8 +22,8 @@ type rerankRequest struct {
 	// A document whose prompt is too long fails the request unless cut is set. A cut takes tokens off the document's end
 	// alone, so that the prompt still asks for the answer.
 	cut            bool
-	promptTokens   int // the longest prompt, where cut is set
-	documentTokens int // the longest document; longer ones are cut to it
+	promptTokens   int // the longest prompt, where cut is set; 0: the model's
+	documentTokens int // the longest document; longer ones are cut to it; 0: no bound
 
 	plainSpecials bool // special-token text of the client's is text; in the model card's code it is the token
 }
@@ -50,12 +50,7 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 	// Jina's and Voyage's name, and TEI's.
 	truncated := f.boolean("truncation", false) || f.boolean("truncate", false)
 	r.cut = truncated || r.promptTokens != 0
-	if r.promptTokens <= 0 {
-		r.promptTokens = math.MaxInt
-	}
-	if r.documentTokens == 0 {
-		r.documentTokens = math.MaxInt
-	}
+	r.promptTokens = max(0, r.promptTokens)
 	if err := refuse(o, rerankUnserved()); err != nil && f.err == nil {
 		f.err = err
 	}
@@ -98,7 +93,7 @@ func (f *fieldReader) documents(field string) []string {
 	case python.String, *python.Object:
 		return []string{f.document(field, v, fields)}
 	}
-	list, _ := v.([]python.Value)
+	list, _ := python.List(v)
 	if len(list) == 0 {
 		f.fail(field, "%s must be a list of at least one document", field)
 	}
@@ -168,3 +163,5 @@ func (f *fieldReader) boolean(field string, otherwise bool) bool {
 	}
 	return value
 }
+
+func documentField(i int) string { return "documents[" + strconv.Itoa(i) + "]" }

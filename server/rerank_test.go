@@ -44,7 +44,7 @@ func (exclaimed) Run(step *score.Step) ([][]float32, error) {
 // newRerankServer cuts whatever reaches score too long, as with --allow-auto-truncate: no prompt of rerank's may.
 func newRerankServer(t testing.TB, engine score.Engine) *Server {
 	t.Helper()
-	scorer, err := score.New(score.Config{Vocab: byteVocab, ContextLength: testContext, AllowTruncate: true}, nil, engine)
+	scorer, err := score.New(score.Config{Vocab: byteVocab, ContextLength: testContext, AllowTruncate: true}, byteWords{}, engine)
 	if err != nil {
 		t.Fatal(err)
 	}

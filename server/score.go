@@ -43,7 +43,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer)
 	}
 	defer cancel()
 	begin := time.Now()
-	data, err := s.readBody(ctx, w, r)
+	share := &holding{of: &s.held}
+	defer share.release()
+	data, err := s.readBody(ctx, w, r, share)
 	read := time.Now()
 	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read, Err: err})
 	var answered *reply

@@ -26,6 +26,7 @@ type Config struct {
 
 	APIKey            string        // "": no key is asked for
 	MaxBody           int64         // bytes of a body, decompressed
+	MaxHeld           int64         // bytes of the bodies of all requests in hand, zipped and unzipped; 0: no limit
 	BodyTimeout       time.Duration // for a body to arrive; 0: no limit
 	MaxClientRequests int           // in hand of one client; 0: no limit
 	RequestTimeout    time.Duration // a request's time from its first byte to its answer; 0: no limit
@@ -67,6 +68,7 @@ type Server struct {
 	model  atomic.Pointer[Model]
 
 	clients clients
+	held    held
 }
 
 // New makes a Server without a model.
@@ -77,7 +79,7 @@ func New(cfg Config) *Server {
 	if cfg.Access == nil {
 		cfg.Access = cfg.Logger
 	}
-	s := &Server{cfg: cfg, router: chi.NewRouter(), clients: clients{most: cfg.MaxClientRequests}}
+	s := &Server{cfg: cfg, router: chi.NewRouter(), clients: clients{most: cfg.MaxClientRequests}, held: held{most: cfg.MaxHeld}}
 	s.route()
 	cfg.Metrics.watch(s)
 	return s

@@ -139,7 +139,7 @@ func TestProfileBodyAgainstPydantic(t *testing.T) {
 // coerced is an accepted body's fields: strings, bools, lists, and integers saturated to int64.
 func coerced(t *testing.T, answer string) map[string]any {
 	t.Helper()
-	value, err := python.Decode([]byte(answer))
+	value, err := python.Decode([]byte(answer), 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,9 +152,10 @@ func plain(v python.Value) any {
 		return v.Int64()
 	case python.String:
 		return string(v)
-	case []python.Value:
+	case []python.Value, python.Ints:
 		list := []any{}
-		for _, item := range v {
+		elements, _ := python.List(v)
+		for _, item := range elements {
 			list = append(list, plain(item))
 		}
 		return list

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestCut: whatever follows, a text's ids are those of its two parts. Texts come from the corpus, whole and cut short at
@@ -19,7 +20,7 @@ func TestCut(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(3, 3))
 	some := func() string { return texts[random.IntN(len(texts))] }
-	cuts := 0
+	cuts, cutsFront := 0, 0
 	for n := range 6000 {
 		text := some()
 		if random.IntN(2) == 0 {
@@ -29,10 +30,24 @@ func TestCut(t *testing.T) {
 		if checkCut(t, tok, text, some(), n%4 == 3) {
 			cuts++
 		}
+		if checkCutFront(t, tok, some(), text, some(), n%4 == 3) {
+			cutsFront++
+		}
 	}
-	if cuts < 2000 {
-		t.Errorf("only %d of 6000 texts could be cut", cuts)
+	if cuts < 2000 || cutsFront < 1000 {
+		t.Errorf("only %d of 6000 texts could be cut, %d at their front", cuts, cutsFront)
 	}
+}
+
+// checkCutFront wants the law to hold for text between what stands before and behind it, and tells whether text could
+// be cut.
+func checkCutFront(t *testing.T, tok *Tokenizer, before, text, next string, plain bool) bool {
+	t.Helper()
+	at := tok.CutFront(text)
+	if at > 0 {
+		checkParts(t, tok, before+text[:at], text[at:]+next, plain)
+	}
+	return at > 0
 }
 
 // checkCut wants the law to hold for text and what follows it, and tells whether text could be cut.
@@ -42,12 +57,19 @@ func checkCut(t *testing.T, tok *Tokenizer, text, next string, plain bool) bool 
 	if at == 0 {
 		return false
 	}
-	whole, err := tok.Encode(text+next, plain)
+	checkParts(t, tok, text[:at], text[at:]+next, plain)
+	return true
+}
+
+// checkParts wants the ids of two parts, each encoded by itself, to be those of the whole.
+func checkParts(t *testing.T, tok *Tokenizer, first, second string, plain bool) {
+	t.Helper()
+	whole, err := tok.Encode(first+second, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var parts []int32
-	for _, part := range []string{text[:at], text[at:] + next} {
+	for _, part := range []string{first, second} {
 		ids, err := tok.Encode(part, plain)
 		if err != nil {
 			t.Fatal(err)
@@ -55,9 +77,11 @@ func checkCut(t *testing.T, tok *Tokenizer, text, next string, plain bool) bool 
 		parts = append(parts, ids...)
 	}
 	if !slices.Equal(whole, parts) {
-		t.Errorf("%q cut at %d (plain %t), then %q: ids %v, of the parts %v", text, at, plain, next, whole, parts)
+		t.Errorf("%q cut before %q (plain %t): ids %v, of the parts %v", first, second, plain, whole, parts)
 	}
-	return true
+	if least := tok.Least(first + second); least > len(whole) {
+		t.Errorf("%q has %d tokens, Least says %d", first+second, len(whole), least)
+	}
 }
 
 func TestCutPlaces(t *testing.T) {
@@ -71,13 +95,19 @@ func TestCutPlaces(t *testing.T) {
 		"ends in <|im_end|> x": 7, // nor inside what is one
 		"résumé, e":            8,
 		"e\u0301 x":            0, // a mark is no letter
-		"日本語。":                 0, // only ASCII ends a part
+		"日本語。":                 9,
 		"日本語 x":                9,
-		"1 2 3":                0,
+		"日本\u3099":             0, // a mark may join what stands before it
+		"1 2 3":                3, // a digit is a piece of its own
+		"x1é":                  1, // an accent may come as a mark
+		"12\xe6\x97":           1, // a text's leading bytes may end inside a character
 		"it's":                 2,
 	} {
 		if got := tok.Cut(text); got != want {
 			t.Errorf("Cut(%q) = %d, want %d", text, got, want)
+		}
+		if !utf8.ValidString(text) {
+			continue
 		}
 		for _, next := range []string{"", "s", "\u0301", "_end|>", "|>", " ", "\n\nx", "'s", "\u0338"} {
 			checkCut(t, tok, text, next, false)
@@ -96,7 +126,9 @@ func FuzzCut(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, next string) {
 		text, next = strings.ToValidUTF8(text, "?"), strings.ToValidUTF8(next, "?")
-		checkCut(t, tok, text, next, false)
-		checkCut(t, tok, text, next, true)
+		for _, plain := range []bool{false, true} {
+			checkCut(t, tok, text, next, plain)
+			checkCutFront(t, tok, next, text, next, plain)
+		}
 	})
 }

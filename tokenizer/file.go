@@ -24,8 +24,9 @@ type file struct {
 	base   int            // how many of them are the model's own
 	size   int            // one more than the largest id
 
-	longest   int  // bytes of text that a token stands for at most
-	divisible bool // see Tokenizer.Cut
+	divisible    bool // see Tokenizer.Cut
+	longestAdded int  // bytes of the longest added token
+	reach        *reach
 }
 
 type addedToken struct {
@@ -103,12 +104,13 @@ func (f *file) parse(raw []byte) error {
 	}
 	for _, token := range f.added {
 		f.tokens[int(token.ID)] = token.Content
+		f.longestAdded = max(f.longestAdded, len(token.Content))
 	}
-	for id, token := range f.tokens {
+	for id := range f.tokens {
 		f.size = max(f.size, id+1)
-		f.longest = max(f.longest, len(token)) // at least the bytes it stands for, whatever alphabet it is written in
 	}
 	f.divisible = f.canDivide()
+	f.reach = f.measureReach(model.Vocab)
 	return nil
 }
 

@@ -62,6 +62,9 @@ func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
 
 // Single gives the id of a text that is exactly one token by itself, or an error that lists the ids and tokens it is.
 func (t *Tokenizer) Single(text string) (int32, error) {
+	if n := t.Least(text); n > 1 {
+		return 0, fmt.Errorf("text of %d bytes is %d tokens at least, not one", len(text), n)
+	}
 	ids, err := t.encode(text, 0, false)
 	if err != nil {
 		return 0, err
@@ -106,9 +109,6 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 
 // Vocab is one more than the largest token id, added tokens included: 151,669 for Qwen3.
 func (t *Tokenizer) Vocab() int { return t.file.size }
-
-// TokenBytes is how many bytes of text the longest token stands for.
-func (t *Tokenizer) TokenBytes() int { return t.file.longest }
 
 // BaseVocab is the number of tokens without the added ones: 151,643 for Qwen3.
 func (t *Tokenizer) BaseVocab() int { return t.file.base }

@@ -39,8 +39,12 @@ type config struct {
 	Sampling          string `validate:"omitempty,json"`
 	StrictEmptyItems  bool
 	MaxQueue          int           `validate:"min=1"`
+	MaxTokens         int           `validate:"min=1"`
+	MaxLabels         int           `validate:"min=1"`
+	MaxScores         int           `validate:"min=1"`
 	MaxClientRequests int           `validate:"min=0"`
 	MaxBody           int64         `validate:"min=1"`
+	MaxHeld           int64         `validate:"min=1"`
 	BodyTimeout       time.Duration `validate:"min=0"`
 	WriteTimeout      time.Duration `validate:"min=0"`
 	RequestTimeout    time.Duration `validate:"min=0"`

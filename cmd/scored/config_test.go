@@ -90,7 +90,7 @@ func TestDefaultBuckets(t *testing.T) {
 
 type engineOf []score.Bucket
 
-func (e engineOf) Buckets() []score.Bucket              { return e }
-func (e engineOf) Match([]int32) (*score.Prefix, int)   { return nil, 0 }
-func (e engineOf) Run(*score.Step) ([][]float32, error) { return nil, errors.New("no device") }
-func (e engineOf) Flush() int                           { return 0 }
+func (e engineOf) Buckets() []score.Bucket                 { return e }
+func (e engineOf) Match([]int32, int) (*score.Prefix, int) { return nil, 0 }
+func (e engineOf) Run(*score.Step) ([][]float32, error)    { return nil, errors.New("no device") }
+func (e engineOf) Flush() int                              { return 0 }

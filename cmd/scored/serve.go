@@ -157,8 +157,9 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 		return nil, err
 	}
 	vocab := min(words.Vocab(), found.config.VocabSize)
-	scorer, err = score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength, TokenBytes: words.TokenBytes(),
-		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, Watchdog: c.Watchdog, Observer: observers}, words, engines...)
+	scorer, err = score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
+		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, MaxTokens: c.MaxTokens, MaxLabels: c.MaxLabels, MaxScores: c.MaxScores,
+		Watchdog: c.Watchdog, Observer: observers}, words, engines...)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,8 @@ func (c *config) serverConfig(metrics *server.Metrics, log, access *slog.Logger)
 		origins = strings.Split(c.CORSOrigins, ",")
 	}
 	return server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath), Sampling: quoted(c.Sampling),
-		Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, BodyTimeout: c.BodyTimeout, MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
+		Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, MaxHeld: c.MaxHeld, BodyTimeout: c.BodyTimeout,
+		MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
 		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
 		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
 }

@@ -16,7 +16,6 @@ type words interface {
 	server.Words
 	Vocab() int
 	BaseVocab() int
-	TokenBytes() int
 	Close() error
 }
 
@@ -71,13 +70,13 @@ type narrower struct {
 	rows int
 }
 
-// Encode implements score.Encoder.
+// Encode implements score.Encoder. Its error goes on after the name of the text.
 func (n narrower) Encode(text string, plain bool) ([]int32, error) {
 	ids, err := n.Tokenizer.Encode(text, plain)
 	for _, id := range ids {
 		if int(id) >= n.rows {
 			name, _ := n.Token(int(id))
-			return nil, score.Errorf(score.Invalid, "items", "the prompt holds the token %q (%d), which the model has no embedding for", name, id)
+			return nil, score.Errorf(score.Invalid, "", "holds the token %q (%d), which the model has no embedding for; leave it out", name, id)
 		}
 	}
 	return ids, err

@@ -24,8 +24,11 @@ func newNullEngine(cfg model.Config, buckets []score.Bucket, gflops float64) *nu
 
 func (e *nullEngine) Buckets() []score.Bucket { return e.buckets }
 
-func (e *nullEngine) Match(prompt []int32) (best *score.Prefix, most int) {
+func (e *nullEngine) Match(prompt []int32, size int) (best *score.Prefix, most int) {
 	for _, prefix := range slices.Backward(e.kept) {
+		if prefix.Size > size {
+			continue
+		}
 		n := 0
 		for n < len(prompt) && n < len(prefix.Tokens) && prompt[n] == prefix.Tokens[n] {
 			n++

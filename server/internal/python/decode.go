@@ -27,19 +27,28 @@ const (
 	maxDepth  = 1493 // where CPython 3.12's limit of 1500 C calls ends json.loads inside a web server
 )
 
-// Decode is json.loads of a request body: the encoding is detected, and NaN, Infinity and -Infinity are numbers.
-func Decode(body []byte) (v Value, err error) {
+// TooLarge is the error of a document whose values take more memory than Decode was allowed. Field is the key of the
+// outermost object whose value it was reading then.
+type TooLarge struct{ Field string }
+
+func (e *TooLarge) Error() string { return "values take too much memory" }
+
+// Decode is json.loads of a request body: the encoding is detected, and NaN, Infinity and -Infinity are numbers. The
+// values may take about memory bytes, beside the text itself.
+func Decode(body []byte, memory int) (v Value, err error) {
 	text, err := decodeText(body)
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{text: text}
+	d := &decoder{text: text, memory: memory}
 	defer func() {
 		switch fault := recover().(type) {
 		case nil:
 		case *SyntaxError:
 			v, err = nil, fault
 		case Error:
+			v, err = nil, fault
+		case *TooLarge:
 			v, err = nil, fault
 		default:
 			panic(fault)
@@ -56,8 +65,26 @@ func Decode(body []byte) (v Value, err error) {
 
 // decoder walks over WTF-8 text by bytes; positions become characters when an error needs one.
 type decoder struct {
-	text string
-	at   int
+	text   string
+	at     int
+	memory int    // bytes that values may still take
+	field  string // the key of the outermost object that is being read
+}
+
+// What values take, in bytes, about: an element of a list and what it refers to, an empty list or object, and an entry of an
+// object with its places in the map and among the keys.
+const (
+	elementBytes   = 16
+	referredBytes  = 16
+	containerBytes = 48
+	entryBytes     = 96
+)
+
+// spend counts memory that is about to be taken.
+func (d *decoder) spend(bytes int) {
+	if d.memory -= bytes; d.memory < 0 {
+		panic(&TooLarge{d.field})
+	}
 }
 
 func (d *decoder) fail(message string, at int) {
@@ -70,10 +97,14 @@ func (d *decoder) fail(message string, at int) {
 	panic(&SyntaxError{message, pos})
 }
 
-func (d *decoder) blanks() {
-	for d.at < len(d.text) && strings.IndexByte(" \t\n\r", d.text[d.at]) >= 0 {
-		d.at++
+func (d *decoder) blanks() { d.at += blanksOf(d.text[d.at:]) }
+
+// blanksOf counts the leading blanks.
+func blanksOf(s string) (n int) {
+	for n < len(s) && strings.IndexByte(" \t\n\r", s[n]) >= 0 {
+		n++
 	}
+	return n
 }
 
 func (d *decoder) peek() byte {
@@ -128,6 +159,7 @@ func wordValue(word string) Value {
 }
 
 func (d *decoder) object(depth int) *Object {
+	d.spend(containerBytes)
 	o := &Object{}
 	d.blanks()
 	if d.peek() == '}' {
@@ -146,35 +178,16 @@ func (d *decoder) object(depth int) *Object {
 		}
 		d.at++
 		d.blanks()
+		if depth == 0 {
+			d.field = string(key)
+		}
+		d.spend(entryBytes)
 		o.set(key, d.value(depth+1))
 		d.blanks()
 		switch d.peek() {
 		case '}':
 			d.at++
 			return o
-		case ',':
-			d.at++
-			d.blanks()
-		default:
-			d.fail("Expecting ',' delimiter", d.at)
-		}
-	}
-}
-
-func (d *decoder) array(depth int) []Value {
-	list := []Value{}
-	d.blanks()
-	if d.peek() == ']' {
-		d.at++
-		return list
-	}
-	for {
-		list = append(list, d.value(depth+1))
-		d.blanks()
-		switch d.peek() {
-		case ']':
-			d.at++
-			return list
 		case ',':
 			d.at++
 			d.blanks()

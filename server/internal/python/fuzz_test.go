@@ -18,7 +18,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		v, err := Decode(body)
+		v, err := Decode(body, 1<<30)
 		text := show(t, v, err)
 		if !utf8.Valid(body) || strings.Contains(string(body), "\x00") || strings.HasPrefix(string(body), "\ufeff") {
 			return // Python sees another encoding, or none
@@ -27,7 +27,7 @@ func FuzzDecode(f *testing.F) {
 		for _, unit := range utf16.Encode([]rune(string(body))) {
 			wide = binary.LittleEndian.AppendUint16(wide, unit)
 		}
-		v, err = Decode(wide)
+		v, err = Decode(wide, 1<<30)
 		if got := show(t, v, err); got != text {
 			t.Fatalf("%q is %s, and in UTF-16 %s", body, text, got)
 		}

@@ -34,6 +34,15 @@ func writeRepr(b *strings.Builder, v Value) {
 		writeString(b, v)
 	case Bytes:
 		writeBytes(b, v)
+	case Ints:
+		b.WriteByte('[')
+		for i, n := range v {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(strconv.FormatInt(n, 10))
+		}
+		b.WriteByte(']')
 	case []Value:
 		b.WriteByte('[')
 		for i, item := range v {

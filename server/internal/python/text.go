@@ -16,7 +16,7 @@ func (d *decoder) str() String {
 		d.at += end + 1
 		return String(s)
 	}
-	var s []byte
+	s := make([]byte, 0, d.unescapedBytes())
 	for {
 		if d.at >= len(d.text) {
 			d.fail("Unterminated string starting at", begin)
@@ -35,6 +35,20 @@ func (d *decoder) str() String {
 			d.at++
 		}
 	}
+}
+
+// unescapedBytes is about how many bytes the string that begins here has at most, and counts them as memory.
+func (d *decoder) unescapedBytes() int {
+	end := d.at
+	for end < len(d.text) && d.text[end] != '"' {
+		if d.text[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	n := min(end, len(d.text)) - d.at
+	d.spend(n)
+	return n
 }
 
 func hasControl(s string) bool {

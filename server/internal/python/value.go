@@ -8,8 +8,25 @@ import (
 	"strconv"
 )
 
-// Value is a JSON value as Python holds it: nil, bool, Int, float64, String, []Value or *Object.
+// Value is a JSON value as Python holds it: nil, bool, Int, float64, String, []Value, Ints or *Object.
 type Value any
+
+// Ints is a list of integers that fit 64 bits. Lists of token ids are long, and take an eighth of the memory so.
+type Ints []int64
+
+// List gives the elements of a list, of whatever type, and whether v is one.
+func List(v Value) (list []Value, ok bool) {
+	ints, ok := v.(Ints)
+	if !ok {
+		list, ok = v.([]Value)
+		return list, ok
+	}
+	list = make([]Value, len(ints))
+	for i, n := range ints {
+		list[i] = Int{Small: n}
+	}
+	return list, true
+}
 
 // Int is an integer of any size.
 type Int struct {

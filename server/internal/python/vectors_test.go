@@ -35,7 +35,7 @@ func TestAgainstCPython(t *testing.T) {
 		if err := json.Unmarshal(lines.Bytes(), &want); err != nil {
 			t.Fatal(err)
 		}
-		v, err := Decode(want.Body)
+		v, err := Decode(want.Body, 1<<30)
 		var syntax *SyntaxError
 		switch {
 		case want.Repr != nil:
@@ -63,11 +63,11 @@ func TestDepth(t *testing.T) {
 	for _, bracket := range []string{"[", `{"a":`} {
 		closing := map[string]string{"[": "]", `{"a":`: "}"}[bracket]
 		var other Error
-		if _, err := Decode([]byte(strings.Repeat(bracket, limit) + "1" + strings.Repeat(closing, limit))); err != nil {
+		if _, err := Decode([]byte(strings.Repeat(bracket, limit)+"1"+strings.Repeat(closing, limit)), 1<<30); err != nil {
 			t.Errorf("%d of %s give error %v", limit, bracket, err)
 		}
 		for _, depth := range []int{limit + 1, 100_000} {
-			if _, err := Decode([]byte(strings.Repeat(bracket, depth))); !errors.As(err, &other) {
+			if _, err := Decode([]byte(strings.Repeat(bracket, depth)), 1<<30); !errors.As(err, &other) {
 				t.Errorf("%d of %s give error %v, want an Error", depth, bracket, err)
 			}
 		}

@@ -1,0 +1,54 @@
+package score
+
+// labelSet is the distinct labels of a request, in the order of their first appearance.
+type labelSet struct {
+	ids    []int32
+	places map[int64]int // nil while they are few
+}
+
+// fewLabels are found faster, and without garbage, by looking at each.
+const fewLabels = 16
+
+// add gives the label's place, and adds it if it is new.
+func (s *labelSet) add(label Label) int {
+	id := int32(label.ID) // checked against the vocabulary
+	if s.places == nil {
+		for place, other := range s.ids {
+			if other == id {
+				return place
+			}
+		}
+	} else if place, known := s.places[label.ID]; known {
+		return place
+	}
+	place := len(s.ids)
+	s.ids = append(s.ids, id)
+	if s.places != nil {
+		s.places[label.ID] = place
+	} else if place == fewLabels {
+		s.places = make(map[int64]int, 4*fewLabels)
+		for place, id := range s.ids {
+			s.places[int64(id)] = place
+		}
+	}
+	return place
+}
+
+// columns are a request's distinct labels, each of which is read once, and each label's place among them.
+type columns struct {
+	labels []int32
+	of     []int // by label of the request
+}
+
+// columnsOf sorts out labels that have been checked against the vocabulary. With more than most distinct ones ok is false.
+func columnsOf(labels []Label, most int) (c columns, ok bool) {
+	set := labelSet{ids: make([]int32, 0, min(len(labels), fewLabels))}
+	c.of = make([]int, len(labels))
+	for i, label := range labels {
+		if c.of[i] = set.add(label); len(set.ids) > most {
+			return columns{}, false
+		}
+	}
+	c.labels = set.ids
+	return c, true
+}

@@ -1,0 +1,63 @@
+package score
+
+// reservation is what a request has reserved of the queue's room: rows from its admission on, and tokens as its
+// prompts are made. It is released once, when the request has been answered.
+type reservation struct {
+	queue  *queue
+	req    *Request
+	rows   int
+	tokens int64 // the caller of reserve sees to it that no two calls overlap
+}
+
+// countRows is what a request counts as in the queue: its items, each once for every LabelsPerRow labels.
+// labels is the number of distinct ones.
+func countRows(items, labels int) int { return items * labelPasses(labels) }
+
+// labelPasses is how many rows a row with so many distinct labels counts as.
+func labelPasses(labels int) int { return max(1, (labels+LabelsPerRow-1)/LabelsPerRow) }
+
+// admit reserves room for a request's rows before any work is done for it.
+// labels is the number of distinct ones.
+func (q *queue) admit(req *Request, labels int) (*reservation, error) {
+	rows := countRows(len(req.Items), labels)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.openLocked(); err != nil {
+		return nil, err
+	}
+	field := req.itemsField()
+	switch {
+	case len(req.Items) > q.maxRows:
+		return nil, Errorf(TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(req.Items), q.maxRows)
+	case rows > q.maxRows:
+		return nil, Errorf(TooLarge, "label_token_ids", "%d items with %d labels count as %d rows, the server takes %d at most; split the request",
+			len(req.Items), labels, rows, q.maxRows)
+	case q.rows+rows > q.maxRows:
+		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
+	}
+	q.rows += rows
+	return &reservation{queue: q, req: req, rows: rows}, nil
+}
+
+// reserve takes room for n more prompt tokens. It fails where the request alone has too many, or all requests
+// together; what has been reserved before stays.
+func (r *reservation) reserve(n int) error {
+	most := int64(r.queue.maxTokens)
+	if r.tokens+int64(n) > most {
+		return Errorf(TooLarge, r.req.itemsField(), "request has more than %d prompt tokens, which is what the server takes at most; split the request", most)
+	}
+	if held := r.queue.tokens.Add(int64(n)); held > most {
+		r.queue.tokens.Add(-int64(n))
+		return Errorf(Overloaded, "", "queue is full (%d of %d tokens); retry later", held-int64(n), most)
+	}
+	r.tokens += int64(n)
+	return nil
+}
+
+func (r *reservation) release() {
+	r.queue.tokens.Add(-r.tokens)
+	r.queue.mu.Lock()
+	defer r.queue.mu.Unlock()
+	r.queue.rows -= r.rows
+	r.queue.changed.Broadcast()
+}

@@ -1,0 +1,154 @@
+package score
+
+import (
+	"fmt"
+	"slices"
+)
+
+const (
+	// pieceBytes is how much text is tokenized at once where the text can be cut. Tokenizers take some hundred bytes of
+	// memory a byte of text, and nothing stops them.
+	pieceBytes = 64 << 10
+	// wholeBytes is the longest text that is tokenized at once where it cannot be cut.
+	wholeBytes = 1 << 20
+
+	// A request may have retokenizedBytes of text tokenized, or retokenizedTimes what it sent, if that is more. Only a
+	// query that cannot be cut is read again for each item.
+	retokenizedBytes = 8 << 20
+	retokenizedTimes = 8
+)
+
+// mostBytes is how many bytes of text may be tokenized for the request.
+func mostBytes(req *Request) int64 {
+	sent := len(req.Query.Text)
+	for _, item := range req.Items {
+		sent += len(item.Text)
+	}
+	return max(retokenizedBytes, retokenizedTimes*int64(sent))
+}
+
+// queryTokens is what of the prompts does not depend on the items.
+type queryTokens struct {
+	front, back []int32 // ids of each prompt's beginning and of its end
+	text        string  // what stands between front and the item, or between the item and back
+	least       int     // the query has at least so many tokens
+	alone       int     // the query's tokens by itself and the template's beginning; with a template only
+	limit       int     // of a joined text's tokens no more are needed to know what becomes of it
+	tooLong     bool    // front alone reaches the limit; it ends there
+	req         *Request
+}
+
+func (t *queryTokens) template() bool { return t.req.Template != nil }
+
+// tokenizeQuery tokenizes the ends of the prompts that no item can change, and refuses a query that leaves no room.
+func (e *encoding) tokenizeQuery() (*queryTokens, error) {
+	req, text := e.req, e.req.Query.Text
+	t := &queryTokens{req: req, text: text, least: e.encoder.Least(text), limit: e.cfg.ContextLength}
+	if template := req.Template; template != nil {
+		t.front = template.Before
+		t.limit = max(1, e.longest(template)-len(template.After)) + 1
+	}
+	if e.tooMany(t.least) {
+		return t, nil // each item says so
+	}
+	var err error
+	if req.ItemFirst {
+		if at := e.encoder.CutFront(text); at > 0 {
+			t.text = text[:at]
+			t.back, _, err = e.tokenize(text[at:], t.limit)
+		}
+	} else if at := e.encoder.Cut(text); at > 0 {
+		var ids []int32
+		t.text = text[at:]
+		ids, t.tooLong, err = e.tokenize(text[:at], t.limit-len(t.front))
+		t.front = slices.Concat(t.front, ids)
+	}
+	if err != nil {
+		return nil, blame("query", err)
+	}
+	if req.Template == nil {
+		return t, nil
+	}
+	rest, more, err := e.tokenize(t.text, t.limit)
+	if err != nil {
+		return nil, blame("query", err)
+	}
+	t.alone = len(t.front) + len(rest)
+	if template, most := t.alone+len(req.Template.After), e.longest(req.Template); template >= most || t.tooLong || more {
+		return nil, Errorf(Invalid, "query", "query and instruction leave no room for a document: with the template they are %d tokens "+
+			"of at most %d. Use a shorter query.", template, most)
+	}
+	return t, nil
+}
+
+// longest is the longest prompt that a template allows.
+func (e *encoding) longest(t *Template) int {
+	longest := MaxInput(e.cfg.ContextLength) - 1
+	if t.Cut && t.PromptTokens > 0 {
+		longest = min(longest, t.PromptTokens)
+	}
+	return longest
+}
+
+// tokenize gives the ids of a text. It goes from piece to piece, cut where that changes no id, and asks the context in
+// between. It ends early with more set once there are limit ids; then the ids are the text's first ones.
+func (e *encoding) tokenize(text string, limit int) (ids []int32, more bool, err error) {
+	for len(text) > 0 || ids == nil {
+		if e.ctx.Err() != nil {
+			return nil, false, e.ctx.Err()
+		}
+		n, err := e.piece(text)
+		if err != nil {
+			return nil, false, err
+		}
+		piece, err := e.tokenizePiece(text[:n])
+		if err != nil {
+			return nil, false, err
+		}
+		if ids == nil {
+			ids = piece
+		} else {
+			ids = append(ids, piece...)
+		}
+		text = text[n:]
+		if len(text) == 0 {
+			return ids, false, nil
+		}
+		if len(ids) >= limit {
+			return ids[:limit], true, nil
+		}
+	}
+	return ids, false, nil
+}
+
+// piece is how many leading bytes of text are tokenized next.
+func (e *encoding) piece(text string) (int, error) {
+	for n := pieceBytes; n < len(text); n *= 2 {
+		if at := e.encoder.Cut(text[:n]); at > 0 {
+			return at, nil
+		}
+		if n >= wholeBytes {
+			return 0, Errorf(Invalid, "", "has %d bytes of text without a place to cut it for tokenizing, the server takes %d; use a shorter text",
+				len(text), wholeBytes)
+		}
+	}
+	return len(text), nil
+}
+
+// tokenizePiece calls the Encoder. It runs on goroutines of its own, where an unhandled panic would end the process.
+func (e *encoding) tokenizePiece(text string) (ids []int32, err error) {
+	if e.bytes.Add(int64(len(text))) > e.mostBytes {
+		return nil, Errorf(TooLarge, "query", "query must be tokenized with each of %d %s, which makes more than %d bytes of text; "+
+			"split the request or send token ids", len(e.req.Items), e.req.itemsField(), e.mostBytes)
+	}
+	if err := e.gate.enter(e.ctx, len(text)); err != nil {
+		return nil, err
+	}
+	defer e.gate.leave(len(text))
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("tokenizer panicked: %v", fault)
+		}
+	}()
+	return e.encoder.Encode(text, e.req.PlainSpecials)
+}

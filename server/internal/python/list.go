@@ -1,0 +1,82 @@
+package python
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// array reads a list: Ints as long as all its elements are small integers, else []Value.
+func (d *decoder) array(depth int) Value {
+	d.spend(containerBytes)
+	list := []Value{}
+	d.blanks()
+	if d.peek() == ']' {
+		d.at++
+		return list
+	}
+	ints, more := d.ints()
+	if !more {
+		return ints
+	}
+	d.spend(len(ints) * (elementBytes + referredBytes))
+	list = slices.Grow(list, len(ints)+1)
+	for _, n := range ints {
+		list = append(list, Int{Small: n})
+	}
+	for {
+		d.spend(elementBytes + referredBytes)
+		list = append(list, d.value(depth+1))
+		d.blanks()
+		switch d.peek() {
+		case ']':
+			d.at++
+			return list
+		case ',':
+			d.at++
+			d.blanks()
+		default:
+			d.fail("Expecting ',' delimiter", d.at)
+		}
+	}
+}
+
+// ints reads the leading elements of a list that are small integers. With more it stands before the first element that is
+// none; else the list has ended.
+func (d *decoder) ints() (ints Ints, more bool) {
+	for {
+		rest := d.text[d.at:]
+		n := numberLength(rest)
+		if n == 0 {
+			return ints, true
+		}
+		small, err := strconv.ParseInt(rest[:n], 10, 64)
+		if err != nil {
+			return ints, true
+		}
+		after := d.at + n
+		end := after + blanksOf(d.text[after:])
+		if end == len(d.text) || d.text[end] != ',' && d.text[end] != ']' {
+			return ints, true // it is not what follows an element, and the one who reads on says so
+		}
+		d.spend(8)
+		if ints == nil {
+			ints = make(Ints, 0, min(countInts(rest), d.memory/8+1))
+		}
+		ints = append(ints, small)
+		d.at = end + 1
+		if d.text[end] == ']' {
+			return ints, false
+		}
+		d.blanks()
+	}
+}
+
+// countInts counts the elements of a list that goes on with s, up to the first that is no plain integer.
+func countInts(s string) int {
+	flat := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && !strings.ContainsRune(", -\t\n\r", r) })
+	if flat < 0 {
+		flat = len(s)
+	}
+	return 1 + strings.Count(s[:flat], ",")
+}

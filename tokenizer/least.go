@@ -1,0 +1,113 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// reach is how long the tokens are that a byte can be part of.
+type reach struct {
+	ascii  [utf8.RuneSelf]int // by byte: the bytes of the longest token that holds it; 0: it counts for nothing
+	others int                // the same of all bytes beyond ASCII together
+}
+
+// Least is a lower bound of the number of tokens in text, found by counting its bytes; 0 where the tokenizer is of a kind
+// for which none is known.
+//
+// A token of n bytes holds only bytes whose longest token has n bytes or more. So the sum of 1/longest over a token's
+// bytes is at most 1, and over a text's bytes at most its number of tokens. Composition (NFC) may make one byte beyond
+// ASCII of three, and take in the ASCII character before it.
+func (t *Tokenizer) Least(text string) int {
+	r := t.file.reach
+	if r == nil {
+		return 0
+	}
+	var counts [utf8.RuneSelf]int
+	others := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			others++
+		case i+1 == len(text) || text[i+1] < utf8.RuneSelf:
+			counts[c]++
+		}
+	}
+	sum := float64(others) / float64(3*r.others)
+	for c, n := range counts {
+		if r.ascii[c] > 0 {
+			sum += float64(n) / float64(r.ascii[c])
+		}
+	}
+	return int(sum * (1 - 1e-9)) // float64 sums of 130 terms are right to far more digits
+}
+
+// measureReach is nil unless the tokenizer is byte-level BPE over a vocabulary of every byte, with nothing but NFC before
+// it: others may make one token of a text of any length.
+func (f *file) measureReach(vocab map[string]int32) *reach {
+	var normal, model struct{ Type string }
+	for name, to := range map[string]any{"normalizer": &normal, "model": &model} {
+		if raw := f.fields[name]; raw != nil && json.Unmarshal(raw, to) != nil {
+			return nil
+		}
+	}
+	if (normal.Type != "" && normal.Type != "NFC") || model.Type != "BPE" || !strings.Contains(string(f.fields["pre_tokenizer"]), `"ByteLevel"`) {
+		return nil
+	}
+	r := &reach{others: 1}
+	note := func(bytes []byte) {
+		for _, c := range bytes {
+			if c >= utf8.RuneSelf {
+				r.others = max(r.others, len(bytes))
+			} else {
+				r.ascii[c] = max(r.ascii[c], len(bytes))
+			}
+		}
+	}
+	alphabet := byteAlphabet()
+	single := 0
+	for token := range vocab {
+		bytes := make([]byte, 0, len(token))
+		for _, character := range token {
+			c, known := alphabet[character]
+			if !known {
+				bytes = []byte(token) // an added token that is listed here too
+				break
+			}
+			bytes = append(bytes, c)
+		}
+		if len(bytes) == 1 {
+			single++
+		}
+		note(bytes)
+	}
+	if single < 256 {
+		return nil
+	}
+	for _, token := range f.added {
+		note([]byte(token.Content))
+		if token.Strips || token.StripsRight { // it takes in blanks without end
+			for _, c := range " \t\n\v\f\r" {
+				r.ascii[c] = 0
+			}
+			return r
+		}
+	}
+	return r
+}
+
+// byteAlphabet is the bytes that byte-level BPE's characters stand for: printable ones for themselves, the others for
+// the characters from U+0100 on, in order (bytes_to_unicode in GPT-2's encoder.py).
+func byteAlphabet() map[rune]byte {
+	alphabet := make(map[rune]byte, 256)
+	next := rune(256)
+	for c := range rune(256) {
+		if c >= '!' && c <= '~' || c >= 0xa1 && c <= 0xac || c >= 0xae {
+			alphabet[c] = byte(c)
+			continue
+		}
+		alphabet[next] = byte(c)
+		next++
+	}
+	return alphabet
+}
