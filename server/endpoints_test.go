@@ -219,8 +219,15 @@ func TestMetrics(t *testing.T) {
 		}
 		return series
 	}
+	s.cfg.Metrics.Devices(2)
 	before := read()
-	for _, name := range []string{"scored_items_total", `scored_tokens_total{kind="padding"}`, `scored_steps_total{device="0",result="failed"}`, "scored_queue_rows",
+	for _, code := range regexp.MustCompile(`"([2-5]\d\d)":`).FindAllStringSubmatch(openAPI, -1) {
+		if name := `scored_requests_total{code="` + code[1] + `"}`; before[name] != "0" {
+			t.Errorf("%s is %q before any request, want 0: the API's description has it", name, before[name])
+		}
+	}
+	for _, name := range []string{"scored_items_total", `scored_tokens_total{kind="padding"}`, `scored_steps_total{device="0",result="failed"}`,
+		`scored_steps_total{device="1",result="failed"}`, "scored_queue_rows",
 		`scored_stage_seconds_count{stage="wait"}`, `scored_rejected_requests_total{reason="overloaded"}`, "scored_not_finite_total",
 		`scored_requests_total{code="200"}`, `scored_requests_total{code="500"}`} {
 		if before[name] != "0" {

@@ -57,8 +57,7 @@ func NewMetrics(version string) *Metrics {
 		"kind", "prompt", "cached", "computed", "padding")
 	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_steps_total", Help: "Steps by device."}, []string{"device", "result"})
 	m.registry.MustRegister(m.steps)
-	m.steps.WithLabelValues("0", "ok")
-	m.steps.WithLabelValues("0", "failed")
+	m.Devices(1)
 	m.stepSeconds = m.histogram("step_seconds", "Time of one step.", seconds)
 	m.stepRows = m.histogram("step_rows", "Rows of one step.", prometheus.ExponentialBuckets(1, 2, 11))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_build_info", Help: "Always 1; the labels name the build.",
@@ -115,6 +114,17 @@ func (m *Metrics) step(span score.Span, took float64) {
 	m.steps.WithLabelValues(device, "ok").Inc()
 	m.tokens.WithLabelValues("computed").Add(float64(span.Tokens))
 	m.tokens.WithLabelValues("padding").Add(float64(span.Bucket.Tokens - span.Tokens))
+}
+
+// Devices makes the series of n devices, at zero.
+func (m *Metrics) Devices(n int) {
+	if m == nil {
+		return
+	}
+	for device := range n {
+		m.steps.WithLabelValues(strconv.Itoa(device), "ok")
+		m.steps.WithLabelValues(strconv.Itoa(device), "failed")
+	}
 }
 
 // WatchDevice adds the plugin's state; read is called for every scrape.

@@ -147,6 +147,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 	}
 	stats := plugin.Stats()
 	log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
+	metrics.Devices(len(engines))
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
 	metrics.Engine(c.Device, c.Attention)
 	var scorer *score.Scorer // before the first request it is there
