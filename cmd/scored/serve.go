@@ -88,6 +88,7 @@ func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	if err != nil {
 		return err
 	}
+	opened.add("memory", newReleaser(goMemory, freeMemory).close)
 	api.Serve(m)
 	log.Info("The server is fired up and ready to roll!", "address", listener.Addr().String(), "took", time.Since(began).Round(time.Millisecond))
 	select {
@@ -131,6 +132,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 		return nil, err
 	}
 	opened.add("weights", found.weights.Close)
+	c.limitMemory(found.config, log)
 	plugin, splicer, err := c.openPlugin(ctx, found.config, log, stderr)
 	if err != nil {
 		return nil, err
