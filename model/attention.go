@@ -1,8 +1,8 @@
 package model
 
 import (
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	. "github.com/gomlx/gomlx/pkg/core/graph" // the forward pass reads as formulas
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 )
 
 // Cascade attention. A row's tokens see two runs of keys: the step's shared prefix, of which each token sees a leading

@@ -3,8 +3,8 @@ package model
 import (
 	"fmt"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
 // Source gives the parameters that Config.Tensors lists: Checkpoint from files, Generated from a seed. Its methods, and

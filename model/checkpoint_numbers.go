@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
 // The numbers of a checkpoint as its file holds them: little-endian, at any alignment, which is why they are loaded from

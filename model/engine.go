@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/tensors"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"scored/score"
 )
@@ -72,7 +72,7 @@ type Engine struct {
 
 // New puts the model's weights on the backend's device and compiles every bucket. When ctx ends it returns ctx's error
 // once the program that is being compiled is done, as no compiler can be interrupted.
-func New(ctx context.Context, backend backends.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
+func New(ctx context.Context, backend compute.Backend, cfg Config, source Source, opts Options) (e *Engine, err error) {
 	net, err := newNetwork(cfg, opts)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func New(ctx context.Context, backend backends.Backend, cfg Config, source Sourc
 	e = &Engine{net: net, buckets: slices.Clone(opts.Buckets), zeros: map[int]*tensors.Tensor{}}
 	e.prefixes.limit = opts.PrefixCacheBytes
 	e.outOfMemory, e.lost = opts.OutOfMemory, opts.Lost
-	on := device{backend, backends.DeviceNum(opts.Device)}
+	on := device{backend, compute.DeviceNum(opts.Device)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -108,12 +108,12 @@ func New(ctx context.Context, backend backends.Backend, cfg Config, source Sourc
 
 // Compile compiles what New would, without weights, and keeps nothing: it is for who collects the programs that go
 // through the backend.
-func Compile(ctx context.Context, backend backends.Backend, cfg Config, opts Options) error {
+func Compile(ctx context.Context, backend compute.Backend, cfg Config, opts Options) error {
 	net, err := newNetwork(cfg, opts)
 	if err != nil {
 		return err
 	}
-	programs, err := net.compileAll(ctx, device{backend, backends.DeviceNum(opts.Device)}, opts.Buckets, opts.Progress)
+	programs, err := net.compileAll(ctx, device{backend, compute.DeviceNum(opts.Device)}, opts.Buckets, opts.Progress)
 	programs.close()
 	return err
 }

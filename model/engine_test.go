@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/backends/simplego"
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/gobackend"
 
 	"scored/score"
 )
@@ -28,9 +28,9 @@ func tinyEngine(t *testing.T, buckets []score.Bucket) *Engine {
 
 // pureGo is GoMLX's own backend. It runs one operation after the other: side by side, many products wait for each other's
 // workers for ever.
-func pureGo(t *testing.T) backends.Backend {
+func pureGo(t *testing.T) compute.Backend {
 	t.Helper()
-	backend, err := simplego.New("ops_sequential")
+	backend, err := gobackend.New("ops_sequential")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +38,12 @@ func pureGo(t *testing.T) backends.Backend {
 	return backend
 }
 
-func newTestEngine(t *testing.T, backend backends.Backend, cfg Config, buckets []score.Bucket) *Engine {
+func newTestEngine(t *testing.T, backend compute.Backend, cfg Config, buckets []score.Bucket) *Engine {
 	t.Helper()
 	return optionsEngine(t, backend, cfg, Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: 1 << 20})
 }
 
-func optionsEngine(t *testing.T, backend backends.Backend, cfg Config, options Options) *Engine {
+func optionsEngine(t *testing.T, backend compute.Backend, cfg Config, options Options) *Engine {
 	t.Helper()
 	engine, err := New(t.Context(), backend, cfg, Generate(cfg, 1), options)
 	if err != nil {
@@ -211,41 +211,5 @@ func TestFailedStepForgetsItsPrefix(t *testing.T) {
 	}
 	if prefix, n := engine.Match(prompt, math.MaxInt); prefix != nil {
 		t.Errorf("after a failed step %d tokens of its prefix are still kept", n)
-	}
-}
-
-// readCounter is a backend that counts what is read from its device.
-type readCounter struct {
-	backends.Backend
-	reads int
-}
-
-func (b *readCounter) BufferToFlatData(buffer backends.Buffer, flat any) error {
-	b.reads++
-	return b.Backend.BufferToFlatData(buffer, flat)
-}
-
-func (b *readCounter) BufferData(buffer backends.Buffer) (any, error) {
-	b.reads++
-	return b.Backend.BufferData(buffer)
-}
-
-// TestRunWaitsForTheDevice: every step reads something of what it computed last, as that is what waits for the device
-// where executions are queued; a step without a row or a label too.
-func TestRunWaitsForTheDevice(t *testing.T) {
-	backend := &readCounter{Backend: pureGo(t)}
-	e := newTestEngine(t, backend, smallConfig(), tinyBuckets())
-	for name, step := range map[string]*score.Step{
-		"a slice of a prefix": {Bucket: tinyBuckets()[2], Prefix: &score.Prefix{Tokens: testTokens(1, 20), Size: tinyBuckets()[2].Prefix}, New: 20},
-		"a row":               {Bucket: tinyBuckets()[0], Rows: []*score.Row{{Tokens: testTokens(1, 3), Labels: []int32{1}}}},
-		"a row of no label":   {Bucket: tinyBuckets()[0], Rows: []*score.Row{{Tokens: testTokens(1, 3)}}},
-	} {
-		backend.reads = 0
-		if _, err := e.Run(step); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if backend.reads == 0 {
-			t.Errorf("%s: nothing is read, so nothing waits for the device", name)
-		}
 	}
 }

@@ -3,9 +3,9 @@ package model
 import (
 	"math"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	. "github.com/gomlx/gomlx/pkg/core/graph" // the forward pass reads as formulas
-	"github.com/gomlx/gomlx/pkg/core/shapes"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 )
 
 // The forward pass of a dense Qwen3 (arXiv:2505.09388, section 2): pre-norm blocks of grouped-query attention with RMSNorm

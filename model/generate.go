@@ -7,8 +7,8 @@ import (
 	"math/bits"
 	"strings"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
 // Generated is a Source of pseudo-random weights for any shape, for tests and measurements without a checkpoint.

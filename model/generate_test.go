@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
 // tests/golden/weights.json holds pieces of tensors as tests/golden/weights.py computes them.

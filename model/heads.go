@@ -3,7 +3,7 @@ package model
 import (
 	"errors"
 
-	"github.com/gomlx/gomlx/pkg/core/tensors"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"scored/score"
 )

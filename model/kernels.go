@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	. "github.com/gomlx/gomlx/pkg/core/graph" // the forward pass reads as formulas
+	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 
 	"scored/model/mosaic"
 	"scored/score"

@@ -1,8 +1,8 @@
 package model
 
 import (
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	. "github.com/gomlx/gomlx/pkg/core/graph" // graphs read as formulas
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 )
 
 // kernelBlockGraph is blockGraph with attention by kernels.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/compute/dtypes"
 
 	"scored/score"
 )
@@ -54,8 +54,9 @@ func TestVariantsAgree(t *testing.T) {
 	}
 }
 
-// TestNeighboursLeaveARowAlone: within a bucket a row's numbers are the same to the last bit, whatever rows are beside it
-// and wherever among them it stands.
+// TestNeighboursLeaveARowAlone: within a bucket a row's numbers are the same to the last bit, whatever tokens are beside it.
+// Elsewhere among the rows they are the same but for rounding here: the Go backend takes the rows of a product in threes,
+// and adds up those that are left over in another order. tests/laws has plugins give the same bits there too.
 func TestNeighboursLeaveARowAlone(t *testing.T) {
 	for name, options := range variants() {
 		t.Run(name, func(t *testing.T) {
@@ -65,16 +66,31 @@ func TestNeighboursLeaveARowAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range together {
+				beside, err := engine.Run(withOtherNeighbours(sharedStep(tinyBuckets()[2], 0, 4), i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(beside[i], together[i]) {
+					t.Errorf("row %d scores %v, and %v beside others", i, together[i], beside[i])
+				}
 				alone, err := engine.Run(sharedStep(tinyBuckets()[2], i, 1))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(alone[0], together[i]) {
-					t.Errorf("row %d scores %v alone and %v beside others", i, alone[0], together[i])
-				}
+				closeTo(t, "alone", alone, together[i:i+1], 1e-5)
 			}
 		})
 	}
+}
+
+// withOtherNeighbours gives every row but one other tokens after the query, and leaves the lengths.
+func withOtherNeighbours(step *score.Step, but int) *score.Step {
+	for i, row := range step.Rows {
+		if i != but {
+			copy(row.Tokens[row.Shared:], testTokens(100+i, len(row.Tokens)-row.Shared))
+		}
+	}
+	return step
 }
 
 // TestBlocksBoundScores: the scores of a block stay within the bound, unless its tokens would be too few.

@@ -3,24 +3,24 @@ package model
 import (
 	"fmt"
 
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/graph"
-	"github.com/gomlx/gomlx/pkg/core/shapes"
-	"github.com/gomlx/gomlx/pkg/core/tensors"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 )
 
 // device is one of a backend's devices.
 type device struct {
-	backends.Backend
-	number backends.DeviceNum
+	compute.Backend
+	number compute.DeviceNum
 }
 
 // program is one compiled graph. GoMLX reports faults by panicking; program turns those into errors.
 type program struct {
 	name   string
 	graph  *graph.Graph
-	device backends.DeviceNum
+	device compute.DeviceNum
 }
 
 // parameters hands out a graph's inputs in order; run takes them in the same order.
@@ -42,7 +42,10 @@ func (p *parameters) take(shape shapes.Shape) *graph.Node {
 func compile(on device, name string, build func(in *parameters) []*graph.Node) (p *program, err error) {
 	defer recoverAs(&err, "program "+name+" does not compile")
 	g := graph.NewGraph(on.Backend, name)
-	g.Compile(build(&parameters{g: g})...)
+	if err := g.Compile(build(&parameters{g: g})...); err != nil {
+		g.Finalize()
+		return nil, fmt.Errorf("program %s does not compile: %w", name, err)
+	}
 	return &program{name: name, graph: g, device: on.number}, nil
 }
 

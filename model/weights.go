@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/dtypes/bfloat16"
-	"github.com/gomlx/gomlx/pkg/core/shapes"
-	"github.com/gomlx/gomlx/pkg/core/tensors"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -105,7 +105,7 @@ func (n network) upload(ctx context.Context, on device, source Source, names []s
 		if err != nil {
 			return nil, err
 		}
-		return tensorOf(on, buffer, fill(ctx, flat, parts))
+		return tensorOf(buffer, fill(ctx, flat, parts))
 	}
 	var flat any = make([]float32, shape.Size())
 	if n.stored == dtypes.BFloat16 {
@@ -118,15 +118,15 @@ func (n network) upload(ctx context.Context, on device, source Source, names []s
 	if err != nil {
 		return nil, err
 	}
-	return tensorOf(on, buffer, nil)
+	return tensorOf(buffer, nil)
 }
 
 // tensorOf wraps a buffer, or frees it if it could not be filled.
-func tensorOf(on device, buffer backends.Buffer, err error) (*tensors.Tensor, error) {
+func tensorOf(buffer compute.Buffer, err error) (*tensors.Tensor, error) {
 	if err != nil {
-		return nil, errors.Join(err, on.BufferFinalize(buffer))
+		return nil, errors.Join(err, buffer.Finalize())
 	}
-	return tensors.FromBuffer(on.Backend, buffer)
+	return tensors.FromBuffer(buffer)
 }
 
 // fillChunk is how many weights one goroutine converts at a time.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -16,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/graph"
-	"github.com/gomlx/gomlx/pkg/core/shapes"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
 )
 
 func testCache(t *testing.T, dir string, limit int64) *cache {
@@ -265,9 +264,7 @@ func TestRewrittenProgramsAreKeptApart(t *testing.T) {
 	}{{nil, 9, 1, 0}, {sum, 6, 1, 0}, {sum, 6, 0, 1}, {nil, 9, 0, 1}} {
 		var captured []byte
 		p := openTest(t, Options{CacheDir: dir, Rewrite: test.rewrite, Capture: func(_ string, program, _ []byte) { captured = bytes.Clone(program) }})
-		g := graph.NewGraph(p.Backend(), "rewritten")
-		x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, 1, 1))
-		g.Compile(graph.Mul(x, x))
+		g := compiled(t, p, "rewritten", shapes.Make(dtypes.Float32, 1, 1), func(x *graph.Node) *graph.Node { return graph.Mul(x, x) })
 		if got := run(t, p, g, 1, []float32{3}); got[0] != test.want {
 			t.Errorf("plugin %d: 3 gives %v, want %v", i, got[0], test.want)
 		}
@@ -321,10 +318,9 @@ func TestCompileOptions(t *testing.T) {
 		}
 	}
 	p := openTest(t, Options{Compile: map[string]string{"xla_no_such_option": "1"}})
-	defer func() {
-		if fault := fmt.Sprint(recover()); !strings.Contains(fault, "xla_no_such_option") {
-			t.Errorf("an option that XLA does not know: %s", fault)
-		}
-	}()
-	square(t, p, "refused", 1).Finalize()
+	g := graph.NewGraph(p.Backend(), "refused")
+	if err := g.Compile(graph.Scalar(g, dtypes.Float32, 1)); err == nil || !strings.Contains(err.Error(), "xla_no_such_option") {
+		t.Errorf("an option that XLA does not know: %v", err)
+	}
+	g.Finalize()
 }

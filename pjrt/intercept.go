@@ -12,7 +12,7 @@ import (
 	"time"
 	"unsafe"
 
-	goxla "github.com/gomlx/go-xla/pkg/pjrt"
+	goxla "github.com/gomlx/go-xla/pjrt"
 )
 
 // executable identifies a loaded executable of a plugin.

@@ -9,20 +9,27 @@ import (
 	"testing"
 	"time"
 
-	goxla "github.com/gomlx/go-xla/pkg/pjrt"
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/graph"
-	"github.com/gomlx/gomlx/pkg/core/shapes"
-	"github.com/gomlx/gomlx/pkg/core/tensors"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	goxla "github.com/gomlx/go-xla/pjrt"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 )
 
 // square compiles x·x for float32 matrices of n by n under a name of its own.
 func square(t testing.TB, p *Plugin, name string, n int) *graph.Graph {
 	t.Helper()
+	return compiled(t, p, name, shapes.Make(dtypes.Float32, n, n), func(x *graph.Node) *graph.Node { return graph.MatMul(x, x) })
+}
+
+// compiled is a graph of one input.
+func compiled(t testing.TB, p *Plugin, name string, input shapes.Shape, of func(*graph.Node) *graph.Node) *graph.Graph {
+	t.Helper()
 	g := graph.NewGraph(p.Backend(), name)
-	x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, n, n))
-	g.Compile(graph.MatMul(x, x))
+	if err := g.Compile(of(graph.Parameter(g, "x", input))); err != nil {
+		t.Fatal(err)
+	}
 	return g
 }
 
@@ -35,7 +42,7 @@ func run(t testing.TB, p *Plugin, g *graph.Graph, n int, flat []float32) []float
 		t.Fatal(err)
 	}
 	defer finalize(t, p, in)
-	out := g.RunWithBuffers([]backends.Buffer{in}, []bool{false}, 0)
+	out := g.RunWithBuffers([]compute.Buffer{in}, []bool{false}, 0)
 	defer func() {
 		if err := out[0].FinalizeAll(); err != nil {
 			t.Error(err)
@@ -44,10 +51,10 @@ func run(t testing.TB, p *Plugin, g *graph.Graph, n int, flat []float32) []float
 	return tensors.MustCopyFlatData[float32](out[0])
 }
 
-func finalize(t testing.TB, p *Plugin, buffers ...backends.Buffer) {
+func finalize(t testing.TB, p *Plugin, buffers ...compute.Buffer) {
 	t.Helper()
 	for _, b := range buffers {
-		if err := p.Backend().BufferFinalize(b); err != nil {
+		if err := b.Finalize(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -150,7 +157,7 @@ func TestCloseReportsLeaks(t *testing.T) {
 	// What outlived its client must be harmless, in the next life of the plugin too.
 	openTest(t, Options{})
 	g.Finalize()
-	_ = buffer.(*goxla.Buffer).Destroy()
+	_ = buffer.Finalize()
 }
 
 func TestConcurrentUse(t *testing.T) {
@@ -196,7 +203,7 @@ func TestAsyncExecutionsKeepTheirInputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(shift)
-	x := g.RunWithBuffers([]backends.Buffer{in}, []bool{false}, 0)[0]
+	x := g.RunWithBuffers([]compute.Buffer{in}, []bool{false}, 0)[0]
 	finalize(t, p, in)
 	for range squarings - 1 {
 		next := g.Run(x)[0]
@@ -218,15 +225,15 @@ func TestAsyncExecutionsKeepTheirInputs(t *testing.T) {
 // A device that is out of memory must be told from all else, and must leave nothing behind.
 func TestOutOfMemory(t *testing.T) {
 	p := openTest(t, Options{})
-	g := graph.NewGraph(p.Backend(), "huge")
-	x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32))
-	g.Compile(graph.BroadcastToDims(x, 1<<22, 1<<22))
+	g := compiled(t, p, "huge", shapes.Make(dtypes.Float32), func(x *graph.Node) *graph.Node {
+		return graph.BroadcastToDims(x, 1<<22, 1<<22)
+	})
 	defer g.Finalize()
 	in, err := p.Backend().BufferFromFlatData(0, []float32{1}, shapes.Make(dtypes.Float32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = caught(func() { g.RunWithBuffers([]backends.Buffer{in}, []bool{false}, 0) })
+	err = caught(func() { g.RunWithBuffers([]compute.Buffer{in}, []bool{false}, 0) })
 	if code, ok := CodeOf(err); !ok || code != ResourceExhausted {
 		t.Errorf("an array of 64 TiB: code %s (%t), error %v", code, ok, err)
 	}

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	goxla "github.com/gomlx/go-xla/pkg/pjrt"
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/backends/xla"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/compute/xla"
+	goxla "github.com/gomlx/go-xla/pjrt"
 	"k8s.io/klog/v2"
 )
 
@@ -55,7 +55,7 @@ type Plugin struct {
 	options Options
 	log     *slog.Logger
 	cache   *cache // nil: none
-	backend backends.Backend
+	backend compute.Backend
 	// profiler is the plugin's own, nil if it has none to be used.
 	profiler *Profiler
 
@@ -146,7 +146,7 @@ func quietLibraries(log *slog.Logger) {
 }
 
 // Backend is the GoMLX backend of the plugin's devices. It is valid until Close.
-func (p *Plugin) Backend() backends.Backend { return p.backend }
+func (p *Plugin) Backend() compute.Backend { return p.backend }
 
 // Info describes the plugin. The first call may take a second, to hash the file.
 func (p *Plugin) Info() Info {

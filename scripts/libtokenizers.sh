@@ -40,14 +40,15 @@ trap 'rm -rf "$work"' EXIT
 rm -rf "$work" "$out/.stamp"
 mkdir "$work"
 say "copying the Rust source of $(go list -m "$module")"
-cp -R "$source/src" "$source/benches" "$work" # Cargo.toml names a benchmark, which must be there
+crate=$source/crates/tokenizers
+cp -R "$crate/src" "$crate/benches" "$work" # Cargo.toml names a benchmark, which must be there
 chmod -R u+w "$work"
 # The module takes tiktoken-rs from a git branch. The released crate serves as well: only tokenizer.json files are loaded.
-sed 's|^tiktoken-rs *=.*|tiktoken-rs = "0.9"|' "$source/Cargo.toml" >"$work/Cargo.toml"
+sed 's|^tiktoken-rs *=.*|tiktoken-rs = "0.9"|' "$crate/Cargo.toml" >"$work/Cargo.toml"
 cp "$lock" "$work/Cargo.lock"
 say "compiling with $(cargo --version), a minute or two"
 CARGO_TARGET_DIR=$work/target cargo build --release --locked --lib --quiet --manifest-path "$work/Cargo.toml" ||
   fail "cargo could not build it; if the module version changed, its dependencies need a new $lock"
-mv "$work/target/release/libtokenizers.a" "$out/libtokenizers.a"
+mv "$work/target/release/libtokenizers_ffi.a" "$out/libtokenizers.a"
 echo "$stamp" >"$out/.stamp"
 say "built $out/libtokenizers.a"

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -82,7 +83,10 @@ func (c *config) repo() *hub.Repo {
 
 // fetch gives the folder of the files once they are there and agree with their digests.
 func (c *config) fetch(ctx context.Context, repo *hub.Repo, digests map[string]string, since time.Time, names []string) (string, error) {
-	paths, err := within(ctx, func() ([]string, error) { return repo.DownloadFiles(names...) })
+	paths, err := repo.DownloadFilesCtx(ctx, names...)
+	if err != nil && ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	if err != nil {
 		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept", c.ModelPath, err)
 	}
@@ -112,8 +116,8 @@ func (c *config) fetched() func() string {
 	}
 }
 
-// within returns when do does, or when ctx ends: the hub's library takes no context. What do is at then goes on until the
-// process ends, which is next.
+// within returns when do does, or when ctx ends: the hub's library takes no context for a list of files. What do is at then
+// goes on until the process ends, which is next.
 func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -204,9 +208,12 @@ func readDigests(body io.Reader) (map[string]string, error) {
 }
 
 // checkBlob compares a file fetched since then with its digest or, where the hub gave none, with the one it is named by in
-// the cache. The library takes a body that ends early for the whole. A file that differs is removed.
+// the cache. A file that differs is removed. Where a body ends early the library reports no error, and leaves no file.
 func checkBlob(ctx context.Context, path, want string, since time.Time) (err error) {
 	blob, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("file %s did not arrive whole; try again", filepath.Base(path))
+	}
 	if err != nil {
 		return err
 	}

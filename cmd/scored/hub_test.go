@@ -154,11 +154,11 @@ func TestDownloadFaults(t *testing.T) {
 		"body is cut": {only("/model.safetensors", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "5000")
 			_, _ = w.Write([]byte("www"))
-		}), "it has been removed"},
+		}), "file model.safetensors did not arrive whole; try again"},
 		"small body cut": {only("/config.json", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "500")
 			_, _ = w.Write([]byte("{"))
-		}), "it has been removed"},
+		}), "file config.json did not arrive whole; try again"},
 		"body is wrong":    {only("/model.safetensors", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(strings.Repeat("x", 5000))) }), "it has been removed"},
 		"connection drops": {only("/model.safetensors", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "does not download"},
 	} {

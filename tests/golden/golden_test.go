@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomlx/gomlx/backends"
-	"github.com/gomlx/gomlx/backends/simplego"
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/gobackend"
 
 	"scored/model"
 	"scored/pjrt"
@@ -43,7 +43,7 @@ type goldenRequest struct {
 }
 
 func TestTinyInPureGo(t *testing.T) {
-	backend, err := simplego.New("ops_sequential") // side by side, many products wait for each other's workers for ever
+	backend, err := gobackend.New("ops_sequential") // side by side, many products wait for each other's workers for ever
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func acceleratorOptions() map[string]model.Options {
 }
 
 // compare scores every case and request of a file through the Scorer and an Engine on the backend.
-func compare(t *testing.T, backend backends.Backend, name string, options model.Options, tolerance float64) {
+func compare(t *testing.T, backend compute.Backend, name string, options model.Options, tolerance float64) {
 	v, cfg := read(t, name)
 	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
 	if options.Kernels || options.Formula {
@@ -162,7 +162,7 @@ func kernelBuckets() []score.Bucket {
 }
 
 // newScorer scores prompts shorter than 2,048 tokens with generated weights until the test ends.
-func newScorer(t *testing.T, backend backends.Backend, cfg model.Config, seed uint64, options model.Options) *score.Scorer {
+func newScorer(t *testing.T, backend compute.Backend, cfg model.Config, seed uint64, options model.Options) *score.Scorer {
 	t.Helper()
 	engine, err := model.New(t.Context(), backend, cfg, model.Generate(cfg, seed), options)
 	if err != nil {
@@ -246,9 +246,9 @@ func read(t *testing.T, name string) (v vectors, cfg model.Config) {
 }
 
 // plugin opens the CPU plugin that `make setup` fetches.
-func plugin(t *testing.T) backends.Backend { return pluginWith(t, pjrt.Options{}) }
+func plugin(t *testing.T) compute.Backend { return pluginWith(t, pjrt.Options{}) }
 
-func pluginWith(t *testing.T, options pjrt.Options) backends.Backend {
+func pluginWith(t *testing.T, options pjrt.Options) compute.Backend {
 	t.Helper()
 	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {

@@ -3,7 +3,7 @@ package laws
 import (
 	"testing"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/compute/dtypes"
 	"go.uber.org/goleak"
 
 	"scored/model"
