@@ -116,8 +116,8 @@ func (c *config) fetched() func() string {
 	}
 }
 
-// within returns when do does, or when ctx ends: the hub's library takes no context for a list of files. What do is at then
-// goes on until the process ends, which is next.
+// within returns when do does, or when ctx ends: neither the hub's library, for a list of files, nor the tokenizer's takes a
+// context. What do is at then goes on until the process ends, which is next.
 func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -133,11 +133,13 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 	}
 	opened.add("weights", found.weights.Close)
 	c.limitMemory(found.config, log)
+	progress.set(func() string { return "opening the device's plugin" })
 	plugin, splicer, err := c.openPlugin(ctx, found.config, log, stderr)
 	if err != nil {
 		return nil, err
 	}
 	opened.add("plugin", plugin.Close)
+	progress.set(func() string { return "loading the tokenizer" })
 	words, err := openTokenizer(ctx, found, log)
 	if err != nil {
 		return nil, err

@@ -19,11 +19,16 @@ type words interface {
 	Close() error
 }
 
-// openTokenizer loads the model's tokenizer, for both ways of reading special tokens.
+// openTokenizer loads the model's tokenizer, which takes seconds, until ctx ends.
 func openTokenizer(ctx context.Context, found *source, log *slog.Logger) (words, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	return within(ctx, func() (words, error) { return loadTokenizer(found, log) })
+}
+
+// loadTokenizer loads it for both ways of reading special tokens.
+func loadTokenizer(found *source, log *slog.Logger) (words, error) {
 	t, err := tokenizer.Open(found.tokenizer)
 	if err != nil {
 		return nil, err
