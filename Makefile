@@ -8,16 +8,22 @@ ARGS  ?=
 LIB       := $(CURDIR)/.build/lib
 CACHE     := $(CURDIR)/.cache
 TOKENIZER := $(CACHE)/tokenizer/qwen3
+SMOLLM2   := $(CACHE)/real/smollm2-135m-instruct
 export CGO_LDFLAGS := -L$(LIB)
 CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run build setup test golden schema openapi-clients fuzz soak figures lint tpu-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test golden schema openapi-clients fuzz soak figures lint tpu-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
 	  --compile-cache $(CACHE)/compile --dummy-fallback --dummy-tokenizer $(TOKENIZER) $(ARGS)
+
+demo: setup ## serve a small trained model, SmolLM2-135M-Instruct, which needs no hub; needs Python
+	scripts/smollm2.sh $(SMOLLM2)
+	bin/scored serve --model-path $(SMOLLM2) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
+	  --compile-cache $(CACHE)/compile --offline $(ARGS)
 
 build: ## bin/scored
 	scripts/libtokenizers.sh $(LIB)

@@ -162,7 +162,7 @@ func readme(t *testing.T, address string) {
 		if err != nil {
 			t.Errorf("%s\n%v\n%s", command, err, out)
 		}
-		if strings.Contains(command, "/v1/score") && !regexp.MustCompile(`^\{"scores":\[\[0\.\d+,0\.\d+\],\[0\.\d+,0\.\d+\]\],"model":"Qwen/Qwen3-0.6B","usage":null,"object":"scoring"\}$`).Match(out) {
+		if strings.Contains(command, "/v1/score") && !regexp.MustCompile(`^\{"scores":\[\[0\.\d+,0\.\d+\],\[0\.\d+,0\.\d+\]\],"model":"any","usage":null,"object":"scoring","label_token_ids":\[\d+,\d+\]\}$`).Match(out) {
 			t.Errorf("%s\nanswers %s", command, out)
 		}
 	}
