@@ -187,12 +187,12 @@ func (n network) attendBlock(q, keys, values, visible *Node) (mixed, mass *Node)
 // the mixed values [B, Q, E], and the log of the weights' sum before normalising, [B, Q, 1]. A query that sees no key
 // gets an even mix of all values and a mass of about unseen, which no other partial notices.
 func (n network) mix(q, k, v, mask *Node) (mixed, mass *Node) {
-	scores := float32s(DotGeneral(q, []int{2}, []int{0}, k, []int{2}, []int{0})) // [B, Q, keys]
+	scores := float32s(dotGeneral(q, []int{2}, []int{0}, k, []int{2}, []int{0})) // [B, Q, keys]
 	mask = BroadcastToDims(mask, scores.Shape().Dimensions...)
 	scores = Where(mask, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
 	weights := Exp(Sub(scores, top))
-	product := func(weights, v *Node) *Node { return DotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) }
+	product := func(weights, v *Node) *Node { return dotGeneral(weights, []int{2}, []int{0}, v, []int{1}, []int{0}) }
 	if n.headByHead && scores.Shape().Dim(-1) > longRun {
 		// A TPU's product is 256 wide and a head 128: ones beside the values give the weights' sum in the same product.
 		both := product(float32s(ConvertDType(weights, n.products)), float32s(Concatenate([]*Node{v, OnesLike(v)}, -1)))

@@ -117,7 +117,7 @@ func (n network) logits(h, table *Node) *Node {
 
 // linear is a matrix product: x [T, in] · w [out, in] -> [T, out] in the dtype of products.
 func (n network) linear(x, w *Node) *Node {
-	return DotGeneral(ConvertDType(x, n.products), []int{1}, nil, ConvertDType(w, n.products), []int{1}, nil)
+	return dotGeneral(ConvertDType(x, n.products), []int{1}, nil, ConvertDType(w, n.products), []int{1}, nil)
 }
 
 // norm is RMSNorm over the last axis (arXiv:1910.07467): x / sqrt(mean(x²) + eps) · weight, in float32.
@@ -179,7 +179,7 @@ func (n network) swap(x *Node) *Node {
 	g, e := x.Graph(), n.HeadDim
 	from, to := iota(g, 0, e, e), iota(g, 1, e, e)
 	permutation := ConvertDType(Equal(from, ModScalar(AddScalar(to, e/2), e)), x.DType())
-	return DotGeneral(x, []int{2}, nil, permutation, []int{0}, nil)
+	return dotGeneral(x, []int{2}, nil, permutation, []int{0}, nil)
 }
 
 func swapHalves(x *Node) *Node {
@@ -196,7 +196,7 @@ func (n network) meanSquare(x *Node) *Node {
 		return ReduceAndKeep(square, ReduceMean, -1)
 	}
 	ones := Ones(x.Graph(), shapes.Make(dtypes.Float32, n.HeadDim, n.HeadDim))
-	sum := DotGeneral(float32s(ConvertDType(square, n.products)), []int{2}, nil, ones, []int{0}, nil)
+	sum := dotGeneral(float32s(ConvertDType(square, n.products)), []int{2}, nil, ones, []int{0}, nil)
 	return MulScalar(sum, 1/float64(n.HeadDim))
 }
 
@@ -237,4 +237,11 @@ func float32s(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }
 // iota is 0, 1, 2… along axis of a [dims] array of int32.
 func iota(g *Graph, axis int, dims ...int) *Node {
 	return Iota(g, shapes.Make(dtypes.Int32, dims...), axis)
+}
+
+// dotGeneral is DotGeneral whose accumulator is the backend's choice, which is float32 on every device. GoMLX would write
+// it as an algorithm of float32 operands into the program; a GPU refuses that for bfloat16, and a TPU may take it at its
+// word and multiply float32.
+func dotGeneral(x *Node, contracted, batch []int, y *Node, yContracted, yBatch []int) *Node {
+	return Dot(x, y).WithAccumulatorDType(dtypes.InvalidDType).General(contracted, batch, yContracted, yBatch)
 }

@@ -120,6 +120,37 @@ func TestProgramsCallKernels(t *testing.T) {
 	}
 }
 
+// TestProductsNameNoAlgorithm: products of bfloat16 leave the algorithm to the device. A GPU refuses one of float32 operands
+// for them.
+func TestProductsNameNoAlgorithm(t *testing.T) {
+	c, err := parseCompile([]string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
+		"--context-length", "32", "--buckets", "32x2x16x0,32x4x16x32", "--dtype", "bfloat16"}, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := tinyShape(t)
+	options, _, err := c.engineOptions(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := c.capture(t.Context(), cfg, options, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	products := 0
+	for _, p := range programs {
+		text := string(p.text)
+		products += strings.Count(text, "dot_general")
+		if strings.Contains(text, "dot_algorithm") || strings.Contains(text, "algorithm") {
+			name, _, _ := strings.Cut(strings.TrimPrefix(text, "module @"), " ")
+			t.Errorf("program %s names an algorithm", name)
+		}
+	}
+	if products == 0 {
+		t.Error("no program has a product")
+	}
+}
+
 // TestCompileTakesWhatServeCompiles: the compile cache is keyed by a program's text and options, so what is compiled ahead
 // is found only if both are to the byte what an engine with the same flags hands to its plugin.
 func TestCompileTakesWhatServeCompiles(t *testing.T) {
