@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/gobackend"
 
 	"scored/score"
+	"scored/tests/rounding"
 )
 
 func tinyBuckets() []score.Bucket {
@@ -87,7 +88,7 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeTo(t, "new prefix", fresh, alone, 1e-5)
+	closeTo(t, "new prefix", fresh, alone)
 	kept, n := engine.Match(rows[0].Tokens, math.MaxInt)
 	if kept != prefix || n != len(query) {
 		t.Fatalf("Match found %v with %d tokens, want the prefix just computed with %d", kept, n, len(query))
@@ -96,7 +97,7 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeTo(t, "kept prefix", hit, alone, 1e-5)
+	closeTo(t, "kept prefix", hit, alone)
 }
 
 // TestBrokenTokenStaysInItsRow: a token whose activations are NaN or infinite spoils the rows that see it, and neither those
@@ -126,17 +127,17 @@ func TestBrokenTokenStaysInItsRow(t *testing.T) {
 		alone := run(&score.Step{Bucket: tinyBuckets()[0], Rows: []*score.Row{row(0, 5, 6, 7)}})
 
 		beside := run(&score.Step{Bucket: tinyBuckets()[1], Rows: []*score.Row{row(0, bad, 8), row(0, 5, 6, 7), row(0, 9, bad, 8)}})
-		closeTo(t, "beside broken rows", beside[1:2], alone, 1e-5)
+		closeTo(t, "beside broken rows", beside[1:2], alone)
 		sound := &score.Prefix{Tokens: []int32{5, 6}, Size: 32}
 		sharing := run(&score.Step{Bucket: tinyBuckets()[2], Prefix: sound, New: 2, Rows: []*score.Row{row(2, 5, 6, bad), row(2, 5, 6, 7)}})
-		closeTo(t, "on a prefix beside a broken row", sharing[1:], alone, 1e-5)
+		closeTo(t, "on a prefix beside a broken row", sharing[1:], alone)
 		prefix := &score.Prefix{Tokens: []int32{5, 6, bad}, Size: 32}
 		hanging := run(&score.Step{Bucket: tinyBuckets()[2], Prefix: prefix, New: 3, Rows: []*score.Row{row(3, 5, 6, bad, 8), row(2, 5, 6, 7), row(0, 5, 6, 7)}})
-		closeTo(t, "on the sound part of a prefix", hanging[1:2], alone, 1e-5)
-		closeTo(t, "beside a broken prefix", hanging[2:3], alone, 1e-5)
+		closeTo(t, "on the sound part of a prefix", hanging[1:2], alone)
+		closeTo(t, "beside a broken prefix", hanging[2:3], alone)
 		next := &score.Prefix{Tokens: []int32{5, 6}, Size: 32}
 		after := run(&score.Step{Bucket: tinyBuckets()[2], Prefix: next, Base: prefix, Kept: 2, Rows: []*score.Row{row(2, 5, 6, 7)}})
-		closeTo(t, "on a prefix made of a broken one", after, alone, 1e-5)
+		closeTo(t, "on a prefix made of a broken one", after, alone)
 		for i, answer := range [][]float32{beside[0], beside[2], hanging[0], sharing[0]} {
 			if !broken(answer) {
 				t.Errorf("broken row %d has the scores %v", i, answer)
@@ -177,12 +178,16 @@ func (n spoiledNumbers) float32s(dst []float32, from int) {
 	}
 }
 
-func closeTo(t *testing.T, what string, got, want [][]float32, tolerance float64) {
+// closeTo wants log-probabilities of smallConfig, or of a larger model, as close as two roundings of the same numbers.
+func closeTo(t *testing.T, what string, got, want [][]float32) {
 	t.Helper()
+	cfg := smallConfig()
+	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32().Both()
 	for i := range want {
 		for k := range want[i] {
-			if d := math.Abs(float64(got[i][k] - want[i][k])); !(d <= tolerance) {
-				t.Errorf("%s: row %d label %d is %v, want %v within %g", what, i, k, got[i][k], want[i][k], tolerance)
+			bound := rule.Logprob(float64(want[i][k]))
+			if d := math.Abs(float64(got[i][k] - want[i][k])); !(d <= bound) {
+				t.Errorf("%s: row %d label %d is %v, want %v within %.2g", what, i, k, got[i][k], want[i][k], bound)
 			}
 		}
 	}

@@ -42,7 +42,7 @@ func TestKernelsFormulaScoresAlike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		closeTo(t, name, got, want, 1e-5)
+		closeTo(t, name, got, want)
 	}
 	// The prefix is kept now, and a step can go on from it.
 	next := sharedStep(kernelBuckets()[1], 0, 4)
@@ -55,7 +55,7 @@ func TestKernelsFormulaScoresAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeTo(t, "on a kept prefix", got, want, 1e-5)
+	closeTo(t, "on a kept prefix", got, want)
 }
 
 // TestCallKernels: calls take the place of what is marked, with the operands in order, and nothing else changes.

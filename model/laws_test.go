@@ -49,7 +49,7 @@ func TestVariantsAgree(t *testing.T) {
 			if want == nil {
 				want = got
 			}
-			closeTo(t, name, got, want, 1e-5)
+			closeTo(t, name, got, want)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestNeighboursLeaveARowAlone(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				closeTo(t, "alone", alone, together[i:i+1], 1e-5)
+				closeTo(t, "alone", alone, together[i:i+1])
 			}
 		})
 	}

@@ -9,9 +9,10 @@ with the labels' natural-log probabilities over the whole vocabulary after the l
 alone, and the L2 norm of the last token's hidden state after each layer. A request is a query and its items:
     {name, query, items, item_first, labels, logprobs, softmax}
 with one row of numbers per item, of the prompt query + item or, with item_first, item + query. Every prompt is run alone
-and unpadded, in float32; what follows the logits is float64. weights.json has samples of the generated weights.
+and unpadded, in float64 throughout: see weights.float64. So the numbers are right to all twelve digits, and whatever
+differs from them is the rounding of who computed it. weights.json has samples of the generated weights.
 
-Needs torch, transformers and numpy; "full" needs 6 GB of memory and about a minute.
+Needs torch, transformers and numpy; "full" needs 7 GB of memory and about a minute.
 """
 
 import argparse
@@ -33,11 +34,12 @@ class Reference:
 
     def __init__(self, name: str, seed: int):
         self.config = weights.config(name)
-        self.model = weights.model(name, seed)
+        with weights.float64():
+            self.model = weights.model(name, seed, dtype=torch.float64)
         self.random = np.random.default_rng(seed)
         self.norms = []
         for layer in self.model.model.layers:
-            layer.register_forward_hook(lambda _module, _inputs, output: self.norms.append(torch.linalg.norm(output[0, -1].double())))
+            layer.register_forward_hook(lambda _module, _inputs, output: self.norms.append(torch.linalg.norm(output[0, -1])))
 
     def tokens(self, n: int) -> list[int]:
         return self.random.integers(0, self.config["vocab_size"], n).tolist()
@@ -51,8 +53,9 @@ class Reference:
     @torch.no_grad()
     def run(self, tokens: list[int], labels: list[int]) -> dict:
         self.norms.clear()
-        logits = self.model(torch.tensor([tokens]), use_cache=False, logits_to_keep=1).logits[0, -1].double()
-        chosen = torch.log_softmax(logits, -1)[labels]
+        with weights.float64():
+            logits = self.model(torch.tensor([tokens]), use_cache=False, logits_to_keep=1).logits[0, -1]
+            chosen = torch.log_softmax(logits, -1)[labels]
         return {"logprobs": rounded(chosen), "softmax": rounded(torch.softmax(chosen, -1)), "norms": rounded(self.norms)}
 
     def case(self, name: str, tokens: list[int], labels: int = 6) -> dict:

@@ -46,6 +46,7 @@ func TestReplicas(t *testing.T) {
 		}()
 		engines = append(engines, engine)
 	}
+	within := newChecker(cfg, model.Options{DType: dtypes.Float32})
 	seen := &stepsByDevice{steps: map[int]int{}}
 	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: 2048, Observer: seen}, nil, engines...)
 	if err != nil {
@@ -54,13 +55,14 @@ func TestReplicas(t *testing.T) {
 	defer scorer.Close()
 	t.Run("requests", func(t *testing.T) { // returns when all of its parallel parts have
 		for _, r := range v.Requests {
-			t.Run(r.Name, func(t *testing.T) { t.Parallel(); r.check(t, scorer, 1e-5) })
+			t.Run(r.Name, func(t *testing.T) { t.Parallel(); r.check(t, scorer, within) })
 		}
 		for _, c := range v.Cases {
 			r := goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
-			t.Run(r.Name, func(t *testing.T) { t.Parallel(); r.check(t, scorer, 1e-5) })
+			t.Run(r.Name, func(t *testing.T) { t.Parallel(); r.check(t, scorer, within) })
 		}
 	})
+	within.log(t)
 	if len(seen.steps) != 2 {
 		t.Errorf("steps by device: %v; both must have work", seen.steps)
 	}

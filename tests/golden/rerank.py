@@ -9,7 +9,7 @@ together, and each document's score, in the order of the documents.
 
 The method: the template's beginning and end are tokenized apart from the pair "<Instruct>: … <Query>: … <Document>: …",
 which is cut at its end to what is left of the length; a score is the softmax of the last logits of "no" and "yes", at
-"yes". Two choices are ours: prompts run alone and unpadded, and special-token text is plain unless the body says otherwise.
+"yes". Two choices are ours: prompts run alone and unpadded, in float64, and special-token text is plain unless the body says otherwise.
 """
 
 import argparse
@@ -39,7 +39,8 @@ BREAKOUT = "Nothing.<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nye
 class Reranker:
     def __init__(self, tokenizer: pathlib.Path, seed: int):
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(tokenizer)
-        self.model = weights.model("wide", seed)
+        with weights.float64():
+            self.model = weights.model("wide", seed, dtype=torch.float64)
         self.before, self.after = (self.tokenizer.encode(part, add_special_tokens=False) for part in (BEFORE, AFTER))
         self.no, self.yes = (self.tokenizer.convert_tokens_to_ids(word) for word in ("no", "yes"))
 
@@ -59,7 +60,8 @@ class Reranker:
         prompts = self.prompts(body)
         scores = []
         for prompt in prompts:
-            logits = self.model(torch.tensor([prompt]), use_cache=False, logits_to_keep=1).logits[0, -1].double()
+            with weights.float64():
+                logits = self.model(torch.tensor([prompt]), use_cache=False, logits_to_keep=1).logits[0, -1]
             scores.append(torch.log_softmax(logits[[self.no, self.yes]], -1)[1].exp())
         return {"name": name, "body": body, "tokens": sum(map(len, prompts)), "scores": generate.rounded(scores)}
 

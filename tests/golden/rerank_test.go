@@ -2,8 +2,8 @@ package golden
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,21 +38,20 @@ func TestRerank(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	scorer := newScorer(t, backend, cfg, v.Seed, model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30})
+	scorer := newScorer(t, backend, words, cfg, v.Seed, model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30})
 	s := server.New(server.Config{MaxBody: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	s.Serve(&server.Model{Scorer: scorer, Words: words, ContextLength: 2048, Vocab: words.Vocab(), BaseVocab: words.BaseVocab()})
-	worst := 0.0
+	within := newChecker(cfg, model.Options{DType: dtypes.Float32})
 	for _, r := range readRerank(t) {
 		for _, state := range []string{"cold", "warm"} {
-			t.Run(r.Name+"/"+state, func(t *testing.T) { worst = max(worst, r.check(t, s)) })
+			t.Run(r.Name+"/"+state, func(t *testing.T) { r.check(t, s, within) })
 		}
 	}
-	t.Logf("largest difference of a score: %.2g", worst)
+	within.log(t)
 }
 
-// check sends the request and returns the largest difference.
-func (r rerankRequest) check(t *testing.T, s http.Handler) (worst float64) {
-	const tolerance = 1e-5
+// check sends the request.
+func (r rerankRequest) check(t *testing.T, s http.Handler, within *checker) {
 	request := httptest.NewRequest(http.MethodPost, "/v1/rerank", strings.NewReader(string(r.Body)))
 	request.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
@@ -73,16 +72,11 @@ func (r rerankRequest) check(t *testing.T, s http.Handler) (worst float64) {
 		t.Fatalf("%d results of %d tokens, want %d of %d", len(answer.Results), answer.Usage.Tokens, len(r.Scores), r.Tokens)
 	}
 	for i, result := range answer.Results {
-		difference := math.Abs(result.Score - r.Scores[result.Index])
-		worst = max(worst, difference)
-		if !(difference <= tolerance) {
-			t.Errorf("document %d is %v, want %v within %g", result.Index, result.Score, r.Scores[result.Index], tolerance)
-		}
+		within.score(t, fmt.Sprintf("document %d", result.Index), result.Score, r.Scores[result.Index])
 		if i > 0 && result.Score > answer.Results[i-1].Score {
 			t.Errorf("result %d is more relevant than the one before", i)
 		}
 	}
-	return worst
 }
 
 func readRerank(t *testing.T) []rerankRequest {

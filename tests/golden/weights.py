@@ -4,9 +4,14 @@ Element i of a tensor is byte i % 8 of word i // 8 of a SplitMix64 sequence keye
 a table of 256 numbers that depends on the tensor's kind. All numbers are exact in bfloat16.
 """
 
+import contextlib
+
 import numpy as np
 import torch
 import transformers
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig
 
 MASK = (1 << 64) - 1
@@ -98,18 +103,53 @@ def values(seed: int, name: str, shape, begin: int = 0, end: int | None = None) 
     return out
 
 
-def model(name: str, seed: int, attention: str = "eager") -> transformers.PreTrainedModel:
-    """transformers' own Qwen3, or Qwen2, with the generated weights, in float32; unless told otherwise with its plainest attention."""
+class _Widened(TorchFunctionMode):
+    """Whoever asks for float32 gets float64."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        def wide(x):
+            return torch.float64 if x is torch.float32 else x
+
+        if func is torch.Tensor.float:
+            func = torch.Tensor.double
+        return func(*map(wide, args), **{k: wide(v) for k, v in (kwargs or {}).items()})
+
+
+class _NoFloat32(TorchDispatchMode):
+    """Fails where an operation gives float32 after all."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for x in tree_leaves(result):
+            assert not isinstance(x, torch.Tensor) or x.dtype is not torch.float32, f"{func} gives float32"
+        return result
+
+
+@contextlib.contextmanager
+def float64():
+    """Makes and runs a model in float64 throughout.
+
+    A model that is float64 is not enough: transformers casts to float32 in RMSNorm, in the softmax of attention and for
+    rotary angles, whatever the model's type. Here each of these casts is to float64. So are the frequencies of rotary
+    positions: a checkpoint says rope_theta and no more, so theta^(-2i/E) itself is right, and its float32 rounding, as
+    everybody computes it, is an error of the implementation like any other. Weights are float32 numbers, cast up.
+    """
+    with _Widened(), _NoFloat32():
+        yield
+
+
+def model(name: str, seed: int, attention: str = "eager", dtype: torch.dtype = torch.float32) -> transformers.PreTrainedModel:
+    """transformers' own Qwen3, Qwen2 or Llama, with the generated weights; unless told otherwise with its plainest attention."""
     fields = config(name)
     del fields["torch_dtype"]
     architecture = getattr(transformers, fields.pop("architectures")[0])
     fields["rope_parameters"] = {**fields.pop("rope_scaling", {"rope_type": "default"}), "rope_theta": fields.pop("rope_theta")}
-    built = architecture._from_config(AutoConfig.for_model(**fields, attn_implementation=attention), dtype=torch.float32)
+    built = architecture._from_config(AutoConfig.for_model(**fields, attn_implementation=attention), dtype=dtype)
     filled = set()
     with torch.no_grad():
         for parameter_name, parameter in built.named_parameters():  # tied parameters come once
             numbers = values(seed, parameter_name, tuple(parameter.shape))
-            parameter.copy_(torch.from_numpy(numbers).view(parameter.shape))
+            parameter.copy_(torch.from_numpy(numbers.astype(np.float64) if dtype is torch.float64 else numbers).view(parameter.shape))
             filled.add(parameter_name)
     assert fields["tie_word_embeddings"] == ("lm_head.weight" not in filled)
     return built.eval()

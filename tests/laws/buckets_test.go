@@ -13,7 +13,7 @@ import (
 // TestEveryBucketAgrees: whatever bucket of the default ones runs a request, its answers are within the bound of those
 // from prompts that stand alone, one a step, in another bucket.
 func TestEveryBucketAgrees(t *testing.T) {
-	plugin := openPlugin(t)
+	plugin, near := openPlugin(t), nearness(t, tiny())
 	buckets := tiny().Buckets(512)
 	engine := newEngine(t, plugin, tiny(), buckets, 1<<30)
 	for _, b := range buckets {
@@ -62,7 +62,7 @@ func TestRepeats(t *testing.T) {
 
 // TestTraffic: whatever else eight clients send at the same time, every answer is within the bound of the one alone.
 func TestTraffic(t *testing.T) {
-	plugin := openPlugin(t)
+	plugin, near := openPlugin(t), nearness(t, tiny())
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 4<<20), 512, nil)
 	const clients, rounds = 8, 15
 	requests := make([]*score.Request, 40)

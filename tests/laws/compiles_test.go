@@ -53,7 +53,7 @@ func TestLongPrompts(t *testing.T) {
 	plugin := openPlugin(t)
 	cfg := model.Config{HiddenSize: 16, Layers: 1, Heads: 1, KVHeads: 1, HeadDim: 8, IntermediateSize: 16, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: context}
-	seen := &spans{}
+	seen, near := &spans{}, nearness(t, cfg)
 	scorer := newScorer(t, newEngine(t, plugin, cfg, cfg.Buckets(context), 1<<30), context, seen)
 	ready := compiled(plugin)
 	for _, n := range []int{2000, 2049, 16000} {

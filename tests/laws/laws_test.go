@@ -4,7 +4,6 @@
 package laws
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -16,9 +15,8 @@ import (
 	"scored/model"
 	"scored/pjrt"
 	"scored/score"
+	"scored/tests/rounding"
 )
-
-const bound = 1e-5 // of a log-probability, where two answers need not have the same bits
 
 // tiny is the smallest shape that has all a Qwen3 has: several layers, grouped heads, a tied embedding.
 func tiny() model.Config {
@@ -159,20 +157,22 @@ func sameBits(t *testing.T, what string, got, want []float64) {
 	}
 }
 
-// near wants two rows of numbers to be within the bound of each other.
-func near(t *testing.T, what string, got, want []float64) {
-	t.Helper()
-	if d := distance(got, want); !(d <= bound) {
-		t.Errorf("%s: %v, want %v within %g", what, got, want, bound)
+// nearness gives a check that wants two rows of a model's log-probabilities to be as close as two roundings of the same
+// numbers. The test says in the end how close they were. Several goroutines may call the check.
+func nearness(t *testing.T, cfg model.Config) func(t *testing.T, what string, got, want []float64) {
+	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32().Both()
+	seen := &rounding.Seen{}
+	t.Cleanup(func() { t.Log(seen) })
+	return func(t *testing.T, what string, got, want []float64) {
+		t.Helper()
+		if len(got) != len(want) {
+			t.Errorf("%s: %d numbers, want %d", what, len(got), len(want))
+			return
+		}
+		for i := range want {
+			if bound := rule.Logprob(want[i]); !seen.Within(got[i], want[i], bound) {
+				t.Errorf("%s: number %d is %v, want %v within %.2g", what, i, got[i], want[i], bound)
+			}
+		}
 	}
-}
-
-func distance(got, want []float64) (worst float64) {
-	if len(got) != len(want) {
-		return math.Inf(1)
-	}
-	for i := range want {
-		worst = max(worst, math.Abs(got[i]-want[i]))
-	}
-	return worst
 }

@@ -39,7 +39,7 @@ func among(item []int64, n, place int) [][]int64 {
 // at any place, whether the step computes the query or finds it on the device. Only a step so full that the large head
 // reads it may differ, in the last digit.
 func TestNeighboursChangeNoBit(t *testing.T) {
-	plugin := openPlugin(t)
+	plugin, near := openPlugin(t), nearness(t, tiny())
 	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
 	for _, b := range shapes() {
 		t.Run(fmt.Sprintf("%+v", b), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestNeighboursChangeNoBit(t *testing.T) {
 
 // TestNeighboursAcrossBuckets: with all the buckets to choose from, the answer stays within the bound.
 func TestNeighboursAcrossBuckets(t *testing.T) {
-	plugin := openPlugin(t)
+	plugin, near := openPlugin(t), nearness(t, tiny())
 	seen := &spans{}
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, seen)
 	query, item := tokens(1, 70), tokens(7, 20)

@@ -8,7 +8,7 @@ import (
 // TestColdEqualsHit: a request answered from a query on the device has the bits of its first answer where the steps are
 // alike, and is within the bound where a step without the query's own tokens runs in another bucket.
 func TestColdEqualsHit(t *testing.T) {
-	plugin := openPlugin(t)
+	plugin, near := openPlugin(t), nearness(t, tiny())
 	engine := newEngine(t, plugin, tiny(), append(shapes(), tiny().Buckets(512)...), 1<<30)
 	oneBucket := only{engine, shapes()[5:6]}
 	for _, c := range []struct {
@@ -54,7 +54,7 @@ func TestColdEqualsHit(t *testing.T) {
 // TestSharedEqualsUnshared: items that hang on a common prefix score like the same prompts, each in a request of its own
 // that has no query to share.
 func TestSharedEqualsUnshared(t *testing.T) {
-	plugin := openPlugin(t)
+	plugin, near := openPlugin(t), nearness(t, tiny())
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, nil)
 	for _, length := range []int{1, 20, 64, 127, 128, 129, 300, 480} {
 		query, items := tokens(1, length), among(tokens(7, 20), 9, 4)
