@@ -53,10 +53,23 @@ func (n network) embed(ids, positions, table *Node) (x, cos, sin *Node) {
 	x = float32s(Gather(table, ExpandDims(ids, -1)))
 	x.AssertDims(tokens, n.HiddenSize)
 
-	angles := Mul(ExpandDims(float32s(positions), -1), ExpandDims(Const(ids.Graph(), n.frequencies()), 0))
-	angles.AssertDims(tokens, n.HeadDim/2)
+	angles := n.angles(positions)
 	c, s := Cos(angles), Sin(angles)
 	return x, Concatenate([]*Node{c, c}, -1), Concatenate([]*Node{Neg(s), s}, -1)
+}
+
+// angles are position(t) · frequency(i) less whole turns: [T] -> [T, E/2] in [-π, π]. A product in float32 would be wrong by
+// up to 2^-24 of itself, which is more the later the token, 0.002 at 32,000. So a turn is cut into 2^64 parts, which int64
+// counts exactly, dropping whole turns by overflow.
+func (n network) angles(positions *Node) *Node {
+	parts := make([]int64, n.HeadDim/2)
+	for i, frequency := range n.frequencies() {
+		turns := frequency / (2 * math.Pi)
+		parts[i] = int64(math.Ldexp(turns-math.Round(turns), 64))
+	}
+	counted := Mul(ExpandDims(ConvertDType(positions, dtypes.Int64), -1), ExpandDims(Const(positions.Graph(), parts), 0))
+	counted.AssertDims(positions.Shape().Dim(0), n.HeadDim/2)
+	return MulScalar(float32s(counted), math.Ldexp(math.Pi, -63))
 }
 
 // block is one transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [T, D] -> [T, D].
@@ -95,8 +108,9 @@ func (n network) logprobs(h, pairs, table *Node) *Node {
 	rows := h.Shape().Dim(0)
 	logits := n.logits(h, table)
 	top := ReduceAndKeep(logits, ReduceMax, -1) // [R, 1]
-	sum := ReduceAndKeep(Exp(Sub(logits, top)), ReduceSum, -1)
-	normal := Sub(logits, Add(Log(sum), top))
+	below := Sub(logits, top)
+	sum := ReduceAndKeep(Exp(below), ReduceSum, -1)
+	normal := Sub(below, Log(sum)) // top + log(sum) would round a likely label's small number to an ulp of the large top
 	normal.AssertDims(rows, n.VocabSize)
 	return Gather(normal, pairs)
 }

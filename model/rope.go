@@ -19,10 +19,10 @@ type RopeScaling struct {
 
 // frequencies are how fast each pair of a head's numbers turns, in radians a token, [E/2]: position(t) times them are
 // the angles of token t. They are theta^(-2i/E) (RoFormer, arXiv:2104.09864, equation 15), scaled.
-func (c Config) frequencies() []float32 {
-	frequencies := make([]float32, c.HeadDim/2)
+func (c Config) frequencies() []float64 {
+	frequencies := make([]float64, c.HeadDim/2)
 	for i := range frequencies {
-		frequencies[i] = float32(c.RopeScaling.scale(1 / math.Pow(c.RopeTheta, float64(2*i)/float64(c.HeadDim))))
+		frequencies[i] = c.RopeScaling.scale(math.Pow(c.RopeTheta, -float64(2*i)/float64(c.HeadDim)))
 	}
 	return frequencies
 }

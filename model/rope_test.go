@@ -97,12 +97,12 @@ func TestRopeScaling(t *testing.T) {
 	scaled := cfg.frequencies()
 	between := 0
 	for i := range plain {
-		wave := 2 * math.Pi / float64(plain[i])
-		ratio := float64(plain[i]) / float64(scaled[i])
+		wave := 2 * math.Pi / plain[i]
+		ratio := plain[i] / scaled[i]
 		switch {
 		case wave < 8192/4 && ratio != 1:
 			t.Errorf("pair %d turns once in %.0f tokens and is slowed %v times, want once", i, wave, ratio)
-		case wave > 8192/1 && math.Abs(ratio-32) > 1e-5:
+		case wave > 8192/1 && math.Abs(ratio-32) > 1e-12:
 			t.Errorf("pair %d turns once in %.0f tokens and is slowed %v times, want 32", i, wave, ratio)
 		case wave > 8192/4 && wave < 8192:
 			between++
