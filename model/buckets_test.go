@@ -55,8 +55,10 @@ func TestKernelBuckets(t *testing.T) {
 	cfg := Qwen3_0_6B()
 	for _, context := range []int{32, 128, 500, 2048, 2049, 8192, 9000, 32_768, 40_960} {
 		buckets, longest := cfg.KernelBuckets(context), 0
-		if err := cfg.KernelsFit(buckets); err != nil {
-			t.Errorf("context of %d tokens: %v", context, err)
+		for _, kernels := range []Kernels{TPUKernels(), GPUKernels("NVIDIA H100 80GB HBM3"), GPUKernels("NVIDIA L4")} {
+			if err := cfg.KernelsFit(kernels, buckets); err != nil {
+				t.Errorf("context of %d tokens, %v: %v", context, kernels, err)
+			}
 		}
 		for _, b := range buckets {
 			longest = max(longest, b.Prefix)
@@ -65,9 +67,11 @@ func TestKernelBuckets(t *testing.T) {
 			t.Errorf("context of %d tokens: the longest prefix is %d", context, longest)
 		}
 	}
-	cost := func(tokens, prefix int) float64 { return cfg.KernelCost(score.Bucket{Tokens: tokens, Prefix: prefix}) }
-	if !(cost(2048, 2048) > cost(2048, 128) && cost(2048, 128) > cost(1024, 128) && cost(256, 128) < cost(256, 2048)) {
-		t.Error("more tokens, or more keys, do not cost more")
+	for name, costOf := range map[string]func(score.Bucket) float64{"tpu": cfg.KernelCost, "gpu": cfg.GPUKernelCost} {
+		cost := func(tokens, prefix int) float64 { return costOf(score.Bucket{Tokens: tokens, Prefix: prefix}) }
+		if !(cost(2048, 2048) > cost(2048, 128) && cost(2048, 128) > cost(1024, 128) && cost(256, 128) < cost(256, 2048)) {
+			t.Errorf("%s: more tokens, or more keys, do not cost more", name)
+		}
 	}
 }
 

@@ -32,10 +32,10 @@ type Options struct {
 	Buckets              []score.Bucket
 	PrefixCacheBytes     int64 // bound of the keys and values kept on the device between steps
 	Device               int   // which of the backend's devices; several engines may use one each
-	// Kernels attends by kernels of a TPU. It needs buckets that Config.KernelsFit takes, products in BFloat16, and a
+	// Kernels attends by kernels, if there are any. They need buckets that Config.KernelsFit takes, products in BFloat16, and a
 	// Splicer whose Rewrite the backend's compiler gets every program from. New gives ErrKernels if a program lacks a
 	// kernel, or if kernels and formula differ on the device.
-	Kernels bool
+	Kernels Kernels
 	Splicer *Splicer
 	// Formula attends by the kernels' formula in place of kernels, in the same buckets: slow, on any device. It is for
 	// tests.
@@ -131,13 +131,14 @@ func newNetwork(cfg Config, opts Options) (network, error) {
 		Config: cfg, stored: opts.DType, products: opts.Products, headByHeadFrom: opts.HeadByHead,
 		scoreBytes: cmp.Or(opts.ScoreBytes, 64<<20), minBlock: cmp.Or(opts.MinBlock, 128),
 	}
-	if opts.Kernels {
+	if opts.Kernels.Any() && !opts.Formula {
 		if n.splicer = opts.Splicer; n.splicer == nil {
 			return network{}, errors.New("kernels need Options.Splicer, which calls them")
 		}
+		n.splicer.take(opts.Kernels)
 	}
-	if opts.Kernels || opts.Formula {
-		return n.withKernels(opts.Buckets)
+	if opts.Kernels.Any() || opts.Formula {
+		return n.withKernels(opts.Kernels, opts.Buckets)
 	}
 	return n, nil
 }

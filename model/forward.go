@@ -29,6 +29,7 @@ type network struct {
 	minBlock   int // tokens of a block, at least
 	// kernels attend, as kernels.go says; marked is false where nobody looks for their marks.
 	kernels, marked bool
+	by              Kernels  // whose they are
 	splicer         *Splicer // that calls the kernels; nil: their formula runs
 }
 

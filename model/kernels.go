@@ -7,15 +7,48 @@ import (
 	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 
 	"scored/model/mosaic"
+	"scored/model/triton"
 	"scored/score"
 )
 
-// Attention by kernels, for a TPU. The graph says what each kernel computes, as a formula that any backend can run, and
+// Attention by kernels, for a TPU or an NVIDIA GPU. The graph says what each kernel computes, as a formula that any backend can run, and
 // marks where it begins and ends. A Splicer replaces the formula by a call of the kernel in the program's text, since GoMLX
 // knows no custom calls, and says how many it placed. With Options.Formula nobody does, and the formula runs.
 //
 // A kernel takes packed tokens as they are: a row is a run of tokens, of which each sees those before it. So there are no
 // padded rows, and a step may hold any rows that its tokens have room for.
+
+// Kernels says whose kernels attend. The zero value is nobody's.
+type Kernels struct {
+	kind   kernelsKind
+	device string // the kind of GPU
+}
+
+type kernelsKind string
+
+const (
+	noKernels     kernelsKind = ""
+	mosaicKernels kernelsKind = "mosaic"
+	tritonKernels kernelsKind = "triton"
+)
+
+// TPUKernels are those of a TPU, in package mosaic.
+func TPUKernels() Kernels { return Kernels{kind: mosaicKernels} }
+
+// GPUKernels are those of an NVIDIA GPU, in package triton, for a kind of device as PJRT names it, such as "NVIDIA H100
+// 80GB HBM3".
+func GPUKernels(device string) Kernels { return Kernels{tritonKernels, device} }
+
+// Any tells whether there are any.
+func (k Kernels) Any() bool { return k.kind != noKernels }
+
+// kernelShape is what the kernels for a step shape tell: whether there are any, and how they cut it up.
+type kernelShape interface {
+	Check() error
+	Block() int       // tokens that attend at a time
+	PrefixBlock() int // prefix keys that they attend to at a time
+	Spans(visible, start []int32) []int32
+}
 
 // reach says which tokens see which, for kernels: all int32.
 type reach struct {
@@ -25,22 +58,33 @@ type reach struct {
 }
 
 // KernelsFit says why there are no kernels for the model in these buckets; nil if there are.
-func (c Config) KernelsFit(buckets []score.Bucket) error {
+func (c Config) KernelsFit(k Kernels, buckets []score.Bucket) error {
 	for _, b := range buckets {
-		if err := c.kernelShape(b.Tokens, b.Prefix).Check(); err != nil {
+		if err := c.kernelShape(k, b.Tokens, b.Prefix).Check(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c Config) kernelShape(tokens, prefix int) mosaic.Shape {
+func (c Config) kernelShape(k Kernels, tokens, prefix int) kernelShape {
+	if k.kind == tritonKernels {
+		return c.tritonShape(k, tokens, prefix)
+	}
+	return c.mosaicShape(tokens, prefix)
+}
+
+func (c Config) mosaicShape(tokens, prefix int) mosaic.Shape {
 	return mosaic.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
+}
+
+func (c Config) tritonShape(k Kernels, tokens, prefix int) triton.Shape {
+	return triton.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: triton.SharedMemory(k.device)}
 }
 
 // KernelCycles is how long a step's kernels take on a v6e: see mosaic.Shape.Cycles.
 func (c Config) KernelCycles(b score.Bucket) float64 {
-	return float64(c.Layers) * c.kernelShape(b.Tokens, b.Prefix).Cycles()
+	return float64(c.Layers) * c.mosaicShape(b.Tokens, b.Prefix).Cycles()
 }
 
 // attendByKernels is heads and attend in one: qkv [T, (H+2K)·E] in the dtype of products, angles [T, 2E] float32, kept
@@ -86,7 +130,7 @@ func mark(x *Node) *Node {
 	return TransposeAllDims(x, axes...)
 }
 
-// readyKeys is the formula of mosaic.Keys.
+// readyKeys is the formula of mosaic.Keys and triton.Keys.
 func (n network) readyKeys(in []*Node) *Node {
 	qkv, weight, angles := in[0], in[2], in[3]
 	tokens := qkv.Shape().Dim(0)
@@ -104,7 +148,7 @@ func (n network) turnHeads(x, weight, angles *Node) *Node {
 	return n.turn(x, ExpandDims(weight, 1), half(0), half(n.HeadDim))
 }
 
-// attendPacked is the formula of mosaic.Attend: every token against every key, most of them masked.
+// attendPacked is the formula of mosaic.Attend and triton.Attend: every token against every key, most of them masked.
 func (n network) attendPacked(in []*Node) *Node {
 	qkv, keys, sight, weight, angles := in[1], in[2], in[len(in)-3], in[len(in)-2], in[len(in)-1]
 	g, tokens, prefix := qkv.Graph(), qkv.Shape().Dim(0), 0
@@ -135,11 +179,14 @@ func (n network) attendPacked(in []*Node) *Node {
 	return ConvertDType(Reshape(mixed, tokens, n.Heads*n.HeadDim), n.products)
 }
 
-// withKernels is the network with kernels for these buckets.
-func (n network) withKernels(buckets []score.Bucket) (network, error) {
-	if err := n.KernelsFit(buckets); err != nil {
+// withKernels is the network with these kernels for these buckets.
+func (n network) withKernels(by Kernels, buckets []score.Bucket) (network, error) {
+	if !by.Any() {
+		by = TPUKernels() // whose formula is asked for
+	}
+	if err := n.KernelsFit(by, buckets); err != nil {
 		return n, fmt.Errorf("kernels do not fit: %w; leave Options.Kernels out", err)
 	}
-	n.kernels, n.marked = true, true
+	n.kernels, n.marked, n.by = true, true, by
 	return n, nil
 }

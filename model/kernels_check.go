@@ -21,12 +21,12 @@ const mostOff = 0.1
 
 // checkBuckets are the shapes in which kernels are checked: with a prefix and without, the smallest in which kernels go over
 // several blocks of tokens and of prefix keys, or else the largest.
-func (c Config) checkBuckets(buckets []score.Bucket) []score.Bucket {
+func (n network) checkBuckets(buckets []score.Bucket) []score.Bucket {
 	var chosen []score.Bucket
 	for _, onPrefix := range []bool{false, true} {
 		var best *score.Bucket
 		for i, b := range buckets {
-			if (b.Prefix > 0) == onPrefix && (best == nil || c.checksBetter(b, *best)) {
+			if (b.Prefix > 0) == onPrefix && (best == nil || n.checksBetter(b, *best)) {
 				best = &buckets[i]
 			}
 		}
@@ -37,9 +37,9 @@ func (c Config) checkBuckets(buckets []score.Bucket) []score.Bucket {
 	return chosen
 }
 
-func (c Config) checksBetter(a, b score.Bucket) bool {
+func (n network) checksBetter(a, b score.Bucket) bool {
 	several := func(b score.Bucket) bool {
-		s := c.kernelShape(b.Tokens, b.Prefix)
+		s := n.kernelShape(n.by, b.Tokens, b.Prefix)
 		return b.Tokens >= 2*s.Block() && (b.Prefix == 0 || b.Prefix >= 2*s.PrefixBlock())
 	}
 	size := func(b score.Bucket) int { return b.Tokens * (b.Tokens + b.Prefix) }

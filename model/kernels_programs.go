@@ -29,7 +29,7 @@ func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
 
 // reachParameters takes what kernels see of a step.
 func (n network) reachParameters(in *parameters, s shape) (seen reach) {
-	seen.spans = in.next(dtypes.Int32, 2*s.tokens/n.kernelShape(s.tokens, s.prefix).Block())
+	seen.spans = in.next(dtypes.Int32, 2*s.tokens/n.kernelShape(n.by, s.tokens, s.prefix).Block())
 	seen.sight = in.next(dtypes.Int32, 2, s.tokens)
 	if s.prefix > 0 {
 		seen.gathered = in.next(dtypes.Int32, s.prefix)
@@ -39,7 +39,7 @@ func (n network) reachParameters(in *parameters, s shape) (seen reach) {
 
 // streamParameter takes the hidden states [T, D] that the program before gave by stream.
 func (n network) streamParameter(in *parameters, tokens int) *Node {
-	if n.kernels {
+	if n.by.kind == mosaicKernels {
 		return Transpose(in.next(dtypes.Float32, n.HiddenSize, tokens), 0, 1)
 	}
 	return in.next(dtypes.Float32, tokens, n.HiddenSize)
@@ -48,7 +48,7 @@ func (n network) streamParameter(in *parameters, tokens int) *Node {
 // stream is the hidden states as they go from one program to the next. Beside kernels a TPU wants a token's numbers one below
 // the other, where it adds up their squares without moving them: so [D, T] spares it two copies a layer.
 func (n network) stream(x *Node) *Node {
-	if n.kernels {
+	if n.by.kind == mosaicKernels {
 		return Transpose(x, 0, 1)
 	}
 	return x

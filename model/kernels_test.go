@@ -76,7 +76,7 @@ func TestCallKernels(t *testing.T) {
 	}
 	text := func(lines []string) string { return strings.Join(lines, "\n") }
 	program, at := lines("bf16"), 9
-	rewritten, calls := kernelConfig().CallKernels([]byte(text(program)))
+	rewritten, calls := kernelConfig().CallKernels(TPUKernels(), []byte(text(program)))
 	if calls != 1 {
 		t.Errorf("%d calls are placed, want 1", calls)
 	}
@@ -93,11 +93,21 @@ func TestCallKernels(t *testing.T) {
 			t.Errorf("line %d lacks %s", at, part)
 		}
 	}
+	rewritten, _ = kernelConfig().CallKernels(GPUKernels("NVIDIA L4"), []byte(text(program)))
+	call := strings.Split(string(rewritten), "\n")[at]
+	for _, part := range []string{
+		`    %16 = "stablehlo.custom_call"(%p1, %p1, %p2, %p3) {api_version = 4 : i32`, `call_target_name = "__gpu$xla.gpu.triton"`, `name = "keys"`,
+		`ir = "module {\0A  tt.func public @keys(`, `grid_x = 2 : i32, grid_y = 8 : i32`, "result_layouts = [dense<[1, 0]> : tensor<2xindex>]}",
+	} {
+		if !strings.Contains(call, part) {
+			t.Errorf("call of a GPU's kernel lacks %s", part)
+		}
+	}
 	for name, unchanged := range map[string]string{
 		"no marks":                              text(append(program[:3:3], program[7], "  }", "}", "")),
 		"float32, for which there is no kernel": text(lines("f32")),
 	} {
-		if got, calls := kernelConfig().CallKernels([]byte(unchanged)); string(got) != unchanged || calls != 0 {
+		if got, calls := kernelConfig().CallKernels(TPUKernels(), []byte(unchanged)); string(got) != unchanged || calls != 0 {
 			t.Errorf("%s: program becomes %s with %d calls", name, got, calls)
 		}
 	}

@@ -116,7 +116,7 @@ func (n network) tensors(in *packed, b score.Bucket) stepInputs {
 
 // reachTensors are those of reachParameters, but for the prefix.
 func (n network) reachTensors(in *packed, b score.Bucket) []*tensors.Tensor {
-	spans := n.kernelShape(b.Tokens, b.Prefix).Spans(in.visible, in.start)
+	spans := n.kernelShape(n.by, b.Tokens, b.Prefix).Spans(in.visible, in.start)
 	sight := tensors.FromFlatDataAndDimensions(slices.Concat(in.visible, in.start), 2, b.Tokens)
 	if b.Prefix == 0 {
 		return []*tensors.Tensor{vector(spans), sight}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"scored/model/mosaic"
+	"scored/model/triton"
 )
 
 // kernelCalls is how many kernels attention calls: one makes keys ready, one attends.
@@ -20,15 +21,26 @@ type Splicer struct {
 	config Config
 
 	mu    sync.Mutex
+	by    Kernels        // those of the last engine that took the Splicer
 	calls map[string]int // by the program's name
 }
 
-// NewSplicer makes a Splicer for engines of the model.
+// NewSplicer makes a Splicer for engines of the model, which all have the same Options.Kernels.
 func NewSplicer(c Config) *Splicer { return &Splicer{config: c, calls: map[string]int{}} }
+
+// take tells whose kernels to call.
+func (s *Splicer) take(by Kernels) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by = by
+}
 
 // Rewrite is CallKernels for the compiler that the engine's programs go to. It must be the last to see their text.
 func (s *Splicer) Rewrite(program []byte) []byte {
-	rewritten, calls := s.config.CallKernels(program)
+	s.mu.Lock()
+	by := s.by
+	s.mu.Unlock()
+	rewritten, calls := s.config.CallKernels(by, program)
 	if m := moduleName.FindSubmatch(program); m != nil {
 		s.mu.Lock()
 		s.calls[string(m[1])] = calls
@@ -60,10 +72,10 @@ type edge struct{ name, of, kind string }
 // An operation of StableHLO is one line of GoMLX's text.
 var edgeLine = regexp.MustCompile(`^\s*(%\w+) = "stablehlo\.transpose"\((%\w+)\) \{ permutation = array<i64: ([\d, ]+)> \} : \((tensor<\w+>)\) -> tensor<\w+>$`)
 
-// CallKernels puts calls of the kernels for a TPU into a program of an engine with Options.Kernels: its StableHLO text, as the
+// CallKernels puts calls of kernels into a program of an engine with Options.Kernels: its StableHLO text, as the
 // plugin is given it; calls is how many it put. Other programs stay as they are. What a kernel replaces is left behind, without a use, for the
 // compiler to drop.
-func (c Config) CallKernels(program []byte) (rewritten []byte, calls int) {
+func (c Config) CallKernels(by Kernels, program []byte) (rewritten []byte, calls int) {
 	var out bytes.Buffer
 	var operands []edge
 	results := map[string]bool{} // of marks so far
@@ -77,7 +89,7 @@ func (c Config) CallKernels(program []byte) (rewritten []byte, calls int) {
 			results[e.name] = true
 			out.Write(line)
 		default: // the second mark of a result; the first is the last edge before
-			if call := c.callKernel(operands[:len(operands)-1], e); call != "" {
+			if call := c.callKernel(by, operands[:len(operands)-1], e); call != "" {
 				line = []byte("    " + call + "\n")
 				calls++
 			}
@@ -102,14 +114,17 @@ func readEdge(line string) (edge, bool) {
 }
 
 // callKernel tells the kernels apart by their operands; "" if there is none for them.
-func (c Config) callKernel(operands []edge, result edge) string {
-	kernel, shape := mosaic.Attend, c.kernelShape(result.rows(), 0)
+func (c Config) callKernel(by Kernels, operands []edge, result edge) string {
+	if !by.Any() {
+		return ""
+	}
+	tokens, prefix, keys := result.rows(), 0, false
 	switch len(operands) {
 	case 4:
-		kernel = mosaic.Keys
+		keys = true
 	case 6:
 	case 7:
-		shape.Prefix = operands[3].rows()
+		prefix = operands[3].rows()
 	default:
 		return ""
 	}
@@ -120,7 +135,25 @@ func (c Config) callKernel(operands []edge, result edge) string {
 	for _, e := range operands {
 		names, kinds = append(names, e.of), append(kinds, e.kind)
 	}
-	return kernel(shape).Call(names, kinds, result.name, result.kind)
+	return c.caller(by, tokens, prefix, keys).Call(names, kinds, result.name, result.kind)
+}
+
+// caller writes the operation that calls a kernel.
+type caller interface {
+	Call(operands []string, operandTypes []string, result, resultType string) string
+}
+
+// caller is the kernel that makes keys ready, or the one that attends.
+func (c Config) caller(by Kernels, tokens, prefix int, keys bool) caller {
+	switch {
+	case by.kind == tritonKernels && keys:
+		return triton.Keys(c.tritonShape(by, tokens, prefix))
+	case by.kind == tritonKernels:
+		return triton.Attend(c.tritonShape(by, tokens, prefix))
+	case keys:
+		return mosaic.Keys(c.mosaicShape(tokens, prefix))
+	}
+	return mosaic.Attend(c.mosaicShape(tokens, prefix))
 }
 
 // rows is the first axis of the array.

@@ -283,8 +283,20 @@ void scored_serialized_free(scored_serialized* s) {
   if (s->deleter != NULL) s->deleter(s->owner);
 }
 
-PJRT_Error* scored_topology_create(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
-                                   PJRT_TopologyDescription** topology) {
+static PJRT_Error* create_topology(const PJRT_Api* api, const char* name, size_t size, const PJRT_NamedValue* options,
+                                   size_t count, PJRT_TopologyDescription** topology) {
+  ARGS(PJRT_TopologyDescription_Create, args);
+  args.topology_name = name;
+  args.topology_name_size = size;
+  args.create_options = options;
+  args.num_options = count;
+  PJRT_Error* err = api->PJRT_TopologyDescription_Create(&args);
+  if (err == NULL) *topology = args.topology;
+  return err;
+}
+
+PJRT_Error* scored_topology_of_chips(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
+                                     PJRT_TopologyDescription** topology) {
   PJRT_NamedValue bounds = {0};
   bounds.struct_size = PJRT_NamedValue_STRUCT_SIZE;
   bounds.name = "chips_per_host_bounds";
@@ -292,14 +304,24 @@ PJRT_Error* scored_topology_create(const PJRT_Api* api, const char* name, size_t
   bounds.type = PJRT_NamedValue_kInt64List;
   bounds.int64_array_value = chips;
   bounds.value_size = 3;
-  ARGS(PJRT_TopologyDescription_Create, args);
-  args.topology_name = name;
-  args.topology_name_size = size;
-  args.create_options = &bounds;
-  args.num_options = 1;
-  PJRT_Error* err = api->PJRT_TopologyDescription_Create(&args);
-  if (err == NULL) *topology = args.topology;
-  return err;
+  return create_topology(api, name, size, &bounds, 1, topology);
+}
+
+static PJRT_NamedValue text_option(const char* name, const char* text, size_t size) {
+  PJRT_NamedValue option = {0};
+  option.struct_size = PJRT_NamedValue_STRUCT_SIZE;
+  option.name = name;
+  option.name_size = strlen(name);
+  option.type = PJRT_NamedValue_kString;
+  option.string_value = text;
+  option.value_size = size;
+  return option;
+}
+
+PJRT_Error* scored_topology_of_card(const PJRT_Api* api, const char* config, size_t size, PJRT_TopologyDescription** topology) {
+  const char* one = "1x1x1";
+  PJRT_NamedValue options[] = {text_option("target_config", config, size), text_option("topology", one, strlen(one))};
+  return create_topology(api, "", 0, options, 2, topology);
 }
 
 void scored_topology_destroy(const PJRT_Api* api, PJRT_TopologyDescription* topology) {

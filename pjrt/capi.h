@@ -55,9 +55,12 @@ typedef struct {
 PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, scored_serialized* out);
 void scored_serialized_free(scored_serialized* s);
 
-// Compiling for a topology without its devices. chips is the number of chips of one host along each of the three axes.
-PJRT_Error* scored_topology_create(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
-                                   PJRT_TopologyDescription** topology);
+// Compiling for a topology without its devices. chips is the number of a TPU's chips of one host along each of the three axes.
+PJRT_Error* scored_topology_of_chips(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
+                                     PJRT_TopologyDescription** topology);
+// The same for one GPU: config is the text of XLA's GpuTargetConfigProto.
+PJRT_Error* scored_topology_of_card(const PJRT_Api* api, const char* config, size_t size,
+                                    PJRT_TopologyDescription** topology);
 void scored_topology_destroy(const PJRT_Api* api, PJRT_TopologyDescription* topology);
 PJRT_Error* scored_topology_platform(const PJRT_Api* api, PJRT_TopologyDescription* topology, const char** name,
                                      size_t* size);

@@ -1,8 +1,10 @@
 package pjrt
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"slices"
 )
 
 // pin says which bytes make up a plugin that can be fetched by name.
@@ -10,6 +12,7 @@ type pin struct {
 	name     string
 	platform string  // GOOS/GOARCH
 	wheels   []wheel // the plugin's own first, then what it loads, all unpacked into one folder
+	folder   string  // that it is installed in; "" is the first wheel's name and version
 	library  string  // the plugin's path in the wheel
 	sha256   string  // of the library
 }
@@ -23,7 +26,9 @@ type wheel struct {
 }
 
 // dir is the folder that the plugin is installed in.
-func (p pin) dir() string { return p.wheels[0].name + "-" + p.wheels[0].version }
+func (p pin) dir() string {
+	return cmp.Or(p.folder, p.wheels[0].name+"-"+p.wheels[0].version)
+}
 
 func (p pin) files() []string {
 	var files []string
@@ -48,6 +53,28 @@ func (p pin) verify(file string) error {
 // pins lists what can be fetched. The CPU plugin is XLA's as built for jaxlib of the same version, and so is the CUDA
 // one, whose wheel leaves the libraries of NVIDIA to others: it finds them beside itself.
 func pins() []pin {
+	all := devicePins()
+	for _, p := range all {
+		if p.name == "cuda" {
+			all = append(all, compilerOf(p))
+		}
+	}
+	return all
+}
+
+// CUDACompiler is the name of the CUDA plugin with no more beside it than compiling for a card takes, of a tenth of the
+// size: see OpenCard.
+const CUDACompiler = "cuda-compiler"
+
+func compilerOf(cuda pin) pin {
+	needs := []string{"jax-cuda13-pjrt", "nvidia-nvvm", "nvidia-cuda-nvcc"} // the plugin, libdevice, ptxas
+	cuda.folder = cuda.dir() + "-compiler"
+	cuda.name = CUDACompiler
+	cuda.wheels = slices.DeleteFunc(slices.Clone(cuda.wheels), func(w wheel) bool { return !slices.Contains(needs, w.name) })
+	return cuda
+}
+
+func devicePins() []pin {
 	const platform = "linux/amd64"
 	return []pin{
 		{

@@ -61,6 +61,30 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 		bounds[i] = C.int64_t(n)
 		chips *= n
 	}
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	if err := pretendTPU(fmt.Sprintf("%s-%d", parts[1], chips)); err != nil {
+		return nil, err
+	}
+	return openTopology(path, name, cacheDir, func(t *Topology) *C.PJRT_Error {
+		cname := C.CString(name)
+		defer C.free(unsafe.Pointer(cname))
+		return C.scored_topology_of_chips(t.library.api, cname, C.size_t(len(name)), &bounds[0], &t.handle)
+	})
+}
+
+// OpenCard loads the CUDA plugin to compile for one GPU: config is the text of XLA's GpuTargetConfigProto. Without the
+// card no matrix product is tuned for it, so what is compiled tells what a program needs, and is not for serving.
+func OpenCard(path, name, config string) (*Topology, error) {
+	return openTopology(path, name, "", func(t *Topology) *C.PJRT_Error {
+		text := C.CString(config)
+		defer C.free(unsafe.Pointer(text))
+		return C.scored_topology_of_card(t.library.api, text, C.size_t(len(config)), &t.handle)
+	})
+}
+
+func openTopology(path, name, cacheDir string, create func(t *Topology) *C.PJRT_Error) (*Topology, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -68,17 +92,18 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
 	}
-	if err := pretendTPU(fmt.Sprintf("%s-%d", parts[1], chips)); err != nil {
-		return nil, err
-	}
 	t := &Topology{}
 	if t.library, err = openLibrary(path); err != nil {
 		return nil, err
 	}
 	if lacks := C.scored_missing_topology_function(t.library.api); lacks != nil {
-		return nil, fmt.Errorf("plugin %s lacks %s: give the TPU's", path, C.GoString(lacks))
+		return nil, fmt.Errorf("plugin %s lacks %s: give that of the device", path, C.GoString(lacks))
 	}
-	if err := t.create(name, bounds); err != nil {
+	err = t.library.err(C.scored_plugin_initialize(t.library.api))
+	if err == nil {
+		err = t.library.err(create(t))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("topology %s: %w", name, err)
 	}
 	if err := t.prepare(path, cacheDir); err != nil {
@@ -102,15 +127,6 @@ func pretendTPU(accelerator string) error {
 		}
 	}
 	return nil
-}
-
-func (t *Topology) create(name string, bounds [3]C.int64_t) error {
-	if err := t.library.err(C.scored_plugin_initialize(t.library.api)); err != nil {
-		return err
-	}
-	cname := C.CString(name)
-	defer C.free(unsafe.Pointer(cname))
-	return t.library.err(C.scored_topology_create(t.library.api, cname, C.size_t(len(name)), &bounds[0], &t.handle))
 }
 
 // prepare learns what the cache's keys need.

@@ -87,7 +87,7 @@ func reportAhead(w io.Writer, chip roofline, cfg model.Config, options model.Opt
 	fmt.Fprintln(table)
 	for _, b := range options.Buckets {
 		step := stepAhead(cfg, b, costs)
-		if options.Kernels {
+		if options.Kernels.Any() {
 			step.cycles += cfg.KernelCycles(b)
 		}
 		flops, accessed, main := step.Flops/chip.flops, step.BytesAccessed/chip.bytes, step.traffic/chip.bytes

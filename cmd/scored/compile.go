@@ -64,7 +64,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 			return err
 		}
 		one, err := topology.Compile(p.text, p.options)
-		if err != nil && options.Kernels {
+		if err != nil && options.Kernels.Any() {
 			return fmt.Errorf("%w; --attention-backend native has no kernels to compile", err)
 		}
 		if err != nil {

@@ -255,7 +255,7 @@ func TestReportAhead(t *testing.T) {
 	// Kernels, of which the compiler says nothing, count by themselves.
 	out.Reset()
 	cfg = model.Qwen3_0_6B()
-	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Prefix: 128}}, Kernels: true}
+	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Prefix: 128}}, Kernels: model.TPUKernels()}
 	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, options, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,7 @@ type config struct {
 	Plugin           string
 	PluginDir        string
 	Attention        string `validate:"oneof=fa fa_mha native dsa_sparse"`
+	card             string // the kind of the device, once the plugin is open
 	ContextLength    int    `validate:"min=0,max=16777216"`
 	AllowTruncate    bool
 	Buckets          string

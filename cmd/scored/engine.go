@@ -17,8 +17,8 @@ import (
 	"scored/score"
 )
 
-// openPlugin finds the device's plugin, fetching it if need be, and opens it; for a TPU it makes the Splicer that its
-// programs go through. The plugin must be one of the device, and have as many as --dp-size says.
+// openPlugin finds the device's plugin, fetching it if need be, and opens it; for a TPU or a GPU it makes the Splicer that
+// its programs go through. The plugin must be one of the device, and have as many as --dp-size says.
 func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, *model.Splicer, error) {
 	path, err := c.findPlugin(ctx, progress)
 	if err != nil {
@@ -28,7 +28,7 @@ func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Log
 	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: c.Device != "cpu"}
 	options.Compile = c.compileOptions()
 	var splicer *model.Splicer
-	if c.Device == "tpu" {
+	if c.kernels().Any() {
 		splicer = model.NewSplicer(cfg)
 		options.Rewrite = splicer.Rewrite
 	}
@@ -42,6 +42,7 @@ func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Log
 	if err := c.checkDevices(plugin); err != nil {
 		return nil, nil, errors.Join(err, plugin.Close())
 	}
+	c.card = plugin.Info().Devices[0]
 	return plugin, splicer, nil
 }
 
@@ -92,7 +93,7 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	if c.wantsKernels() {
 		var without error
 		if options.Buckets, without, err = c.kernelBuckets(cfg, options.DType, contextLength); err != nil || without == nil {
-			options.Kernels = true
+			options.Kernels = c.kernels()
 			return options, contextLength, err
 		}
 	}
@@ -148,7 +149,7 @@ func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *
 		return nil, 0, err
 	}
 	options.Splicer = splicer
-	if c.Device == "tpu" {
+	if c.kernels().Any() {
 		c.logAttention(found.config, options, contextLength, log)
 	}
 	var loaded closers
@@ -169,7 +170,7 @@ func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *
 		loaded.add("engine", engine.Close)
 		engines = append(engines, engine)
 	}
-	if !options.Kernels {
+	if !options.Kernels.Any() {
 		c.Attention = "native" // whatever was asked for: what /get_server_info shows is what runs
 	}
 	opened.add("engines", loaded.close)
@@ -178,8 +179,8 @@ func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *
 
 // logAttention says whether kernels attend, and why not if they were asked for.
 func (c *config) logAttention(cfg model.Config, options model.Options, contextLength int, log *slog.Logger) {
-	if options.Kernels || !c.wantsKernels() {
-		log.Info("attention is chosen", "kernels", options.Kernels)
+	if options.Kernels.Any() || !c.wantsKernels() {
+		log.Info("attention is chosen", "kernels", options.Kernels.Any())
 		return
 	}
 	_, reason, _ := c.kernelBuckets(cfg, options.DType, contextLength) // engineOptions has seen that there is no error
@@ -191,12 +192,27 @@ func (c *config) kernelBuckets(cfg model.Config, dtype dtypes.DType, contextLeng
 	if dtype != dtypes.BFloat16 {
 		return nil, errors.New("kernels multiply bfloat16, --dtype is float32"), nil
 	}
-	buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cfg.KernelCost, contextLength)
-	return buckets, cfg.KernelsFit(buckets), err
+	cost := cfg.KernelCost
+	if c.Device == "cuda" {
+		cost = cfg.GPUKernelCost
+	}
+	buckets, err = c.chooseBuckets(cfg.KernelBuckets(contextLength), cost, contextLength)
+	return buckets, cfg.KernelsFit(c.kernels(), buckets), err
+}
+
+// kernels are those there are for the device.
+func (c *config) kernels() model.Kernels {
+	switch c.Device {
+	case "tpu":
+		return model.TPUKernels()
+	case "cuda":
+		return model.GPUKernels(c.card)
+	}
+	return model.Kernels{}
 }
 
 func (c *config) wantsKernels() bool {
-	return c.Device == "tpu" && strings.HasPrefix(c.Attention, "fa")
+	return c.kernels().Any() && strings.HasPrefix(c.Attention, "fa")
 }
 
 func outOfMemory(err error) bool {

@@ -85,7 +85,7 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 }
 
 func (c *config) attentionFlag(f *flag.FlagSet) {
-	f.StringVar(&c.Attention, "attention-backend", "fa", "on a TPU, fa attends by kernels where there are any for the model, native never; elsewhere it is native")
+	f.StringVar(&c.Attention, "attention-backend", "fa", "on a TPU or GPU, fa attends by kernels where there are any for the model, native never; on a CPU it is native")
 }
 
 // seconds is a time given as a number of seconds, as the peer's flags are, or as Go writes durations.

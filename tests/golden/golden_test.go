@@ -100,10 +100,15 @@ func TestOnDevice(t *testing.T) {
 			splicer := model.NewSplicer(cfg)
 			plugin := open(t, path, pjrt.Options{Async: true, Rewrite: splicer.Rewrite})
 			if options.Formula {
-				if platform := plugin.Info().Platform; platform != "tpu" {
-					t.Skipf("kernels are a TPU's, and this is a %s", platform)
+				switch info := plugin.Info(); info.Platform {
+				case "tpu":
+					options.Kernels = model.TPUKernels()
+				case "cuda":
+					options.Kernels = model.GPUKernels(info.Devices[0])
+				default:
+					t.Skipf("there are no kernels for a %s", info.Platform)
 				}
-				options.Formula, options.Kernels, options.Splicer = false, true, splicer
+				options.Formula, options.Splicer = false, splicer
 			}
 			compare(t, plugin.Backend(), "full", options)
 		})
@@ -122,7 +127,7 @@ func acceleratorOptions() map[string]model.Options {
 func compare(t *testing.T, backend compute.Backend, name string, options model.Options) {
 	v, cfg := read(t, name)
 	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
-	if options.Kernels || options.Formula {
+	if options.Kernels.Any() || options.Formula {
 		options.Buckets = kernelBuckets()
 	}
 	scorer := newScorer(t, backend, nil, cfg, v.Seed, options)

@@ -1,0 +1,108 @@
+package triton
+
+// Attend is the kernel of attention. Token t sees the first visible[t] prefix keys, and the step's tokens start[t] … t.
+//
+// Operands: spans [2·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
+// [T, K·2E] of Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E]
+// float32 of queries, with log2(e)/sqrt(E) in it, as softmax is of powers of two; angles [T, 2E] float32. Result: [T, H·E]
+// bfloat16.
+func Attend(s Shape) Kernel {
+	tile := s.tile()
+	operands := []operand{{"spans", "i32"}, {"qkv", "bf16"}, {"keys", "bf16"}}
+	if s.Prefix > 0 {
+		operands = append(operands, operand{"prefix", "bf16"})
+	}
+	operands = append(operands, operand{"sight", "i32"}, operand{"weight", "f32"}, operand{"angles", "f32"}, operand{"out", "bf16"})
+	return Kernel{
+		Name: "attend", Body: module("attend", operands, s.attend), Grid: [2]int{s.Heads / tile.heads, s.Tokens / tile.tokens},
+		Warps: tile.warps, Stages: tile.stages, Shared: s.shared(tile),
+	}
+}
+
+// attend is the body of Attend for a point of the grid: some heads that share keys, and a block of tokens. A row is one
+// head of one token.
+func (s Shape) attend(t *text, in map[string]value) {
+	tile, e := s.tile(), s.HeadDim
+	rows := tile.tokens * tile.heads
+	group, block := t.program("x"), t.program("y")
+	row, firstHead := t.count(rows), t.times(group, tile.heads)
+	token, head := row, t.spread(firstHead, rows)
+	if tile.heads > 1 {
+		token, head = t.div(row, t.whole(tile.heads)), t.add(t.rest(row, t.whole(tile.heads)), head)
+	}
+	token = t.add(token, t.times(block, tile.tokens))
+	visible, start := t.load(in["sight"], token), t.load(in["sight"], t.plus(token, s.Tokens))
+
+	turner := turner{s, t, token, in["weight"], in["angles"]}
+	queries := turner.turn(in["qkv"], t.add(t.times(token, (s.Heads+2*s.KVHeads)*e), t.times(head, e)))
+	f := flash{Shape: s, text: t, queries: t.bfloat16s(queries)}
+	f.head = t.times(t.div(firstHead, t.whole(s.Heads/s.KVHeads)), 2*e)
+
+	first := t.load(in["spans"], t.plus(block, s.Tokens/tile.tokens))
+	last := t.div(t.plus(t.times(t.plus(block, 1), tile.tokens), tile.keys-1), t.whole(tile.keys))
+	own := source{in["keys"], start, t.plus(t.sub(token, start), 1)}
+	runs := t.sub(last, first)
+	var at func(j value) (source, value)
+	if s.Prefix == 0 {
+		at = func(j value) (source, value) { return own, t.add(first, j) }
+	} else {
+		blocks := t.load(in["spans"], block)
+		prefix := source{in["prefix"], t.filled(0, "i32", rows), visible}
+		runs, first = t.add(runs, blocks), t.sub(first, blocks)
+		at = func(j value) (source, value) {
+			onPrefix := t.compare("slt", j, blocks)
+			return source{
+				t.choose(onPrefix, prefix.from, own.from),
+				t.choose(t.spread(onPrefix, rows), prefix.first, own.first), t.choose(t.spread(onPrefix, rows), prefix.count, own.count),
+			}, t.choose(onPrefix, j, t.add(first, j))
+		}
+	}
+	mixed, sum := f.over(runs, at)
+	mixed = t.bfloat16s(t.div(mixed, t.column(sum)))
+	t.store(mixed, in["out"], t.grid(t.add(t.times(token, s.Heads*e), t.times(head, e)), t.count(e)))
+}
+
+// source is where a block of keys and values comes from, and what each row sees of all of them: count from first on.
+type source struct{ from, first, count value }
+
+// flash is attention over blocks of keys, one after the other. All blocks are of one loop, those of the prefix and then the
+// step's own, so that the next block is on its way while one is computed.
+//
+// Weights are powers of two, below the greatest score rounded up to a whole number. So what came before is rescaled without
+// rounding, and a weight has the same bits in whichever block it is computed: the place of a row among others, which decides
+// where its blocks end, shows only in the order of sums.
+type flash struct {
+	Shape
+	*text
+	queries value // [rows, E] bfloat16
+	head    value // where the head's keys begin in a line of keys and values
+}
+
+const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
+
+// over goes over so many blocks of keys: the weighted values [rows, E], and the weights' sum [rows].
+func (f flash) over(blocks value, at func(j value) (from source, block value)) (mixed, sum value) {
+	rows, keys, e := f.queries.dims[0], f.tile().keys, f.HeadDim
+	key, column := f.count(keys), f.count(e)
+	state := []value{f.filled(unseen, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
+	state = f.loop(blocks, state, func(j value, state []value) []value {
+		greatest, sum, mixed := state[0], state[1], state[2]
+		source, block := at(j)
+		top := f.times(block, keys)
+		lines := f.add(f.times(f.add(key, top), f.KVHeads*2*e), f.head)
+		place := f.grid(lines, column)
+		k := f.load(source.from, place)
+		scores := f.product(f.queries, f.transpose(k), f.filled(0, "f32", rows, keys))
+		// A row sees the keys that are less than count behind its first: a key before it is, without a sign, a very large number.
+		behind := f.grid(f.sub(f.spread(top, rows), source.first), key)
+		scores = f.choose(f.compare("ult", behind, f.column(source.count)), scores, f.filled(unseen, "f32", rows, keys))
+		next := f.max(greatest, f.unary("math.ceil", f.across("arith.maximumf", scores)))
+		weights := f.exp2(f.sub(scores, f.column(next)))
+		shrink := f.exp2(f.sub(greatest, next))
+		sum = f.add(f.mul(sum, shrink), f.across("arith.addf", weights))
+		v := f.load(source.from, f.plus(place, e))
+		mixed = f.product(f.bfloat16s(weights), v, f.mul(mixed, f.column(shrink)))
+		return []value{next, sum, mixed}
+	})
+	return state[2], state[1]
+}

@@ -1,0 +1,266 @@
+package triton
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// text is a kernel being written: Triton MLIR in the form in which Triton itself prints it.
+type text struct {
+	strings.Builder
+	indent string
+	values int
+}
+
+// value is what an operation gives.
+type value struct {
+	name string
+	kind
+}
+
+// kind is the type of a value, and its text that of MLIR: a number or a tensor of dims, or pointers to such.
+type kind struct {
+	element string
+	dims    []int
+	pointer bool
+}
+
+func (k kind) String() string {
+	element := k.element
+	if k.pointer {
+		element = "!tt.ptr<" + element + ">"
+	}
+	if k.dims == nil {
+		return element
+	}
+	shape := ""
+	for _, d := range k.dims {
+		shape += strconv.Itoa(d) + "x"
+	}
+	return "tensor<" + shape + element + ">"
+}
+
+func tensor(element string, dims ...int) kind { return kind{element: element, dims: dims} }
+
+// of is the kind with another element type.
+func (k kind) of(element string) kind { return kind{element: element, dims: k.dims} }
+
+func (t *text) line(format string, arguments ...any) {
+	t.WriteString(t.indent)
+	fmt.Fprintf(t, format+"\n", arguments...)
+}
+
+func (t *text) name() string {
+	t.values++
+	return "%" + strconv.Itoa(t.values)
+}
+
+// op writes an operation that gives a result, with all that follows its name.
+func (t *text) op(result kind, operation, format string, arguments ...any) value {
+	out := value{t.name(), result}
+	t.line("%s = %s %s", out.name, operation, fmt.Sprintf(format, arguments...))
+	return out
+}
+
+func (t *text) program(axis string) value {
+	return t.op(kind{element: "i32"}, "tt.get_program_id", "%s : i32", axis)
+}
+
+func (t *text) whole(n int) value {
+	return t.op(kind{element: "i32"}, "arith.constant", "%d : i32", n)
+}
+
+// filled is a tensor of one number, an integer for i32.
+func (t *text) filled(x float64, element string, dims ...int) value {
+	number := strconv.FormatFloat(x, 'e', 9, 64)
+	if element == "i32" {
+		number = strconv.Itoa(int(x))
+	}
+	k := tensor(element, dims...)
+	return t.op(k, "arith.constant", "dense<%s> : %s", number, k)
+}
+
+// count is 0, 1, 2… below n.
+func (t *text) count(n int) value {
+	k := tensor("i32", n)
+	return t.op(k, "tt.make_range", "{end = %d : i32, start = 0 : i32} : %s", n, k)
+}
+
+// spread repeats a number, or a tensor along axes of size 1, to fill dims.
+func (t *text) spread(x value, dims ...int) value {
+	to := kind{x.element, dims, x.pointer}
+	if x.dims == nil {
+		return t.op(to, "tt.splat", "%s : %s -> %s", x.name, x.kind, to)
+	}
+	return t.op(to, "tt.broadcast", "%s : %s -> %s", x.name, x.kind, to)
+}
+
+// column is a vector as a column, row as a row.
+func (t *text) column(x value) value { return t.expand(x, 1, x.dims[0], 1) }
+func (t *text) row(x value) value    { return t.expand(x, 0, 1, x.dims[0]) }
+
+func (t *text) expand(x value, axis int, dims ...int) value {
+	to := kind{x.element, dims, x.pointer}
+	return t.op(to, "tt.expand_dims", "%s {axis = %d : i32} : %s -> %s", x.name, axis, x.kind, to)
+}
+
+// like brings a number, row or column to the shape of x.
+func (t *text) like(a, x value) value {
+	if fmt.Sprint(a.dims) == fmt.Sprint(x.dims) {
+		return a
+	}
+	return t.spread(a, x.dims...)
+}
+
+// binary is an operation on two tensors; the second may be a number, row or column that goes with all of the first.
+func (t *text) binary(operation string, a, b value) value {
+	b = t.like(b, a)
+	return t.op(a.kind, operation, "%s, %s : %s", a.name, b.name, a.kind)
+}
+
+func (t *text) add(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.addi", a, b)
+	}
+	return t.binary("arith.addf", a, b)
+}
+
+func (t *text) sub(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.subi", a, b)
+	}
+	return t.binary("arith.subf", a, b)
+}
+
+func (t *text) mul(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.muli", a, b)
+	}
+	return t.binary("arith.mulf", a, b)
+}
+
+// div rounds integers down, as they are not negative here.
+func (t *text) div(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.divsi", a, b)
+	}
+	return t.binary("arith.divf", a, b)
+}
+
+func (t *text) rest(a, b value) value { return t.binary("arith.remsi", a, b) }
+
+// max is NaN where either is.
+func (t *text) max(a, b value) value { return t.binary("arith.maximumf", a, b) }
+
+func (t *text) times(a value, n int) value { return t.mul(a, t.whole(n)) }
+
+func (t *text) plus(a value, n int) value { return t.add(a, t.whole(n)) }
+
+func (t *text) unary(operation string, x value) value {
+	return t.op(x.kind, operation, "%s : %s", x.name, x.kind)
+}
+
+func (t *text) exp2(x value) value { return t.unary("math.exp2", x) }
+
+func (t *text) float32s(x value) value  { return t.convert("arith.extf", x, "f32") }
+func (t *text) bfloat16s(x value) value { return t.convert("arith.truncf", x, "bf16") }
+
+func (t *text) convert(operation string, x value, element string) value {
+	to := x.of(element)
+	return t.op(to, operation, "%s : %s to %s", x.name, x.kind, to)
+}
+
+// compare is of integers with ult or slt, or of floats with oeq.
+func (t *text) compare(predicate string, a, b value) value {
+	operation := "arith.cmpf"
+	if a.element == "i32" {
+		operation = "arith.cmpi"
+	}
+	b = t.like(b, a)
+	return t.op(a.of("i1"), operation, "%s, %s, %s : %s", predicate, a.name, b.name, a.kind)
+}
+
+func (t *text) choose(where, a, b value) value {
+	if where.dims == nil {
+		return t.op(a.kind, "arith.select", "%s, %s, %s : %s", where.name, a.name, b.name, a.kind)
+	}
+	return t.op(a.kind, "arith.select", "%s, %s, %s : %s, %s", where.name, a.name, b.name, where.kind, a.kind)
+}
+
+// across is the sum, or the greatest, of each row of x: a vector.
+func (t *text) across(operation string, x value) value {
+	out := value{t.name(), tensor(x.element, x.dims[0])}
+	a, b, c := t.name(), t.name(), t.name()
+	t.line(`%s = "tt.reduce"(%s) <{axis = 1 : i32}> ({`, out.name, x.name)
+	t.line("^bb0(%s: %s, %s: %s):", a, x.element, b, x.element)
+	t.line("  %s = %s %s, %s : %s", c, operation, a, b, x.element)
+	t.line("  tt.reduce.return %s : %s", c, x.element)
+	t.line("}) : (%s) -> %s", x.kind, out.kind)
+	return out
+}
+
+// product is a·b + c, in float32.
+func (t *text) product(a, b, c value) value {
+	return t.op(c.kind, "tt.dot", "%s, %s, %s, inputPrecision = tf32 : %s * %s -> %s", a.name, b.name, c.name, a.kind, b.kind, c.kind)
+}
+
+func (t *text) transpose(x value) value {
+	to := tensor(x.element, x.dims[1], x.dims[0])
+	return t.op(to, "tt.trans", "%s {order = array<i32: 1, 0>} : %s -> %s", x.name, x.kind, to)
+}
+
+// at are pointers so many elements further on, one for each of them.
+func (t *text) at(base, elements value) value {
+	base = t.like(base, elements)
+	return t.op(base.kind, "tt.addptr", "%s, %s : %s, %s", base.name, elements.name, base.kind, elements.kind)
+}
+
+// load reads what stands at base, so many elements further on.
+func (t *text) load(base, elements value) value {
+	from := t.at(base, elements)
+	return t.op(kind{element: base.element, dims: from.dims}, "tt.load", "%s : %s", from.name, from.kind)
+}
+
+func (t *text) store(x, base, elements value) {
+	to := t.at(base, elements)
+	t.line("tt.store %s, %s : %s", to.name, x.name, to.kind)
+}
+
+// grid are elements of a matrix in memory: rows and columns are vectors of where each of them begins.
+func (t *text) grid(rows, columns value) value {
+	whole := t.spread(t.column(rows), rows.dims[0], columns.dims[0])
+	return t.add(whole, t.row(columns))
+}
+
+// loop runs body for 0, 1, … below to. Body gets what it gave the time before.
+func (t *text) loop(to value, carried []value, body func(i value, carried []value) []value) []value {
+	from, one := t.whole(0), t.whole(1)
+	result, i := t.name(), value{t.name(), kind{element: "i32"}}
+	inside, kinds, begin := append([]value{}, carried...), make([]string, len(carried)), make([]string, len(carried))
+	for k, c := range carried {
+		inside[k].name = t.name()
+		kinds[k], begin[k] = c.String(), inside[k].name+" = "+c.name
+	}
+	t.line("%s:%d = scf.for %s = %s to %s step %s iter_args(%s) -> (%s)  : i32 {", result, len(carried), i.name, from.name, to.name, one.name,
+		strings.Join(begin, ", "), strings.Join(kinds, ", "))
+	outer := t.indent
+	t.indent += "  "
+	next := body(i, inside)
+	t.line("scf.yield %s : %s", names(next), strings.Join(kinds, ", "))
+	t.indent = outer
+	t.line("}")
+	out := append([]value{}, carried...)
+	for k := range out {
+		out[k].name = fmt.Sprintf("%s#%d", result, k)
+	}
+	return out
+}
+
+func names(values []value) string {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = v.name
+	}
+	return strings.Join(parts, ", ")
+}
