@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run demo build setup test isa golden schema openapi-clients fuzz soak figures lint tpu-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test isa golden schema openapi-clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -64,6 +64,11 @@ tpu-compile: setup ## programs compile for a TPU v6e, without one; fetches libtp
 	libtpu="$(LIBTPU)"; test -n "$$libtpu" || libtpu=$$(bin/scored setup tpu --plugin-dir $(CACHE)/plugins) || \
 	  { echo "tpu-compile is skipped: libtpu cannot be fetched"; exit 0; }; \
 	SCORED_TEST_LIBTPU=$$libtpu go test -p 1 -count=1 -v -run 'Topology|CompileForTPU' ./pjrt ./cmd/scored
+
+cuda-compile: setup ## programs compile for NVIDIA GPUs, without one; fetches the plugin, libdevice and ptxas (256 MB) unless CUDA_PLUGIN names the plugin
+	plugin="$(CUDA_PLUGIN)"; test -n "$$plugin" || plugin=$$(bin/scored setup cuda-compiler --plugin-dir $(CACHE)/plugins) || \
+	  { echo "cuda-compile is skipped: the plugin cannot be fetched"; exit 0; }; \
+	SCORED_TEST_CUDA=$$plugin go test -p 1 -count=1 -v -run 'CompileForCard|CompileForCUDA' ./pjrt ./cmd/scored
 
 lint: ## golangci-lint, with the import rules of the design
 	golangci-lint run

@@ -82,6 +82,14 @@ func (c Config) tritonShape(k Kernels, tokens, prefix int) triton.Shape {
 	return triton.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: triton.SharedMemory(k.device)}
 }
 
+// SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in a bucket; 0 without kernels.
+func (c Config) SharedMemory(k Kernels, b score.Bucket) int {
+	if k.kind != tritonKernels {
+		return 0
+	}
+	return triton.Attend(c.tritonShape(k, b.Tokens, b.Prefix)).Shared
+}
+
 // KernelCycles is how long a step's kernels take on a v6e: see mosaic.Shape.Cycles.
 func (c Config) KernelCycles(b score.Bucket) float64 {
 	return float64(c.Layers) * c.mosaicShape(b.Tokens, b.Prefix).Cycles()

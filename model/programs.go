@@ -42,6 +42,9 @@ type headKey struct {
 
 func (k headKey) name() string { return fmt.Sprintf("head_r%d_v%t", k.rows, k.vocabulary) }
 
+// BlockProgram is the name of the program that computes a layer in steps of the bucket.
+func (c Config) BlockProgram(b score.Bucket) string { return shapeOf(b).name() }
+
 // BodyRuns is how often a step of the bucket runs each program, by name, but for the heads.
 func (c Config) BodyRuns(b score.Bucket) map[string]int {
 	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(): c.Layers}

@@ -20,6 +20,7 @@ type hloInstruction struct {
 	id, parameter    int64
 	cycles           int64 // the compiler's estimate; 0 if it has none
 	opcode           string
+	target           string // of a custom call
 	shape            hloShape
 	operands, called []int64
 }
@@ -119,6 +120,8 @@ func parseInstruction(message []byte) (*hloInstruction, error) {
 			op.shape, err = parseShape(value)
 		case 9:
 			op.parameter = n
+		case 28:
+			op.target = string(value)
 		case 35:
 			op.id = n
 		case 36:

@@ -34,6 +34,7 @@ type Compiled struct {
 	Cost       Cost
 	Traffic    float64 // bytes moved to and from the device's main memory; 0 where the plugin does not show the program
 	Cycles     float64 // the compiler's estimate of its time, without gathers; 0 where it makes none
+	Kernels    Kernels // zero where the plugin does not show the program
 	Took       time.Duration
 }
 
@@ -74,13 +75,13 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	})
 }
 
-// OpenCard loads the CUDA plugin to compile for one GPU: config is the text of XLA's GpuTargetConfigProto. Without the
-// card no matrix product is tuned for it, so what is compiled tells what a program needs, and is not for serving.
-func OpenCard(path, name, config string) (*Topology, error) {
-	return openTopology(path, name, "", func(t *Topology) *C.PJRT_Error {
-		text := C.CString(config)
+// OpenCard loads the CUDA plugin to compile for one GPU. Without the card no matrix product is tuned for it, so what is
+// compiled tells what a program needs, and is not for serving.
+func OpenCard(path string, card Card) (*Topology, error) {
+	return openTopology(path, card.Device, "", func(t *Topology) *C.PJRT_Error {
+		text := C.CString(card.config)
 		defer C.free(unsafe.Pointer(text))
-		return C.scored_topology_of_card(t.library.api, text, C.size_t(len(config)), &t.handle)
+		return C.scored_topology_of_card(t.library.api, text, C.size_t(len(card.config)), &t.handle)
 	})
 }
 
@@ -189,7 +190,7 @@ func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, fmt.Errorf("executable %s: %w", c.Name, err)
 	}
-	c.Traffic, c.Cycles = shown.traffic, shown.cycles
+	c.Traffic, c.Cycles, c.Kernels = shown.traffic, shown.cycles, shown.kernels
 	key := t.target.key("mlir", program, options)
 	c.Key = key.String()
 	if t.cache != nil {

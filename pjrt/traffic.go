@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"strings"
 	"unsafe"
 )
 
@@ -18,7 +19,14 @@ type program struct {
 	traffic float64
 	// cycles is the compiler's own estimate of its operations' time, one after the other: what it chooses their tiling by.
 	// Gathers and copies between memories have none.
-	cycles float64
+	cycles  float64
+	kernels Kernels
+}
+
+// Kernels counts the operations of an optimized program that a GPU launches one by one.
+type Kernels struct {
+	All, Products int     // of all, those that multiply matrices
+	Beside        float64 // bytes that the others move to and from main memory
 }
 
 // inspect reads an executable's optimized program; zero if the plugin does not show one.
@@ -36,15 +44,14 @@ func (l library) inspect(executable *C.PJRT_Executable) (program, error) {
 	if err != nil {
 		return program{}, fmt.Errorf("optimized program cannot be read: %w", err)
 	}
-	return program{float64(module.traffic(module.entry)), float64(module.cycles(module.entry))}, nil
+	return program{float64(module.traffic(module.entry)), float64(module.cycles(module.entry)), module.kernels(module.entry)}, nil
 }
 
 // cycles adds up a computation's operations. A loop's body counts once.
 func (m *hloModule) cycles(computation int64) (cycles int64) {
 	for _, op := range m.computations[computation] {
 		cycles += op.cycles
-		switch op.opcode {
-		case "call", "while", "conditional":
+		if op.isControl() {
 			for _, called := range op.called {
 				cycles += m.cycles(called)
 			}
@@ -57,30 +64,90 @@ func (m *hloModule) cycles(computation int64) (cycles int64) {
 func (m *hloModule) traffic(computation int64) (bytes int64) {
 	c := m.computations[computation]
 	for _, op := range c {
-		switch op.opcode {
-		case "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
-			"async-update", "async-done", "copy-done", "send-done", "recv-done":
-			continue
-		case "copy-start": // (to, from, context)
-			if len(op.shape.parts) > 1 {
-				bytes += op.shape.parts[0].inMain() + op.shape.parts[1].inMain()
-			}
-			continue
-		case "call", "while", "conditional":
-			for _, called := range op.called {
-				bytes += m.traffic(called)
-			}
-			continue
+		bytes += m.moved(c, op)
+	}
+	return bytes
+}
+
+// moved is the traffic of one operation.
+func (m *hloModule) moved(c map[int64]*hloInstruction, op *hloInstruction) (bytes int64) {
+	switch {
+	case op.movesNothing():
+		return 0
+	case op.opcode == "copy-start": // (to, from, context)
+		if len(op.shape.parts) > 1 {
+			bytes = op.shape.parts[0].inMain() + op.shape.parts[1].inMain()
 		}
-		bytes += m.written(c, op)
-		for i, operand := range op.operands {
-			shape := c[operand].shape
-			if main := shape.inMain(); main > 0 {
-				bytes += min(main, m.reads(op, i, shape))
-			}
+		return bytes
+	case op.isControl():
+		for _, called := range op.called {
+			bytes += m.traffic(called)
+		}
+		return bytes
+	}
+	bytes = m.written(c, op)
+	for i, operand := range op.operands {
+		shape := c[operand].shape
+		if main := shape.inMain(); main > 0 {
+			bytes += min(main, m.reads(op, i, shape))
 		}
 	}
 	return bytes
+}
+
+// movesNothing tells of operations that only name what others compute.
+func (op *hloInstruction) movesNothing() bool {
+	switch op.opcode {
+	case "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
+		"async-update", "async-done", "copy-done", "send-done", "recv-done":
+		return true
+	}
+	return false
+}
+
+// isControl tells of operations whose work is that of the computations they call.
+func (op *hloInstruction) isControl() bool {
+	return op.opcode == "call" || op.opcode == "while" || op.opcode == "conditional"
+}
+
+// kernels counts a computation's operations. A loop's body counts once.
+func (m *hloModule) kernels(computation int64) (k Kernels) {
+	c := m.computations[computation]
+	for _, op := range c {
+		switch {
+		case op.movesNothing():
+		case op.isControl():
+			for _, called := range op.called {
+				inner := m.kernels(called)
+				k.All, k.Products, k.Beside = k.All+inner.All, k.Products+inner.Products, k.Beside+inner.Beside
+			}
+		case m.multiplies(op):
+			k.All++
+			k.Products++
+		default:
+			k.All++
+			k.Beside += float64(m.moved(c, op))
+		}
+	}
+	return k
+}
+
+// multiplies tells of matrix products: as they are, of a library, or fused with others.
+func (m *hloModule) multiplies(op *hloInstruction) bool {
+	if op.opcode == "dot" || op.opcode == "custom-call" && strings.HasPrefix(op.target, "__cublas") {
+		return true
+	}
+	if op.opcode != "fusion" {
+		return false
+	}
+	for _, called := range op.called {
+		for _, inner := range m.computations[called] {
+			if m.multiplies(inner) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // written is how much an operation writes to main memory: of an array it updates in place, the update.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"scored/model"
 	"scored/pjrt"
@@ -18,14 +19,24 @@ type roofline struct {
 	clock float64 // cycles per second
 }
 
-// rooflineOf is that of a topology's generation, by Google's published figures; zero if unknown. The clock is what makes
+// rooflineOf is that of a topology's generation, by Google's published figures, or of a card, by NVIDIA's without sparsity; zero
+// if unknown. The clock is what makes
 // the peak of its matrix units: four of 128x128 multipliers in a v5e, eight in a v5p, four of 256x256 in a v6e.
 func rooflineOf(topology string) roofline {
-	generation, _, _ := strings.Cut(topology, ":")
+	generation, card, _ := strings.Cut(topology, ":")
+	if generation == "cuda" {
+		generation = card
+	}
 	return map[string]roofline{
 		"v5e": {197e12, 819e9, 1.5e9},
 		"v5p": {459e12, 2765e9, 1.75e9},
 		"v6e": {918e12, 1640e9, 1.75e9},
+
+		"a100": {312e12, 2039e9, 1.41e9},
+		"h100": {989e12, 3352e9, 1.98e9},
+		"h200": {989e12, 4800e9, 1.98e9},
+		"b200": {2250e12, 7672e9, 1.965e9},
+		"l4":   {121e12, 300e9, 2.04e9},
 	}[generation]
 }
 
@@ -72,6 +83,8 @@ type ahead struct {
 	pjrt.Cost
 	traffic float64 // bytes to and from main memory
 	cycles  float64 // the compiler's estimate
+	kernels pjrt.Kernels
+	took    time.Duration // to compile
 }
 
 // reportAhead prints what a step of each bucket costs by the compiler's own analysis, and how many items a second that
@@ -118,6 +131,7 @@ func stepAhead(cfg model.Config, b score.Bucket, costs map[string]ahead) (step a
 		step.traffic += float64(runs) * cost.traffic
 		step.cycles += float64(runs) * cost.cycles
 		step.CodeBytes += cost.CodeBytes
+		step.took += cost.took
 		step.ArgumentBytes = max(step.ArgumentBytes, cost.ArgumentBytes)
 		step.TempBytes = max(step.TempBytes, cost.TempBytes)
 	}

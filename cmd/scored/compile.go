@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"scored/model"
 	"scored/pjrt"
@@ -19,6 +20,8 @@ const compileUsage = `usage: scored compile --model-path MODEL --out DIR [flags]
 
 Compiles every step shape for a TPU on a machine that has none, tells what each costs there, and fills DIR, which
 "scored serve --device tpu --compile-cache DIR" loads from. Flags that serve has too must be the same there.
+For an NVIDIA GPU, --topology cuda:h100, it tells what each needs there: without the card no matrix product is tuned for
+it, so nothing is kept, and --out is left out.
 MODEL may be a folder with nothing but config.json: no weight is read.
 
 `
@@ -49,11 +52,15 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	library, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, "tpu"), c.fetchOptions(stderr))
+	plugin := "tpu"
+	if c.Device == "cuda" {
+		plugin = pjrt.CUDACompiler
+	}
+	library, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, plugin), c.fetchOptions(stderr))
 	if err != nil {
 		return err
 	}
-	topology, err := pjrt.OpenTopology(library, c.topology, c.out)
+	topology, err := c.openTarget(library)
 	if err != nil {
 		return err
 	}
@@ -70,9 +77,12 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 		if err != nil {
 			return err
 		}
-		costs[one.Name] = ahead{one.Cost, one.Traffic, one.Cycles}
+		costs[one.Name] = ahead{one.Cost, one.Traffic, one.Cycles, one.Kernels, one.Took}
 		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, %.1f MB temporary, %.0f cycles\n", i+1, len(programs),
 			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
+	}
+	if c.Device == "cuda" {
+		return reportCard(stdout, rooflineOf(c.topology), cfg, options, costs)
 	}
 	return reportAhead(stdout, rooflineOf(c.topology), cfg, options, costs)
 }
@@ -85,14 +95,14 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		fmt.Fprint(stderr, compileUsage)
 		f.PrintDefaults()
 	}
-	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: the generation and its chips along each axis")
-	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required)")
+	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: a TPU's generation and its chips along each axis, or "+strings.Join(pjrt.Cards(), ", "))
+	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required for a TPU)")
 	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3, Qwen2 or Llama model; its weights are not read")
 	f.StringVar(&c.LoadFormat, "load-format", "auto", "dummy takes the Qwen3-0.6B shape where --model-path is no folder")
 	f.StringVar(&c.Revision, "revision", "main", "revision of the model on the hub")
 	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")
 	f.StringVar(&c.DType, "dtype", "auto", "dtype of the weights: auto, float32 or bfloat16")
-	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so (default: found or fetched)")
+	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so, or of the CUDA plugin (default: found or fetched)")
 	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
 	f.BoolVar(&c.Offline, "offline", false, "never use the network")
 	c.attentionFlag(f)
@@ -111,24 +121,41 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	if err == nil {
 		err = c.readVariables(env)
 	}
+	card, isCard := pjrt.FindCard(c.topology)
 	c.Device = "tpu"
+	if isCard == nil {
+		c.Device, c.card = "cuda", card.Device
+	}
 	switch {
 	case err != nil:
+	case strings.HasPrefix(c.topology, "cuda") && isCard != nil:
+		err = fmt.Errorf("flag --topology: %w", isCard)
+	case c.Device == "cuda" && c.out != "":
+		err = errors.New("flag --out is for a TPU: what is compiled without the GPU is not tuned for it; leave it out")
+	case c.Device == "cuda":
+		err = c.checkCompile()
 	case f.NArg() > 0:
 		err = fmt.Errorf("argument %q is not a flag", f.Arg(0))
 	case c.out == "":
 		err = errors.New("flag --out is missing; name the folder that takes the compiled programs")
-	case c.ModelPath == "" && c.LoadFormat != "dummy":
-		err = errors.New("flag --model-path is missing; name a folder or hub id, or give --load-format dummy")
 	default:
-		if err = c.checkValues("DType", "Attention"); err == nil {
-			_, err = c.parseBuckets()
-		}
+		err = c.checkCompile()
 	}
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+func (c *compileConfig) checkCompile() error {
+	if c.ModelPath == "" && c.LoadFormat != "dummy" {
+		return errors.New("flag --model-path is missing; name a folder or hub id, or give --load-format dummy")
+	}
+	if err := c.checkValues("DType", "Attention"); err != nil {
+		return err
+	}
+	_, err := c.parseBuckets()
+	return err
 }
 
 // findShape reads the model's config.json alone.
@@ -148,7 +175,7 @@ func (c *compileConfig) findShape(ctx context.Context, log *slog.Logger) (model.
 	return model.LoadConfig(dir)
 }
 
-// captured is a program as the TPU's compiler takes it.
+// captured is a program as the compiler takes it.
 type captured struct{ text, options []byte }
 
 // capture builds the programs that serve would. The plugin that takes them is the CPU's: it has a client here, and

@@ -29,6 +29,9 @@ func TestCompileFlags(t *testing.T) {
 		"--load-format dummy --out x word":                   "word",
 		"--load-format dummy --out x --max-queue 9":          "max-queue",
 		"--load-format dummy --out x --context-length no":    "context-length",
+		"--load-format dummy --topology cuda:h900":           "cuda:h100",
+		"--load-format dummy --topology cuda:h100 --out x":   "--out",
+		"--topology cuda:h100":                               "--model-path",
 	} {
 		var stderr bytes.Buffer
 		if status := run(t.Context(), append([]string{"compile"}, strings.Fields(line)...), environment(), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
@@ -82,15 +85,21 @@ func kernelModel(t *testing.T) string {
 	return dir
 }
 
-// TestProgramsCallKernels: the programs for a TPU call both kernels where there are any for the model, unless told not to.
+// TestProgramsCallKernels: the programs for a TPU or GPU call both kernels where there are any for the model, unless told not to.
 func TestProgramsCallKernels(t *testing.T) {
 	for line, want := range map[string]map[string]int{
-		"--model-path " + kernelModel(t):                            {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_t256_p0": 2, "check_t256_p128": 2},
-		"--attention-backend native --model-path " + kernelModel(t): {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
-		"--dtype float32 --model-path " + kernelModel(t):            {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
-		"--model-path ../../tests/models/tiny":                      {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0}, // heads of another size
+		"--model-path " + kernelModel(t):                                                 {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_t256_p0": 2, "check_t256_p128": 2},
+		"--attention-backend native --model-path " + kernelModel(t):                      {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
+		"--dtype float32 --model-path " + kernelModel(t):                                 {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
+		"--model-path ../../tests/models/tiny":                                           {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0}, // heads of another size
+		"--topology cuda:l4 --model-path " + kernelModel(t):                              {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_t256_p0": 2, "check_t256_p128": 2},
+		"--topology cuda:h100 --attention-backend native --model-path " + kernelModel(t): {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
 	} {
-		c, err := parseCompile(append(strings.Fields(line), "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
+		call := "__gpu$xla.gpu.triton"
+		if !strings.Contains(line, "cuda") {
+			line, call = line+" --out "+t.TempDir(), "tpu_custom_call"
+		}
+		c, err := parseCompile(append(strings.Fields(line), "--plugin-dir", "../../.cache/plugins", "--offline",
 			"--context-length", "128", "--buckets", "256x8x64x0,256x8x64x128"), environment(), io.Discard)
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +120,7 @@ func TestProgramsCallKernels(t *testing.T) {
 		for _, p := range programs {
 			name, _, _ := strings.Cut(strings.TrimPrefix(string(p.text), "module @"), " ")
 			if strings.HasPrefix(name, "block") || strings.HasPrefix(name, "check") {
-				got[name] = strings.Count(string(p.text), "tpu_custom_call")
+				got[name] = strings.Count(string(p.text), call)
 			}
 		}
 		if !maps.Equal(got, want) {
@@ -204,6 +213,48 @@ func TestCompileForTPU(t *testing.T) {
 	t.Run("by kernels", func(t *testing.T) {
 		compileForTPU(t, library, kernelModel(t), "256x64x256x0", "512x64x512x128", "128x16x128x2048", "256x64x256x40960")
 	})
+}
+
+// TestCompileForCUDA compiles a model of two layers for cards that are not there: kernels are in every layer, and what the table
+// says of them is what the optimized programs show.
+func TestCompileForCUDA(t *testing.T) {
+	library := os.Getenv("SCORED_TEST_CUDA")
+	if library == "" {
+		t.Skip("SCORED_TEST_CUDA does not name the CUDA plugin; run `make cuda-compile`")
+	}
+	for card, buckets := range map[string]string{
+		"cuda:h100": "256x64x256x0,256x64x256x128,128x16x128x40960", "cuda:l4": "256x64x256x128", "cuda:a100": "256x64x256x128",
+		"cuda:b200": "256x64x256x128", "cuda:h200": "256x64x256x128",
+	} {
+		t.Run(card, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			args := []string{"compile", "--topology", card, "--model-path", kernelModel(t), "--plugin", library, "--plugin-dir", "../../.cache/plugins",
+				"--offline", "--buckets", buckets}
+			if status := run(t.Context(), args, environment(), &stdout, &stderr); status != 0 {
+				t.Fatalf("status %d: %s", status, stderr.String())
+			}
+			t.Logf("\n%s", stdout.String())
+			lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+			if want := 1 + strings.Count(buckets, "x")/3; len(lines) != want {
+				t.Fatalf("%d lines, want %d", len(lines), want)
+			}
+			for _, line := range lines[1:] {
+				fields := strings.Fields(line)
+				all, err := strconv.Atoi(fields[5])
+				products, productsErr := strconv.Atoi(fields[6])
+				moved, movedErr := strconv.ParseFloat(fields[7], 64)
+				beside, besideErr := strconv.ParseFloat(fields[8], 64)
+				shared, sharedErr := strconv.ParseFloat(fields[9], 64)
+				if err := errors.Join(err, productsErr, movedErr, besideErr, sharedErr); err != nil {
+					t.Fatal(err)
+				}
+				// A layer has four products, two kernels of attention, and norms and the like beside them.
+				if products != 4 || all < 8 || all > 20 || beside <= 0 || beside >= moved || shared <= 0 || shared > 227 {
+					t.Errorf("line %q: %d kernels, %d of them products, %v of %v MB moved beside those, %v KiB of shared memory", line, all, products, beside, moved, shared)
+				}
+			}
+		})
+	}
 }
 
 func compileForTPU(t *testing.T, library, folder string, buckets ...string) {

@@ -14,8 +14,8 @@ func Attend(s Shape) Kernel {
 	}
 	operands = append(operands, operand{"sight", "i32"}, operand{"weight", "f32"}, operand{"angles", "f32"}, operand{"out", "bf16"})
 	return Kernel{
-		Name: "attend", Body: module("attend", operands, s.attend), Grid: [2]int{s.Heads / tile.heads, s.Tokens / tile.tokens},
-		Warps: tile.warps, Stages: tile.stages, Shared: s.shared(tile),
+		Name: "attend", Body: module("attend", operands, s.attend), Grid: [2]int{s.Heads / tile.Heads, s.Tokens / tile.Tokens},
+		Warps: tile.Warps, Stages: tile.Stages, Shared: s.shared(tile),
 	}
 }
 
@@ -23,14 +23,14 @@ func Attend(s Shape) Kernel {
 // head of one token.
 func (s Shape) attend(t *text, in map[string]value) {
 	tile, e := s.tile(), s.HeadDim
-	rows := tile.tokens * tile.heads
+	rows := tile.Tokens * tile.Heads
 	group, block := t.program("x"), t.program("y")
-	row, firstHead := t.count(rows), t.times(group, tile.heads)
+	row, firstHead := t.count(rows), t.times(group, tile.Heads)
 	token, head := row, t.spread(firstHead, rows)
-	if tile.heads > 1 {
-		token, head = t.div(row, t.whole(tile.heads)), t.add(t.rest(row, t.whole(tile.heads)), head)
+	if tile.Heads > 1 {
+		token, head = t.div(row, t.whole(tile.Heads)), t.add(t.rest(row, t.whole(tile.Heads)), head)
 	}
-	token = t.add(token, t.times(block, tile.tokens))
+	token = t.add(token, t.times(block, tile.Tokens))
 	visible, start := t.load(in["sight"], token), t.load(in["sight"], t.plus(token, s.Tokens))
 
 	turner := turner{s, t, token, in["weight"], in["angles"]}
@@ -38,8 +38,8 @@ func (s Shape) attend(t *text, in map[string]value) {
 	f := flash{Shape: s, text: t, queries: t.bfloat16s(queries)}
 	f.head = t.times(t.div(firstHead, t.whole(s.Heads/s.KVHeads)), 2*e)
 
-	first := t.load(in["spans"], t.plus(block, s.Tokens/tile.tokens))
-	last := t.div(t.plus(t.times(t.plus(block, 1), tile.tokens), tile.keys-1), t.whole(tile.keys))
+	first := t.load(in["spans"], t.plus(block, s.Tokens/tile.Tokens))
+	last := t.div(t.plus(t.times(t.plus(block, 1), tile.Tokens), tile.Keys-1), t.whole(tile.Keys))
 	own := source{in["keys"], start, t.plus(t.sub(token, start), 1)}
 	runs := t.sub(last, first)
 	var at func(j value) (source, value)
@@ -82,7 +82,7 @@ const unseen = -1e30 // the score of a key that a query does not see; finite, so
 
 // over goes over so many blocks of keys: the weighted values [rows, E], and the weights' sum [rows].
 func (f flash) over(blocks value, at func(j value) (from source, block value)) (mixed, sum value) {
-	rows, keys, e := f.queries.dims[0], f.tile().keys, f.HeadDim
+	rows, keys, e := f.queries.dims[0], f.tile().Keys, f.HeadDim
 	key, column := f.count(keys), f.count(e)
 	state := []value{f.filled(unseen, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
 	state = f.loop(blocks, state, func(j value, state []value) []value {

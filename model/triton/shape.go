@@ -15,6 +15,8 @@ type Shape struct {
 	Eps  float64
 	// Shared is how many bytes of shared memory a block of threads may use on the card: see SharedMemory.
 	Shared int
+	// Tile is how attention is cut up; the zero value leaves the choice to the package.
+	Tile Tile
 }
 
 // multiple is what tokens and prefix keys come in: the largest block of a tile.
@@ -42,9 +44,9 @@ func (s Shape) most() int {
 	return max(s.Tokens*(s.Heads+2*s.KVHeads), max(s.Tokens, s.Prefix)*s.KVHeads*2) * s.HeadDim
 }
 
-// tile is how a kernel cuts up its work: a point of the grid has so many tokens of so many heads, and goes over so many
-// keys at a time.
-type tile struct{ tokens, heads, keys, warps, stages int }
+// Tile is how a kernel cuts up its work: a point of the grid has so many tokens of so many heads, which share their keys, and
+// goes over so many keys at a time. Tokens, heads and keys are powers of two.
+type Tile struct{ Tokens, Heads, Keys, Warps, Stages int }
 
 // rows is how many rows of scores four warps compute: the least that the matrix units of Hopper take at a time. On an
 // H100, microseconds a layer of Qwen3-0.6B's shape with 2,048 tokens: 180 of own on a prefix of 128, 20 of own on one of
@@ -61,44 +63,47 @@ type tile struct{ tokens, heads, keys, warps, stages int }
 const rows = 64
 
 // tile is the first line of that table where shared memory allows, and goes with fewer stages where not.
-func (s Shape) tile() tile {
-	t := tile{heads: 1, keys: 64, warps: 4, stages: 3}
+func (s Shape) tile() Tile {
+	if s.Tile != (Tile{}) {
+		return s.Tile
+	}
+	t := Tile{Heads: 1, Keys: 64, Warps: 4, Stages: 3}
 	// Heads that share keys stand together, if their number is even, so that a block has fewer tokens, whose rows
 	// begin closer to each other.
-	for g := s.Heads / s.KVHeads; g%2 == 0 && t.heads < 4; g /= 2 {
-		t.heads *= 2
+	for g := s.Heads / s.KVHeads; g%2 == 0 && t.Heads < 4; g /= 2 {
+		t.Heads *= 2
 	}
-	t.tokens = rows / t.heads
-	for s.shared(t) > s.Shared && t.stages > 1 {
-		t.stages--
+	t.Tokens = rows / t.Heads
+	for s.shared(t) > s.Shared && t.Stages > 1 {
+		t.Stages--
 	}
 	return t
 }
 
 // shared bounds the shared memory of a tile: the keys and values of each stage, the queries, and what sums across a row,
 // or a change of layout, put there for a moment.
-func (s Shape) shared(t tile) int {
+func (s Shape) shared(t Tile) int {
 	const element = 2
-	keysValues := t.keys * 2 * s.HeadDim * element
-	queries := t.tokens * t.heads * s.HeadDim * element
-	return t.stages*keysValues + queries + 4<<10
+	keysValues := t.Keys * 2 * s.HeadDim * element
+	queries := t.Tokens * t.Heads * s.HeadDim * element
+	return t.Stages*keysValues + queries + 4<<10
 }
 
 // Block is how many tokens attend at a time.
-func (s Shape) Block() int { return s.tile().tokens }
+func (s Shape) Block() int { return s.tile().Tokens }
 
 // PrefixBlock is to how many prefix keys tokens attend at a time.
-func (s Shape) PrefixBlock() int { return s.tile().keys }
+func (s Shape) PrefixBlock() int { return s.tile().Keys }
 
 // Spans are Attend's spans for what each token sees: for each block of tokens how many blocks of prefix keys any of them
 // sees, and then for each the first block of the step's own keys that any of them sees.
 func (s Shape) Spans(visible, start []int32) []int32 {
 	t := s.tile()
-	blocks := s.Tokens / t.tokens
+	blocks := s.Tokens / t.Tokens
 	spans := make([]int32, 2*blocks)
 	for i := range blocks {
-		part := func(all []int32) []int32 { return all[i*t.tokens : (i+1)*t.tokens] }
-		n := int32(t.keys)
+		part := func(all []int32) []int32 { return all[i*t.Tokens : (i+1)*t.Tokens] }
+		n := int32(t.Keys)
 		if s.Prefix > 0 {
 			spans[i] = (slices.Max(part(visible)) + n - 1) / n
 		}

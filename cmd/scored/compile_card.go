@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"scored/model"
+	"scored/pjrt"
+)
+
+// openTarget opens the compiler of the topology.
+func (c *compileConfig) openTarget(library string) (*pjrt.Topology, error) {
+	if c.Device != "cuda" {
+		return pjrt.OpenTopology(library, c.topology, c.out)
+	}
+	card, err := pjrt.FindCard(c.topology)
+	if err != nil {
+		return nil, err
+	}
+	return pjrt.OpenCard(library, card)
+}
+
+// reportCard prints what a step of each bucket needs on a GPU by its optimized programs: what a layer launches, what it moves
+// to and from memory in all and beside its matrix products, the shared memory of its kernel of attention, and the least time
+// of all programs by the card's arithmetic and memory. How long they take only the card can tell.
+func reportCard(w io.Writer, card roofline, cfg model.Config, options model.Options, costs map[string]ahead) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
+	for _, b := range options.Buckets {
+		step, layer := stepAhead(cfg, b, costs), costs[cfg.BlockProgram(b)]
+		counted := b
+		if options.Kernels.Any() {
+			counted.Rows = 0 // a kernel computes what its rows see of themselves, which is little
+		}
+		linear, attention := cfg.Flops(counted)
+		flops := linear + attention
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
+			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, layer.kernels.All, layer.kernels.Products, layer.traffic/1e6,
+			layer.kernels.Beside/1e6, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/card.flops*1e3, step.traffic/card.bytes*1e3, step.took.Seconds())
+	}
+	return table.Flush()
+}
