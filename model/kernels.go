@@ -116,26 +116,14 @@ func (n network) queryWeight(w blockWeights, g *Graph) *Node {
 	return ExpandDims(n.headWeight(w.queryNorm, g, math.Log2E/math.Sqrt(float64(n.HeadDim))), 0)
 }
 
-// kernel marks the formula's operands and its result, that one twice.
+// kernel puts the formula between two barriers, which change nothing and which nothing else here uses. The first takes the
+// operands. The second takes the result and, to be known from a first one, what the first gives for the first operand.
 func (n network) kernel(formula func(in []*Node) *Node, operands ...*Node) *Node {
 	if !n.marked {
 		return formula(operands)
 	}
-	in := make([]*Node, len(operands))
-	for i, x := range operands {
-		in[i] = mark(x)
-	}
-	return mark(mark(formula(in)))
-}
-
-// mark is x, by an operation that changes nothing and that nothing else here uses: a transposition that leaves all axes where
-// they are.
-func mark(x *Node) *Node {
-	axes := make([]int, x.Rank())
-	for i := range axes {
-		axes[i] = i
-	}
-	return TransposeAllDims(x, axes...)
+	in := OptimizationBarriers(operands...)
+	return OptimizationBarriers(formula(in), in[0])[0]
 }
 
 // readyKeys is the formula of mosaic.Keys and triton.Keys.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,76 +67,64 @@ func (s *Splicer) demand(program string) error {
 
 var moduleName = regexp.MustCompile(`^module @([\w.-]+)`)
 
-// edge is a mark of a kernel in the text of a program: see mark.
-type edge struct{ name, of, kind string }
+// barrier is an end of a kernel in the text of a program: see network.kernel.
+type barrier struct{ results, operands, kinds []string }
 
 // An operation of StableHLO is one line of GoMLX's text.
-var edgeLine = regexp.MustCompile(`^\s*(%\w+) = "stablehlo\.transpose"\((%\w+)\) \{ permutation = array<i64: ([\d, ]+)> \} : \((tensor<\w+>)\) -> tensor<\w+>$`)
+var barrierLine = regexp.MustCompile(`^\s*(%\w+(?:, %\w+)*) = "stablehlo\.optimization_barrier"\((%[\w, %]+)\) : \((tensor<[^)]+)\) -> `)
 
 // CallKernels puts calls of kernels into a program of an engine with Options.Kernels: its StableHLO text, as the
-// plugin is given it; calls is how many it put. Other programs stay as they are. What a kernel replaces is left behind, without a use, for the
-// compiler to drop.
+// plugin is given it; calls is how many it put. Other programs stay as they are. What a kernel replaces is left behind,
+// without a use, for the compiler to drop.
 func (c Config) CallKernels(by Kernels, program []byte) (rewritten []byte, calls int) {
 	var out bytes.Buffer
-	var operands []edge
-	results := map[string]bool{} // of marks so far
+	var begin barrier
 	for line := range bytes.Lines(program) {
-		e, found := readEdge(strings.TrimSuffix(string(line), "\n"))
+		b, found := readBarrier(string(line))
 		switch {
 		case !found:
-			out.Write(line)
-		case !results[e.of]:
-			operands = append(operands, e)
-			results[e.name] = true
-			out.Write(line)
-		default: // the second mark of a result; the first is the last edge before
-			if call := c.callKernel(by, operands[:len(operands)-1], e); call != "" {
+		case len(b.operands) == 2 && slices.Contains(begin.results, b.operands[1]):
+			if call := c.callKernel(by, begin, b); call != "" {
 				line = []byte("    " + call + "\n")
 				calls++
 			}
-			out.Write(line)
-			operands = nil
+		default:
+			begin = b
 		}
+		out.Write(line)
 	}
 	return out.Bytes(), calls
 }
 
-func readEdge(line string) (edge, bool) {
-	parts := edgeLine.FindStringSubmatch(line)
+func readBarrier(line string) (barrier, bool) {
+	parts := barrierLine.FindStringSubmatch(line)
 	if parts == nil {
-		return edge{}, false
+		return barrier{}, false
 	}
-	for i, axis := range strings.Split(parts[3], ", ") {
-		if axis != strconv.Itoa(i) {
-			return edge{}, false
-		}
-	}
-	return edge{name: parts[1], of: parts[2], kind: parts[4]}, true
+	list := func(i int) []string { return strings.Split(parts[i], ", ") }
+	return barrier{results: list(1), operands: list(2), kinds: list(3)}, true
 }
 
 // callKernel tells the kernels apart by their operands; "" if there is none for them.
-func (c Config) callKernel(by Kernels, operands []edge, result edge) string {
+func (c Config) callKernel(by Kernels, begin, end barrier) string {
 	if !by.Any() {
 		return ""
 	}
-	tokens, prefix, keys := result.rows(), 0, false
-	switch len(operands) {
+	result, kind := end.results[0], end.kinds[0]
+	tokens, prefix, keys := rowsOf(kind), 0, false
+	switch len(begin.operands) {
 	case 4:
 		keys = true
 	case 6:
 	case 7:
-		prefix = operands[3].rows()
+		prefix = rowsOf(begin.kinds[3])
 	default:
 		return ""
 	}
-	if !strings.HasSuffix(result.kind, "xbf16>") { // kernels are written for bfloat16
+	if !strings.HasSuffix(kind, "xbf16>") { // kernels are written for bfloat16
 		return ""
 	}
-	var names, kinds []string
-	for _, e := range operands {
-		names, kinds = append(names, e.of), append(kinds, e.kind)
-	}
-	return c.caller(by, tokens, prefix, keys).Call(names, kinds, result.name, result.kind)
+	return c.caller(by, tokens, prefix, keys).Call(begin.operands, begin.kinds, result, kind)
 }
 
 // caller writes the operation that calls a kernel.
@@ -156,9 +145,9 @@ func (c Config) caller(by Kernels, tokens, prefix int, keys bool) caller {
 	return mosaic.Attend(c.mosaicShape(tokens, prefix))
 }
 
-// rows is the first axis of the array.
-func (e edge) rows() int {
-	text, _, _ := strings.Cut(strings.TrimPrefix(e.kind, "tensor<"), "x")
+// rowsOf is the first axis of an array of the type.
+func rowsOf(kind string) int {
+	text, _, _ := strings.Cut(strings.TrimPrefix(kind, "tensor<"), "x")
 	n, _ := strconv.Atoi(text) // an array's axes are numbers
 	return n
 }

@@ -107,10 +107,7 @@ func (n network) upload(ctx context.Context, on device, source Source, names []s
 		}
 		return tensorOf(buffer, fill(ctx, flat, parts))
 	}
-	var flat any = make([]float32, shape.Size())
-	if n.stored == dtypes.BFloat16 {
-		flat = make([]bfloat16.BFloat16, shape.Size())
-	}
+	flat := dtypes.MakeAnySlice(n.stored, shape.Size())
 	if err := fill(ctx, flat, parts); err != nil {
 		return nil, err
 	}

@@ -128,7 +128,6 @@ func (p *Plugin) start() error {
 
 // connect makes the GoMLX backend over the slot's table.
 func (p *Plugin) connect(features string, client map[string]any) error {
-	xla.EnableAutoInstall(false)
 	backend, err := xla.NewWithOptions(slotName(p.slot)+features, goxla.NamedValuesMap(client))
 	if err != nil {
 		return err
