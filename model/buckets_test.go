@@ -1,32 +1,11 @@
 package model
 
 import (
-	"math"
 	"testing"
 
 	"scored/score"
+	"scored/target"
 )
-
-// TestWideCost: on an accelerator small steps cost what reading the weights does, and large ones what they compute.
-func TestWideCost(t *testing.T) {
-	cfg := Qwen3_0_6B()
-	wide := func(tokens int) float64 { return cfg.WideCost(score.Bucket{Tokens: tokens}) }
-	if wide(1) != wide(64) || wide(64) != wide(499) {
-		t.Errorf("steps of 1, 64 and 499 tokens cost %v, %v and %v, want the same", wide(1), wide(64), wide(499))
-	}
-	linear, _ := cfg.Flops(score.Bucket{Tokens: 1024})
-	if got, want := wide(2048)-wide(1024), linear/1e9; math.Abs(got-want) > 1e-6 {
-		t.Errorf("1,024 tokens more cost %v, want %v", got, want)
-	}
-	// 440.4 million weights in the blocks, and a thousand operations for each, on top of the fixed 200.
-	if got := wide(1); got < 640 || got > 641 {
-		t.Errorf("the smallest step costs %v GFLOP", got)
-	}
-	short, long := score.Bucket{Tokens: 64, Rows: 2, Length: 32}, score.Bucket{Tokens: 64, Rows: 2, Length: 32, Prefix: 2048}
-	if cfg.WideCost(short) >= cfg.WideCost(long) {
-		t.Error("attention to a prefix costs nothing")
-	}
-}
 
 // TestOwnPairs: a row's queries take the keys up to the end of their block.
 func TestOwnPairs(t *testing.T) {
@@ -49,13 +28,13 @@ func TestOwnPairs(t *testing.T) {
 	}
 }
 
-// TestKernelBuckets: kernels take all of them, whatever the context, and they hold its longest prompt. What costs more is more
-// work.
-func TestKernelBuckets(t *testing.T) {
+// TestFusedBuckets: kernels take all of them, whatever the context, and they hold its longest prompt.
+func TestFusedBuckets(t *testing.T) {
 	cfg := Qwen3_0_6B()
+	v6e, _ := target.Named("v6e")
 	for _, context := range []int{32, 128, 500, 2048, 2049, 8192, 9000, 32_768, 40_960} {
-		buckets, longest := cfg.KernelBuckets(context), 0
-		for _, kernels := range []Kernels{TPUKernels(), GPUKernels("NVIDIA H100 80GB HBM3"), GPUKernels("NVIDIA L4")} {
+		buckets, longest := cfg.Buckets(v6e, target.Fused, context), 0
+		for _, kernels := range []Kernels{TPUKernels(), GPUKernels(227 << 10), GPUKernels(99 << 10)} {
 			if err := cfg.KernelsFit(kernels, buckets); err != nil {
 				t.Errorf("context of %d tokens, %v: %v", context, kernels, err)
 			}
@@ -67,22 +46,36 @@ func TestKernelBuckets(t *testing.T) {
 			t.Errorf("context of %d tokens: the longest prefix is %d", context, longest)
 		}
 	}
-	for name, costOf := range map[string]func(score.Bucket) float64{"tpu": cfg.KernelCost, "gpu": cfg.GPUKernelCost} {
-		cost := func(tokens, prefix int) float64 { return costOf(score.Bucket{Tokens: tokens, Prefix: prefix}) }
-		if !(cost(2048, 2048) > cost(2048, 128) && cost(2048, 128) > cost(1024, 128) && cost(256, 128) < cost(256, 2048)) {
-			t.Errorf("%s: more tokens, or more keys, do not cost more", name)
-		}
+}
+
+// TestWork: counts of Qwen3-0.6B's layers, from its shape.
+func TestWork(t *testing.T) {
+	cfg := Qwen3_0_6B()
+	w := cfg.Work(score.Bucket{Tokens: 256, Rows: 2, Length: 128, Prefix: 512}, target.Native, target.BFloat16)
+	want := target.Work{Tokens: 256, TokenFlops: 880_803_840, WeightBytes: 880_803_840, PairFlops: 229_376, RowPairs: 2 * 128 * 128, PrefixPairs: 256 * 512}
+	if w != want {
+		t.Errorf("work %+v, want %+v", w, want)
+	}
+	fused := cfg.Work(score.Bucket{Tokens: 256, Rows: 64, Length: 256, Prefix: 512}, target.Fused, target.Float32)
+	if fused.PackedTokens != 256 || fused.RowPairs != 0 || fused.WeightBytes != 2*880_803_840 {
+		t.Errorf("for kernels: %+v", fused)
 	}
 }
 
 // TestBucketsCoverTheirWorkloads: the steps that the default shapes are meant for fit one of them.
 func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	cfg := Qwen3_0_6B()
-	kinds := map[string][]score.Bucket{"cpu": cfg.Buckets(40_960), "wide": cfg.WideBuckets(40_960), "kernels": cfg.KernelBuckets(40_960)}
+	row := func(name string) target.Target {
+		found, _ := target.Named(name)
+		return found
+	}
+	kinds := map[string][]score.Bucket{"cpu": cfg.Buckets(row("cpu-avx2"), target.Native, 40_960), "wide": cfg.Buckets(row("h100"), target.Native, 40_960),
+		"kernels": cfg.Buckets(row("v6e"), target.Fused, 40_960)}
 	for _, c := range []struct {
 		kind                         string
 		tokens, rows, length, prefix int
 	}{
+		{"cpu", 8, 1, 8, 0},
 		{"cpu", 60, 1, 60, 0},
 		{"cpu", 300, 1, 300, 0},
 		{"cpu", 480, 2, 180, 120}, // W2's query and its first items

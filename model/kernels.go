@@ -21,7 +21,7 @@ import (
 // Kernels says whose kernels attend. The zero value is nobody's.
 type Kernels struct {
 	kind   kernelsKind
-	device string // the kind of GPU
+	shared int // bytes of shared memory of a GPU
 }
 
 type kernelsKind string
@@ -35,9 +35,8 @@ const (
 // TPUKernels are those of a TPU, in package mosaic.
 func TPUKernels() Kernels { return Kernels{kind: mosaicKernels} }
 
-// GPUKernels are those of an NVIDIA GPU, in package triton, for a kind of device as PJRT names it, such as "NVIDIA H100
-// 80GB HBM3".
-func GPUKernels(device string) Kernels { return Kernels{tritonKernels, device} }
+// GPUKernels are those of an NVIDIA GPU, in package triton, whose blocks of threads may use so many bytes of shared memory.
+func GPUKernels(sharedMemory int) Kernels { return Kernels{tritonKernels, sharedMemory} }
 
 // Any tells whether there are any.
 func (k Kernels) Any() bool { return k.kind != noKernels }
@@ -79,7 +78,7 @@ func (c Config) mosaicShape(tokens, prefix int) mosaic.Shape {
 }
 
 func (c Config) tritonShape(k Kernels, tokens, prefix int) triton.Shape {
-	return triton.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: triton.SharedMemory(k.device)}
+	return triton.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: k.shared}
 }
 
 // SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in a bucket; 0 without kernels.

@@ -91,7 +91,7 @@ func TestCallKernels(t *testing.T) {
 			t.Errorf("line %d lacks %s", at, part)
 		}
 	}
-	rewritten, _ = kernelConfig().CallKernels(GPUKernels("NVIDIA L4"), []byte(text(program)))
+	rewritten, _ = kernelConfig().CallKernels(GPUKernels(99<<10), []byte(text(program)))
 	call := strings.Split(string(rewritten), "\n")[at]
 	for _, part := range []string{
 		`    %16 = "stablehlo.custom_call"(%p1, %p1, %p2, %p3) {api_version = 4 : i32`, `call_target_name = "__gpu$xla.gpu.triton"`, `name = "keys"`,

@@ -23,7 +23,7 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 	alone := score.Bucket{Tokens: 512, Rows: 16, Length: 512, Cost: 3}
 	short := kernelConfig()
 	short.HeadDim = 64
-	gpu := GPUKernels("NVIDIA H100 80GB HBM3")
+	gpu := GPUKernels(227 << 10)
 	for name, c := range map[string]struct {
 		by     Kernels
 		cfg    Config

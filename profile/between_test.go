@@ -21,7 +21,7 @@ func (busyEngine) Buckets() []score.Bucket {
 	return []score.Bucket{{Tokens: 64, Rows: 4, Length: 64, Cost: 1}}
 }
 func (busyEngine) Match([]int32, int) (*score.Prefix, int) { return nil, 0 }
-func (busyEngine) Flush() int                         { return 0 }
+func (busyEngine) Flush() int                              { return 0 }
 
 func (e busyEngine) Run(step *score.Step) ([][]float32, error) {
 	e.running.Add(1)

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"scored/target"
 )
 
 // ReportOptions shape a report.
@@ -60,7 +61,7 @@ func load(path, device string) ([]*summary, error) {
 		s.host = orDefault(s.host, strings.TrimSuffix(filepath.Base(file), traceSuffix))
 		known, ok := findRoof(orDefault(device, s.device))
 		if device != "" && !ok {
-			return nil, fmt.Errorf("device %q is not known: use one of %s", device, strings.Join(slices.Sorted(maps.Keys(roofs)), ", "))
+			return nil, fmt.Errorf("device %q is not known: use one of %s", device, strings.Join(target.MeasuredNames(), ", "))
 		}
 		if device != "" {
 			s.device, s.roof = device, known

@@ -1,6 +1,9 @@
 package score
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Encoder turns one whole prompt into token ids. It is safe for concurrent use and returns the same ids every time.
 type Encoder interface {
@@ -54,8 +57,8 @@ type Bucket struct {
 	Rows   int `json:"rows"`   // rows
 	Length int `json:"length"` // tokens of one row's own part
 	Prefix int `json:"prefix"` // tokens of the prefix, those on the device and the new ones; 0: rows that stand alone only
-	// Cost is what a step of this shape costs whatever it holds, in any unit that all of an engine's buckets share.
-	Cost float64 `json:"cost"`
+	// Cost is the predicted duration of one step of this shape, full or not. It counts in nanoseconds in JSON.
+	Cost time.Duration `json:"cost"`
 }
 
 // Step is what a device runs at once: at most one prefix, and rows that hang on it or stand alone.

@@ -20,7 +20,7 @@ type prefixSize struct {
 	buckets   []Bucket  // cheapest first
 	tokens    int       // the most tokens a step computes
 	ownTokens int       // the longest own part of a row
-	rate      float64   // the least cost of a token, in a full step
+	rate      float64   // the least cost of a token, in a full step, in nanoseconds as all costs here
 	cover     []float64 // by tokens: the least cost of steps that have room for so many
 }
 
@@ -31,13 +31,13 @@ const coverSteps = 4
 func (s *prefixSize) rateBuckets() {
 	s.rate = math.Inf(1)
 	for _, b := range s.buckets {
-		s.rate = min(s.rate, b.Cost/float64(b.Tokens))
+		s.rate = min(s.rate, float64(b.Cost)/float64(b.Tokens))
 	}
 	s.cover = make([]float64, coverSteps*s.tokens+1)
 	for n := 1; n < len(s.cover); n++ {
 		s.cover[n] = math.Inf(1)
 		for _, b := range s.buckets {
-			s.cover[n] = min(s.cover[n], b.Cost+s.cover[max(0, n-b.Tokens)])
+			s.cover[n] = min(s.cover[n], float64(b.Cost)+s.cover[max(0, n-b.Tokens)])
 		}
 	}
 }

@@ -189,7 +189,7 @@ func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
 	}
 	rate, least := leftoverRate(fills, longest), math.Inf(1)
 	for _, one := range fills {
-		if cost := one.bucket.Cost + f.leftover(work-one.tokens, rate); cost < least {
+		if cost := float64(one.bucket.Cost) + f.leftover(work-one.tokens, rate); cost < least {
 			best, chosen, least = one.bucket, one.takes, cost
 		}
 	}
@@ -217,7 +217,7 @@ func leftoverRate(fills []filled, longest int) float64 {
 	rate := math.Inf(1)
 	for _, one := range fills {
 		if one.bucket.Length >= min(longest, reach) {
-			rate = min(rate, one.bucket.Cost/float64(one.tokens))
+			rate = min(rate, float64(one.bucket.Cost)/float64(one.tokens))
 		}
 	}
 	return rate

@@ -1,6 +1,9 @@
 package score
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // TestLeftoverRate: rows that stay behind are not rated by a bucket too short for them, however cheap it is.
 func TestLeftoverRate(t *testing.T) {
@@ -55,13 +58,13 @@ func sharing(seed int32, query int, items ...int) (prompts [][]int32) {
 // little, as on an accelerator, each row with its query, and into steps of their own where tokens cost.
 func TestStepIsFilledByCost(t *testing.T) {
 	for name, c := range map[string]struct {
-		fixed float64
+		fixed time.Duration
 		rows  int
 	}{"dear steps": {1000, 8}, "dear tokens": {1, 4}} {
 		var buckets []Bucket
 		for _, tokens := range []int{64, 256, 512} {
 			for _, prefix := range []int{0, 64} {
-				buckets = append(buckets, Bucket{Tokens: tokens, Rows: 16, Length: tokens, Prefix: prefix, Cost: c.fixed + float64(tokens)})
+				buckets = append(buckets, Bucket{Tokens: tokens, Rows: 16, Length: tokens, Prefix: prefix, Cost: c.fixed + time.Duration(tokens)})
 			}
 		}
 		p, err := newPlanner(buckets, 64)

@@ -28,7 +28,8 @@ type Metrics struct {
 	items                             prometheus.Counter
 	tokens                            *prometheus.CounterVec
 	steps                             *prometheus.CounterVec
-	stepSeconds, stepRows             prometheus.Histogram
+	stepSeconds, stepPredicted        prometheus.Histogram
+	stepRows                          prometheus.Histogram
 }
 
 // Device is the state of the device's plugin.
@@ -59,6 +60,7 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.steps)
 	m.Devices(1)
 	m.stepSeconds = m.histogram("step_seconds", "Time of one step.", seconds)
+	m.stepPredicted = m.histogram("step_predicted_seconds", "Time of one step as the target's price predicts it.", seconds)
 	m.stepRows = m.histogram("step_rows", "Rows of one step.", prometheus.ExponentialBuckets(1, 2, 11))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_build_info", Help: "Always 1; the labels name the build.",
 		ConstLabels: prometheus.Labels{"version": version}})
@@ -111,6 +113,7 @@ func (m *Metrics) step(span score.Span, took float64) {
 		m.steps.WithLabelValues(device, "failed").Inc()
 		return
 	}
+	m.stepPredicted.Observe(span.Bucket.Cost.Seconds())
 	m.steps.WithLabelValues(device, "ok").Inc()
 	m.tokens.WithLabelValues("computed").Add(float64(span.Tokens))
 	m.tokens.WithLabelValues("padding").Add(float64(span.Bucket.Tokens - span.Tokens))

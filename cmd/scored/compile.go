@@ -14,6 +14,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/target"
 )
 
 const compileUsage = `usage: scored compile --model-path MODEL --out DIR [flags]
@@ -82,9 +83,9 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
 	}
 	if c.Device == "cuda" {
-		return reportCard(stdout, rooflineOf(c.topology), cfg, options, costs)
+		return reportCard(stdout, c.target(), cfg, options, costs)
 	}
-	return reportAhead(stdout, rooflineOf(c.topology), cfg, options, costs)
+	return reportAhead(stdout, c.target(), cfg, options, costs)
 }
 
 func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, error) {
@@ -123,8 +124,14 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	}
 	card, isCard := pjrt.FindCard(c.topology)
 	c.Device = "tpu"
+	name, _, _ := strings.Cut(c.topology, ":")
 	if isCard == nil {
-		c.Device, c.card = "cuda", card.Device
+		c.Device = "cuda"
+		if t, ok := target.Find(c.Device, card.Device); ok {
+			c.found = &t
+		}
+	} else if t, ok := target.Named(name); ok && t.Platform == c.Device {
+		c.found = &t
 	}
 	switch {
 	case err != nil:
@@ -186,7 +193,7 @@ func (c *compileConfig) capture(ctx context.Context, cfg model.Config, options m
 		return nil, err
 	}
 	options.Splicer = model.NewSplicer(cfg)
-	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Compile: c.compileOptions(), Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
+	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Compile: c.target().Options, Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
 		programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
 	}})
 	if err != nil {

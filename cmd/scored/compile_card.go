@@ -7,6 +7,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/target"
 )
 
 // openTarget opens the compiler of the topology.
@@ -24,20 +25,19 @@ func (c *compileConfig) openTarget(library string) (*pjrt.Topology, error) {
 // reportCard prints what a step of each bucket needs on a GPU by its optimized programs: what a layer launches, what it moves
 // to and from memory in all and beside its matrix products, the shared memory of its kernel of attention, and the least time
 // of all programs by the card's arithmetic and memory. How long they take only the card can tell.
-func reportCard(w io.Writer, card roofline, cfg model.Config, options model.Options, costs map[string]ahead) error {
+func reportCard(w io.Writer, card target.Target, cfg model.Config, options model.Options, costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
 	for _, b := range options.Buckets {
 		step, layer := stepAhead(cfg, b, costs), costs[cfg.BlockProgram(b)]
-		counted := b
+		attention := target.Native
 		if options.Kernels.Any() {
-			counted.Rows = 0 // a kernel computes what its rows see of themselves, which is little
+			attention = target.Fused // a kernel computes what its rows see of themselves, which is little
 		}
-		linear, attention := cfg.Flops(counted)
-		flops := linear + attention
+		flops := cfg.Work(b, attention, dtypeName(options.DType)).Flops()
 		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
 			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, layer.kernels.All, layer.kernels.Products, layer.traffic/1e6,
-			layer.kernels.Beside/1e6, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/card.flops*1e3, step.traffic/card.bytes*1e3, step.took.Seconds())
+			layer.kernels.Beside/1e6, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/card.Peak*1e3, step.traffic/card.Bandwidth*1e3, step.took.Seconds())
 	}
 	return table.Flush()
 }

@@ -17,6 +17,7 @@ import (
 	"scored/model"
 	"scored/pjrt"
 	"scored/score"
+	"scored/target"
 )
 
 func TestCompileFlags(t *testing.T) {
@@ -41,23 +42,23 @@ func TestCompileFlags(t *testing.T) {
 }
 
 func TestStepsOfWorkloads(t *testing.T) {
-	w := map[string]workload{}
-	for _, load := range workloads() {
-		w[load.name] = load
+	w := map[string]load{}
+	for _, one := range loads() {
+		w[one.name()] = one
 	}
 	for _, c := range []struct {
 		load         string
 		bucket       score.Bucket
 		steps, items int
 	}{
-		{"W1", score.Bucket{Tokens: 1024, Rows: 6, Length: 320}, 1, 3},
-		{"W1", score.Bucket{Tokens: 1024, Rows: 6, Length: 256}, 0, 0},                       // a row is too long
-		{"W2", score.Bucket{Tokens: 2048, Rows: 12, Length: 256, Prefix: 128}, 1, 10},        // 120 + 10·180 tokens
-		{"W2", score.Bucket{Tokens: 1024, Rows: 6, Length: 256, Prefix: 128}, 2, 10},         // 120 + 5·180, 5·180
-		{"W3", score.Bucket{Tokens: 2048, Rows: 96, Length: 32, Prefix: 2048}, 7, 500},       // 2000 + 2·20, then 96 rows a step
-		{"W3", score.Bucket{Tokens: 1024, Rows: 48, Length: 32, Prefix: 2048}, 13, 500},      // 1024, 976 + 2·20, then 48
-		{"W3 kept", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 2048}, 10, 500}, // 51 rows fill 1024 tokens
-		{"W3", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 512}, 0, 0},          // the prefix is too long
+		{"w1", score.Bucket{Tokens: 1024, Rows: 6, Length: 320}, 1, 3},
+		{"w1", score.Bucket{Tokens: 1024, Rows: 6, Length: 256}, 0, 0},                       // a row is too long
+		{"w2", score.Bucket{Tokens: 2048, Rows: 12, Length: 256, Prefix: 128}, 1, 10},        // 120 + 10·180 tokens
+		{"w2", score.Bucket{Tokens: 1024, Rows: 6, Length: 256, Prefix: 128}, 2, 10},         // 120 + 5·180, 5·180
+		{"w3", score.Bucket{Tokens: 2048, Rows: 96, Length: 32, Prefix: 2048}, 7, 500},       // 2000 + 2·20, then 96 rows a step
+		{"w3", score.Bucket{Tokens: 1024, Rows: 48, Length: 32, Prefix: 2048}, 13, 500},      // 1024, 976 + 2·20, then 48
+		{"w3 kept", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 2048}, 10, 500}, // 51 rows fill 1024 tokens
+		{"w3", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 512}, 0, 0},          // the prefix is too long
 	} {
 		if steps, items := w[c.load].steps(c.bucket); steps != c.steps || items != c.items {
 			t.Errorf("%s takes %d steps of %+v for %d items, want %d for %d", c.load, steps, c.bucket, items, c.steps, c.items)
@@ -295,7 +296,7 @@ func TestReportAhead(t *testing.T) {
 	costs := map[string]ahead{"embed_t64": one, "block_t64_r1_l64_p0": one, "last_t64_r8": one, "head_r8_vfalse": one, "head_r64_vtrue": one}
 	var out strings.Builder
 	options := model.Options{Buckets: []score.Bucket{b}}
-	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, options, costs); err != nil {
+	if err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, costs); err != nil {
 		t.Fatal(err)
 	}
 	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory, 5 million cycles.
@@ -307,7 +308,7 @@ func TestReportAhead(t *testing.T) {
 	out.Reset()
 	cfg = model.Qwen3_0_6B()
 	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Prefix: 128}}, Kernels: model.TPUKernels()}
-	if err := reportAhead(&out, roofline{flops: 1e12, bytes: 1e12, clock: 1e9}, cfg, options, nil); err != nil {
+	if err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, nil); err != nil {
 		t.Fatal(err)
 	}
 	want := strconv.FormatFloat(cfg.KernelCycles(options.Buckets[0])/1e6, 'f', 2, 64)

@@ -14,6 +14,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"scored/score"
+	"scored/target"
 )
 
 // lookup finds an environment variable.
@@ -63,7 +64,6 @@ type config struct {
 	Plugin           string
 	PluginDir        string
 	Attention        string `validate:"oneof=fa fa_mha native dsa_sparse"`
-	card             string // the kind of the device, once the plugin is open
 	ContextLength    int    `validate:"min=0,max=16777216"`
 	AllowTruncate    bool
 	Buckets          string
@@ -72,6 +72,10 @@ type config struct {
 	MaxPrefill       int `validate:"min=1"`
 	CompileCache     string
 	PrefixCacheBytes int64 `validate:"min=0"`
+	Price            string
+
+	found *target.Target // the device's row, once its plugin is open
+	price *priceFile     // what --price holds; nil if it is not given
 
 	variables variables
 	idle      []string      // flags and variables that were given and do nothing here, with the reason

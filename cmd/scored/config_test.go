@@ -9,6 +9,7 @@ import (
 
 	"scored/model"
 	"scored/score"
+	"scored/target"
 )
 
 func environment(pairs ...string) lookup {
@@ -78,7 +79,8 @@ func TestKeyIsNotShown(t *testing.T) {
 // TestDefaultBuckets: every prompt below the context length fits, whatever that is.
 func TestDefaultBuckets(t *testing.T) {
 	for _, contextLength := range []int{64, 128, 2048, 4096, 10_000, 40_960, 131_072} {
-		buckets := model.Qwen3_0_6B().Buckets(contextLength)
+		cpu, _ := target.Find("cpu", "")
+		buckets := model.Qwen3_0_6B().Buckets(cpu, target.Native, contextLength)
 		s, err := score.New(score.Config{Vocab: 10, ContextLength: contextLength}, nil, engineOf(buckets))
 		if err != nil {
 			t.Errorf("context length %d: %v", contextLength, err)

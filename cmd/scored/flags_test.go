@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/target"
 )
 
 // contractFlag is a line of the list of the peer's flags: what happens to it at another value than its default. honoured:
@@ -199,7 +200,8 @@ func TestCapacity(t *testing.T) {
 			t.Errorf("%q: %d bytes of prefixes, %v; want %d", c.line, o.PrefixCacheBytes, err, c.want)
 		}
 	}
-	if o, _ := options("--dtype", "bfloat16"); o.DType != dtypes.BFloat16 || o.Products != dtypes.Float32 {
+	cpu, _ := target.Find("cpu", "")
+	if o, _ := options("--dtype", "bfloat16"); o.DType != dtypes.BFloat16 || o.Products != dtypeOf(cpu.ProductsOf(target.BFloat16)) {
 		t.Errorf("bfloat16 on the CPU multiplies %s weights as %s", o.DType, o.Products)
 	}
 	for line, most := range map[string]int{"": 1024, "--chunked-prefill-size 512": 512, "--chunked-prefill-size -1 --max-prefill-tokens 300": 256} {

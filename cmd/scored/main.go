@@ -20,6 +20,8 @@ usage:
   scored setup [cpu|cuda|tpu] [flags]       fetch a device plugin
   scored compile --model-path MODEL --out DIR [flags]
                                             compile for a TPU without one, and tell what a step costs there
+  scored calibrate --model-path MODEL --out FILE [flags]
+                                            time a few step shapes, for serve --price FILE
   scored bench --url URL [flags]            load a server and report
   scored profile report DIR [flags]         tell what a recorded profile says
   scored version                            print the version
@@ -51,6 +53,8 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 		err = benchCommand(ctx, rest, env, stdout, stderr)
 	case "compile":
 		err = compile(ctx, rest, env, stdout, stderr)
+	case "calibrate":
+		err = calibrate(ctx, rest, env, stdout, stderr)
 	case "profile":
 		err = profileCommand(rest, stdout, stderr)
 	case "version":
@@ -58,7 +62,7 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, compile, bench, profile or version", command)}
+		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, compile, calibrate, bench, profile or version", command)}
 	}
 	var wrong usageError
 	var lost *lostError

@@ -31,7 +31,7 @@ func (c *config) limitMemory(cfg model.Config, log *slog.Logger) {
 		return // check has refused it
 	}
 	outside := int64(0)
-	if c.Device == "cpu" {
+	if c.target().HostMemory {
 		outside = int64(c.Replicas) * (cfg.Parameters()*int64(options.DType.Size()) + options.PrefixCacheBytes)
 	}
 	heap, fits := heapShare(total, outside)

@@ -155,7 +155,7 @@ func (c *config) settings() (all []server.Setting) {
 			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: c.setting(peerFlag{kind: "text"}, f)})
 		}
 	})
-	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(c.compileOptions())})
+	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(c.target().Options)})
 }
 
 // xlaOptions are the compiler's options as JSON, null for none.

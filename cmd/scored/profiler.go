@@ -8,6 +8,7 @@ import (
 	"scored/pjrt"
 	"scored/profile"
 	"scored/score"
+	"scored/target"
 )
 
 // newProfiler makes the profiler of a plugin's devices, which run the model; betweenSteps is the Scorer's. Close ends it,
@@ -42,8 +43,8 @@ func stepCost(programs func() []pjrt.Program, cfg model.Config) func(score.Bucke
 			}
 		}
 		if flops == 0 {
-			linear, attention := cfg.Flops(b)
-			flops = linear + attention
+			w := cfg.Work(b, target.Native, target.Float32)
+			flops = w.Flops()
 		}
 		return flops, bytes
 	}

@@ -157,7 +157,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 	var scorer *score.Scorer // before the first request it is there
 	profiler := newProfiler(plugin, found.config, c, log, func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
 	opened.add("profiler", profiler.Close)
-	observers, err := c.observers(opened, metrics, profiler)
+	observers, err := c.observers(opened, metrics, profiler, &drift{log: log})
 	if err != nil {
 		return nil, err
 	}

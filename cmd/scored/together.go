@@ -25,6 +25,9 @@ func (c *config) checkTogether() error {
 			return fmt.Errorf("flag --%s is %s, which is a file; it must be a folder", folder.name, folder.path)
 		}
 	}
+	if err := c.readPrice(); err != nil {
+		return err
+	}
 	if c.DummyFallback && c.tokenizerOr(c.DummyTokenizer) == "" {
 		return errors.New("flag --dummy-fallback needs a tokenizer that is at hand; name its folder with --dummy-tokenizer")
 	}

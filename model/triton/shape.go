@@ -13,7 +13,7 @@ type Shape struct {
 	// Norm tells whether queries and keys are normed; Eps is added to their mean square.
 	Norm bool
 	Eps  float64
-	// Shared is how many bytes of shared memory a block of threads may use on the card: see SharedMemory.
+	// Shared is how many bytes of shared memory a block of threads may use on the card.
 	Shared int
 	// Tile is how attention is cut up; the zero value leaves the choice to the package.
 	Tile Tile

@@ -23,6 +23,7 @@ import (
 
 	"scored/model/triton"
 	"scored/pjrt"
+	"scored/target"
 )
 
 const layers = 28 // calls that one program makes more than another
@@ -44,7 +45,8 @@ func loads() []load {
 }
 
 func (l load) shape(card string) triton.Shape {
-	return triton.Shape{Tokens: 2048, Prefix: l.prefix, Heads: 16, KVHeads: 8, HeadDim: 128, Norm: true, Eps: 1e-6, Shared: triton.SharedMemory(card)}
+	gpu, _ := target.Find("cuda", card)
+	return triton.Shape{Tokens: 2048, Prefix: l.prefix, Heads: 16, KVHeads: 8, HeadDim: 128, Norm: true, Eps: 1e-6, Shared: gpu.SharedMemory}
 }
 
 func (l load) sight(tokens int) (visible, start []int32) {

@@ -16,6 +16,7 @@ import (
 	"scored/model"
 	"scored/pjrt"
 	"scored/score"
+	"scored/target"
 )
 
 type vectors struct {
@@ -104,7 +105,8 @@ func TestOnDevice(t *testing.T) {
 				case "tpu":
 					options.Kernels = model.TPUKernels()
 				case "cuda":
-					options.Kernels = model.GPUKernels(info.Devices[0])
+					row, _ := target.Find(info.Platform, info.Devices[0])
+					options.Kernels = model.GPUKernels(row.SharedMemory)
 				default:
 					t.Skipf("there are no kernels for a %s", info.Platform)
 				}

@@ -21,6 +21,7 @@ const root = "../.."
 // mayImport lists, for each package, those of ours that it may import. cmd may import all.
 var mayImport = map[string][]string{
 	"scored/score":                   {},
+	"scored/target":                  {"scored/score"},
 	"scored/server/internal/python":  {},
 	"scored/profile/internal/xplane": {},
 	"scored/tokenizer":               {},
@@ -30,9 +31,9 @@ var mayImport = map[string][]string{
 	"scored/model/mosaic/mosaictest": {"scored/model/mosaic"},
 	"scored/model/triton":            {},
 	"scored/model/triton/tritontest": {"scored/model/triton"},
-	"scored/model":                   {"scored/score", "scored/model/mosaic", "scored/model/triton"},
+	"scored/model":                   {"scored/score", "scored/target", "scored/model/mosaic", "scored/model/triton"},
 	"scored/trace":                   {"scored/score"},
-	"scored/profile":                 {"scored/score", "scored/profile/internal/xplane"},
+	"scored/profile":                 {"scored/score", "scored/target", "scored/profile/internal/xplane"},
 	"scored/server":                  {"scored/score", "scored/profile", "scored/server/internal/python"},
 }
 

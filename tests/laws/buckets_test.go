@@ -14,7 +14,7 @@ import (
 // from prompts that stand alone, one a step, in another bucket.
 func TestEveryBucketAgrees(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	buckets := tiny().Buckets(512)
+	buckets := defaults(tiny(), 512)
 	engine := newEngine(t, plugin, tiny(), buckets, 1<<30)
 	for _, b := range buckets {
 		t.Run(fmt.Sprintf("t%d r%d l%d p%d", b.Tokens, b.Rows, b.Length, b.Prefix), func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestEveryBucketAgrees(t *testing.T) {
 // TestRepeats: the same request gives the same bits every time when it is alone.
 func TestRepeats(t *testing.T) {
 	plugin := openPlugin(t)
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
 	for name, query := range map[string][]int64{"with a query": tokens(1, 100), "without": nil} {
 		items := among(tokens(7, 20), 30, 11)
 		first := logprobs(t, scorer, query, items...)
@@ -63,7 +63,7 @@ func TestRepeats(t *testing.T) {
 // TestTraffic: whatever else eight clients send at the same time, every answer is within the bound of the one alone.
 func TestTraffic(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 4<<20), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 4<<20), 512, nil)
 	const clients, rounds = 8, 15
 	requests := make([]*score.Request, 40)
 	alone := make([]*score.Result, len(requests))

@@ -19,7 +19,7 @@ func compiled(plugin *pjrt.Plugin) int64 {
 func TestNothingCompilesAfterReady(t *testing.T) {
 	const context = 300
 	plugin := openPlugin(t)
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(context), 8<<20), context, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), context), 8<<20), context, nil)
 	ready := compiled(plugin)
 
 	const longest = context - 7
@@ -54,7 +54,7 @@ func TestLongPrompts(t *testing.T) {
 	cfg := model.Config{HiddenSize: 16, Layers: 1, Heads: 1, KVHeads: 1, HeadDim: 8, IntermediateSize: 16, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: context}
 	seen, near := &spans{}, nearness(t, cfg)
-	scorer := newScorer(t, newEngine(t, plugin, cfg, cfg.Buckets(context), 1<<30), context, seen)
+	scorer := newScorer(t, newEngine(t, plugin, cfg, defaults(cfg, context), 1<<30), context, seen)
 	ready := compiled(plugin)
 	for _, n := range []int{2000, 2049, 16000} {
 		req := request(tokens(1, n), tokens(2, 20), tokens(3, 5)) // goes on from the query before

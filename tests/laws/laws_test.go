@@ -15,6 +15,7 @@ import (
 	"scored/model"
 	"scored/pjrt"
 	"scored/score"
+	"scored/target"
 	"scored/tests/rounding"
 )
 
@@ -22,6 +23,20 @@ import (
 func tiny() model.Config {
 	return model.Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960}
+}
+
+// defaults are the step shapes of a processor for prompts shorter than contextLength.
+func defaults(cfg model.Config, contextLength int) []score.Bucket {
+	return priced(cfg, "cpu-avx2", target.Native, contextLength)
+}
+
+// priced are a target's step shapes, with what each takes there.
+func priced(cfg model.Config, name string, attention target.Attention, contextLength int) []score.Bucket {
+	t, ok := target.Named(name)
+	if !ok {
+		panic("no target is named " + name)
+	}
+	return cfg.Buckets(t, attention, contextLength)
 }
 
 // openPlugin opens the CPU plugin that `make setup` fetches, until the test ends.

@@ -83,7 +83,7 @@ func TestNeighboursChangeNoBit(t *testing.T) {
 func TestNeighboursAcrossBuckets(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	seen := &spans{}
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, seen)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, seen)
 	query, item := tokens(1, 70), tokens(7, 20)
 	alone := logprobs(t, scorer, query, item)[0]
 	for _, others := range []int{1, 7, 31, 499} {
@@ -106,7 +106,7 @@ func TestNeighboursAcrossBuckets(t *testing.T) {
 func TestPermutation(t *testing.T) {
 	plugin := openPlugin(t)
 	seen := &spans{}
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, seen)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, seen)
 	items := make([][]int64, 192)
 	for i := range items {
 		items[i] = tokens(i, 15)
@@ -135,7 +135,7 @@ func TestPermutation(t *testing.T) {
 // TestNeighboursTokens: other tokens in a neighbour of the same length change no bit.
 func TestNeighboursTokens(t *testing.T) {
 	plugin := openPlugin(t)
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
 	for name, query := range map[string][]int64{"with a query": tokens(1, 70), "without": {}} {
 		for _, others := range []int{1, 7, 40} {
 			items := among(tokens(7, 20), others, others/2)

@@ -11,15 +11,14 @@ import (
 // nullEngine computes nothing: it takes the time that a step's cost stands for, and keeps prefixes as model.Engine does.
 type nullEngine struct {
 	buckets []score.Bucket
-	rate    float64 // cost units a second
-	perKept int64   // bytes that a prefix keeps per token of its size
+	perKept int64 // bytes that a prefix keeps per token of its size
 	limit   int64
 	kept    []*score.Prefix // least recently used first
 }
 
-// newNullEngine stands for a model with its default buckets and prefix cache on a device of so many GFLOP a second.
-func newNullEngine(cfg model.Config, buckets []score.Bucket, gflops float64) *nullEngine {
-	return &nullEngine{buckets: buckets, rate: gflops, perKept: int64(2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * 2), limit: 1 << 30}
+// newNullEngine stands for a model with these buckets and a prefix cache of 1 GiB.
+func newNullEngine(cfg model.Config, buckets []score.Bucket) *nullEngine {
+	return &nullEngine{buckets: buckets, perKept: int64(2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * 2), limit: 1 << 30}
 }
 
 func (e *nullEngine) Buckets() []score.Bucket { return e.buckets }
@@ -47,7 +46,7 @@ func (e *nullEngine) Flush() int {
 }
 
 func (e *nullEngine) Run(step *score.Step) ([][]float32, error) {
-	time.Sleep(time.Duration(step.Bucket.Cost / e.rate * float64(time.Second)))
+	time.Sleep(step.Bucket.Cost)
 	if base := slices.Index(e.kept, step.Base); base >= 0 {
 		e.kept = slices.Delete(e.kept, base, base+1)
 		if step.New == 0 || step.Kept < len(step.Base.Tokens) {

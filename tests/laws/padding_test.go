@@ -7,9 +7,11 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"scored/model"
 	"scored/score"
+	"scored/target"
 )
 
 // workload is requests as one client sends them, one after the other; each has a query of its own.
@@ -42,11 +44,19 @@ func short(random *rand.Rand) *score.Request {
 	return request(tokens(random.Int(), 10+random.IntN(31)), items...)
 }
 
-// TestPaddingReport says how much of what Qwen3-0.6B's default buckets compute is padding. The device is a clock: a step
-// takes the time that its cost stands for, at 130 GFLOP/s, so what queues up meanwhile is what would on a real one.
+// simulated is a device of the simulator: a row of target's table, and how it attends.
+type simulated struct {
+	target    string
+	attention target.Attention
+	workloads []workload
+}
+
+func (d simulated) name() string { return d.target + " " + string(d.attention) }
+
+// TestPaddingReport says how much of what Qwen3-0.6B's default buckets compute is padding, and how long requests take. A
+// device is a clock: a step takes what its target's price says, so what queues up meanwhile is what would on a real one.
 func TestPaddingReport(t *testing.T) {
-	cfg := model.Qwen3_0_6B()
-	reportAll(t, cfg, cfg.Buckets(cfg.MaxPositions), 130, []workload{
+	processors := []workload{
 		{"W1: 300 tokens, 1 item", 1, 20, same(0, 300, 1), 0.10, 1},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 6},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 33},
@@ -56,13 +66,8 @@ func TestPaddingReport(t *testing.T) {
 		{"short, 1 client", 1, 40, short, 0.50, 3},
 		{"short, 3 clients", 3, 12, short, 0.50, 3},
 		{"short, 16 clients", 16, 160, short, 0.50, 3},
-	})
-}
-
-// TestPaddingOfKernelBuckets is the same for the shapes of attention by kernels, at a TPU's 700 TFLOP/s of their cost.
-func TestPaddingOfKernelBuckets(t *testing.T) {
-	cfg := model.Qwen3_0_6B()
-	reportAll(t, cfg, cfg.KernelBuckets(cfg.MaxPositions), 700_000, []workload{
+	}
+	kernels := []workload{
 		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.10, 0.3},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.10, 1},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 7},
@@ -71,20 +76,33 @@ func TestPaddingOfKernelBuckets(t *testing.T) {
 		{"short, 1 client", 1, 40, short, 0.70, 1}, // a step of fewer tokens would take as long
 		{"short, 16 clients", 16, 160, short, 0.30, 0.3},
 		{"long: 30000 + 10 x 100", 1, 3, same(30_000, 100, 10), 0.10, 17},
-	})
-}
-
-func reportAll(t *testing.T, cfg model.Config, buckets []score.Bucket, gflops float64, workloads []workload) {
-	for _, w := range workloads {
-		t.Run(w.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { w.report(t, cfg, buckets, gflops) })
+	}
+	native := []workload{ // rows padded to few lengths
+		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.45, 0.6},
+		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 3},
+		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.15, 8},
+		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.20, 3},
+		{"short, 16 clients", 16, 160, short, 0.75, 0.6}, // small steps wait for launches, and cost as much as larger ones
+	}
+	for _, d := range []simulated{
+		{"cpu-avx2", target.Native, processors}, {"cpu-avx512", target.Native, processors},
+		{"v6e", target.Fused, kernels}, {"h100", target.Fused, kernels}, {"h100", target.Native, native},
+	} {
+		t.Run(d.name(), func(t *testing.T) {
+			cfg := model.Qwen3_0_6B()
+			buckets := priced(cfg, d.target, d.attention, cfg.MaxPositions)
+			for _, w := range d.workloads {
+				t.Run(w.name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { w.report(t, cfg, buckets) })
+				})
+			}
 		})
 	}
 }
 
-func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket, gflops float64) {
+func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket) {
 	seen := &spans{}
-	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, newNullEngine(cfg, buckets, gflops))
+	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, newNullEngine(cfg, buckets))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,19 +122,17 @@ func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket,
 
 	steps := seen.take()
 	var used, room int
-	var cost, least float64
+	var predicted time.Duration
 	shapes := map[string]int{}
 	for _, step := range steps {
 		used += step.Tokens
 		room += step.Bucket.Tokens
-		cost += step.Bucket.Cost
-		linear, _ := cfg.Flops(score.Bucket{Tokens: step.Tokens})
-		least += linear / 1e9
+		predicted += step.Bucket.Cost
 		shapes[fmt.Sprintf("%dx%dx%dx%d", step.Bucket.Tokens, step.Bucket.Rows, step.Bucket.Length, step.Bucket.Prefix)]++
 	}
 	padding, perRequest := 1-float64(used)/float64(room), float64(len(steps))/float64(w.requests)
-	t.Logf("%.0f %% padding, %.1f steps, %.0f tokens and %.0f GFLOP a request, of which linear layers of real tokens are %.0f %%; steps %v",
-		100*padding, perRequest, float64(used)/float64(w.requests), cost/float64(w.requests), 100*least/cost, shapes)
+	t.Logf("%.0f %% padding, %.2f steps, %.0f tokens and %.4g s a request; steps %v",
+		100*padding, perRequest, float64(used)/float64(w.requests), predicted.Seconds()/float64(w.requests), shapes)
 	if padding > w.padding || perRequest > w.steps {
 		t.Errorf("%.0f %% padding in %.1f steps a request, want %.0f %% and %.1f at most", 100*padding, perRequest, 100*w.padding, w.steps)
 	}

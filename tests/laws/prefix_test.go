@@ -9,7 +9,7 @@ import (
 // alike, and is within the bound where a step without the query's own tokens runs in another bucket.
 func TestColdEqualsHit(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	engine := newEngine(t, plugin, tiny(), append(shapes(), tiny().Buckets(512)...), 1<<30)
+	engine := newEngine(t, plugin, tiny(), append(shapes(), defaults(tiny(), 512)...), 1<<30)
 	oneBucket := only{engine, shapes()[5:6]}
 	for _, c := range []struct {
 		name string
@@ -17,7 +17,7 @@ func TestColdEqualsHit(t *testing.T) {
 		same func(t *testing.T, what string, got, want []float64)
 	}{
 		{"one bucket", oneBucket, sameBits},
-		{"all buckets", only{engine, tiny().Buckets(512)}, near},
+		{"all buckets", only{engine, defaults(tiny(), 512)}, near},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			scorer := newScorer(t, c.only, holds(c.only.buckets[len(c.only.buckets)-1]), nil)
@@ -55,7 +55,7 @@ func TestColdEqualsHit(t *testing.T) {
 // that has no query to share.
 func TestSharedEqualsUnshared(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), tiny().Buckets(512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
 	for _, length := range []int{1, 20, 64, 127, 128, 129, 300, 480} {
 		query, items := tokens(1, length), among(tokens(7, 20), 9, 4)
 		shared := logprobs(t, scorer, query, items...)

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+
+	"scored/model"
+	"scored/pjrt"
+	"scored/score"
+	"scored/target"
+)
+
+// target is the row of the device: that of the plugin's device once it is open, before that the platform's.
+func (c *config) target() target.Target {
+	if c.found != nil {
+		return *c.found
+	}
+	t, _ := target.Find(c.Device, "") // the flag has been checked
+	return t
+}
+
+// setTarget finds the row of the opened plugin's device.
+func (c *config) setTarget(info pjrt.Info, log *slog.Logger) error {
+	kind := ""
+	if len(info.Devices) > 0 {
+		kind = info.Devices[0]
+	}
+	t, ok := target.Find(info.Platform, kind)
+	if !ok {
+		return fmt.Errorf("platform %q of the plugin is not one of cpu, tpu and cuda", info.Platform)
+	}
+	c.found = &t
+	log.Info("device is found", "kind", kind, "target", t.Name)
+	if c.price != nil && c.price.Device != kind {
+		log.Warn("price file is of another device; run scored calibrate on this one", "file", c.Price, "device", c.price.Device)
+	}
+	return nil
+}
+
+// priceFile is what `scored calibrate` writes and --price reads.
+type priceFile struct {
+	Device    string           `json:"device"` // kind
+	Attention target.Attention `json:"attention"`
+	DType     target.DType     `json:"dtype"`
+	Price     target.Price     `json:"price"`
+}
+
+// readPrice reads the file of --price.
+func (c *config) readPrice() error {
+	if c.Price == "" {
+		return nil
+	}
+	data, err := os.ReadFile(c.Price)
+	if err != nil {
+		return fmt.Errorf("flag --price: %w", err)
+	}
+	p := &priceFile{}
+	if err := json.Unmarshal(data, p); err != nil {
+		return fmt.Errorf("flag --price: file %s is not one that scored calibrate writes: %w", c.Price, err)
+	}
+	if !p.Price.Valid() {
+		return fmt.Errorf("flag --price: file %s holds a price that rates no step; run scored calibrate again", c.Price)
+	}
+	c.price = p
+	return nil
+}
+
+// engineOptions chooses dtypes, attention and buckets for the device.
+func (c *config) engineOptions(cfg model.Config) (options model.Options, contextLength int, err error) {
+	contextLength = cmp.Or(c.ContextLength, cfg.MaxPositions)
+	if contextLength > cfg.MaxPositions && !c.variables.longerContexts {
+		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false",
+			contextLength, cfg.MaxPositions)
+	}
+	t := c.target()
+	weights := t.Weights
+	switch c.DType {
+	case "float32", "float":
+		weights = target.Float32
+	case "bfloat16":
+		weights = target.BFloat16
+	}
+	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), HeadByHead: t.HeadByHead, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
+	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, options.Products)
+	if c.wantsKernels() {
+		if err := c.withoutKernels(cfg, weights, contextLength); err == nil {
+			options.Kernels = c.kernels()
+			options.Buckets, err = c.chooseBuckets(cfg, target.Fused, weights, contextLength)
+			return options, contextLength, err
+		}
+	}
+	options.Buckets, err = c.chooseBuckets(cfg, target.Native, weights, contextLength)
+	return options, contextLength, err
+}
+
+func dtypeOf(d target.DType) dtypes.DType {
+	if d == target.BFloat16 {
+		return dtypes.BFloat16
+	}
+	return dtypes.Float32
+}
+
+func dtypeName(d dtypes.DType) target.DType {
+	if d == dtypes.BFloat16 {
+		return target.BFloat16
+	}
+	return target.Float32
+}
+
+// prefixCacheBytes is the least of what the flags allow, for keys and values of the dtype.
+func (c *config) prefixCacheBytes(cfg model.Config, dtype dtypes.DType) int64 {
+	if c.MaxTotalTokens == 0 {
+		return c.PrefixCacheBytes
+	}
+	perToken := 2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * dtype.Size()
+	return min(c.PrefixCacheBytes, int64(c.MaxTotalTokens)*int64(perToken))
+}
+
+// chooseBuckets takes those of --buckets, or of the target's ladder within the bound of --chunked-prefill-size, and prices
+// them. That bound must leave shapes for the longest prompts.
+func (c *config) chooseBuckets(cfg model.Config, attention target.Attention, weights target.DType, contextLength int) ([]score.Bucket, error) {
+	t := c.target()
+	buckets, err := c.parseBuckets()
+	if err != nil {
+		return nil, err
+	}
+	if buckets == nil {
+		most := c.MaxPrefill
+		if c.ChunkedPrefill > 0 {
+			most = min(most, c.ChunkedPrefill)
+		}
+		buckets = t.Ladders[attention](contextLength)
+		longest := slices.MaxFunc(buckets, byPrefix)
+		buckets = slices.DeleteFunc(buckets, func(b score.Bucket) bool { return b.Tokens > most })
+		if len(buckets) == 0 || byPrefix(slices.MaxFunc(buckets, byPrefix), longest) < 0 {
+			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens allow steps of %d tokens, too few for prompts up to --context-length %d; "+
+				"raise them to 256, or lower it", most, contextLength)
+		}
+	}
+	price := t.Prices[attention]
+	if c.price != nil && c.price.Attention == attention {
+		price = c.price.Price
+	}
+	cfg.Predict(buckets, price, attention, weights)
+	return buckets, nil
+}
+
+func byPrefix(a, b score.Bucket) int { return cmp.Compare(a.Prefix, b.Prefix) }
+
+// withoutKernels says why kernels cannot attend for the model and the flags; nil if they can.
+func (c *config) withoutKernels(cfg model.Config, weights target.DType, contextLength int) error {
+	if weights != target.BFloat16 {
+		return errors.New("kernels multiply bfloat16, --dtype is float32")
+	}
+	buckets, err := c.chooseBuckets(cfg, target.Fused, weights, contextLength)
+	if err != nil {
+		return nil // the flags are at fault, and whoever chooses says so
+	}
+	return cfg.KernelsFit(c.kernels(), buckets)
+}
+
+// kernels are those there are for the device.
+func (c *config) kernels() model.Kernels {
+	switch t := c.target(); t.Kernels {
+	case target.MosaicKernels:
+		return model.TPUKernels()
+	case target.TritonKernels:
+		return model.GPUKernels(t.SharedMemory)
+	}
+	return model.Kernels{}
+}
+
+func (c *config) wantsKernels() bool {
+	return c.kernels().Any() && strings.HasPrefix(c.Attention, "fa")
+}

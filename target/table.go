@@ -1,0 +1,75 @@
+package target
+
+// table lists the accelerators. Sources of peaks, bandwidths and memories:
+//
+//   - TPUs: https://cloud.google.com/tpu/docs/v4, v5e, v5p and v6e, system architecture. The clock is the one that makes
+//     the peak of their matrix units: four of 128x128 multipliers in a v5e, eight in a v5p, four of 256x256 in a v6e.
+//   - GPUs: NVIDIA's data sheets of A100 80GB SXM, L4, H100 SXM, H200 SXM and B200 (HGX), dense bfloat16. Shared
+//     memory: CUDA C++ programming guide, table of compute capabilities.
+func table() []Target {
+	return []Target{
+		tpu(Target{Name: "v4", Kinds: []string{"tpu v4"}, Peak: 275e12, Bandwidth: 1228e9, Memory: 32 << 30}),
+		tpu(Target{Name: "v5e", Kinds: []string{"tpu v5 lite", "tpu v5e"}, Peak: 197e12, Bandwidth: 819e9, Clock: 1.5e9, Memory: 16 << 30}),
+		tpu(Target{Name: "v5p", Kinds: []string{"tpu v5", "tpu v5p"}, Peak: 459e12, Bandwidth: 2765e9, Clock: 1.75e9, Memory: 95 << 30}),
+		tpu(Target{Name: "v6e", Kinds: []string{"tpu v6 lite", "tpu v6e"}, Peak: 918e12, Bandwidth: 1640e9, Clock: 1.75e9, Memory: 32 << 30}),
+		tpu(Target{Name: "unknown tpu"}),
+		gpu(Target{Name: "a100", Kinds: []string{"a100", "a800"}, Peak: 312e12, Bandwidth: 2039e9, Memory: 80 << 30, SharedMemory: 163 << 10}),
+		gpu(Target{Name: "l4", Kinds: []string{"l4"}, Peak: 121e12, Bandwidth: 300e9, Memory: 24 << 30}),
+		gpu(Target{Name: "h100", Kinds: []string{"h100", "h800"}, SharedMemory: 227 << 10, Peak: 989e12, Bandwidth: 3350e9, Memory: 80 << 30}),
+		gpu(Target{Name: "h200", Kinds: []string{"h200", "gh200"}, SharedMemory: 227 << 10, Peak: 989e12, Bandwidth: 4800e9, Memory: 141 << 30}),
+		gpu(Target{Name: "b200", Kinds: []string{"b200", "gb200"}, SharedMemory: 227 << 10, Peak: 2250e12, Bandwidth: 8000e9, Memory: 180 << 30}),
+		gpu(Target{Name: "unknown cuda"}),
+	}
+}
+
+// tpu completes a row with what all TPUs have in common.
+//
+// Prices are estimates: none has run scored yet. Linear layers reach about three quarters of the peak and attention a
+// third of that, which makes the compiler's and the kernels' instructions for W2 on a v6e 6.0 ms a step
+// (docs/performance-tpu.md). Between two steps the chip stands idle for about 0.3 ms, while the host reads scores and
+// queues programs.
+func tpu(t Target) Target {
+	t.Platform, t.Weights, t.Async, t.Kernels = "tpu", BFloat16, true, MosaicKernels
+	t.HeadByHead = 1 << 20 // by the compiler's estimates: docs/performance-tpu.md
+	t.Ladders = map[Attention]Ladder{Native: wide, Fused: packed}
+	peak, bandwidth := t.orV6e()
+	t.Prices = map[Attention]Price{
+		Native: {Idle: 0.29e-3, Flops: 0.76 * peak, Bytes: 0.85 * bandwidth, Attention: 0.38 * peak},
+		Fused:  {Idle: 0.29e-3, Flops: 0.76 * peak, Bytes: 0.85 * bandwidth, Attention: 0.22 * peak, TokenKeys: 1250},
+	}
+	return t
+}
+
+// orV6e gives the row's own peak and bandwidth, or a v6e's.
+func (t Target) orV6e() (peak, bandwidth float64) {
+	if t.Peak == 0 {
+		return 918e12, 1640e9
+	}
+	return t.Peak, t.Bandwidth
+}
+
+// gpu completes a row with what all GPUs have in common.
+//
+// Prices are an H100's, measured: with native attention a W2 step of 2,048 tokens took 9.2 ms, one of 512 tokens 5.4, a W3
+// step of 102 items 21.6; with a kernel a layer of W2 took 173 us and one of W3 256 (docs/gpu.md). A small step waits for the
+// launches of a layer's dozen kernels, some 60 us, rather than for weights. Other cards' are those in proportion to their
+// peaks and bandwidths.
+func gpu(t Target) Target {
+	t.Platform, t.Weights, t.Async, t.Kernels = "cuda", BFloat16, true, TritonKernels
+	if t.SharedMemory == 0 {
+		t.SharedMemory = 99 << 10 // of every card since Ampere
+	}
+	// No command buffers, which are CUDA graphs: with them a device trace that ends under load loses the device, and
+	// on an H100 they brought no speed: 992 items/s with them, 1,019 without.
+	t.Options = map[string]string{"xla_gpu_enable_command_buffer": ""}
+	t.Ladders = map[Attention]Ladder{Native: wide, Fused: packed}
+	arithmetic, memory := t.Peak/989e12, t.Bandwidth/3350e9
+	if t.Peak == 0 {
+		arithmetic, memory = 1, 1
+	}
+	t.Prices = map[Attention]Price{
+		Native: {Idle: 3e-3, Flops: 540e12 * arithmetic, Bytes: 2500e9 * memory, Attention: 46e12 * arithmetic},
+		Fused:  {Idle: 0.7e-3, Flops: 474e12 * arithmetic, Bytes: 520e9, Attention: 395e12 * arithmetic, TokenKeys: 780},
+	}
+	return t
+}
