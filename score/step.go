@@ -187,9 +187,10 @@ func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
 			fills = append(fills, filled{b, takes, tokens})
 		}
 	}
-	rate, least := leftoverRate(fills, longest), math.Inf(1)
+	rate, room := leftoverRate(fills, longest)
+	least := math.Inf(1)
 	for _, one := range fills {
-		if cost := float64(one.bucket.Cost) + f.leftover(work-one.tokens, rate); cost < least {
+		if cost := float64(one.bucket.Cost) + f.leftover(work-one.tokens, rate, room); cost < least {
 			best, chosen, least = one.bucket, one.takes, cost
 		}
 	}
@@ -197,31 +198,42 @@ func (f *forming) choose(candidates []take) (best Bucket, chosen []take) {
 }
 
 // leftover is what the tokens are expected to cost that are left to later steps: not much less than the cheapest steps that
-// have room for them.
-func (f *forming) leftover(tokens int, rate float64) float64 {
+// have room for them, where a token takes as much room as rate says.
+func (f *forming) leftover(tokens int, rate, room float64) float64 {
 	const much = 1.1 // costs are estimates, and others wait less for smaller steps
 	cost := float64(tokens) * rate
-	if least := f.size.least(tokens); least > much*cost {
+	if least := f.size.least(int(math.Ceil(float64(tokens) * room))); least > much*cost {
 		return least
 	}
 	return cost
 }
 
-// leftoverRate is what a token is expected to cost that is left to later steps: what it costs now in the best filled of the
-// buckets that hold rows as long as the longest one waiting, or as long as any does.
-func leftoverRate(fills []filled, longest int) float64 {
+// leftoverRate is what a token is expected to cost that is left to later steps, and how many tokens of a bucket it takes up:
+// what it costs now in the best filled of the buckets that hold rows as long as the longest one waiting, or as long as any
+// does.
+func leftoverRate(fills []filled, longest int) (rate, room float64) {
 	reach := 0
 	for _, one := range fills {
 		reach = max(reach, one.bucket.Length)
 	}
-	rate := math.Inf(1)
+	rate, room = math.Inf(1), 1
 	for _, one := range fills {
-		if one.bucket.Length >= min(longest, reach) {
-			rate = min(rate, float64(one.bucket.Cost)/float64(one.tokens))
+		if one.bucket.Length < min(longest, reach) {
+			continue
+		}
+		if r := float64(one.bucket.Cost) / float64(one.tokens); r < rate {
+			rate, room = r, float64(one.bucket.Tokens)/float64(one.tokens)
 		}
 	}
-	return rate
+	if room < hardlyFuller {
+		room = 1
+	}
+	return rate, room
 }
+
+// hardlyFuller is up to where a bucket counts as full: with 2,040 of 2,048 tokens, W3 in steps of other sizes would cost 2 %
+// more on an H100.
+const hardlyFuller = 1.05
 
 // filled is a bucket with the rows that a step could take in it, and the tokens it would compute.
 type filled struct {

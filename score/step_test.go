@@ -19,7 +19,7 @@ func TestLeftoverRate(t *testing.T) {
 		{32, 1},
 		{33, 1}, // none holds it: the longest there are
 	} {
-		if got := leftoverRate([]filled{short, dear, long}, c.longest); got != c.want {
+		if got, _ := leftoverRate([]filled{short, dear, long}, c.longest); got != c.want {
 			t.Errorf("rows of up to %d tokens: %v a token, want %v", c.longest, got, c.want)
 		}
 	}

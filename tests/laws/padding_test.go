@@ -49,9 +49,15 @@ type simulated struct {
 	target    string
 	attention target.Attention
 	workloads []workload
+	buckets   []score.Bucket // nil: those of the target's ladder
 }
 
-func (d simulated) name() string { return d.target + " " + string(d.attention) }
+func (d simulated) name() string {
+	if d.buckets != nil {
+		return d.target + " " + string(d.attention) + ", coarse"
+	}
+	return d.target + " " + string(d.attention)
+}
 
 // TestPaddingReport says how much of what Qwen3-0.6B's default buckets compute is padding, and how long requests take. A
 // device is a clock: a step takes what its target's price says, so what queues up meanwhile is what would on a real one.
@@ -84,13 +90,23 @@ func TestPaddingReport(t *testing.T) {
 		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.20, 3},
 		{"short, 16 clients", 16, 160, short, 0.75, 0.6}, // small steps wait for launches, and cost as much as larger ones
 	}
+	coarse := []workload{ // few shapes, as --buckets may give
+		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.20, 0.3},
+	}
 	for _, d := range []simulated{
-		{"cpu-avx2", target.Native, processors}, {"cpu-avx512", target.Native, processors},
-		{"v6e", target.Fused, kernels}, {"h100", target.Fused, kernels}, {"h100", target.Native, native},
+		{"cpu-avx2", target.Native, processors, nil}, {"cpu-avx512", target.Native, processors, nil},
+		{"v6e", target.Fused, kernels, nil}, {"h100", target.Fused, kernels, nil}, {"h100", target.Native, native, nil},
+		{"h100", target.Fused, coarse, []score.Bucket{
+			{Tokens: 256, Rows: 64, Length: 256}, {Tokens: 512, Rows: 128, Length: 512}, {Tokens: 2048, Rows: 512, Length: 2048},
+			{Tokens: 2048, Rows: 512, Length: 2048, Prefix: 40_960}}},
 	} {
 		t.Run(d.name(), func(t *testing.T) {
 			cfg := model.Qwen3_0_6B()
 			buckets := priced(cfg, d.target, d.attention, cfg.MaxPositions)
+			if row, _ := target.Named(d.target); d.buckets != nil {
+				buckets = d.buckets
+				cfg.Predict(buckets, row.Prices[d.attention], d.attention, row.Weights)
+			}
 			for _, w := range d.workloads {
 				t.Run(w.name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) { w.report(t, cfg, buckets) })
