@@ -12,7 +12,7 @@ SMOLLM2   := $(CACHE)/real/smollm2-135m-instruct
 export CGO_LDFLAGS := -L$(LIB)
 CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-PURE := ./score/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
+PURE := ./score/... ./target/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
 .PHONY: run demo build setup test isa golden schema openapi-clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
 

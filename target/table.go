@@ -50,10 +50,9 @@ func (t Target) orV6e() (peak, bandwidth float64) {
 
 // gpu completes a row with what all GPUs have in common.
 //
-// Prices are an H100's, measured: with native attention a W2 step of 2,048 tokens took 9.2 ms, one of 512 tokens 5.4, a W3
-// step of 102 items 21.6; with a kernel a layer of W2 took 173 us and one of W3 256 (docs/gpu.md). A small step waits for the
-// launches of a layer's dozen kernels, some 60 us, rather than for weights. Other cards' are those in proportion to their
-// peaks and bandwidths.
+// Prices are an H100's, by `scored calibrate` on a host of 16 cores (docs/gpu.md), within a fifth of what each shape took.
+// There a small step waits for the host, which launches a program a layer, rather than for weights: that is what Bytes
+// stands for. Other cards' are those in proportion to their peaks.
 func gpu(t Target) Target {
 	t.Platform, t.Weights, t.Async, t.Kernels = "cuda", BFloat16, true, TritonKernels
 	if t.SharedMemory == 0 {
@@ -63,13 +62,13 @@ func gpu(t Target) Target {
 	// on an H100 they brought no speed: 992 items/s with them, 1,019 without.
 	t.Options = map[string]string{"xla_gpu_enable_command_buffer": ""}
 	t.Ladders = map[Attention]Ladder{Native: wide, Fused: packed}
-	arithmetic, memory := t.Peak/989e12, t.Bandwidth/3350e9
+	arithmetic := t.Peak / 989e12
 	if t.Peak == 0 {
-		arithmetic, memory = 1, 1
+		arithmetic = 1
 	}
 	t.Prices = map[Attention]Price{
-		Native: {Idle: 3e-3, Flops: 540e12 * arithmetic, Bytes: 2500e9 * memory, Attention: 46e12 * arithmetic},
-		Fused:  {Idle: 0.7e-3, Flops: 474e12 * arithmetic, Bytes: 520e9, Attention: 395e12 * arithmetic, TokenKeys: 780},
+		Native: {Idle: 6e-3, Flops: 900e12 * arithmetic, Bytes: 398e9, Attention: 145e12 * arithmetic},
+		Fused:  {Idle: 1.47e-3, Flops: 371e12 * arithmetic, Bytes: 238e9, Attention: 401e12 * arithmetic, TokenKeys: 780},
 	}
 	return t
 }

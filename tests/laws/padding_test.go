@@ -87,8 +87,8 @@ func TestPaddingReport(t *testing.T) {
 		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.45, 0.6},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 3},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.15, 8},
-		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.20, 3},
-		{"short, 16 clients", 16, 160, short, 0.75, 0.6}, // small steps wait for launches, and cost as much as larger ones
+		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.30, 3},
+		{"short, 16 clients", 16, 160, short, 0.80, 0.6}, // small steps wait for launches, and cost as much as larger ones
 	}
 	coarse := []workload{ // few shapes, as --buckets may give
 		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.20, 0.3},
