@@ -60,17 +60,21 @@ func (e *encoding) settle() error {
 		if err == nil {
 			continue
 		}
+		if e.failsAll(err) {
+			return err
+		}
 		var failure *Error
-		if !errors.As(err, &failure) {
-			return err // the context's
-		}
-		if !e.req.Partial || failure.Kind != Invalid {
-			return failure
-		}
+		_ = errors.As(err, &failure) // failsAll has seen it
 		e.prompts[i] = nil
 		e.result.fail(i, failure)
 	}
 	return nil
+}
+
+// failsAll tells whether an item's error fails the request: all but an item that is wrong itself, with Request.Partial.
+func (e *encoding) failsAll(err error) bool {
+	var failure *Error
+	return !e.req.Partial || !errors.As(err, &failure) || failure.Kind != Invalid
 }
 
 // joinTokens joins ids that the client has tokenized itself, after their lengths have been checked.
@@ -110,7 +114,7 @@ func (e *encoding) joinTexts() (head int, err error) {
 		return 0, err
 	}
 	e.inParallel(len(e.req.Items), func(i int) {
-		if e.errs[i] = e.join(i, t); e.errs[i] != nil && !e.req.Partial {
+		if e.errs[i] = e.join(i, t); e.errs[i] != nil && e.failsAll(e.errs[i]) {
 			e.stop.Store(true)
 		}
 	})

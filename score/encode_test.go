@@ -146,14 +146,18 @@ func TestFirstFailureEndsTheWork(t *testing.T) {
 	}
 }
 
-// TestTokensAreCountedAsTheyCome: prompts are not made beyond the bound of tokens, in texts as in ids.
+// TestTokensAreCountedAsTheyCome: prompts are not made beyond the bound of tokens, in texts as in ids, and texts are not
+// tokenized either. The bound is the request's, so a partial answer does not go on beyond it.
 func TestTokensAreCountedAsTheyCome(t *testing.T) {
 	read := &atomic.Int64{}
 	cfg := Config{Encoders: 1, ContextLength: 100, MaxTokens: 1000}
-	texts := &Request{Query: Part{Text: strings.Repeat("x ", 50)}, Items: make([]Part, 500)}
+	texts := &Request{Query: Part{Text: strings.Repeat("x ", 50)}, Items: slices.Repeat([]Part{{Text: "x x"}}, 500)}
+	partial := *texts
+	partial.Partial = true
 	query := make([]int64, 50)
 	tokens := &Request{Query: Part{IsTokens: true, Tokens: query}, Items: slices.Repeat([]Part{{IsTokens: true}}, 500)}
-	for _, req := range []*Request{texts, tokens} {
+	for _, req := range []*Request{texts, &partial, tokens} {
+		read.Store(0)
 		prompts, _, _, err := tokenize(t, cfg, wordEncoder{read}, req)
 		wantKind(t, err, TooLarge)
 		made := 0
@@ -162,6 +166,9 @@ func TestTokensAreCountedAsTheyCome(t *testing.T) {
 		}
 		if made > 1000 {
 			t.Errorf("%d tokens of prompts were made, 1,000 are allowed", made)
+		}
+		if read.Load() > 300 { // the query's 100 bytes, and five for each of some 20 prompts
+			t.Errorf("%d bytes were tokenized", read.Load())
 		}
 	}
 }

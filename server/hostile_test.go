@@ -116,3 +116,24 @@ func TestManyFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestRepeatedInputs: faults repeat the values at fault whole, as the peer does, up to maxInputs in all.
+func TestRepeatedInputs(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 64 << 20 })
+	long := `"` + strings.Repeat("\x7f", maxInputs) + `"`
+	for name, body := range map[string]string{
+		"no model":          `{"query":` + long + `}`,
+		"in every branch":   `{"model":"m","query":{"a":` + long + `},"items":[` + long + `,1]}`,
+		"one after another": `{"model":"m","items":[` + strings.Repeat(`["`+strings.Repeat("x", 4000)+`"],`, 5000) + `1]}`,
+		"long numbers":      `{"model":"m","items":[` + strings.Repeat(strings.Repeat("9", 4000)+",", 5000) + `1]}`,
+	} {
+		w := send(s, "POST", "/v1/score", body)
+		if w.Code != 400 || w.Body.Len() > 5*maxInputs || !strings.Contains(w.Body.String(), "'input': ...") && strings.Count(w.Body.String(), "...") != 1 {
+			t.Errorf("%s: status %d, %d bytes", name, w.Code, w.Body.Len())
+		}
+	}
+	w := send(s, "POST", "/v1/score", `{"query":"`+strings.Repeat("x", maxInputs/2)+`"}`)
+	if want := "'input': {'query': '" + strings.Repeat("x", maxInputs/2) + "'}}]"; w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("half of maxInputs: status %d, %d bytes; want it whole", w.Code, w.Body.Len())
+	}
+}

@@ -50,9 +50,14 @@ func newFault(kind string, input python.Value, loc ...any) fault {
 	return fault{kind: kind, loc: append([]any{"body"}, loc...), text: texts[kind], input: input}
 }
 
-// describe prints faults as Python prints a list of dicts.
+// maxInputs is about how many bytes of the body its faults repeat in all. The peer repeats every value at fault in every
+// branch that it fails in, and a byte may be five in the answer.
+const maxInputs = 1 << 20
+
+// describe prints faults as Python prints a list of dicts. What maxInputs leaves no room for is "...".
 func describe(faults []fault) string {
 	var b strings.Builder
+	room := maxInputs
 	b.WriteByte('[')
 	for i, f := range faults {
 		if i > 0 {
@@ -73,7 +78,12 @@ func describe(faults []fault) string {
 		if len(f.loc) == 1 {
 			b.WriteByte(',')
 		}
-		b.WriteString("), 'msg': " + python.Repr(python.String(f.text)) + ", 'input': " + python.Repr(f.input))
+		input := "..."
+		if room > 0 {
+			input = python.ReprWithin(f.input, room)
+			room -= len(input)
+		}
+		b.WriteString("), 'msg': " + python.Repr(python.String(f.text)) + ", 'input': " + input)
 		if f.ctx != "" {
 			b.WriteString(", 'ctx': " + f.ctx)
 		}

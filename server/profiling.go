@@ -6,8 +6,12 @@ import (
 	"net/http"
 
 	"scored/profile"
+	"scored/score"
 	"scored/server/internal/python"
 )
+
+// maxProfileBody is far above what a profile's options take.
+const maxProfileBody = 64 << 10
 
 // handleStartProfile begins or arms a session.
 func (s *Server) handleStartProfile(w http.ResponseWriter, r *http.Request) {
@@ -17,7 +21,7 @@ func (s *Server) handleStartProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	share := &holding{of: &s.held}
 	defer share.release()
-	data, err := s.readBody(r.Context(), w, r, share)
+	data, err := s.readBody(r.Context(), w, r, share, min(s.cfg.MaxBody, maxProfileBody))
 	if err == nil {
 		var opts profile.Options
 		if opts, err = decodeProfile(r.Header.Values("Content-Type"), data); err == nil {
@@ -84,7 +88,7 @@ func (s *Server) profileError(err error) error {
 	var option *profile.OptionError
 	var dir *profile.DirError
 	switch {
-	case errors.As(err, new(*apiError)):
+	case errors.As(err, new(*apiError)), errors.As(err, new(*score.Error)):
 		return err
 	case s.cfg.EmulatePeer:
 		return &apiError{status: http.StatusInternalServerError, plain: "Internal Server Error", cause: err}

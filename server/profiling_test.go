@@ -53,6 +53,19 @@ func TestProfileHelper(t *testing.T) {
 	}
 }
 
+// TestProfileBodies that are large, or would be once read, are refused for that.
+func TestProfileBodies(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 64 << 20 })
+	for name, body := range map[string]string{
+		"text":   `{"output_dir":"` + strings.Repeat("x", maxProfileBody) + `"}`,
+		"blanks": strings.Repeat(" ", maxProfileBody+1),
+	} {
+		if w := send(s, "POST", "/start_profile", body); w.Code != http.StatusRequestEntityTooLarge || w.Body.Len() > 1000 {
+			t.Errorf("%s: status %d, %d bytes; want a short 413", name, w.Code, w.Body.Len())
+		}
+	}
+}
+
 func TestProfileFaults(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

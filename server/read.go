@@ -15,11 +15,11 @@ import (
 	"scored/score"
 )
 
-// readBody reads at most MaxBody bytes, until BodyTimeout or ctx's deadline. A larger body is refused unread where its
-// length is announced. Its errors have the status that the client gets.
-func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, share *holding) ([]byte, error) {
-	if r.ContentLength > s.cfg.MaxBody {
-		return nil, s.tooLarge()
+// readBody reads at most so many bytes, zipped or not, until BodyTimeout or ctx's deadline. A larger body is refused unread
+// where its length is announced. Its errors have the status that the client gets.
+func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, share *holding, most int64) ([]byte, error) {
+	if r.ContentLength > most {
+		return nil, tooLarge(most)
 	}
 	until := time.Time{}
 	if s.cfg.BodyTimeout > 0 {
@@ -35,7 +35,7 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if outer, ok := w.(*recorder); ok { // net/http lets a client read its 413 only where it knows its own writer
 		inner = outer.ResponseWriter
 	}
-	data, err := share.readAll(http.MaxBytesReader(inner, r.Body, s.cfg.MaxBody))
+	data, err := share.readAll(http.MaxBytesReader(inner, r.Body, most))
 	if err != nil {
 		w.Header().Set("Connection", "close")
 		_ = connection.SetReadDeadline(time.Now()) // nobody waits for the rest of the body
@@ -43,18 +43,19 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 	// net/http watches the connection while the request is answered, and a deadline of reading would end that.
 	_ = connection.SetReadDeadline(time.Time{})
-	return s.decompress(data, r.Header.Get("Content-Encoding"), share)
+	return decompress(data, r.Header.Get("Content-Encoding"), share, most)
 }
 
 // bodyError says whose fault it is that a body could not be read: its size, the request's own deadline (timed tells that
 // it ends before BodyTimeout), a body too slow, or bytes that are no body. Clients repeat what gets 408 and 504.
 func (s *Server) bodyError(err error, timed bool) error {
 	var domain *score.Error
+	var over *http.MaxBytesError
 	switch late := errors.Is(err, os.ErrDeadlineExceeded); {
 	case errors.As(err, &domain): // other requests leave no room
 		return err
-	case errors.As(err, new(*http.MaxBytesError)):
-		return s.tooLarge()
+	case errors.As(err, &over):
+		return tooLarge(over.Limit)
 	case late && timed:
 		return &score.Error{Kind: score.Deadline, Message: "request ended before its body had arrived", Err: err}
 	case late:
@@ -66,12 +67,12 @@ func (s *Server) bodyError(err error, timed bool) error {
 	}
 }
 
-func (s *Server) tooLarge() error {
-	return score.Errorf(score.TooLarge, "", "body is larger than %d bytes; split the request", s.cfg.MaxBody)
+func tooLarge(most int64) error {
+	return score.Errorf(score.TooLarge, "", "body is larger than %d bytes; split the request", most)
 }
 
-// decompress undoes the Content-Encoding. What unpacks to more than MaxBody is refused there.
-func (s *Server) decompress(data []byte, encoding string, share *holding) ([]byte, error) {
+// decompress undoes the Content-Encoding. What unpacks to more than most bytes is refused there.
+func decompress(data []byte, encoding string, share *holding, most int64) ([]byte, error) {
 	switch encoding := strings.ToLower(strings.TrimSpace(encoding)); encoding {
 	case "", "identity":
 		return data, nil
@@ -82,7 +83,7 @@ func (s *Server) decompress(data []byte, encoding string, share *holding) ([]byt
 	}
 	zipped, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
-		data, err = share.readAll(io.LimitReader(zipped, s.cfg.MaxBody+1))
+		data, err = share.readAll(io.LimitReader(zipped, most+1))
 	}
 	var domain *score.Error
 	if errors.As(err, &domain) {
@@ -91,8 +92,8 @@ func (s *Server) decompress(data []byte, encoding string, share *holding) ([]byt
 	if err != nil {
 		return nil, &score.Error{Kind: score.Invalid, Param: "Content-Encoding", Message: "body is not whole gzip though Content-Encoding says so", Err: err}
 	}
-	if int64(len(data)) > s.cfg.MaxBody {
-		return nil, s.tooLarge()
+	if int64(len(data)) > most {
+		return nil, tooLarge(most)
 	}
 	return data, nil
 }

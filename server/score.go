@@ -45,7 +45,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer)
 	begin := time.Now()
 	share := &holding{of: &s.held}
 	defer share.release()
-	data, err := s.readBody(ctx, w, r, share)
+	data, err := s.readBody(ctx, w, r, share, s.cfg.MaxBody)
 	read := time.Now()
 	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read, Err: err})
 	var answered *reply

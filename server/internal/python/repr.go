@@ -10,13 +10,28 @@ import (
 )
 
 // Repr is Python's repr.
-func Repr(v Value) string {
-	var b strings.Builder
-	writeRepr(&b, v)
-	return b.String()
+func Repr(v Value) string { return ReprWithin(v, math.MaxInt) }
+
+// ReprWithin is Python's repr while that has at most so many bytes; else it ends in "..." soon behind them.
+func ReprWithin(v Value, most int) string {
+	p := printer{most: most}
+	writeRepr(&p, v)
+	if p.full() {
+		p.WriteString("...")
+	}
+	return p.String()
 }
 
-func writeRepr(b *strings.Builder, v Value) {
+// printer takes about as many bytes as it may.
+type printer struct {
+	strings.Builder
+	most int
+}
+
+// full tells that nothing more need be written.
+func (p *printer) full() bool { return p.Len() > p.most }
+
+func writeRepr(b *printer, v Value) {
 	switch v := v.(type) {
 	case nil:
 		b.WriteString("None")
@@ -37,6 +52,9 @@ func writeRepr(b *strings.Builder, v Value) {
 	case Ints:
 		b.WriteByte('[')
 		for i, n := range v {
+			if b.full() {
+				return
+			}
 			if i > 0 {
 				b.WriteString(", ")
 			}
@@ -46,6 +64,9 @@ func writeRepr(b *strings.Builder, v Value) {
 	case []Value:
 		b.WriteByte('[')
 		for i, item := range v {
+			if b.full() {
+				return
+			}
 			if i > 0 {
 				b.WriteString(", ")
 			}
@@ -55,6 +76,9 @@ func writeRepr(b *strings.Builder, v Value) {
 	case *Object:
 		b.WriteByte('{')
 		for i, key := range v.Keys {
+			if b.full() {
+				return
+			}
 			if i > 0 {
 				b.WriteString(", ")
 			}
@@ -90,10 +114,10 @@ func Float(f float64) string {
 }
 
 // writeString quotes with ' unless the text holds one and no ", and escapes what str.isprintable refuses.
-func writeString(b *strings.Builder, s String) {
+func writeString(b *printer, s String) {
 	quote := quoteOf(string(s))
 	b.WriteByte(quote)
-	for i := 0; i < len(s); {
+	for i := 0; i < len(s) && !b.full(); {
 		r, n := decodeRune(string(s[i:]))
 		i += n
 		switch {
@@ -112,11 +136,14 @@ func writeString(b *strings.Builder, s String) {
 }
 
 // writeBytes prints b'…': ASCII as it is, everything else in hex.
-func writeBytes(b *strings.Builder, data Bytes) {
+func writeBytes(b *printer, data Bytes) {
 	quote := quoteOf(string(data))
 	b.WriteByte('b')
 	b.WriteByte(quote)
 	for _, c := range data {
+		if b.full() {
+			break
+		}
 		switch {
 		case writeEscape(b, rune(c), quote):
 		case c >= ' ' && c < 0x7f:
@@ -136,7 +163,7 @@ func quoteOf(s string) byte {
 }
 
 // writeEscape writes a character that has an escape of its own, and tells whether it has.
-func writeEscape(b *strings.Builder, r rune, quote byte) bool {
+func writeEscape(b *printer, r rune, quote byte) bool {
 	switch r {
 	case '\\', rune(quote):
 		b.WriteByte('\\')

@@ -42,6 +42,7 @@ func TestAgainstCPython(t *testing.T) {
 			if err != nil || Repr(v) != *want.Repr {
 				t.Errorf("body %q is %s with error %v, want %s", want.Body, Repr(v), err, *want.Repr)
 			}
+			checkWithin(t, v, *want.Repr, count%40)
 		case want.Refused:
 			if err == nil || errors.As(err, &syntax) {
 				t.Errorf("body %q gives error %v, want an Error", want.Body, err)
@@ -54,6 +55,21 @@ func TestAgainstCPython(t *testing.T) {
 	}
 	if lines.Err() != nil || count < 4000 {
 		t.Fatalf("%d bodies were read: %v", count, lines.Err())
+	}
+}
+
+// checkWithin wants a repr of at most so many bytes to begin as the whole one does, and to say where it ends early.
+func checkWithin(t *testing.T, v Value, whole string, most int) {
+	t.Helper()
+	got := ReprWithin(v, most)
+	if len(whole) <= most {
+		if got != whole {
+			t.Errorf("repr within %d bytes is %s, want %s", most, got, whole)
+		}
+		return
+	}
+	if begin, cut := strings.CutSuffix(got, "..."); !cut || len(begin) < most || begin[:most] != whole[:most] {
+		t.Errorf("repr within %d bytes is %s, want the beginning of %s", most, got, whole)
 	}
 }
 
