@@ -108,12 +108,14 @@ func (n network) last(x, indexes, weight *Node) *Node {
 func (n network) logprobs(h, pairs, table *Node) *Node {
 	rows := h.Shape().Dim(0)
 	logits := n.logits(h, table)
+	logits.AssertDims(rows, n.VocabSize)
 	top := ReduceAndKeep(logits, ReduceMax, -1) // [R, 1]
-	below := Sub(logits, top)
-	sum := ReduceAndKeep(Exp(below), ReduceSum, -1)
-	normal := Sub(below, Log(sum)) // top + log(sum) would round a likely label's small number to an ulp of the large top
-	normal.AssertDims(rows, n.VocabSize)
-	return Gather(normal, pairs)
+	sum := ReduceAndKeep(Exp(Sub(logits, top)), ReduceSum, -1)
+	// All is read at the pairs first: subtracting before makes a CPU's compiler write [R, V] out once more.
+	of := Slice(pairs, AxisRange(), AxisRange(0, 1)) // [Q, 1], the pairs' rows
+	below := Sub(Gather(logits, pairs), Squeeze(Gather(top, of), -1))
+	// top + log(sum) would round a likely label's small number to an ulp of the large top.
+	return Sub(below, Squeeze(Gather(Log(sum), of), -1))
 }
 
 // labelLogits is the head when only the labels are compared with each other: the numbers of logprobs up to one constant
