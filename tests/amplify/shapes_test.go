@@ -27,6 +27,8 @@ func shapes() []body {
 		{name: "a model that is 15 million lists", build: raw(is(`{"model":`), list(15*million, "[]"), is(`,"query":"q","items":["a"],"label_token_ids":[1]}`)), status: 413, field: "model"},
 		{name: "5 million lone surrogates", build: scoring(text(5*million, `\ud800`), item, label), status: 400, field: "query"},
 		{name: "30 MB that are no UTF-8", build: scoring(text(30*million, "\xff"), item, label), status: 400},
+		{name: "60 MB of UTF-16", build: raw(is("\xfe\xff\x00\""), repeat(30*million, "\x65\xe5")), status: 413},
+		{name: "60 MB of UTF-32", build: raw(is("\x00\x00\xfe\xff\x00\x00\x00\""), repeat(15*million, "\x00\x01\xf6\x00")), status: 400},
 		{name: "10 million items of null", build: scoring(query, list(10*million, "null"), label), status: 413, field: "items"},
 		{name: "10 million labels of null", build: scoring(query, item, list(10*million, "null")), status: 413, field: "label_token_ids"},
 		{name: "no model, a query of 30 MB", build: object([]piece{field("query", text(30*million, "x"))}), status: 400},
