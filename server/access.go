@@ -132,6 +132,16 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteString spares io.WriteString a copy of the whole answer.
+func (r *recorder) WriteString(s string) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := io.WriteString(r.ResponseWriter, s)
+	r.bytes += n
+	return n, err
+}
+
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func writePlain(w http.ResponseWriter, status int, text string) {

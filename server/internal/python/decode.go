@@ -34,7 +34,7 @@ type TooLarge struct{ Field string }
 func (e *TooLarge) Error() string { return "values take too much memory" }
 
 // Decode is json.loads of a request body: the encoding is detected, and NaN, Infinity and -Infinity are numbers. The
-// values may take about memory bytes, beside the text itself.
+// values may take about memory bytes, beside the text itself, which they share: body must not be changed afterwards.
 func Decode(body []byte, memory int) (v Value, err error) {
 	text, err := decodeText(body)
 	if err != nil {

@@ -26,6 +26,9 @@ func (d *decoder) array(depth int) Value {
 	}
 	for {
 		d.spend(elementBytes + referredBytes)
+		if len(list) == cap(list) { // append would make a quarter more, and leave four times the list behind as garbage
+			list = slices.Grow(list, min(len(list)+1, d.memory/elementBytes+1))
+		}
 		list = append(list, d.value(depth+1))
 		d.blanks()
 		switch d.peek() {

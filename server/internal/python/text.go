@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // str reads a string whose opening quote has been read.
@@ -24,7 +25,7 @@ func (d *decoder) str() String {
 		switch c := d.text[d.at]; {
 		case c == '"':
 			d.at++
-			return String(s)
+			return String(noCopy(s))
 		case c == '\\':
 			d.at++
 			s = appendRune(s, d.escape(begin))
@@ -140,10 +141,13 @@ func decodeText(b []byte) (string, error) {
 
 const undecodable = Error("body cannot be decoded")
 
+// noCopy is b as text. Nobody may change b afterwards.
+func noCopy(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 // utf8Text accepts UTF-8 and, as surrogatepass does, surrogates encoded in three bytes.
 func utf8Text(b []byte) (string, error) {
 	if utf8.Valid(b) {
-		return string(b), nil
+		return noCopy(b), nil
 	}
 	for i := 0; i < len(b); {
 		r, n := utf8.DecodeRune(b[i:])
@@ -155,14 +159,14 @@ func utf8Text(b []byte) (string, error) {
 		}
 		i += n
 	}
-	return string(b), nil
+	return noCopy(b), nil
 }
 
 func utf16Text(b []byte, order binary.ByteOrder) (string, error) {
 	if len(b)%2 != 0 {
 		return "", undecodable
 	}
-	var s []byte
+	s := make([]byte, 0, len(b)/2*3) // the most that it may become
 	for ; len(b) > 0; b = b[2:] {
 		r := rune(order.Uint16(b))
 		if r >= 0xd800 && r < 0xdc00 && len(b) >= 4 {
@@ -173,14 +177,14 @@ func utf16Text(b []byte, order binary.ByteOrder) (string, error) {
 		}
 		s = appendRune(s, r)
 	}
-	return string(s), nil
+	return noCopy(s), nil
 }
 
 func utf32(b []byte, order binary.ByteOrder) (string, error) {
 	if len(b)%4 != 0 {
 		return "", undecodable
 	}
-	var s []byte
+	s := make([]byte, 0, len(b)) // the most that it may become
 	for ; len(b) > 0; b = b[4:] {
 		r := order.Uint32(b)
 		if r > utf8.MaxRune {
@@ -188,5 +192,5 @@ func utf32(b []byte, order binary.ByteOrder) (string, error) {
 		}
 		s = appendRune(s, rune(r))
 	}
-	return string(s), nil
+	return noCopy(s), nil
 }
