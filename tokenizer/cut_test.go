@@ -30,12 +30,12 @@ func TestCut(t *testing.T) {
 		if checkCut(t, tok, text, some(), n%4 == 3) {
 			cuts++
 		}
-		if checkCutFront(t, tok, some(), text, some(), n%4 == 3) {
+		if n%3 == 0 && checkCutFront(t, tok, some(), text, some(), n%4 == 3) {
 			cutsFront++
 		}
 	}
-	if cuts < 2000 || cutsFront < 1000 {
-		t.Errorf("only %d of 6000 texts could be cut, %d at their front", cuts, cutsFront)
+	if cuts < 2000 || cutsFront < 300 {
+		t.Errorf("only %d of 6000 texts could be cut, %d of 2000 at their front", cuts, cutsFront)
 	}
 }
 

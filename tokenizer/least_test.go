@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -42,7 +43,7 @@ func TestLeast(t *testing.T) {
 
 // TestLeastOfOthers: where one token may stand for a text of any length, there is no bound, or none of blanks.
 func TestLeastOfOthers(t *testing.T) {
-	raw, err := os.ReadFile(smallCorpus(t).tokenizer)
+	raw, err := os.ReadFile(filepath.Join(smallCorpus(t).tokenizer, "tokenizer.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
