@@ -23,7 +23,7 @@ run: setup ## serve MODEL; generated weights where the hub cannot be reached
 demo: setup ## serve a small trained model, SmolLM2-135M-Instruct, which needs no hub; needs Python
 	scripts/smollm2.sh $(SMOLLM2)
 	bin/scored serve --model-path $(SMOLLM2) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
-	  --compile-cache $(CACHE)/compile --offline $(ARGS)
+	  --compile-cache $(CACHE)/compile --served-model-name SmolLM2-135M-Instruct --offline $(ARGS)
 
 build: ## bin/scored
 	scripts/libtokenizers.sh $(LIB)
