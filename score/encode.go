@@ -113,6 +113,9 @@ func (e *encoding) joinTexts() (head int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := e.checkRetokenized(t); err != nil {
+		return 0, err
+	}
 	e.inParallel(len(e.req.Items), func(i int) {
 		if e.errs[i] = e.join(i, t); e.errs[i] != nil && e.failsAll(e.errs[i]) {
 			e.stop.Store(true)
@@ -137,6 +140,7 @@ func (e *encoding) join(i int, t *queryTokens) error {
 		if ids, more = own, rest; len(t.front)+len(t.back) > 0 {
 			ids = slices.Concat(t.front, own, t.back)
 		}
+		more = more || t.backMore
 	}
 	keep, err := e.keepOf(i, len(ids), more, t)
 	if err != nil {
@@ -153,7 +157,9 @@ func (e *encoding) join(i int, t *queryTokens) error {
 	if err := e.reserved.reserve(keep); err != nil {
 		return err
 	}
-	e.prompts[i] = ids[:keep:keep]
+	if e.prompts[i] = ids[:keep:keep]; keep < len(ids)/2 {
+		e.prompts[i] = slices.Clone(ids[:keep]) // the rest need not be kept
+	}
 	return nil
 }
 

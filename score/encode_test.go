@@ -125,8 +125,13 @@ func TestTextWithoutPlaces(t *testing.T) {
 		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: run}}}, ""},
 		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: run + "x"}}}, "items[1] has 1048577 bytes of text without a place to cut it"},
 		{&Request{Query: Part{Text: run[:wholeBytes/2]}, Items: make([]Part, 17)}, "query must be tokenized with each of 17 items"},
+		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: strings.Repeat("\x00", wholeBytes/6+1)}}}, "items[1] has "},
 	} {
+		read.Store(0)
 		_, _, _, err := tokenize(t, cfg, wordEncoder{read}, c.req)
+		if len(c.req.Items) == 17 && read.Load() > 0 {
+			t.Errorf("%d bytes were tokenized of a request that must have too many", read.Load())
+		}
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}

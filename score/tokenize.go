@@ -3,6 +3,7 @@ package score
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 const (
@@ -35,6 +36,7 @@ type queryTokens struct {
 	alone       int     // the query's tokens by itself and the template's beginning; with a template only
 	limit       int     // of a joined text's tokens no more are needed to know what becomes of it
 	tooLong     bool    // front alone reaches the limit; it ends there
+	backMore    bool    // back alone reaches the limit, and is only its beginning
 	req         *Request
 }
 
@@ -55,7 +57,7 @@ func (e *encoding) tokenizeQuery() (*queryTokens, error) {
 	if req.ItemFirst {
 		if at := e.encoder.CutFront(text); at > 0 {
 			t.text = text[:at]
-			t.back, _, err = e.tokenize(text[at:], t.limit)
+			t.back, t.backMore, err = e.tokenize(text[at:], t.limit)
 		}
 	} else if at := e.encoder.Cut(text); at > 0 {
 		var ids []int32
@@ -79,6 +81,23 @@ func (e *encoding) tokenizeQuery() (*queryTokens, error) {
 			"of at most %d. Use a shorter query.", template, most)
 	}
 	return t, nil
+}
+
+// checkRetokenized refuses at once what must come to more text to tokenize than the request may have: the part of the query
+// that is read again with each item, where every item is.
+func (e *encoding) checkRetokenized(t *queryTokens) error {
+	if t.tooLong || e.req.Truncate || e.cfg.AllowTruncate || e.req.Partial || e.req.Template != nil || e.tooMany(t.least) {
+		return nil // less of it may be read
+	}
+	if total := int64(len(t.text)) * int64(len(e.req.Items)); total > e.mostBytes {
+		return e.tooMuchText()
+	}
+	return nil
+}
+
+func (e *encoding) tooMuchText() error {
+	return Errorf(TooLarge, "query", "query must be tokenized with each of %d %s, which makes more than %d bytes of text; "+
+		"split the request or send token ids", len(e.req.Items), e.req.itemsField(), e.mostBytes)
 }
 
 // longest is the longest prompt that a template allows.
@@ -127,24 +146,30 @@ func (e *encoding) piece(text string) (int, error) {
 		if at := e.encoder.Cut(text[:n]); at > 0 {
 			return at, nil
 		}
-		if n >= wholeBytes {
+		if n >= wholeBytes || weigh(text[:n]) > wholeBytes {
 			return 0, Errorf(Invalid, "", "has %d bytes of text without a place to cut it for tokenizing, the server takes %d; use a shorter text",
 				len(text), wholeBytes)
 		}
 	}
+	if weigh(text) > wholeBytes {
+		return 0, Errorf(Invalid, "", "has %d NUL characters without a place to cut it for tokenizing; use a shorter text", strings.Count(text, "\x00"))
+	}
 	return len(text), nil
 }
+
+// weigh is how many bytes a text has in a tokenizer, where a NUL crosses as six.
+func weigh(text string) int { return len(text) + 5*strings.Count(text, "\x00") }
 
 // tokenizePiece calls the Encoder. It runs on goroutines of its own, where an unhandled panic would end the process.
 func (e *encoding) tokenizePiece(text string) (ids []int32, err error) {
 	if e.bytes.Add(int64(len(text))) > e.mostBytes {
-		return nil, Errorf(TooLarge, "query", "query must be tokenized with each of %d %s, which makes more than %d bytes of text; "+
-			"split the request or send token ids", len(e.req.Items), e.req.itemsField(), e.mostBytes)
+		return nil, e.tooMuchText()
 	}
-	if err := e.gate.enter(e.ctx, len(text)); err != nil {
+	weight := weigh(text)
+	if err := e.gate.enter(e.ctx, weight); err != nil {
 		return nil, err
 	}
-	defer e.gate.leave(len(text))
+	defer e.gate.leave(weight)
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("tokenizer panicked: %v", fault)

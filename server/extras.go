@@ -40,14 +40,16 @@ func (b *body) readExtras(o *python.Object) (faults []fault) {
 	if v == nil || b.hasLabels {
 		return faults // label_token_ids wins, as in the peer, which does not know labels
 	}
-	list, ok := python.List(v)
+	list, ok := listOf(v)
 	if !ok {
 		return append(faults, newFault("list_type", v, "labels"))
 	}
 	for i, item := range list {
 		s, ok := item.(python.String)
 		if !ok {
-			faults = addFaults(faults, newFault("string_type", item, "labels", i))
+			if faults = addFaults(faults, newFault("string_type", item, "labels", i)); len(faults) == maxFaults {
+				break
+			}
 			continue
 		}
 		x.labels = append(x.labels, b.text(fmt.Sprintf("labels[%d]", i), s).Text)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"scored/score"
+	"scored/server/internal/python"
 )
 
 func TestReadAll(t *testing.T) {
@@ -69,6 +70,15 @@ func TestValuesTakeMemory(t *testing.T) {
 		if w.Code != http.StatusRequestEntityTooLarge || w.Header().Get("X-Scored-Error-Param") != c.param {
 			t.Errorf("%s: status %d, field %q: %.200s", name, w.Code, w.Header().Get("X-Scored-Error-Param"), w.Body)
 		}
+	}
+}
+
+// TestIntegersForTexts: where texts are wanted, a list of integers costs no more memory than itself.
+func TestIntegersForTexts(t *testing.T) {
+	ints := make(python.Ints, 5_000_000)
+	var list []python.Value
+	if taken := testing.AllocsPerRun(1, func() { list, _ = listOf(ints) }); taken > 2*maxFaults || len(list) != maxFaults {
+		t.Errorf("%d of them are taken out, in %.0f allocations", len(list), taken)
 	}
 }
 

@@ -201,7 +201,7 @@ func (d *profileDecoder) boolean(field string) bool {
 
 func (d *profileDecoder) texts(field string) (all []string) {
 	v, _ := d.object.Get(python.String(field))
-	list, ok := python.List(v)
+	list, ok := listOf(v)
 	if v != nil && !ok {
 		d.fault("list_type", v, field)
 	}

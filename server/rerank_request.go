@@ -93,13 +93,15 @@ func (f *fieldReader) documents(field string) []string {
 	case python.String, *python.Object:
 		return []string{f.document(field, v, fields)}
 	}
-	list, _ := python.List(v)
+	list, _ := listOf(v)
 	if len(list) == 0 {
 		f.fail(field, "%s must be a list of at least one document", field)
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {
-		texts[i] = f.document(documentField(i), item, fields)
+		if texts[i] = f.document(documentField(i), item, fields); f.err != nil {
+			break
+		}
 	}
 	return texts
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // qwenPattern is how Qwen2 and Qwen3 split text into pieces, which merges never cross.
@@ -53,7 +55,7 @@ func separates(text string, i int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:i])
 	letter := unicode.IsLetter(next)
 	switch {
-	case unicode.IsLetter(before):
+	case unicode.IsLetter(before) && norm.NFC.IsNormalString(string(before)): // others, as U+09DF, end in a mark once composed
 		return !letter && isPlain(next)
 	case unicode.IsNumber(before):
 		return letter && next < utf8.RuneSelf || isPlain(next)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -36,6 +37,25 @@ func TestCut(t *testing.T) {
 	}
 	if cuts < 2000 || cutsFront < 300 {
 		t.Errorf("only %d of 6000 texts could be cut, %d of 2000 at their front", cuts, cutsFront)
+	}
+}
+
+// TestCutBehindEveryLetter: some letters are two characters once composed, the second a mark.
+func TestCutBehindEveryLetter(t *testing.T) {
+	tok := open(t, qwen3(t))
+	for _, table := range []*unicode.RangeTable{unicode.L, unicode.N} {
+		for _, r := range table.R16 {
+			for c := rune(r.Lo); c <= rune(r.Hi) && c < 0x3400; c += rune(r.Stride) {
+				checkCut(t, tok, string(c)+".a", "", false)
+				checkCut(t, tok, string(c)+"'s", "", false)
+			}
+			checkCut(t, tok, string(rune(r.Hi))+".a", "", false)
+			checkCut(t, tok, string(rune(r.Hi))+"'s", "", false)
+		}
+	}
+	for c := rune(0xfb1d); c <= 0xfb4f; c++ {
+		checkCut(t, tok, string(c)+".a", "", false)
+		checkCut(t, tok, string(c)+"'s", "", false)
 	}
 }
 
@@ -90,6 +110,7 @@ func TestCutPlaces(t *testing.T) {
 		"":                     0,
 		"word":                 0, // what follows may go on with it
 		"two words":            3,
+		"a \u0958.":            1, // a letter that NFC takes apart ends in a mark
 		"a sentence. ":         10,
 		"ends in <|im":         7, // not inside what may become <|im_end|>
 		"ends in <|im_end|> x": 7, // nor inside what is one

@@ -43,7 +43,7 @@ func (t *Tokenizer) Least(text string) int {
 }
 
 // measureReach is nil unless the tokenizer is byte-level BPE over a vocabulary of every byte, with nothing but NFC before
-// it: others may make one token of a text of any length.
+// it and no added token that takes in blanks: others may make one token of a text of any length.
 func (f *file) measureReach(vocab map[string]int32) *reach {
 	var normal, model struct{ Type string }
 	for name, to := range map[string]any{"normalizer": &normal, "model": &model} {
@@ -87,10 +87,7 @@ func (f *file) measureReach(vocab map[string]int32) *reach {
 	for _, token := range f.added {
 		note([]byte(token.Content))
 		if token.Strips || token.StripsRight { // it takes in blanks without end
-			for _, c := range " \t\n\v\f\r" {
-				r.ascii[c] = 0
-			}
-			return r
+			return nil
 		}
 	}
 	return r

@@ -13,7 +13,7 @@ static void trim(void) {}
 import "C"
 
 // largeText is how many bytes take Rust so much memory, some seventy times as many, that it is worth giving back at once.
-const largeText = 1 << 20
+const largeText = 256 << 10
 
 // trim gives what C's allocator holds and does not use back to the system, which glibc does not do by itself.
 func trim() { C.trim() }
