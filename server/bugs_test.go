@@ -242,7 +242,7 @@ func TestBug35ClientsLeave(t *testing.T) {
 	var clients sync.WaitGroup
 	for range 20 {
 		clients.Go(func() {
-			if w := send(s, "POST", "/v1/score", fields(`"items":[`+items+`],"label_token_ids":[1]`), "X-Request-Timeout-Ms", "100"); w.Code != http.StatusGatewayTimeout {
+			if w := send(s, "POST", "/v1/score", fields(`"items":[`+items+`],"label_token_ids":[1]`), "X-Request-Timeout-Ms", "2000"); w.Code != http.StatusGatewayTimeout {
 				t.Errorf("status %d", w.Code)
 			}
 		})
