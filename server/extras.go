@@ -58,6 +58,9 @@ func (b *body) readExtras(o *python.Object) (faults []fault) {
 	return faults
 }
 
+// longestLabel is how many bytes no token has: those of known vocabularies have some hundred at most.
+const longestLabel = 4096
+
 // nameLabels turns labels given as texts into ids.
 func (b *body) nameLabels(m *Model) error {
 	if !b.extras.hasLabels {
@@ -77,6 +80,9 @@ func (b *body) nameLabels(m *Model) error {
 			if len(known) == m.Scorer.MaxLabels() {
 				return score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
 					"or raise --max-labels", len(known))
+			}
+			if len(text) > longestLabel {
+				return score.Errorf(score.Invalid, field, "%s has %d bytes, more than any token; choose a text of one token or send label_token_ids", field, len(text))
 			}
 			if id, err = m.Words.Single(text); err != nil {
 				return score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)

@@ -97,6 +97,9 @@ func TestLabelTexts(t *testing.T) {
 	if w := ask(`["a","b","a","c","a"]`); w.Code != http.StatusOK || words.single != 3 {
 		t.Errorf("status %d, %d texts tokenized: %s", w.Code, words.single, w.Body)
 	}
+	if w := ask(`["a","` + strings.Repeat("x", longestLabel+1) + `"]`); w.Code != http.StatusBadRequest || w.Header().Get("X-Scored-Error-Param") != "labels[1]" || words.single != 1 {
+		t.Errorf("status %d, %d texts tokenized: %.200s", w.Code, words.single, w.Body)
+	}
 	if w := ask(`["a","b","c","d","e"]`); w.Code != http.StatusBadRequest || w.Header().Get("X-Scored-Error-Param") != "labels" || words.single != 3 {
 		t.Errorf("status %d, %d texts tokenized: %s", w.Code, words.single, w.Body)
 	}
