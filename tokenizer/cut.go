@@ -55,8 +55,9 @@ func separates(text string, i int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:i])
 	letter := unicode.IsLetter(next)
 	switch {
-	case unicode.IsLetter(before) && norm.NFC.IsNormalString(string(before)): // others, as U+09DF, end in a mark once composed
-		return !letter && isPlain(next)
+	case unicode.IsLetter(before):
+		// Letters that NFC takes apart, as U+09DF, end in a mark once composed.
+		return !letter && isPlain(next) && (before < utf8.RuneSelf || norm.NFC.IsNormalString(string(before)))
 	case unicode.IsNumber(before):
 		return letter && next < utf8.RuneSelf || isPlain(next)
 	}
