@@ -16,7 +16,7 @@ type rankFields map[python.String]int
 func (f *fieldReader) rankFields() rankFields {
 	const field = "rank_fields"
 	v := f.get(field)
-	list, ok := v.([]python.Value)
+	list, ok := listOf(v)
 	if v != nil && !ok {
 		f.fail(field, "%s must be a list of the names of fields", field)
 	}
