@@ -146,7 +146,7 @@ func (e *encoding) join(i int, t *queryTokens) error {
 	if err != nil {
 		return err
 	}
-	if t.template() { // what is cut is the item's, before the template's end
+	if e.req.Template != nil { // what is cut is the item's, before the template's end
 		ids = slices.Concat(ids[:keep], e.req.Template.After)
 		keep = len(ids)
 	} else {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// queue holds admitted jobs in the order they are to be served. Holds bound everything in it.
+// queue holds admitted jobs in the order they are to be served. Reservations bound everything in it.
 type queue struct {
 	mu      sync.Mutex
 	changed *sync.Cond // work, a request to flush, room, or the end
@@ -51,7 +51,7 @@ func (q *queue) openLocked() error {
 	return nil
 }
 
-// push queues a job whose rows and tokens are held.
+// push queues a job whose rows and tokens are reserved.
 func (q *queue) push(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

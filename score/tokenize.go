@@ -37,15 +37,12 @@ type queryTokens struct {
 	limit       int     // of a joined text's tokens no more are needed to know what becomes of it
 	tooLong     bool    // front alone reaches the limit; it ends there
 	backMore    bool    // back alone reaches the limit, and is only its beginning
-	req         *Request
 }
-
-func (t *queryTokens) template() bool { return t.req.Template != nil }
 
 // tokenizeQuery tokenizes the ends of the prompts that no item can change, and refuses a query that leaves no room.
 func (e *encoding) tokenizeQuery() (*queryTokens, error) {
 	req, text := e.req, e.req.Query.Text
-	t := &queryTokens{req: req, text: text, least: e.encoder.Least(text), limit: e.cfg.ContextLength}
+	t := &queryTokens{text: text, least: e.encoder.Least(text), limit: e.cfg.ContextLength}
 	if template := req.Template; template != nil {
 		t.front = template.Before
 		t.limit = max(1, e.longest(template)-len(template.After)) + 1
@@ -112,7 +109,7 @@ func (e *encoding) longest(t *Template) int {
 // tokenize gives the ids of a text. It goes from piece to piece, cut where that changes no id, and asks the context in
 // between. It ends early with more set once there are limit ids; then the ids are the text's first ones.
 func (e *encoding) tokenize(text string, limit int) (ids []int32, more bool, err error) {
-	for len(text) > 0 || ids == nil {
+	for {
 		if e.ctx.Err() != nil {
 			return nil, false, e.ctx.Err()
 		}
@@ -137,7 +134,6 @@ func (e *encoding) tokenize(text string, limit int) (ids []int32, more bool, err
 			return ids[:limit], true, nil
 		}
 	}
-	return ids, false, nil
 }
 
 // piece is how many leading bytes of text are tokenized next.

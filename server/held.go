@@ -66,7 +66,8 @@ func (h *holding) readAll(r io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// fill reads until the piece is full, the end or an error, and gives what has been read.
+// fill reads until the piece is full, the end or an error, and gives what has been read. io.ReadFull would not do: it calls
+// the end of a whole body io.ErrUnexpectedEOF, as the reader calls that of a body cut short.
 func fill(r io.Reader, piece []byte) ([]byte, error) {
 	n := 0
 	for n < len(piece) {

@@ -98,13 +98,11 @@ func (f *file) canDivide() bool {
 			UseRegex bool `json:"use_regex"`
 		}
 	}
-	var normal, post, model struct{ Type string }
-	for name, to := range map[string]any{"pre_tokenizer": &pieces, "normalizer": &normal, "post_processor": &post, "model": &model} {
-		if raw := f.fields[name]; raw != nil && json.Unmarshal(raw, to) != nil {
-			return false
-		}
+	if raw := f.fields["pre_tokenizer"]; raw != nil && json.Unmarshal(raw, &pieces) != nil {
+		return false
 	}
-	if (normal.Type != "" && normal.Type != "NFC") || (post.Type != "" && post.Type != "ByteLevel") || model.Type != "BPE" || len(pieces.Pretokenizers) != 2 {
+	post := f.typeOf("post_processor")
+	if !f.composesOnly() || (post != "" && post != "ByteLevel") || f.model != "BPE" || len(pieces.Pretokenizers) != 2 {
 		return false
 	}
 	split, bytes := pieces.Pretokenizers[0], pieces.Pretokenizers[1]

@@ -18,6 +18,7 @@ const maxFile = 256 << 20
 type file struct {
 	path   string
 	fields map[string]json.RawMessage
+	model  string // the type of its model, e.g. "BPE"
 	added  []addedToken
 
 	tokens map[int]string // by id
@@ -84,6 +85,7 @@ func (f *file) parse(raw []byte) error {
 		return err
 	}
 	var model struct {
+		Type  json.RawMessage  `json:"type"`
 		Vocab map[string]int32 `json:"vocab"`
 	}
 	if err := json.Unmarshal(f.fields["model"], &model); err != nil {
@@ -91,6 +93,9 @@ func (f *file) parse(raw []byte) error {
 	}
 	if len(model.Vocab) == 0 {
 		return errors.New("model.vocab has no tokens")
+	}
+	if model.Type != nil && json.Unmarshal(model.Type, &f.model) != nil {
+		f.model = unreadable
 	}
 	if added := f.fields["added_tokens"]; added != nil {
 		if err := json.Unmarshal(added, &f.added); err != nil {
@@ -112,6 +117,25 @@ func (f *file) parse(raw []byte) error {
 	f.divisible = f.canDivide()
 	f.reach = f.measureReach(model.Vocab)
 	return nil
+}
+
+// unreadable is the type of what is of no form that is known.
+const unreadable = "?"
+
+// typeOf is the type of a part of the file, such as "NFC" of its normalizer; "" where the file has no such part. The
+// model's is in f.model: it is large, and read once.
+func (f *file) typeOf(part string) string {
+	var typed struct{ Type string }
+	if raw := f.fields[part]; raw != nil && json.Unmarshal(raw, &typed) != nil {
+		return unreadable
+	}
+	return typed.Type
+}
+
+// composesOnly tells whether nothing but NFC comes before the tokenizer's pieces.
+func (f *file) composesOnly() bool {
+	normalizer := f.typeOf("normalizer")
+	return normalizer == "" || normalizer == "NFC"
 }
 
 // load gives the file to Rust. Like transformers, it ignores the truncation and padding that a file may ask for.

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,13 +44,7 @@ func (t *Tokenizer) Least(text string) int {
 // measureReach is nil unless the tokenizer is byte-level BPE over a vocabulary of every byte, with nothing but NFC before
 // it and no added token that takes in blanks: others may make one token of a text of any length.
 func (f *file) measureReach(vocab map[string]int32) *reach {
-	var normal, model struct{ Type string }
-	for name, to := range map[string]any{"normalizer": &normal, "model": &model} {
-		if raw := f.fields[name]; raw != nil && json.Unmarshal(raw, to) != nil {
-			return nil
-		}
-	}
-	if (normal.Type != "" && normal.Type != "NFC") || model.Type != "BPE" || !strings.Contains(string(f.fields["pre_tokenizer"]), `"ByteLevel"`) {
+	if !f.composesOnly() || f.model != "BPE" || !strings.Contains(string(f.fields["pre_tokenizer"]), `"ByteLevel"`) {
 		return nil
 	}
 	r := &reach{others: 1}

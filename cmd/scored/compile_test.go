@@ -130,11 +130,12 @@ func TestProgramsCallKernels(t *testing.T) {
 	}
 }
 
-// TestProductsNameNoAlgorithm: products of bfloat16 leave the algorithm to the device. A GPU refuses one of float32 operands
-// for them.
-func TestProductsNameNoAlgorithm(t *testing.T) {
-	c, err := parseCompile([]string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
-		"--context-length", "32", "--buckets", "32x2x16x0,32x4x16x32", "--dtype", "bfloat16"}, environment(), io.Discard)
+// captureTiny gives the programs that `scored compile` makes of the tiny model, and what they are made from.
+func captureTiny(t *testing.T, more ...string) (model.Config, model.Options, []captured) {
+	t.Helper()
+	args := []string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
+		"--context-length", "32", "--buckets", "32x2x16x0,32x4x16x32"}
+	c, err := parseCompile(append(args, more...), environment(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,6 +148,13 @@ func TestProductsNameNoAlgorithm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cfg, options, programs
+}
+
+// TestProductsNameNoAlgorithm: products of bfloat16 leave the algorithm to the device. A GPU refuses one of float32 operands
+// for them.
+func TestProductsNameNoAlgorithm(t *testing.T) {
+	_, _, programs := captureTiny(t, "--dtype", "bfloat16")
 	products := 0
 	for _, p := range programs {
 		text := string(p.text)
@@ -169,20 +177,7 @@ func TestCompileTakesWhatServeCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatalf("run `make setup` first: %v", err)
 	}
-	c, err := parseCompile([]string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", folder, "--offline",
-		"--context-length", "32", "--buckets", "32x2x16x0,32x4x16x32"}, environment(), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := tinyShape(t)
-	options, _, err := c.engineOptions(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	taken, err := c.capture(t.Context(), cfg, options, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg, options, taken := captureTiny(t)
 
 	var served []captured
 	plugin, err := pjrt.Open(path, pjrt.Options{Capture: func(_ string, text, options []byte) {
