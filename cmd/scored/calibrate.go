@@ -22,7 +22,7 @@ import (
 const calibrateUsage = `usage: scored calibrate --model-path MODEL --out FILE [flags]
 
 Times a few step shapes on the device at hand and writes what steps take there, which "scored serve --price FILE" forms
-steps by. It takes under a minute on two cores; let nothing else run meanwhile. Flags that serve has too must be the same
+steps by. It takes a minute or two on two cores; let nothing else run meanwhile. Flags that serve has too must be the same
 there.
 
 `
