@@ -50,9 +50,13 @@ func CheckLabels(labels []Label, baseVocab, vocab int) error {
 	return nil
 }
 
-// checkShapes wants a text query with text items, or a token query with at least one item of tokens.
+// checkShapes wants a text query with text items, or a token query with at least one item of tokens. Queries are one an
+// item.
 func checkShapes(req *Request) error {
 	valid := len(req.Items) > 0 || !req.Query.IsTokens
+	if req.Queries != nil {
+		valid = len(req.Queries) == len(req.Items) && !req.Query.IsTokens
+	}
 	for _, item := range req.Items {
 		valid = valid && item.IsTokens == req.Query.IsTokens
 	}
@@ -81,11 +85,7 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 	if !ok {
 		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
 	}
-	numbers := len(req.Items) * len(req.Labels)
-	if req.Logprobs {
-		numbers *= 2
-	}
-	if numbers > s.cfg.MaxScores {
+	if numbers := req.Numbers(); numbers > s.cfg.MaxScores {
 		return c, Errorf(TooLarge, field, "%d %s with %d labels make an answer of %d numbers, the server takes %d at most; split the request",
 			len(req.Items), req.itemsField(), len(req.Labels), numbers, s.cfg.MaxScores)
 	}

@@ -109,19 +109,35 @@ func (e *encoding) joinTokens() (head int, err error) {
 
 // joinTexts tokenizes the query's ends once and each item with the rest of it, in parallel.
 func (e *encoding) joinTexts() (head int, err error) {
-	t, err := e.tokenizeQuery()
+	if e.req.Queries != nil {
+		e.inParallel(len(e.req.Items), func(i int) { e.note(i, e.joinPair(i)) })
+		return 0, nil
+	}
+	t, err := e.tokenizeQuery(e.req.Query.Text, e.req.queryField(0))
 	if err != nil {
 		return 0, err
 	}
 	if err := e.checkRetokenized(t); err != nil {
 		return 0, err
 	}
-	e.inParallel(len(e.req.Items), func(i int) {
-		if e.errs[i] = e.join(i, t); e.errs[i] != nil && e.failsAll(e.errs[i]) {
-			e.stop.Store(true)
-		}
-	})
+	e.inParallel(len(e.req.Items), func(i int) { e.note(i, e.join(i, t)) })
 	return len(t.front), nil
+}
+
+// note keeps what came of item i. What fails the request ends the work on its other items.
+func (e *encoding) note(i int, err error) {
+	if e.errs[i] = err; err != nil && e.failsAll(err) {
+		e.stop.Store(true)
+	}
+}
+
+// joinPair makes the prompt of item i and its own query.
+func (e *encoding) joinPair(i int) error {
+	t, err := e.tokenizeQuery(e.req.Queries[i], e.req.queryField(i))
+	if err != nil {
+		return err
+	}
+	return e.join(i, t)
 }
 
 // join makes the prompt of item i.

@@ -43,8 +43,11 @@ type Request struct {
 
 	// Template stands around each joined text; nil means none. It needs texts.
 	Template *Template
-	// ItemField is what the client calls its items, for errors; "" means "items".
-	ItemField string
+	// Queries, where there are any, are the items' own queries, one text each. Query is then empty.
+	Queries []string
+	// QueryField and ItemField are what the client calls its query and its items, for errors; "" means
+	// "query" and "items".
+	QueryField, ItemField string
 }
 
 // Template is what stands around a request's joined texts, and how they are cut to fit it.
@@ -66,6 +69,26 @@ func (r *Request) itemField(i int) string {
 
 // itemsField names the items in errors.
 func (r *Request) itemsField() string { return cmp.Or(r.ItemField, "items") }
+
+// queryField names the query of item i in errors.
+func (r *Request) queryField(i int) string {
+	if r.Queries == nil {
+		return r.queriesField()
+	}
+	return r.queriesField() + "[" + strconv.Itoa(i) + "]"
+}
+
+// queriesField names the query, or the queries together, in errors.
+func (r *Request) queriesField() string { return cmp.Or(r.QueryField, "query") }
+
+// Numbers is how many numbers the answer holds.
+func (r *Request) Numbers() int {
+	numbers := len(r.Items) * len(r.Labels)
+	if r.Logprobs {
+		numbers *= 2
+	}
+	return numbers
+}
 
 // Result answers a Request. Row i of every table is item i of the request, column j is label j.
 type Result struct {

@@ -181,6 +181,9 @@ func (s *Scorer) Buckets() []Bucket { return s.planner.buckets }
 // MaxLabels is how many distinct labels a request may have.
 func (s *Scorer) MaxLabels() int { return s.cfg.MaxLabels }
 
+// MaxScores is how many numbers an answer may hold, as Request.Numbers counts them.
+func (s *Scorer) MaxScores() int { return s.cfg.MaxScores }
+
 // Drain refuses new requests from now on and waits until every admitted row is answered or ctx ends.
 func (s *Scorer) Drain(ctx context.Context) error { return s.queue.drain(ctx) }
 

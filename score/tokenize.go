@@ -25,6 +25,9 @@ func mostBytes(req *Request) int64 {
 	for _, item := range req.Items {
 		sent += len(item.Text)
 	}
+	for _, query := range req.Queries {
+		sent += len(query)
+	}
 	return max(retokenizedBytes, retokenizedTimes*int64(sent))
 }
 
@@ -40,8 +43,9 @@ type queryTokens struct {
 }
 
 // tokenizeQuery tokenizes the ends of the prompts that no item can change, and refuses a query that leaves no room.
-func (e *encoding) tokenizeQuery() (*queryTokens, error) {
-	req, text := e.req, e.req.Query.Text
+// field is what the client calls the query.
+func (e *encoding) tokenizeQuery(text, field string) (*queryTokens, error) {
+	req := e.req
 	t := &queryTokens{text: text, least: e.encoder.Least(text), limit: e.cfg.ContextLength}
 	if template := req.Template; template != nil {
 		t.front = template.Before
@@ -63,19 +67,19 @@ func (e *encoding) tokenizeQuery() (*queryTokens, error) {
 		t.front = slices.Concat(t.front, ids)
 	}
 	if err != nil {
-		return nil, blame("query", err)
+		return nil, blame(field, err)
 	}
 	if req.Template == nil {
 		return t, nil
 	}
 	rest, more, err := e.tokenize(t.text, t.limit)
 	if err != nil {
-		return nil, blame("query", err)
+		return nil, blame(field, err)
 	}
 	t.alone = len(t.front) + len(rest)
 	if template, most := t.alone+len(req.Template.After), e.longest(req.Template); template >= most || t.tooLong || more {
-		return nil, Errorf(Invalid, "query", "query and instruction leave no room for a document: with the template they are %d tokens "+
-			"of at most %d. Use a shorter query.", template, most)
+		return nil, Errorf(Invalid, field, "%s and instruction leave no room for a document: with the template they are %d tokens "+
+			"of at most %d. Use a shorter query.", field, template, most)
 	}
 	return t, nil
 }
@@ -93,8 +97,9 @@ func (e *encoding) checkRetokenized(t *queryTokens) error {
 }
 
 func (e *encoding) tooMuchText() error {
-	return Errorf(TooLarge, "query", "query must be tokenized with each of %d %s, which makes more than %d bytes of text; "+
-		"split the request or send token ids", len(e.req.Items), e.req.itemsField(), e.mostBytes)
+	field := e.req.queriesField()
+	return Errorf(TooLarge, field, "%s must be tokenized with each of %d %s, which makes more than %d bytes of text; "+
+		"split the request or send token ids", field, len(e.req.Items), e.req.itemsField(), e.mostBytes)
 }
 
 // longest is the longest prompt that a template allows.

@@ -47,7 +47,7 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 	}
 	took := time.Since(begin)
 	level := slog.LevelInfo
-	if isProbe(r.URL.Path) {
+	if s.isProbe(r.URL.Path) {
 		level = slog.LevelDebug
 	} else {
 		s.cfg.Metrics.request(answer.status, took)
@@ -57,13 +57,15 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 }
 
 // isProbe tells the paths that machines ask every few seconds, which would drown what clients do.
-func isProbe(path string) bool {
-	return strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
+func (s *Server) isProbe(path string) bool {
+	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
 }
 
-// authorized compares keys in constant time. Preflights need none, and of the probes only the peer's own /ping does.
+// authorized compares keys in constant time. Preflights need none, nor do probes but for sglang-jax's own /ping, unless
+// that is said to be one.
 func (s *Server) authorized(r *http.Request) bool {
-	if s.cfg.APIKey == "" || r.Method == http.MethodOptions || isProbe(r.URL.Path) && r.URL.Path != "/ping" {
+	open := s.isProbe(r.URL.Path) && (r.URL.Path != "/ping" || s.cfg.KeylessPing)
+	if s.cfg.APIKey == "" || r.Method == http.MethodOptions || open {
 		return true
 	}
 	got, want := sha256.Sum256([]byte(r.Header.Get("Authorization"))), sha256.Sum256([]byte("Bearer "+s.cfg.APIKey))

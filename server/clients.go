@@ -24,7 +24,7 @@ func (c *clients) enter(r *http.Request) (leave func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inHand[client] >= c.most {
-		return nil, &apiError{status: http.StatusTooManyRequests, kind: "RateLimitError",
+		return nil, &apiError{status: http.StatusTooManyRequests, kind: "RateLimitError", busy: true,
 			message: "client has " + strconv.Itoa(c.most) + " requests in hand, which is its limit; wait for an answer first"}
 	}
 	if c.inHand == nil {

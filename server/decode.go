@@ -27,13 +27,9 @@ type body struct {
 	surrogates string // the first field with a lone surrogate, which is no text; "" if there is none
 }
 
-// decodeBody reads a body as FastAPI reads it for ScoringRequest: content type, JSON, then every field in the model's order.
-// Its errors are *apiError with the peer's words.
-func decodeBody(contentType []string, data []byte) (*body, error) {
-	object, err := decodeObject(contentType, data)
-	if err != nil {
-		return nil, err
-	}
+// readScore reads every field as FastAPI reads them for ScoringRequest, in the model's order. Its errors are *apiError
+// with sglang-jax's words.
+func readScore(object *python.Object) (*body, error) {
 	b := &body{}
 	if faults := b.read(object); len(faults) > 0 {
 		return nil, badRequest(describe(faults))
@@ -44,7 +40,8 @@ func decodeBody(contentType []string, data []byte) (*body, error) {
 // decodedBytes is how much memory the values of a body may take. A score request of four million token ids takes half of it.
 const decodedBytes = 64 << 20
 
-// decodeObject reads a body that must be a JSON object, sent as application/json.
+// decodeObject reads a body that must be a JSON object, sent as application/json. Its errors are *apiError with
+// sglang-jax's words, and with plain ones for other dialects.
 func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 	parse, right := jsonContent(contentType)
 	var value python.Value
@@ -55,14 +52,15 @@ func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 		}
 	}
 	if !right {
-		return nil, badRequest(" [{'loc': ['header', 'content-type'], 'msg': \"Unsupported Media Type: Only 'application/json' is allowed\", 'type': 'value_error'}]")
+		return nil, badBody(" [{'loc': ['header', 'content-type'], 'msg': \"Unsupported Media Type: Only 'application/json' is allowed\", 'type': 'value_error'}]",
+			"header Content-Type must be application/json")
 	}
 	if value == nil {
-		return nil, badRequest(describe([]fault{newFault("missing", nil)}))
+		return nil, badBody(describe([]fault{newFault("missing", nil)}), "body is empty; send a JSON object")
 	}
 	object, ok := value.(*python.Object)
 	if !ok {
-		return nil, badRequest(describe([]fault{newFault("model_attributes_type", value)}))
+		return nil, badBody(describe([]fault{newFault("model_attributes_type", value)}), "body must be a JSON object")
 	}
 	return object, nil
 }
@@ -91,14 +89,15 @@ func jsonError(err error) error {
 	if errors.As(err, &syntax) {
 		f := newFault("json_invalid", &python.Object{}, syntax.Pos)
 		f.ctx = "{'error': " + python.Repr(python.String(syntax.Message)) + "}"
-		return badRequest(describe([]fault{f}))
+		return badBody(describe([]fault{f}), fmt.Sprintf("body is no JSON: %s at character %d", syntax.Message, syntax.Pos))
 	}
 	var large *python.TooLarge
 	if errors.As(err, &large) {
 		return score.Errorf(score.TooLarge, large.Field, "%s takes more than %d bytes of memory once it is read; split the request",
 			cmp.Or(large.Field, "body"), decodedBytes)
 	}
-	return &apiError{status: 400, raw: `{"detail":"There was an error parsing the body"}`}
+	return &apiError{status: 400, kind: "Bad Request", raw: `{"detail":"There was an error parsing the body"}`,
+		plainly: "body cannot be read as JSON; it must be UTF-8 and not nested too deep"}
 }
 
 // read takes every field, and returns pydantic's faults in its order.

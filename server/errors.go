@@ -1,30 +1,36 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"scored/score"
 )
 
-// apiError is an answer that is not a success, in the peer's envelope or as raw JSON.
+// apiError is an answer that is not a success. Its fields are those of sglang-jax's answer; an errorShape gives other
+// dialects theirs.
 type apiError struct {
 	status  int
 	kind    string // the envelope's type
 	message string
+	plainly string // message for dialects that do not print Python; "" is message
 	param   string // the field at fault, for the header X-Scored-Error-Param
 	raw     string // the whole body, where the peer sends no envelope
 	plain   string // the whole answer as text, where the peer sends no JSON
 	cause   error  // for the log; never shown to a client
+	busy    bool   // the server has too much in hand
 	final   bool   // the same request gets the same answer, though its status invites to try again
 }
 
 func (e *apiError) Error() string { return e.message + e.raw + e.plain }
+
+// said is the message in plain words.
+func (e *apiError) said() string { return cmp.Or(e.plainly, e.message) }
 
 func (e *apiError) Unwrap() error { return e.cause }
 
@@ -37,8 +43,10 @@ func (e *apiError) isFinal() bool {
 // statusGone is what the log and the metrics show for a client that left before its answer; nobody reads it.
 const statusGone = 499
 
-func badRequest(message string) error {
-	return &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: message}
+func badRequest(message string) error { return badBody(message, "") }
+
+func badBody(message, plainly string) error {
+	return &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: message, plainly: plainly}
 }
 
 // statuses is what the domain's errors become.
@@ -57,9 +65,14 @@ func statuses(kind score.Kind) (status int, name string) {
 	}
 }
 
-// writeError answers with err and returns the status. What is our fault is told to the log; of the domain's the client gets
-// the request id alone.
-func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) int {
+// writeError answers with err in sglang-jax's shape.
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	s.writeErrorAs(w, r, err, envelope)
+}
+
+// writeErrorAs answers with err in the shape and returns the status. What is our fault is told to the log; of the domain's
+// the client gets the request id alone.
+func (s *Server) writeErrorAs(w http.ResponseWriter, r *http.Request, err error, shape errorShape) int {
 	var answer *apiError
 	if !errors.As(err, &answer) {
 		answer = s.domainError(err, requestID(r))
@@ -76,24 +89,16 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) i
 	if answer.param != "" {
 		w.Header().Set("X-Scored-Error-Param", answer.param)
 	}
-	status := answer.status
+	status, body := shape(answer)
 	if errors.Is(err, context.Canceled) {
 		status = statusGone
 	}
-	switch {
-	case answer.plain != "":
+	if answer.plain != "" {
 		writePlain(w, status, answer.plain)
-	case answer.raw != "":
-		writeJSON(w, status, answer.raw)
-	default:
-		writeJSON(w, status, envelope(answer))
+	} else {
+		writeJSON(w, status, body)
 	}
 	return status
-}
-
-// envelope is the peer's five keys.
-func envelope(answer *apiError) string {
-	return `{"object":"error","message":` + quote(answer.message) + `,"type":` + quote(answer.kind) + `,"param":null,"code":` + strconv.Itoa(answer.status) + `}`
 }
 
 // domainError gives an error of the domain its status.
@@ -103,7 +108,7 @@ func (s *Server) domainError(err error, id string) *apiError {
 	if errors.As(err, &domain) {
 		answer.status, answer.kind = statuses(domain.Kind)
 		answer.message, answer.param = domain.Message, domain.Param
-		answer.final = domain.Kind == score.NotFinite
+		answer.final, answer.busy = domain.Kind == score.NotFinite, domain.Kind == score.Overloaded
 		s.cfg.Metrics.failure(domain.Kind)
 	}
 	if answer.status == http.StatusInternalServerError {

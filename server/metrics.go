@@ -21,6 +21,7 @@ type Metrics struct {
 	handler  http.Handler
 
 	requests                          *prometheus.CounterVec
+	dialects                          *prometheus.CounterVec
 	refused                           *prometheus.CounterVec
 	notFinite, cancelled, cancelledIn prometheus.Counter
 	seconds                           prometheus.Histogram
@@ -43,6 +44,7 @@ func NewMetrics(version string) *Metrics {
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	seconds := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
 	m.requests = m.counters("requests_total", "Answers by HTTP status, probes and scrapes left out.", "code", answerCodes()...)
+	m.dialects = m.counters("dialect_requests_total", "Requests for scores by dialect; unknown is a body of no known shape.", "dialect", dialectNames()...)
 	m.refused = m.counters("rejected_requests_total", "Requests not scored, by reason.", "reason", "overloaded", "unavailable", "deadline")
 	m.notFinite = m.counter("not_finite_total", "Items without a score because the model produced NaN or infinity.")
 	m.cancelled = m.counter("cancelled_requests_total", "Requests whose client left, or whose time was up, before they were scored.")
@@ -72,7 +74,7 @@ func NewMetrics(version string) *Metrics {
 // answerCodes are the statuses that a server answers with, and 499 for a client that left. An alert on a rate sees the
 // first 500 only where the series was there before it.
 func answerCodes() []string {
-	return strings.Fields("200 307 400 401 403 404 405 408 409 413 415 429 499 500 501 503 504 507")
+	return strings.Fields("200 307 400 401 403 404 405 408 409 413 415 422 424 429 499 500 501 503 504 507")
 }
 
 func requestStages() []score.Stage {
@@ -180,6 +182,13 @@ func (m *Metrics) request(status int, took time.Duration) {
 	if m != nil {
 		m.requests.WithLabelValues(strconv.Itoa(status)).Inc()
 		m.seconds.Observe(took.Seconds())
+	}
+}
+
+// dialect counts a request for scores whose body could be read.
+func (m *Metrics) dialect(name string) {
+	if m != nil {
+		m.dialects.WithLabelValues(name).Inc()
 	}
 }
 

@@ -4,7 +4,7 @@ import "net/http"
 
 // notServed are the peer's endpoints that have nothing to do with scoring, and their methods.
 var notServed = map[string]string{
-	"/generate": "POST PUT", "/generate_from_file": "POST", "/encode": "POST PUT", "/classify": "POST PUT", "/invocations": "POST",
+	"/generate": "POST PUT", "/generate_from_file": "POST", "/encode": "POST PUT", "/classify": "POST PUT",
 	"/v1/completions": "POST", "/v1/chat/completions": "POST", "/v1/embeddings": "POST",
 	"/set_internal_state": "POST PUT", "/configure_logging": "GET POST",
 	"/start_trace": "GET POST", "/stop_trace": "GET POST", "/trace_status": "GET POST",

@@ -2,59 +2,46 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"math"
-	"net/http"
 	"slices"
 
 	"scored/score"
+	"scored/server/internal/python"
 )
 
-// routeRerank serves reranking under the three paths that vLLM has for the clients of Jina and of Cohere. sglang-jax has
-// /v1/rerank too, by PUT as well, but answers 500 to everything, so there is nothing else of it to keep but the envelope
-// of errors.
-func (s *Server) routeRerank() {
-	for _, path := range []string{"/rerank", "/v1/rerank", "/v2/rerank"} {
-		s.router.Post(path, s.handleRerank)
-	}
-	s.router.Put("/v1/rerank", s.handleRerank)
+// rerankDialect is what clients of vLLM, Jina, Cohere and Together send to rerank. sglang-jax has /v1/rerank too, but
+// answers 500 to everything, so there is nothing else of it to keep but the envelope of errors.
+func rerankDialect() dialect {
+	return dialect{name: "rerank", fault: envelope, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		r, err := readRerank(o)
+		return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
+			return rerankResponse{
+				ID:      "rerank-" + id,
+				Model:   cmp.Or(r.model, s.cfg.ServedModel),
+				Usage:   rerankUsage{PromptTokens: result.Usage.PromptTokens, TotalTokens: result.Usage.PromptTokens},
+				Meta:    metaOf(result.Usage.PromptTokens),
+				Results: r.results(relevance),
+			}
+		})
+	}}
 }
 
-func (s *Server) handleRerank(w http.ResponseWriter, r *http.Request) { s.handle(w, r, s.rerank) }
-
-// rerank is the answerer of reranking: it scores every document and ranks them.
-func (s *Server) rerank(ctx context.Context, m *Model, id string, contentType []string, data []byte) (*reply, error) {
-	object, err := decodeObject(contentType, data)
+// part makes the one part of a dialect that reranks; err is what was wrong with the body. answer makes what is sent, of
+// strings and finite numbers.
+func (r *rerankRequest) part(m *Model, id string, err error, answer func(*score.Result, []float64) any) ([]part, error) {
+	if err == nil {
+		err = m.noTemplate
+	}
 	if err != nil {
 		return nil, err
 	}
-	request, err := readRerank(object)
-	if err != nil {
-		return nil, err
-	}
-	template, err := m.rerankTemplate()
-	if err != nil {
-		return nil, err
-	}
-	scored := request.scoreRequest(id, template)
-	scored.Logprobs = request.raw
-	result, err := m.Scorer.Score(ctx, scored)
-	if err != nil {
-		return nil, err
-	}
-	relevance, err := request.relevance(result)
-	if err != nil {
-		return nil, err
-	}
-	return &reply{body: func() string {
-		return marshal(rerankResponse{
-			ID:      "rerank-" + id,
-			Model:   cmp.Or(request.model, s.cfg.ServedModel),
-			Usage:   rerankUsage{PromptTokens: result.Usage.PromptTokens, TotalTokens: result.Usage.PromptTokens},
-			Meta:    metaOf(result.Usage.PromptTokens),
-			Results: request.rank(relevance),
-		})
-	}, rows: len(result.Scores), timing: result.Timing}, nil
+	return []part{{request: r.scoreRequest(id, m.template), answer: func(result *score.Result) (func() string, error) {
+		relevance, err := r.relevance(result)
+		if err != nil {
+			return nil, err
+		}
+		return func() string { return marshal(answer(result, relevance)) }, nil
+	}}}, nil
 }
 
 // rerankResponse is what vLLM answers, less its multi_modal, and Cohere's meta. Clients of Jina, Cohere and Together read
@@ -113,27 +100,40 @@ func (r *rerankRequest) relevance(result *score.Result) ([]float64, error) {
 		}
 		yes, no := result.Logprobs[i][0], result.Logprobs[i][1]
 		if all[i] = yes - no; math.IsNaN(all[i]) || math.IsInf(all[i], 0) {
-			field := documentField(i)
-			return nil, score.Errorf(score.NotFinite, field, "%s has no finite raw score; send use_activation true", field)
+			field := element(r.field, i)
+			return nil, score.Errorf(score.NotFinite, field, "%s has no finite raw score; ask for probabilities", field)
 		}
 	}
 	return all, nil
 }
 
-// rank orders the documents by falling score, equal ones as the request has them, and keeps the first top_n.
-func (r *rerankRequest) rank(relevance []float64) []rerankResult {
-	results := make([]rerankResult, len(relevance))
+// ranked is a document and its relevance.
+type ranked struct {
+	index     int
+	relevance float64
+}
+
+// rank orders the documents by falling relevance, equal ones as the request has them, and keeps the first top_n.
+func (r *rerankRequest) rank(relevance []float64) []ranked {
+	all := make([]ranked, len(relevance))
 	for i, value := range relevance {
-		results[i] = rerankResult{Index: i, Score: value}
+		all[i] = ranked{i, value}
 	}
-	slices.SortStableFunc(results, func(a, b rerankResult) int { return cmp.Compare(b.Score, a.Score) })
+	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(b.relevance, a.relevance) })
 	if r.topN > 0 {
-		results = results[:min(r.topN, len(results))]
+		all = all[:min(r.topN, len(all))]
 	}
-	if r.withDocuments {
-		for i := range results {
-			results[i].Document = &rerankDocument{Text: r.documents[results[i].Index]}
+	return all
+}
+
+func (r *rerankRequest) results(relevance []float64) []rerankResult {
+	results := []rerankResult{}
+	for _, d := range r.rank(relevance) {
+		result := rerankResult{Index: d.index, Score: d.relevance}
+		if r.withDocuments {
+			result.Document = &rerankDocument{Text: r.documents[d.index]}
 		}
+		results = append(results, result)
 	}
 	return results
 }

@@ -49,17 +49,29 @@ func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request {
 	rows := &score.Request{
 		ID:            id,
-		Query:         score.Part{Text: "<Instruct>: " + r.instruction + "\n<Query>: " + r.query + "\n<Document>:"},
 		Items:         make([]score.Part, len(r.documents)),
-		ItemField:     "documents",
+		QueryField:    r.queryField,
+		ItemField:     r.field,
 		Labels:        []score.Label{{ID: int64(t.yes)}, {ID: int64(t.no)}},
 		Softmax:       true,
+		Logprobs:      r.raw,
 		PlainSpecials: r.plainSpecials,
 		Template: &score.Template{Before: t.before, After: t.after, Cut: r.cut, PromptTokens: r.promptTokens, ItemTokens: r.documentTokens,
-			Remedy: ", or set truncate_prompt_tokens to -1 to have its end cut off"},
+			Remedy: r.remedy},
+	}
+	if r.queries == nil {
+		rows.Query.Text = r.head(r.query)
+	}
+	for _, query := range r.queries {
+		rows.Queries = append(rows.Queries, r.head(query))
 	}
 	for i, document := range r.documents {
 		rows.Items[i].Text = " " + document
 	}
 	return rows
+}
+
+// head is what stands between the template's beginning and a document.
+func (r *rerankRequest) head(query string) string {
+	return "<Instruct>: " + r.instruction + "\n<Query>: " + query + "\n<Document>:"
 }

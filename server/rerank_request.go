@@ -8,16 +8,20 @@ import (
 	"scored/server/internal/python"
 )
 
-// rerankRequest is the union of what vLLM, Jina, Cohere and Together read. A field that is null is one that is absent.
-// Fields that change no answer are ignored, and those of rerankUnserved refused.
+// rerankRequest is a request to rerank, or to score pairs, in any dialect.
 type rerankRequest struct {
 	model         string // "" if not given
 	query         string
+	queries       []string // one a document instead of query, where pairs are scored
 	documents     []string
 	instruction   string // never empty
 	topN          int    // how many results to send; 0: all
 	withDocuments bool   // results repeat their documents
 	raw           bool   // relevance is the logit of "yes" less that of "no", not a probability
+
+	queryField, field string // what the client calls query and documents
+	requestID         string // of the body; "" if not given
+	remedy            string // what a client does about a document that is too long, after a comma
 
 	// A document whose prompt is too long fails the request unless cut is set. A cut takes tokens off the document's end
 	// alone, so that the prompt still asks for the answer.
@@ -31,36 +35,51 @@ type rerankRequest struct {
 // rerankInstruction is what the model card's code asks for when nothing is given.
 const rerankInstruction = "Given a web search query, retrieve relevant passages that answer the query"
 
-// readRerank reads the body. Its error names the first field at fault, and the index within documents.
+// readRerank reads the union of what vLLM, Jina, Cohere and Together read. A field that is null is one that is absent.
+// Fields that change no answer are ignored, and those of rerankUnserved refused. Its error names the first field at
+// fault, and the index within documents.
 func readRerank(o *python.Object) (*rerankRequest, error) {
-	f := fieldReader{object: o}
-	r := &rerankRequest{
-		model:          f.name("model"),
-		query:          f.text("query", f.get("query")),
-		documents:      f.documents("documents"),
-		topN:           f.integer("top_n", 0, 0),
-		withDocuments:  f.boolean("return_documents", true),
-		promptTokens:   f.integer("truncate_prompt_tokens", -1, 0),
-		documentTokens: f.integer("max_tokens_per_doc", 0, 0),
-		plainSpecials:  f.boolean("split_special_tokens", true),
-	}
-	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(), rerankInstruction)
+	f := &fieldReader{object: o}
+	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.get("query")), field: "documents"}
+	r.documents = f.documents("documents")
+	r.topN = f.integer("top_n", 0, 0)
+	r.withDocuments = f.boolean("return_documents", true)
+	r.readCuts(f)
+	r.readInstruction(f)
 	// vLLM's name now and before, and TEI's.
 	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true) || f.boolean("raw_scores", false)
+	return r, f.done(rerankUnserved())
+}
+
+// readCuts reads how documents are cut, in the words of vLLM, Jina and TEI.
+func (r *rerankRequest) readCuts(f *fieldReader) {
+	r.promptTokens = f.integer("truncate_prompt_tokens", -1, 0)
+	r.documentTokens = f.integer("max_tokens_per_doc", 0, 0)
 	// Jina's and Voyage's name, and TEI's.
 	truncated := f.boolean("truncation", false) || f.boolean("truncate", false)
 	r.cut = truncated || r.promptTokens != 0
 	r.promptTokens = max(0, r.promptTokens)
-	if err := refuse(o, rerankUnserved()); err != nil && f.err == nil {
-		f.err = err
-	}
-	return r, f.err
+	r.remedy = ", or set truncate_prompt_tokens to -1 to have its end cut off"
+}
+
+// readInstruction reads what every dialect may say of the prompt.
+func (r *rerankRequest) readInstruction(f *fieldReader) {
+	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(), rerankInstruction)
+	r.plainSpecials = f.boolean("split_special_tokens", true)
 }
 
 // fieldReader reads an object's fields one by one and keeps the first error.
 type fieldReader struct {
 	object *python.Object
 	err    error
+}
+
+// done gives the first error, that of the fields that the dialect does not have after all others.
+func (f *fieldReader) done(fields []unserved) error {
+	if err := refuse(f.object, fields); err != nil && f.err == nil {
+		f.err = err
+	}
+	return f.err
 }
 
 func (f *fieldReader) get(field string) python.Value {
@@ -99,7 +118,7 @@ func (f *fieldReader) documents(field string) []string {
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {
-		if texts[i] = f.document(documentField(i), item, fields); f.err != nil {
+		if texts[i] = f.document(element(field, i), item, fields); f.err != nil {
 			break
 		}
 	}
@@ -166,4 +185,5 @@ func (f *fieldReader) boolean(field string, otherwise bool) bool {
 	return value
 }
 
-func documentField(i int) string { return "documents[" + strconv.Itoa(i) + "]" }
+// element names an element of a list.
+func element(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }

@@ -44,6 +44,11 @@ func (exclaimed) Run(step *score.Step) ([][]float32, error) {
 // newRerankServer cuts whatever reaches score too long, as with --allow-auto-truncate: no prompt of rerank's may.
 func newRerankServer(t testing.TB, engine score.Engine) *Server {
 	t.Helper()
+	return newRerankServerWith(t, engine, nil)
+}
+
+func newRerankServerWith(t testing.TB, engine score.Engine, change func(*Config)) *Server {
+	t.Helper()
 	scorer, err := score.New(score.Config{Vocab: byteVocab, ContextLength: testContext, AllowTruncate: true}, byteWords{}, engine)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +56,9 @@ func newRerankServer(t testing.TB, engine score.Engine) *Server {
 	return newTestServer(t, func(c *Config, m *Model) {
 		c.ServedModel, c.MaxBody = "served", 1<<22
 		m.Scorer, m.Words, m.Vocab = scorer, byteWords{}, byteVocab
+		if change != nil {
+			change(c)
+		}
 	})
 }
 

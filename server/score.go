@@ -9,12 +9,29 @@ import (
 	"time"
 
 	"scored/score"
+	"scored/server/internal/python"
 )
 
-func (s *Server) handleScore(w http.ResponseWriter, r *http.Request) { s.handle(w, r, s.score) }
-
-// answerer takes a body, sent with these Content-Type headers, through decoding and the Scorer.
-type answerer func(ctx context.Context, m *Model, id string, contentType []string, data []byte) (*reply, error)
+// scoreDialect is sglang-jax's own.
+func scoreDialect() dialect {
+	return dialect{name: "sglang", fault: envelope, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		b, err := readScore(o)
+		if err != nil {
+			return nil, err
+		}
+		req, err := b.request(id, m)
+		if err != nil {
+			return nil, err
+		}
+		if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
+			return nil, score.Errorf(score.Invalid, "items", "items cannot be empty. At least one item is required.")
+		}
+		answer := func(result *score.Result) (func() string, error) {
+			return func() string { return success(b, result) }, nil
+		}
+		return []part{{request: req, answer: answer}}, nil
+	}}
+}
 
 // reply is a scored request's answer.
 type reply struct {
@@ -23,22 +40,25 @@ type reply struct {
 	timing score.Timing
 }
 
-// handle answers a request for scores. Around answer: readiness, deadline, body, errors, spans. Once the body is being read,
-// the request's last span is that of the reply, whatever the answer.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer) {
-	m, ok := s.ready(w, r)
-	if !ok {
+// handle answers a request for scores in one of the dialects. Around them: readiness, deadline, body, errors, spans. Once
+// the body is being read, the request's last span is that of the reply, whatever the answer.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []dialect) {
+	spoken := &dialects[len(dialects)-1]
+	refuse := func(err error) int { return s.writeErrorAs(w, r, err, spoken.fault) }
+	m := s.model.Load()
+	if m == nil {
+		refuse(errLoading())
 		return
 	}
 	leave, err := s.clients.enter(r)
 	if err != nil {
-		s.writeError(w, r, err)
+		refuse(err)
 		return
 	}
 	defer leave()
 	ctx, cancel, err := s.deadline(r)
 	if err != nil {
-		s.writeError(w, r, err)
+		refuse(err)
 		return
 	}
 	defer cancel()
@@ -48,14 +68,20 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer)
 	data, err := s.readBody(ctx, w, r, share, s.cfg.MaxBody)
 	read := time.Now()
 	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read, Err: err})
+	var object *python.Object
+	if err == nil {
+		object, err = decodeObject(r.Header.Values("Content-Type"), data)
+	}
 	var answered *reply
 	if err == nil {
-		answered, err = answer(ctx, m, requestID(r), r.Header.Values("Content-Type"), data)
+		spoken = speak(dialects, object)
+		s.cfg.Metrics.dialect(spoken.name)
+		answered, err = s.answer(ctx, m, requestID(r), spoken, object)
 	}
 	last := score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: time.Now()}
 	if err != nil {
 		// The status alone: messages of refused bodies hold parts of prompts, which no trace may show.
-		last.Err = fmt.Errorf("answered with status %d", s.writeError(w, r, err))
+		last.Err = fmt.Errorf("answered with status %d", refuse(err))
 	} else {
 		w.Header().Set("Server-Timing", serverTiming(read.Sub(begin), answered.timing))
 		writeJSON(w, http.StatusOK, answered.body())
@@ -65,27 +91,32 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, answer answerer)
 	m.observe(last)
 }
 
-// score is the answerer of /v1/score.
-func (s *Server) score(ctx context.Context, m *Model, id string, contentType []string, data []byte) (*reply, error) {
-	b, err := decodeBody(contentType, data)
+// answer takes a body through the dialect and the Scorer.
+func (s *Server) answer(ctx context.Context, m *Model, id string, d *dialect, o *python.Object) (*reply, error) {
+	parts, err := d.read(s, m, id, o)
 	if err != nil {
 		return nil, err
 	}
-	req, err := b.request(id, m)
-	if err != nil {
-		return nil, err
+	if d.join != nil {
+		return s.scoreAll(ctx, m, parts, d.join)
 	}
-	if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
-		return nil, score.Errorf(score.Invalid, "items", "items cannot be empty. At least one item is required.")
-	}
-	result, err := m.Scorer.Score(ctx, req)
+	return s.score(ctx, m, parts[0])
+}
+
+// score has one part scored.
+func (s *Server) score(ctx context.Context, m *Model, p part) (*reply, error) {
+	result, err := m.Scorer.Score(ctx, p.request)
 	if err != nil {
 		return nil, err
 	}
 	for _, failure := range result.ItemErrors {
 		s.cfg.Metrics.failure(failure.Kind)
 	}
-	return &reply{body: func() string { return success(b, result) }, rows: len(result.Scores), timing: result.Timing}, nil
+	body, err := p.answer(result)
+	if err != nil {
+		return nil, err
+	}
+	return &reply{body: body, rows: len(result.Scores), timing: result.Timing}, nil
 }
 
 func (m *Model) observe(span score.Span) {

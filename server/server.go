@@ -36,6 +36,10 @@ type Config struct {
 	EmulatePeer       bool          // answer faults of profiling requests as the peer does: 500, without a reason
 	DisableDocs       bool          // no /openapi.json and /docs
 
+	HealthRoute  string // another path of /health, which needs no key; "": none
+	PredictRoute string // a path for requests of any dialect, and those of Vertex AI; "": none
+	KeylessPing  bool   // /ping needs no key
+
 	Metrics *Metrics // nil: /metrics is 404
 	Logger  *slog.Logger
 	Access  *slog.Logger // a line for each request; nil: Logger
@@ -52,6 +56,9 @@ type Model struct {
 	Vocab         int  // token ids that prompts and labels may use
 	BaseVocab     int  // the vocabulary size in the peer's label error
 	Generated     bool // the weights are made up: every answer says so
+
+	template   rerankTemplate
+	noTemplate error // why there is no template: the model cannot rerank
 }
 
 // Words is what the server itself needs of the model's tokenizer. It is safe for concurrent use.
@@ -85,17 +92,21 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Serve gives the Server its model. Requests from then on are answered.
-func (s *Server) Serve(m *Model) { s.model.Store(m) }
+// Serve gives the Server its model, which it takes over. Requests from then on are answered.
+func (s *Server) Serve(m *Model) {
+	m.template, m.noTemplate = m.rerankTemplate()
+	s.model.Store(m)
+}
 
 func (s *Server) route() {
 	r := s.router
-	r.Post("/v1/score", s.handleScore)
-	s.routeRerank()
 
 	s.read("/livez", s.handleAlive)
 	for _, path := range []string{"/health", "/readyz", "/ping"} {
 		s.read(path, s.handleReady)
+	}
+	if route := s.cfg.HealthRoute; route != "" && !slices.Contains([]string{"/livez", "/health", "/readyz", "/ping", "/health_generate"}, route) {
+		s.read(route, s.handleReady)
 	}
 	s.read("/health_generate", s.handleGenerate)
 	s.read("/v1/models", s.handleModels)
@@ -103,6 +114,7 @@ func (s *Server) route() {
 	s.read("/get_model_info", s.handleModelInfo)
 	s.read("/get_server_info", s.handleServerInfo)
 	s.read("/get_load", s.handleLoad)
+	s.read("/info", s.handleInfo)
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		r.Method(method, "/flush_cache", http.HandlerFunc(s.handleFlush))
 		r.Method(method, "/start_profile", http.HandlerFunc(s.handleStartProfile))
@@ -121,6 +133,7 @@ func (s *Server) route() {
 			r.Method(method, path, http.HandlerFunc(s.handleNotServed))
 		}
 	}
+	s.routeDialects() // last: one may have the path of what is not served
 	r.NotFound(s.handleNotFound)
 	r.MethodNotAllowed(s.handleMethod)
 }
@@ -161,7 +174,9 @@ func (s *Server) allowed(path string) []string {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) (*Model, bool) {
 	m := s.model.Load()
 	if m == nil {
-		s.writeError(w, r, score.Errorf(score.Unavailable, "", "model is loading; retry later"))
+		s.writeError(w, r, errLoading())
 	}
 	return m, m != nil
 }
+
+func errLoading() error { return score.Errorf(score.Unavailable, "", "model is loading; retry later") }

@@ -57,15 +57,37 @@ func scoreUnserved() []unserved {
 	}
 }
 
-// rerankUnserved are fields of vLLM's and TEI's requests to rerank.
+const (
+	cutAtEnd    = "documents are cut at their end alone: leave it out"
+	oneTemplate = "the template is that of Qwen3-Reranker: send instruction"
+)
+
+// rerankUnserved are fields of vLLM's and TEI's requests to rerank, and of vLLM's to score pairs.
 func rerankUnserved() []unserved {
-	const end = "documents are cut at their end alone: leave it out"
 	return []unserved{
 		{field: "cache_salt", remedy: unsalted},
 		{field: "max_tokens_per_query", same: whole(0), remedy: "send a shorter query"},
-		{field: "truncation_side", same: word("right"), remedy: end},
-		{field: "truncation_direction", same: word("right", "Right"), remedy: end},
-		{field: "chat_template", remedy: "the template is that of Qwen3-Reranker: send instruction"},
+		{field: "truncation_side", same: word("right"), remedy: cutAtEnd},
+		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
+		{field: "chat_template", remedy: oneTemplate},
 		{field: "normalize", same: whole(1), remedy: "send use_activation"},
+	}
+}
+
+// teiUnserved are fields of TEI's requests.
+func teiUnserved() []unserved {
+	return []unserved{
+		{field: "cache_salt", remedy: unsalted},
+		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
+	}
+}
+
+// nimUnserved are fields that NIM's own servers refuse too.
+func nimUnserved() []unserved {
+	const all = "every passage is ranked: leave it out"
+	return []unserved{
+		{field: "cache_salt", remedy: unsalted},
+		{field: "top_k", remedy: all},
+		{field: "top_n", remedy: all},
 	}
 }

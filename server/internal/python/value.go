@@ -81,3 +81,33 @@ func (o *Object) set(key String, v Value) {
 	}
 	o.values[key] = v
 }
+
+// Default gives the key a value where it has none.
+func (o *Object) Default(key String, v Value) {
+	if _, ok := o.values[key]; !ok {
+		o.set(key, v)
+	}
+}
+
+// Size is about how many bytes of JSON a value is.
+func Size(v Value) int {
+	switch v := v.(type) {
+	case String:
+		return len(v) + 2
+	case Ints:
+		return 8 * len(v)
+	case []Value:
+		n := 2
+		for _, item := range v {
+			n += 1 + Size(item)
+		}
+		return n
+	case *Object:
+		n := 2
+		for _, key := range v.Keys {
+			n += len(key) + 4 + Size(v.values[key])
+		}
+		return n
+	}
+	return 8
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"cmp"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// generativeDialect is vLLM's /generative_scoring: as sglang-jax's /v1/score, with other defaults and one number an item.
+func generativeDialect() dialect {
+	return dialect{name: "generative", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		f := &fieldReader{object: o}
+		model, own := f.name("model"), f.name("request_id")
+		req := &score.Request{ID: id, Query: f.part("query", f.get("query")), Items: f.items("items"), Labels: f.labels("label_token_ids"),
+			Softmax: f.boolean("apply_softmax", true), ItemFirst: f.boolean("item_first", false)}
+		if !f.boolean("add_special_tokens", true) && f.err == nil && m.putsSpecials() {
+			f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
+		}
+		if err := f.done(scoreUnserved()); err != nil {
+			return nil, err
+		}
+		answer := func(result *score.Result) (func() string, error) {
+			first := make([]float64, len(result.Scores))
+			for i, row := range result.Scores {
+				first[i] = row[0]
+			}
+			return func() string {
+				return marshal(s.listOf("generative-scoring-"+cmp.Or(own, id), model, first, result.Usage))
+			}, nil
+		}
+		return []part{{request: req, answer: answer}}, nil
+	}}
+}
+
+// putsSpecials tells whether the tokenizer puts tokens around a text, as Llama's does.
+func (m *Model) putsSpecials() bool {
+	if m.Words == nil {
+		return false
+	}
+	ids, err := m.Words.Encode("", false)
+	return err != nil || len(ids) > 0
+}
+
+// part reads a text, or a list of token ids.
+func (f *fieldReader) part(field string, v python.Value) score.Part {
+	if s, ok := v.(python.String); ok {
+		return score.Part{Text: f.characters(field, s)}
+	}
+	if _, ok := python.List(v); !ok {
+		f.fail(field, "%s must be a text or a list of token ids", field)
+	}
+	return tokenPart(f.integers(field, v))
+}
+
+// items reads a list of at least one text, or of lists of token ids.
+func (f *fieldReader) items(field string) []score.Part {
+	list, ok := listOf(f.get(field))
+	if !ok || len(list) == 0 {
+		f.fail(field, "%s must be a list of at least one text, or of lists of token ids", field)
+	}
+	items := make([]score.Part, len(list))
+	for i, item := range list {
+		if items[i] = f.part(element(field, i), item); items[i].IsTokens != items[0].IsTokens {
+			f.fail(element(field, i), "%s is not of the kind of %s; all must be texts, or all token ids", element(field, i), element(field, 0))
+		}
+		if f.err != nil {
+			break
+		}
+	}
+	return items
+}
+
+func (f *fieldReader) labels(field string) []score.Label {
+	v := f.get(field)
+	ints := f.integers(field, v)
+	if len(ints.small) == 0 {
+		f.fail(field, "%s must be a list of at least one token id", field)
+	}
+	return labelsOf(ints)
+}
+
+// integers reads a list of integers.
+func (f *fieldReader) integers(field string, v python.Value) lax {
+	ints, faults := laxInts(v, field)
+	if len(faults) > 0 {
+		at, i := field, faults[0].loc[len(faults[0].loc)-1]
+		if i, ok := i.(int); ok {
+			at = element(field, i)
+		}
+		f.fail(at, "%s is no token id. %s", at, faults[0].text)
+	}
+	return ints
+}

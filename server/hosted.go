@@ -1,0 +1,109 @@
+package server
+
+import (
+	"strings"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// Clouds that host a container send requests of any kind to one path. What follows tells them apart.
+
+// shapes are the dialects that a body alone can be told by. The last takes what has items and labels.
+func shapes() []dialect {
+	rerank, scores := rerankDialect(), scoreDialect()
+	rerank.mine, scores.mine = has("documents"), has("items", "label_token_ids", "labels")
+	read := scores.read
+	scores.read = func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		o.Default("model", python.String(s.cfg.ServedModel)) // a host names the model by its path
+		return read(s, m, id, o)
+	}
+	return []dialect{pairsDialect(true), teiDialect(), nimDialect(), rerank, scores}
+}
+
+// anyDialect is what the shape of a body says. A body of no known shape is refused in vLLM's shape.
+func anyDialect() []dialect {
+	unknown := dialect{name: "unknown", fault: vllmError, read: func(*Server, *Model, string, *python.Object) ([]part, error) {
+		return nil, errShape("body")
+	}}
+	return append(append([]dialect{vertexDialect()}, shapes()...), unknown)
+}
+
+func errShape(what string) error {
+	return score.Errorf(score.Invalid, "", "%s is of no known shape; send items and label_token_ids, a query with documents, texts or passages, "+
+		"or text_1 and text_2", what)
+}
+
+// vertexDialect is that of Vertex AI's containers: each of instances is a body of any other dialect, which parameters
+// complete, and predictions are their answers.
+// https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
+func vertexDialect() dialect {
+	return dialect{name: "vertex", mine: has("instances"), fault: googleError, read: readInstances, join: func(answers []string) string {
+		return `{"predictions":[` + strings.Join(answers, ",") + `]}`
+	}}
+}
+
+// mostParameters is how many bytes parameters may have, which each instance is read with.
+const mostParameters = 4096
+
+func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []part, err error) {
+	f := &fieldReader{object: o}
+	list, ok := listOf(f.get("instances"))
+	if !ok || len(list) == 0 {
+		f.fail("instances", "instances must be a list of at least one request")
+	}
+	if len(list) > mostParts {
+		return nil, score.Errorf(score.TooLarge, "instances", "instances has %d entries, the server takes %d at most; split the request", len(list), mostParts)
+	}
+	parameters := f.parameters("parameters")
+	known := shapes()
+	for i, v := range list {
+		at := element("instances", i)
+		instance, ok := v.(*python.Object)
+		if !ok {
+			f.fail(at, "%s must be an object", at)
+		}
+		if f.err != nil {
+			return nil, f.err
+		}
+		for _, key := range parameters.Keys {
+			v, _ := parameters.Get(key)
+			instance.Default(key, v)
+		}
+		part, err := readInstance(s, m, id, known, instance)
+		if err != nil {
+			return nil, within(at+".", err)
+		}
+		part.prefix = at + "."
+		parts = append(parts, part)
+	}
+	return parts, f.err
+}
+
+// parameters reads the fields that all instances have; none where there are no parameters.
+func (f *fieldReader) parameters(field string) *python.Object {
+	v := f.get(field)
+	o, ok := v.(*python.Object)
+	switch {
+	case v == nil:
+	case !ok:
+		f.fail(field, "%s must be an object", field)
+	case python.Size(o) > mostParameters:
+		f.fail(field, "%s has more than %d bytes; put what is long into the instances", field, mostParameters)
+	default:
+		return o
+	}
+	return &python.Object{}
+}
+
+func readInstance(s *Server, m *Model, id string, known []dialect, o *python.Object) (part, error) {
+	d := speak(known, o)
+	if !d.mine(o) {
+		return part{}, errShape("it")
+	}
+	parts, err := d.read(s, m, id, o)
+	if err != nil {
+		return part{}, err
+	}
+	return parts[0], nil
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"scored/score"
+)
+
+// mostParts is how many requests for scores one body may hold, and atOnce how many of them are in the queue at a time: as
+// many as fill a step, and few beside those of other clients.
+const (
+	mostParts = 1024
+	atOnce    = 64
+)
+
+// errSibling ends the parts of a body of which one has failed.
+var errSibling = errors.New("another part of the request failed")
+
+// scoreAll has several parts scored and joins their answers. The first failure ends all.
+func (s *Server) scoreAll(ctx context.Context, m *Model, parts []part, join func([]string) string) (*reply, error) {
+	if err := checkParts(m, parts); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	replies, errs := make([]*reply, len(parts)), make([]error, len(parts))
+	slots := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for i, p := range parts {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			if replies[i], errs[i] = s.score(ctx, m, p); errs[i] != nil {
+				cancel(errSibling)
+			}
+		})
+	}
+	all.Wait()
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, errSibling) {
+			return nil, within(parts[i].prefix, err)
+		}
+	}
+	return joined(replies, join), nil
+}
+
+// joined is one reply of several, which ran beside each other: of each time it has the longest.
+func joined(replies []*reply, join func([]string) string) *reply {
+	whole := &reply{body: func() string {
+		bodies := make([]string, len(replies))
+		for i, r := range replies {
+			bodies[i] = r.body()
+		}
+		return join(bodies)
+	}}
+	for _, r := range replies {
+		whole.rows += r.rows
+		whole.timing.Encode = max(whole.timing.Encode, r.timing.Encode)
+		whole.timing.Wait = max(whole.timing.Wait, r.timing.Wait)
+		whole.timing.Run = max(whole.timing.Run, r.timing.Run)
+	}
+	return whole
+}
+
+// checkParts holds all parts together to the bound of one answer.
+func checkParts(m *Model, parts []part) error {
+	numbers, most := 0, m.Scorer.MaxScores()
+	for _, p := range parts {
+		if numbers += p.request.Numbers(); numbers > most {
+			return score.Errorf(score.TooLarge, "instances", "instances make an answer of more than %d numbers, which is what the server takes; "+
+				"split the request", most)
+		}
+	}
+	return nil
+}
+
+// within names the field of a part's error by its place in the body. What is not the part's fault stays as it is.
+func within(prefix string, err error) error {
+	var fault *score.Error
+	var answer *apiError
+	switch {
+	case errors.As(err, &fault) && (fault.Param != "" || fault.Kind == score.Invalid):
+		return &score.Error{Kind: fault.Kind, Param: strings.TrimSuffix(prefix+fault.Param, "."), Message: place(fault.Message, prefix, fault.Param), Err: fault.Err}
+	case errors.As(err, &answer):
+		there := *answer
+		there.param = strings.TrimSuffix(prefix+answer.param, ".")
+		there.message, there.plainly = place(answer.said(), prefix, answer.param), ""
+		return &there
+	}
+	return err
+}
+
+// place puts the prefix before the field where the message names it first, or else before the message.
+func place(message, prefix, field string) string {
+	if field != "" && strings.Contains(message, field) {
+		return strings.Replace(message, field, prefix+field, 1)
+	}
+	return strings.TrimSuffix(prefix, ".") + ": " + message
+}

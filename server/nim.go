@@ -1,0 +1,61 @@
+package server
+
+import (
+	"slices"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// nimDialect is that of NVIDIA's reranking NIMs:
+// https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html.
+func nimDialect() dialect {
+	return dialect{name: "nim", mine: has("passages"), fault: nimError, read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		r, err := readRanking(o)
+		return r.part(m, id, err, func(result *score.Result, logits []float64) any {
+			answer := nimRankings{Rankings: []nimRanking{}, Usage: nimUsage{result.Usage.PromptTokens, result.Usage.PromptTokens}}
+			for _, d := range r.rank(logits) {
+				answer.Rankings = append(answer.Rankings, nimRanking{d.index, d.relevance})
+			}
+			return answer
+		})
+	}}
+}
+
+type nimRankings struct {
+	Rankings []nimRanking `json:"rankings"`
+	Usage    nimUsage     `json:"usage"`
+}
+
+type nimRanking struct {
+	Index int     `json:"index"`
+	Logit float64 `json:"logit"`
+}
+
+type nimUsage struct {
+	PromptTokens int `json:"prompt_tokens"`
+	TotalTokens  int `json:"total_tokens"`
+}
+
+// readRanking reads a request to rank passages.
+func readRanking(o *python.Object) (*rerankRequest, error) {
+	f := &fieldReader{object: o}
+	r := &rerankRequest{query: f.text("query", f.get("query")), field: "passages", raw: true}
+	r.documents = f.texts("passages")
+	passages, _ := listOf(f.get("passages"))
+	for i, passage := range passages {
+		if o, ok := passage.(*python.Object); ok {
+			if image, _ := o.Get("image"); image != nil {
+				f.fail(element("passages", i), "%s has an image; nothing but text can be ranked", element("passages", i))
+			}
+		}
+	}
+	truncate := f.name("truncate")
+	if !slices.Contains([]string{"", "NONE", "END"}, truncate) {
+		f.fail("truncate", "truncate must be NONE or END")
+	}
+	r.cut = truncate == "END"
+	r.remedy = ", or set truncate to END to have its end cut off"
+	r.readInstruction(f)
+	return r, f.done(nimUnserved())
+}

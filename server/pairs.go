@@ -1,0 +1,130 @@
+package server
+
+import (
+	"cmp"
+	"time"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// pairsDialect is vLLM's way to score pairs of texts: https://docs.vllm.ai/en/latest/models/pooling_models/scoring. Where
+// sglang-jax's dialect is spoken too, a body with labels is of that one.
+func pairsDialect(shared bool) dialect {
+	d := dialect{name: "pairs", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		r, err := readPairs(o)
+		id = r.id(id)
+		return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
+			return s.listOf("score-"+id, r.model, relevance, result.Usage)
+		})
+	}}
+	if shared {
+		pairs, labels := has("text_1", "queries", "data_1"), has("label_token_ids", "labels")
+		d.mine = func(o *python.Object) bool { return pairs(o) && !labels(o) }
+	}
+	return d
+}
+
+// vllmList is vLLM's answer with one number an item.
+type vllmList struct {
+	ID      string      `json:"id"`
+	Object  string      `json:"object"` // always "list"
+	Created int64       `json:"created"`
+	Model   string      `json:"model"`
+	Data    []vllmScore `json:"data"`
+	Usage   vllmUsage   `json:"usage"`
+}
+
+type vllmScore struct {
+	Index  int     `json:"index"`
+	Object string  `json:"object"` // always "score"
+	Score  float64 `json:"score"`
+}
+
+type vllmUsage struct {
+	PromptTokens     int       `json:"prompt_tokens"`
+	TotalTokens      int       `json:"total_tokens"`
+	CompletionTokens int       `json:"completion_tokens"`     // always 0
+	Details          *struct{} `json:"prompt_tokens_details"` // always null
+}
+
+// listOf lists the scores in the request's order.
+func (s *Server) listOf(id, model string, scores []float64, usage score.Usage) vllmList {
+	list := vllmList{ID: id, Object: "list", Created: time.Now().Unix(), Model: cmp.Or(model, s.cfg.ServedModel), Data: make([]vllmScore, len(scores)),
+		Usage: vllmUsage{PromptTokens: usage.PromptTokens, TotalTokens: usage.PromptTokens}}
+	for i, value := range scores {
+		list.Data[i] = vllmScore{Index: i, Object: "score", Score: value}
+	}
+	return list
+}
+
+// pairFields are the names of the two sides, in the order in which vLLM looks for them.
+func pairFields() [][2]string {
+	return [][2]string{{"queries", "documents"}, {"queries", "items"}, {"data_1", "data_2"}, {"text_1", "text_2"}}
+}
+
+// readPairs reads one or more texts, and as many others or, for one alone, any number.
+func readPairs(o *python.Object) (*rerankRequest, error) {
+	f := &fieldReader{object: o}
+	names := pairFields()[0]
+	for _, pair := range pairFields() {
+		if f.get(pair[0]) != nil && (f.get(pair[1]) != nil || f.get(names[0]) == nil) {
+			names = pair
+			break
+		}
+	}
+	r := &rerankRequest{model: f.name("model"), requestID: f.name("request_id"), queryField: names[0], field: names[1]}
+	queries, list := f.side(names[0])
+	r.documents, _ = f.side(names[1])
+	switch {
+	case len(queries) == 1 && list:
+		r.query, r.queryField = queries[0], element(names[0], 0)
+	case len(queries) == 1:
+		r.query = queries[0]
+	case len(queries) == len(r.documents):
+		r.queries = queries
+	default:
+		f.fail(names[0], "%s has %d texts and %s %d; send one for all, or as many", names[0], len(queries), names[1], len(r.documents))
+	}
+	r.readCuts(f)
+	r.readInstruction(f)
+	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true)
+	return r, f.done(rerankUnserved())
+}
+
+// side reads one text, or a list of at least one.
+func (f *fieldReader) side(field string) (texts []string, list bool) {
+	switch v := f.get(field).(type) {
+	case python.String, *python.Object:
+		return []string{f.content(field, v)}, false
+	default:
+		elements, ok := listOf(v)
+		if !ok || len(elements) == 0 {
+			f.fail(field, "%s must be a text, or a list of at least one", field)
+		}
+		for i, item := range elements {
+			if texts = append(texts, f.content(element(field, i), item)); f.err != nil {
+				break
+			}
+		}
+		return texts, true
+	}
+}
+
+// content reads a text as vLLM's clients send it: a string, or an object whose content is a list of one text.
+func (f *fieldReader) content(field string, v python.Value) string {
+	if o, ok := v.(*python.Object); ok {
+		if content, _ := o.Get("content"); content != nil {
+			parts, _ := listOf(content)
+			if len(parts) != 1 {
+				f.fail(field, "%s must have one text as its content; nothing but text can be scored", field)
+				return ""
+			}
+			v = parts[0]
+		}
+	}
+	return f.text(field, v)
+}
+
+// id is the request's own, or else the given one.
+func (r *rerankRequest) id(otherwise string) string { return cmp.Or(r.requestID, otherwise) }

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"net/http"
+
+	"scored/score"
+	"scored/server/internal/python"
+)
+
+// teiDialect is that of Hugging Face's text-embeddings-inference:
+// https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/rerank.
+func teiDialect() dialect {
+	return dialect{name: "tei", mine: has("texts"), fault: teiError, read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		r, err := readTEI(o)
+		return r.part(m, id, err, func(_ *score.Result, relevance []float64) any {
+			ranks := []teiRank{}
+			for _, d := range r.rank(relevance) {
+				rank := teiRank{Index: d.index, Score: d.relevance}
+				if r.withDocuments {
+					rank.Text = &r.documents[d.index]
+				}
+				ranks = append(ranks, rank)
+			}
+			return ranks
+		})
+	}}
+}
+
+// teiRank is an element of TEI's answer.
+type teiRank struct {
+	Index int     `json:"index"`
+	Text  *string `json:"text,omitempty"`
+	Score float64 `json:"score"`
+}
+
+// teiEmpty is TEI's name of a request without texts.
+const teiEmpty = "Empty"
+
+// readTEI reads TEI's request. top_n is what litellm adds to it.
+func readTEI(o *python.Object) (*rerankRequest, error) {
+	f := &fieldReader{object: o}
+	r := &rerankRequest{query: f.text("query", f.get("query")), field: "texts"}
+	if list, ok := listOf(f.get("texts")); ok && len(list) == 0 && f.err == nil {
+		return r, &apiError{status: http.StatusBadRequest, kind: teiEmpty, message: "texts cannot be empty", param: "texts"}
+	}
+	r.documents = f.texts("texts")
+	r.topN = f.integer("top_n", 0, 0)
+	r.raw = f.boolean("raw_scores", false)
+	r.withDocuments = f.boolean("return_text", false)
+	r.cut = f.boolean("truncate", false)
+	r.remedy = ", or set truncate to have its end cut off"
+	r.readInstruction(f)
+	return r, f.done(teiUnserved())
+}
+
+// texts reads a list of texts that isn't empty.
+func (f *fieldReader) texts(field string) []string {
+	list, ok := listOf(f.get(field))
+	if !ok || len(list) == 0 {
+		f.fail(field, "%s must be a list of at least one text", field)
+	}
+	texts := make([]string, len(list))
+	for i, item := range list {
+		if texts[i] = f.text(element(field, i), item); f.err != nil {
+			break
+		}
+	}
+	return texts
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"runtime"
+
+	"scored/score"
+)
+
+// handleInfo shows what TEI's /info shows of a reranker.
+func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
+	m, ok := s.ready(w, r)
+	if !ok {
+		return
+	}
+	load, longest := m.Scorer.Load(), 0
+	for _, bucket := range m.Scorer.Buckets() {
+		longest = max(longest, bucket.Tokens)
+	}
+	var info struct {
+		ModelID   string  `json:"model_id"`
+		ModelSHA  *string `json:"model_sha"`
+		DType     string  `json:"model_dtype"`
+		ModelType struct {
+			Reranker struct {
+				Labels map[string]string `json:"id2label"`
+				IDs    map[string]int    `json:"label2id"`
+			} `json:"reranker"`
+		} `json:"model_type"`
+		MaxRequests   int     `json:"max_concurrent_requests"`
+		MaxInput      int     `json:"max_input_length"`
+		MaxBatch      int     `json:"max_batch_tokens"`
+		BatchRequests *int    `json:"max_batch_requests"`
+		MaxTexts      int     `json:"max_client_batch_size"`
+		Truncate      bool    `json:"auto_truncate"`
+		Workers       int     `json:"tokenization_workers"`
+		Version       string  `json:"version"`
+		SHA           *string `json:"sha"`
+		Docker        *string `json:"docker_label"`
+	}
+	info.ModelID, info.DType, info.Version = s.cfg.ServedModel, m.setting("dtype"), s.cfg.Version
+	info.ModelType.Reranker.Labels, info.ModelType.Reranker.IDs = map[string]string{"0": "yes"}, map[string]int{"yes": 0}
+	info.MaxRequests, info.MaxTexts = load.MaxRows, load.MaxRows
+	info.MaxInput, info.MaxBatch = score.MaxInput(m.ContextLength)-1, longest
+	info.Workers = runtime.GOMAXPROCS(0)
+	writeJSON(w, http.StatusOK, marshal(info))
+}
+
+// setting gives a launch setting that is a text; "" if it is none.
+func (m *Model) setting(name string) (text string) {
+	for _, setting := range m.Settings {
+		if setting.Name == name {
+			_ = json.Unmarshal(setting.Value, &text) // what is no text stays ""
+		}
+	}
+	return text
+}
