@@ -44,15 +44,15 @@ func (k Kernels) Any() bool { return k.kind != noKernels }
 // kernelShape is what the kernels for a step shape tell: whether there are any, and how they cut it up.
 type kernelShape interface {
 	Check() error
-	Block() int       // tokens that attend at a time
-	PrefixBlock() int // prefix keys that they attend to at a time
-	Spans(visible, start []int32) []int32
+	Block() int        // tokens that attend at a time
+	ContextBlock() int // context keys that they attend to at a time
+	Spans(from, to, start []int32) []int32
 }
 
 // reach says which tokens see which, for kernels: all int32.
 type reach struct {
 	spans    *Node // which blocks of keys each block of tokens needs: see mosaic.Attend
-	sight    *Node // [2, T]: how many leading prefix keys the token sees, and the first of the step's tokens that it sees
+	sight    *Node // [3, T]: the context keys that the token sees, from … to-1, and the first of the step's tokens that it sees
 	gathered *Node // [P]: see sight.gathered; nil without a prefix
 }
 
@@ -74,11 +74,11 @@ func (c Config) kernelShape(k Kernels, tokens, prefix int) kernelShape {
 }
 
 func (c Config) mosaicShape(tokens, prefix int) mosaic.Shape {
-	return mosaic.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
+	return mosaic.Shape{Tokens: tokens, Context: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
 }
 
 func (c Config) tritonShape(k Kernels, tokens, prefix int) triton.Shape {
-	return triton.Shape{Tokens: tokens, Prefix: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: k.shared}
+	return triton.Shape{Tokens: tokens, Context: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: k.shared}
 }
 
 // SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in a bucket; 0 without kernels.
@@ -146,22 +146,22 @@ func (n network) turnHeads(x, weight, angles *Node) *Node {
 // attendPacked is the formula of mosaic.Attend and triton.Attend: every token against every key, most of them masked.
 func (n network) attendPacked(in []*Node) *Node {
 	qkv, keys, sight, weight, angles := in[1], in[2], in[len(in)-3], in[len(in)-2], in[len(in)-1]
-	g, tokens, prefix := qkv.Graph(), qkv.Shape().Dim(0), 0
+	g, tokens, context := qkv.Graph(), qkv.Shape().Dim(0), 0
 	if len(in) > 6 {
-		prefix = in[3].Shape().Dim(0)
+		context = in[3].Shape().Dim(0)
 		keys = Concatenate([]*Node{in[3], keys}, 0)
 	}
-	size, groups := prefix+tokens, n.Heads/n.KVHeads
+	size, groups := context+tokens, n.Heads/n.KVHeads
 	queries := ConvertDType(n.turnHeads(n.cut(qkv, 0, n.Heads), weight, angles), n.products)
 	queries = Reshape(TransposeAllDims(queries, 1, 0, 2), n.KVHeads, groups*tokens, n.HeadDim)
-	both := float32s(TransposeAllDims(Reshape(keys, size, n.KVHeads, 2*n.HeadDim), 1, 0, 2)) // [K, P+T, 2E]
+	both := float32s(TransposeAllDims(Reshape(keys, size, n.KVHeads, 2*n.HeadDim), 1, 0, 2)) // [K, C+T, 2E]
 
 	row := func(i int) *Node {
 		return BroadcastToDims(Reshape(Slice(sight, AxisElem(i)), 1, tokens, 1), groups, tokens, size)
 	}
 	key, token := iota(g, 2, groups, tokens, size), iota(g, 1, groups, tokens, size)
-	own := AddScalar(key, -prefix)
-	sees := LogicalOr(LessThan(key, row(0)), LogicalAnd(GreaterOrEqual(own, row(1)), LessOrEqual(own, token)))
+	own := AddScalar(key, -context)
+	sees := LogicalOr(LogicalAnd(GreaterOrEqual(key, row(0)), LessThan(key, row(1))), LogicalAnd(GreaterOrEqual(own, row(2)), LessOrEqual(own, token)))
 	// Softmax of powers of two; weights enter the product with the values as they would in bfloat16.
 	scores := dotGeneral(float32s(queries), []int{2}, []int{0}, SliceAxis(both, 2, AxisRange(0, n.HeadDim)), []int{2}, []int{0})
 	sees = BroadcastToDims(Reshape(sees, 1, groups*tokens, size), scores.Shape().Dimensions...)

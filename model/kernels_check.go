@@ -40,7 +40,7 @@ func (n network) checkBuckets(buckets []score.Bucket) []score.Bucket {
 func (n network) checksBetter(a, b score.Bucket) bool {
 	several := func(b score.Bucket) bool {
 		s := n.kernelShape(n.by, b.Tokens, b.Prefix)
-		return b.Tokens >= 2*s.Block() && (b.Prefix == 0 || b.Prefix >= 2*s.PrefixBlock())
+		return b.Tokens >= 2*s.Block() && (b.Prefix == 0 || b.Prefix >= 2*s.ContextBlock())
 	}
 	size := func(b score.Bucket) int { return b.Tokens * (b.Tokens + b.Prefix) }
 	if several(a) != several(b) {
@@ -51,10 +51,25 @@ func (n network) checksBetter(a, b score.Bucket) bool {
 
 func checkName(b score.Bucket) string { return fmt.Sprintf("check_t%d_p%d", b.Tokens, b.Prefix) }
 
+// checked are two ranges of a context of b.Prefix keys, one right after the other, with keys before and behind that nobody
+// sees. The last keys of the other, from new on, are new: the step's first tokens.
+type checked struct {
+	one, other [2]int
+	new        int
+}
+
+func checkedIn(b score.Bucket) (c checked) {
+	size := b.Prefix
+	first, end := size/16+1, size-size/8
+	middle := (first + end) / 2
+	return checked{one: [2]int{first, middle}, other: [2]int{middle, end}, new: end - min(size, b.Tokens)/4}
+}
+
 // checkInputs are what a block's attention gets, made up: numbers between -2 and 2 that have nothing to do with those beside
-// them, but for two. The values of the last prefix key that rows see are large, and of the first that they do not see larger.
-func (n network) checkInputs(g *Graph, step *score.Step) (qkv, angles *Node, w blockWeights, kept *Node) {
-	b, e := step.Bucket, n.HeadDim
+// them. But the values of the first and the last key of each range are large, and of the keys before and behind that
+// nobody sees larger.
+func (n network) checkInputs(g *Graph, b score.Bucket) (qkv, angles *Node, w blockWeights, kept *Node) {
+	e := n.HeadDim
 	waves := func(every float64, dims ...int) *Node {
 		size := 1
 		for _, d := range dims {
@@ -70,10 +85,16 @@ func (n network) checkInputs(g *Graph, step *score.Step) (qkv, angles *Node, w b
 		qkv = MulScalar(qkv, 0.5) // or a single key would have all the weight
 	}
 	if b.Prefix > 0 {
-		held := step.Kept + step.New
-		kept = large(waves(0.4503599, b.Prefix, n.KVHeads*2*e), held, 0, 1e4)
+		c, lastValues := checkedIn(b), (2*n.KVHeads-1)*e
+		kept = waves(0.4503599, b.Prefix, n.KVHeads*2*e)
+		for _, seen := range [][2]int{c.one, c.other} {
+			times := float64(seen[1]-seen[0]) / 8 // a key's weight is one of so many
+			kept = large(kept, seen[0], lastValues, times)
+			kept = large(kept, seen[1]-1, lastValues, times)
+		}
+		qkv = large(qkv, c.other[1]-1-c.new, (n.Heads+n.KVHeads)*e, float64(c.other[1]-c.other[0])/8)
+		kept = large(large(kept, c.one[0]-1, lastValues, 1e4), c.other[1], 0, 1e4)
 		kept = ConvertDType(kept, n.products)
-		qkv = large(qkv, step.New-1, (n.Heads+n.KVHeads)*e, float64(held)/8)
 	}
 	return ConvertDType(qkv, n.products), angles, w, kept
 }
@@ -93,7 +114,7 @@ func scalarOf(x *Node, n int) *Node {
 func (n network) checkGraph(b score.Bucket) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		seen := n.reachParameters(in, shapeOf(b))
-		qkv, angles, w, kept := n.checkInputs(seen.spans.Graph(), checkStep(b))
+		qkv, angles, w, kept := n.checkInputs(seen.spans.Graph(), b)
 		byKernels, _ := n.attendByKernels(qkv, angles, w, seen, kept)
 		plain := n
 		plain.marked = false
@@ -102,23 +123,31 @@ func (n network) checkGraph(b score.Bucket) func(in *parameters) []*Node {
 	}
 }
 
-// checkStep has a prefix, the end of it new, and rows of many lengths.
-func checkStep(b score.Bucket) *score.Step {
-	step := &score.Step{Bucket: b}
-	left, shared := b.Tokens, 0
-	if b.Prefix > 0 {
-		shared = b.Prefix - b.Prefix/8
-		step.New = min(shared/2, b.Tokens/4)
-		step.Kept = shared - step.New
-		step.Prefix = &score.Prefix{Tokens: make([]int32, shared), Size: b.Prefix}
-		left -= step.New
+// checkPacked is a step whose new tokens end the second range, and whose rows, of many lengths, see the first range, the
+// second, or none, in turn.
+func checkPacked(b score.Bucket) *packed {
+	in := &packed{from: make([]int32, b.Tokens), visible: make([]int32, b.Tokens), start: make([]int32, b.Tokens)}
+	t := 0
+	add := func(seen [2]int, start int) {
+		in.from[t], in.visible[t], in.start[t] = int32(seen[0]), int32(seen[1]), int32(start)
+		t++
 	}
-	for length := 1; length < left && len(step.Rows) < b.Rows; length = 3*length + 2 {
-		length = min(length, b.Length)
-		step.Rows = append(step.Rows, &score.Row{Tokens: make([]int32, shared+length), Shared: shared})
-		left -= length
+	c := checkedIn(b)
+	for key := range b.Prefix {
+		place := key
+		if key >= c.new && key < c.other[1] {
+			place = b.Prefix + t
+			add([2]int{c.other[0], key + 1}, t+1)
+		}
+		in.gathered = append(in.gathered, int32(place))
 	}
-	return step
+	for row, length := 0, 1; t < b.Tokens; row, length = row+1, 2*length+1 {
+		seen := [][2]int{c.one, c.other, {}}[row%3]
+		for start := t; t < min(start+length, b.Tokens); {
+			add(seen, start)
+		}
+	}
+	return in
 }
 
 // checkKernels runs the programs of checkGraph.
@@ -136,11 +165,7 @@ func (e *Engine) checkKernels() error {
 }
 
 func (e *Engine) checkKernelsIn(b score.Bucket) (off float32, err error) {
-	step := checkStep(b)
-	if err := fits(step); err != nil {
-		return 0, err
-	}
-	inputs := e.net.reachTensors(e.net.pack(step), b)
+	inputs := e.net.reachTensors(checkPacked(b), b)
 	defer func() { err = errors.Join(err, finalize(inputs...)) }()
 	outputs, err := e.programs.check[b].run(inputs...)
 	if err != nil {

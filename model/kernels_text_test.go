@@ -2,12 +2,14 @@ package model
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"scored/model/kerneltest"
 	"scored/model/mosaic/mosaictest"
 	"scored/model/triton/tritontest"
 	"scored/score"
@@ -43,88 +45,65 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 			}
 			want, operands := attendByFormula(t, n, c.bucket)
 			off := func() (most float64) {
-				got, err := operands.attend(n, c.bucket)
+				got, err := n.runner(c.bucket).Attend(operands)
 				if err != nil {
 					t.Fatal(err)
 				}
-				for i, x := range want.data {
-					most = max(most, math.Abs(got[i]-x))
+				for i, x := range want.Data {
+					most = max(most, math.Abs(got.Data[i]-x))
 				}
 				return most
 			}
-			right := off()
-			t.Logf("off by up to %.4f", right)
-			if !(right <= 0.6*mostOff) {
-				t.Errorf("kernels are off by up to %v, want 0.6 of %v at most", right, mostOff)
+			least := off()
+			t.Logf("off by up to %.4f", least)
+			if !(least <= 0.6*mostOff) {
+				t.Errorf("kernels are off by up to %v, want 0.6 of %v at most", least, mostOff)
 			}
-			tokens := c.bucket.Tokens
-			for what, part := range map[string][]float64{"prefix keys": operands.sight.data[:tokens], "first own token": operands.sight.data[tokens:]} {
-				if what == "prefix keys" && c.bucket.Prefix == 0 || what == "first own token" && c.bucket.Prefix > 0 {
-					continue // beside a long prefix, one own token more is too little
+			right := operands.Sight
+			for end, what := range []string{"from", "to", "start"} {
+				if onContext := c.bucket.Prefix > 0; onContext != (what != "start") {
+					continue // beside a context, one own token more is too little
 				}
 				for _, by := range []float64{-1, 1} {
-					shift(part, by)
-					if wrong := off(); wrong <= mostOff {
+					operands.Sight = shifted(right, end, by)
+					if wrong := off(); !(wrong > mostOff) {
 						t.Errorf("%s off by %v: numbers are off by no more than %v", what, by, wrong)
 					}
-					shift(part, -by)
 				}
 			}
 		})
 	}
 }
 
-func shift(all []float64, by float64) {
-	for i := range all {
-		all[i] += by
+// shifted moves an end of what tokens see by one, 0 from, 1 to or 2 start: that of the context where they see some of it, and
+// that of the step where they still see something.
+func shifted(sight *kerneltest.Array, end int, by float64) *kerneltest.Array {
+	out := *sight
+	out.Data = slices.Clone(sight.Data)
+	tokens := sight.Dims[1]
+	for t := range tokens {
+		from, to, start := sight.Data[t], sight.Data[tokens+t], sight.Data[2*tokens+t]
+		if end < 2 && from < to || end == 2 && start+by <= float64(t) {
+			out.Data[end*tokens+t] += by
+		}
 	}
+	return &out
 }
 
-// plainArray is an operand of kernels.
-type plainArray struct {
-	element string
-	dims    []int
-	data    []float64
-}
-
-type kernelOperands struct{ spans, sight, qkv, angles, keyWeight, queryWeight, prefix *plainArray }
-
-// attend runs the text of both kernels: the mixed values [T, H·E].
-func (o kernelOperands) attend(n network, b score.Bucket) ([]float64, error) {
+// runner runs the text of kernels.
+func (n network) runner(b score.Bucket) kerneltest.Kernels {
 	if n.by.kind == tritonKernels {
-		of := func(a *plainArray) *tritontest.Array {
-			if a == nil {
-				return nil
-			}
-			return &tritontest.Array{Element: a.element, Dims: a.dims, Data: a.data}
-		}
-		out, err := tritontest.Attend(n.tritonShape(n.by, b.Tokens, b.Prefix), tritontest.Operands{QKV: of(o.qkv), KeyWeight: of(o.keyWeight),
-			QueryWeight: of(o.queryWeight), Angles: of(o.angles), Spans: of(o.spans), Sight: of(o.sight), Prefix: of(o.prefix)})
-		if err != nil {
-			return nil, err
-		}
-		return out.Data, nil
+		return tritontest.Kernels{Shape: n.tritonShape(n.by, b.Tokens, b.Prefix)}
 	}
-	of := func(a *plainArray) *mosaictest.Array {
-		if a == nil {
-			return nil
-		}
-		return &mosaictest.Array{Element: a.element, Dims: a.dims, Data: a.data}
-	}
-	out, err := mosaictest.Attend(n.mosaicShape(b.Tokens, b.Prefix), mosaictest.Operands{QKV: of(o.qkv), KeyWeight: of(o.keyWeight),
-		QueryWeight: of(o.queryWeight), Angles: of(o.angles), Spans: of(o.spans), Sight: of(o.sight), Prefix: of(o.prefix)})
-	if err != nil {
-		return nil, err
-	}
-	return out.Data, nil
+	return mosaictest.Kernels{Shape: n.mosaicShape(b.Tokens, b.Prefix)}
 }
 
 // attendByFormula runs the graph, and gives its result and what kernels would have got.
-func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *plainArray, in kernelOperands) {
+func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *kerneltest.Array, in kerneltest.Operands) {
 	t.Helper()
 	formula, err := compile(device{Backend: pureGo(t)}, "formula", func(in *parameters) []*Node {
 		seen := n.reachParameters(in, shapeOf(b))
-		qkv, angles, w, kept := n.checkInputs(seen.spans.Graph(), checkStep(b))
+		qkv, angles, w, kept := n.checkInputs(seen.spans.Graph(), b)
 		mixed, prefix := n.attendByKernels(qkv, angles, w, seen, kept)
 		out := []*Node{mixed, qkv, angles, n.keyWeight(w, qkv.Graph()), n.queryWeight(w, qkv.Graph())}
 		if prefix != nil {
@@ -139,13 +118,13 @@ func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *plainArray
 		t.Fatal(err)
 	}
 	t.Cleanup(formula.close)
-	inputs := n.reachTensors(n.pack(checkStep(b)), b)
-	in.spans, in.sight = textArray[int32](inputs[0], "i32"), textArray[int32](inputs[1], "i32")
+	inputs := n.reachTensors(checkPacked(b), b)
+	in.Spans, in.Sight = textArray[int32](inputs[0], "i32"), textArray[int32](inputs[1], "i32")
 	outputs, err := formula.run(inputs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := []**plainArray{&mixed, &in.qkv, &in.angles, &in.keyWeight, &in.queryWeight, &in.prefix}
+	to := []**kerneltest.Array{&mixed, &in.QKV, &in.Angles, &in.KeyWeight, &in.QueryWeight, &in.Context}
 	elements := []string{"bf16", "bf16", "f32", "f32", "f32", "bf16"}
 	for i, x := range outputs {
 		*to[i] = textArray[float32](x, elements[i])
@@ -153,10 +132,10 @@ func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *plainArray
 	return mixed, in
 }
 
-func textArray[T int32 | float32](x *tensors.Tensor, element string) *plainArray {
-	a := &plainArray{element: element, dims: x.Shape().Dimensions}
+func textArray[T int32 | float32](x *tensors.Tensor, element string) *kerneltest.Array {
+	a := &kerneltest.Array{Element: element, Dims: x.Shape().Dimensions}
 	for _, v := range tensors.MustCopyFlatData[T](x) {
-		a.data = append(a.data, float64(v))
+		a.Data = append(a.Data, float64(v))
 	}
 	return a
 }

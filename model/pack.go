@@ -14,6 +14,7 @@ type packed struct {
 	ids, positions       []int32 // [T]
 	slots                []int32 // [R·L]; nil for kernels, which take rows as they lie
 	places, own, visible []int32 // [T]
+	from                 []int32 // [T]: the first prefix key that the token sees, for kernels; visible is one past the last
 	start                []int32 // [T]: the first of the step's tokens that the token sees; t+1 if it sees none
 	gathered             []int32 // [P]
 	last                 []int32 // index of each row's last token, one per row of the step
@@ -26,7 +27,7 @@ func (n network) pack(step *score.Step) *packed {
 	in := &packed{
 		ids: make([]int32, b.Tokens), positions: make([]int32, b.Tokens),
 		places: make([]int32, b.Tokens), own: make([]int32, b.Tokens), visible: make([]int32, b.Tokens),
-		start:    make([]int32, b.Tokens),
+		from: make([]int32, b.Tokens), start: make([]int32, b.Tokens),
 		gathered: make([]int32, b.Prefix),
 		last:     make([]int32, 0, len(step.Rows)),
 	}
@@ -116,8 +117,8 @@ func (n network) tensors(in *packed, b score.Bucket) stepInputs {
 
 // reachTensors are those of reachParameters, but for the prefix.
 func (n network) reachTensors(in *packed, b score.Bucket) []*tensors.Tensor {
-	spans := n.kernelShape(n.by, b.Tokens, b.Prefix).Spans(in.visible, in.start)
-	sight := tensors.FromFlatDataAndDimensions(slices.Concat(in.visible, in.start), 2, b.Tokens)
+	spans := n.kernelShape(n.by, b.Tokens, b.Prefix).Spans(in.from, in.visible, in.start)
+	sight := tensors.FromFlatDataAndDimensions(slices.Concat(in.from, in.visible, in.start), 3, b.Tokens)
 	if b.Prefix == 0 {
 		return []*tensors.Tensor{vector(spans), sight}
 	}

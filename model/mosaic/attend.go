@@ -2,10 +2,11 @@ package mosaic
 
 import "slices"
 
-// Attend is the kernel of attention. Token t sees the first visible[t] prefix keys, and the step's tokens start[t] … t.
+// Attend is the kernel of attention. Token t sees the context's keys from[t] … to[t]-1, none if both are equal, and the
+// step's tokens start[t] … t, none if start[t] is t+1. It must see something: what sees nothing gets NaN.
 //
-// Operands: spans [2·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
-// [T, K·2E] of Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E]
+// Operands: spans [3·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
+// [T, K·2E] of Keys; the context's [C, K·2E], left out without one; sight [3, T] int32, from, to and start; weight [1, E]
 // float32 of queries, with log2(e)/sqrt(E) in it, as softmax is of powers of two; angles [T, 2E] float32. Result: [T, H·E]
 // bfloat16.
 func Attend(s Shape) Kernel {
@@ -16,26 +17,26 @@ func Attend(s Shape) Kernel {
 		return window{kind: array("bf16", n, 2*e), block: func(t *text, g, _ value) (value, value) { return t.whole("i32", 0), g }}
 	}
 	windows := []window{queries, all(s.Tokens)}
-	if s.Prefix > 0 {
-		windows = append(windows, all(s.Prefix))
+	if s.Context > 0 {
+		windows = append(windows, all(s.Context))
 	}
-	windows = append(windows, window{kind: array("i32", 2, rows), block: func(t *text, _, i value) (value, value) { return t.whole("i32", 0), i }})
+	windows = append(windows, window{kind: array("i32", 3, rows), block: func(t *text, _, i value) (value, value) { return t.whole("i32", 0), i }})
 	windows = append(windows, s.turning(rows, func(_, i value) value { return i })...)
 	windows = append(windows, queries)
-	body := module("attend", [2]int{s.KVHeads, blocks}, []kind{array("i32", 2*blocks)}, windows, s.attend)
+	body := module("attend", [2]int{s.KVHeads, blocks}, []kind{array("i32", 3*blocks)}, windows, s.attend)
 
-	pairs := s.Tokens * (s.Prefix + ownBlocks*rows)
+	pairs := s.Tokens * (s.Context + ownBlocks*rows)
 	return Kernel{Name: "attend", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
 		Flops: 4 * s.Heads * e * pairs, Transcendental: s.Heads * pairs,
-		BytesAccessed: 2*(2*s.Tokens*s.Heads*e+(s.Tokens+s.Prefix)*s.KVHeads*2*e) + s.KVHeads*s.Tokens*(2*e*4+8),
+		BytesAccessed: 2*(2*s.Tokens*s.Heads*e+(s.Tokens+s.Context)*s.KVHeads*2*e) + s.KVHeads*s.Tokens*(2*e*4+3*4),
 	}}
 }
 
 // attend is the body of Attend for key-value head g and block i of tokens.
 func (s Shape) attend(t *text, _, i value, whole, in []value) {
 	spans, queries, keys := whole[0], in[0], in[1]
-	prefix := in[2] // if there is one
-	if s.Prefix > 0 {
+	context := in[2] // if there is one
+	if s.Context > 0 {
 		in = in[1:]
 	}
 	sight, weight, angles, out := in[2], in[3], in[4], in[5]
@@ -50,20 +51,20 @@ func (s Shape) attend(t *text, _, i value, whole, in []value) {
 	each := func(x value) value { // one number of a token for all heads of the group, [1, G·rows]
 		return t.beside(1, slices.Repeat([]value{x}, group)...)
 	}
-	visible, start := each(t.load(sight, top, 1, 0, rows)), each(t.load(sight, t.whole("index", 1), 1, 0, rows))
-	token := t.add(t.spread(t.mul(i, t.whole("i32", rows)), 1, group*rows), each(t.count(1, 1, rows)))
-	span := func(n value) value { return t.op(scalar("i32"), "memref.load", "", spans, t.index(n, 1)) }
+	seen := func(n int) value { return each(t.load(sight, t.whole("index", n), 1, 0, rows)) }
+	span := func(n int) value {
+		return t.op(scalar("i32"), "memref.load", "", spans, t.index(t.add(i, t.whole("i32", n*s.Tokens/rows)), 1))
+	}
+	next := t.add(i, t.whole("i32", 1))
 
 	state := f.begin()
-	if s.Prefix > 0 {
-		state = f.over(t.whole("i32", 0), span(i), prefix, s.PrefixBlock(), state, func(key value) value {
-			return t.compare(less, key, visible)
-		})
+	if s.Context > 0 {
+		from := seen(0)
+		state = f.over(span(0), span(1), source{context, s.ContextBlock(), from, t.sub(seen(1), from)}, state)
 	}
-	first := span(t.add(i, t.whole("i32", s.Tokens/rows)))
-	state = f.over(first, t.add(i, t.whole("i32", 1)), keys, rows, state, func(key value) value {
-		return t.and(t.compare(notLess, key, start), t.compare(lessOrEqual, key, token))
-	})
+	start := seen(2)
+	after := t.add(t.spread(t.mul(i, t.whole("i32", rows)), 1, group*rows), each(t.add(t.count(1, 1, rows), t.spread(t.whole("i32", 1), 1, rows))))
+	state = f.over(span(2), next, source{keys, rows, start, t.sub(after, start)}, state)
 	mixed := t.bfloat16s(t.transpose(t.div(state[2], state[1]))) // [G·rows, E]
 	for h := range group {
 		t.store(t.part(mixed, h*rows, rows, 0, e), out, h*e)
@@ -82,24 +83,35 @@ type flash struct {
 	queries value // [Q, E] bfloat16
 }
 
-const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
+// unseen is the score of a key that a query does not see, and before is where the greatest score begins: so far above it
+// that such a key has the weight 0 from the start. Both are finite, so that no NaN can arise.
+const unseen, before = -1e30, -1e29
+
+// source is where blocks of rows keys and values [N, 2E] come from, and what each query sees of them: count from first
+// on, both [1, Q].
+type source struct {
+	keys         value
+	rows         int
+	first, count value
+}
 
 // begin is the state before the first key: the greatest score [1, Q], rounded up, the weights' sum [1, Q], the weighted values [E, Q].
 func (f flash) begin() []value {
 	q := f.queries.dims[0]
-	return []value{f.filled(unseen, "f32", 1, q), f.filled(0, "f32", 1, q), f.filled(0, "f32", f.HeadDim, q)}
+	return []value{f.filled(before, "f32", 1, q), f.filled(0, "f32", 1, q), f.filled(0, "f32", f.HeadDim, q)}
 }
 
-// over goes on over blocks first … last-1 of keys and values [N, 2E].
-func (f flash) over(first, last, from value, rows int, state []value, sees func(key value) value) []value {
-	e, q := f.HeadDim, f.queries.dims[0]
+// over goes on over blocks first … last-1 of a source.
+func (f flash) over(first, last value, of source, state []value) []value {
+	e, q, rows := f.HeadDim, f.queries.dims[0], of.rows
 	return f.loop(first, last, state, func(j value, state []value) []value {
 		greatest, sum, mixed := state[0], state[1], state[2]
 		at := f.index(j, rows)
-		keys, values := f.load(from, at, rows, 0, e), f.load(from, at, rows, e, e)
+		keys, values := f.load(of.keys, at, rows, 0, e), f.load(of.keys, at, rows, e, e)
 		scores := f.product(keys, 1, f.queries, 1) // [rows, Q]
-		key := f.add(f.spread(f.mul(j, f.whole("i32", rows)), rows, q), f.count(0, rows, q))
-		scores = f.choose(sees(key), scores, f.filled(unseen, "f32", rows, q))
+		// A query sees the keys that are less than count behind its first: a key before it is, without a sign, a very large number.
+		behind := f.sub(f.count(0, rows, q), f.sub(of.first, f.spread(f.mul(j, f.whole("i32", rows)), 1, q)))
+		scores = f.choose(f.compare(lessUnsigned, behind, of.count), scores, f.filled(unseen, "f32", rows, q))
 		next := f.max(greatest, f.ceil(f.down("maximumf", unseen, scores)))
 		weights := f.exp2(f.sub(scores, next))
 		shrink := f.exp2(f.sub(greatest, next))

@@ -2,13 +2,14 @@ package mosaic
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
 // Shape is what the kernels of a block are written for: T packed tokens of H query heads and K key-value heads of E
-// numbers, on a prefix of P keys. G = H/K query heads share a key-value head.
+// numbers, beside a context of C keys. G = H/K query heads share a key-value head.
 type Shape struct {
-	Tokens, Prefix          int
+	Tokens, Context         int
 	Heads, KVHeads, HeadDim int
 	// Norm tells whether queries and keys are normed; Eps is added to their mean square.
 	Norm bool
@@ -28,10 +29,10 @@ func (s Shape) Check() error {
 		return fmt.Errorf("heads have %d numbers, kernels are for %d", s.HeadDim, lanes)
 	case s.Heads%s.KVHeads != 0:
 		return fmt.Errorf("%d query heads do not share %d key-value heads evenly", s.Heads, s.KVHeads)
-	case s.Tokens%lanes != 0 || s.Prefix%lanes != 0:
-		return fmt.Errorf("step shape has %d tokens and %d prefix keys, kernels take multiples of %d", s.Tokens, s.Prefix, lanes)
+	case s.Tokens%lanes != 0 || s.Context%lanes != 0:
+		return fmt.Errorf("step shape has %d tokens and %d context keys, kernels take multiples of %d", s.Tokens, s.Context, lanes)
 	case s.fastMemory() > most:
-		return fmt.Errorf("step shape of %d tokens and %d prefix keys does not fit fast memory", s.Tokens, s.Prefix)
+		return fmt.Errorf("step shape of %d tokens and %d context keys does not fit fast memory", s.Tokens, s.Context)
 	}
 	return nil
 }
@@ -44,13 +45,13 @@ func (s Shape) Block() int {
 	return 128
 }
 
-// PrefixBlock is to how many prefix keys tokens attend at a time.
-func (s Shape) PrefixBlock() int { return divisor(s.Prefix, 512) }
+// ContextBlock is to how many context keys tokens attend at a time.
+func (s Shape) ContextBlock() int { return divisor(s.Context, 512) }
 
 func (s Shape) fastMemory() int {
 	const work = 16 << 20 // scores, and the blocks of queries and results
 	twice := 2            // the next head's keys and values arrive beside those in use
-	return work + twice*2*(s.Tokens+s.Prefix)*2*s.HeadDim
+	return work + twice*2*(s.Tokens+s.Context)*2*s.HeadDim
 }
 
 // divisor is the greatest of most, most/2, … that divides n.
@@ -61,21 +62,32 @@ func divisor(n, most int) int {
 	return most
 }
 
-// Spans are Attend's spans for what each token sees: for each block of tokens how many blocks of prefix keys any of them
-// sees, and then for each the first block of tokens that any of them sees.
-func (s Shape) Spans(visible, start []int32) []int32 {
+// Spans are Attend's spans for what each token sees: for each block of tokens the first block of context keys that any of
+// them sees, then for each one past the last, equal to the first if they see none, and then for each the first block of the
+// step's own keys that any of them sees.
+func (s Shape) Spans(from, to, start []int32) []int32 {
 	rows := s.Block()
 	blocks := s.Tokens / rows
-	spans := make([]int32, 2*blocks)
+	spans := make([]int32, 3*blocks)
 	for i := range blocks {
-		part := func(all []int32) []int32 { return all[i*rows : (i+1)*rows] }
-		if s.Prefix > 0 {
-			n := int32(s.PrefixBlock())
-			spans[i] = (slices.Max(part(visible)) + n - 1) / n
+		first, last := i*rows, (i+1)*rows
+		if s.Context > 0 {
+			spans[i], spans[blocks+i] = covering(from[first:last], to[first:last], int32(s.ContextBlock()))
 		}
-		spans[blocks+i] = slices.Min(part(start)) / int32(rows)
+		spans[2*blocks+i] = slices.Min(start[first:last]) / int32(rows)
 	}
 	return spans
+}
+
+// covering are the blocks of keys, from first to one before last, in which all ranges from … to-1 lie.
+func covering(from, to []int32, block int32) (first, last int32) {
+	first, last = math.MaxInt32, 0
+	for i := range from {
+		if from[i] < to[i] {
+			first, last = min(first, from[i]/block), max(last, (to[i]+block-1)/block)
+		}
+	}
+	return min(first, last), last
 }
 
 // ownBlocks is to how many blocks of the step's own tokens a token attends if no row is longer than a block: its own, and the
@@ -95,9 +107,9 @@ func (s Shape) Cycles() float64 {
 	queries := float64(rows*s.Heads/s.KVHeads) / 512
 	blocks := func(keys, size int) float64 { return float64(keys/size)*keyBlock + float64(keys)*keyPer512*queries }
 	step := attendStep + blocks(ownBlocks*rows, rows)
-	if s.Prefix > 0 {
-		step += blocks(s.Prefix, s.PrefixBlock())
+	if s.Context > 0 {
+		step += blocks(s.Context, s.ContextBlock())
 	}
 	keys := float64(s.Tokens/s.keysRows())*keysStep + float64(s.Tokens)*keysToken
-	return float64(s.KVHeads) * (keys + float64(s.Tokens/rows)*step + fetch*float64(s.Tokens+s.Prefix))
+	return float64(s.KVHeads) * (keys + float64(s.Tokens/rows)*step + fetch*float64(s.Tokens+s.Context))
 }

@@ -133,7 +133,13 @@ func (t *text) mul(a, b value) value {
 	return t.binary("arith.mulf", exactly, a, b)
 }
 
-func (t *text) sub(a, b value) value { return t.binary("arith.subf", exactly, a, b) }
+func (t *text) sub(a, b value) value {
+	if a.element == "i32" {
+		return t.binary("arith.subi", noOverflow, a, b)
+	}
+	return t.binary("arith.subf", exactly, a, b)
+}
+
 func (t *text) div(a, b value) value { return t.binary("arith.divf", exactly, a, b) }
 
 // max is NaN where either is.
@@ -148,18 +154,12 @@ func (t *text) bfloat16s(x value) value {
 	return t.op(array("bf16", x.dims...), "arith.truncf", "", x)
 }
 
-// The predicates of integers that are used, by MLIR's numbers.
-const (
-	less        = 2
-	lessOrEqual = 3
-	notLess     = 5
-)
+// lessUnsigned is a predicate of integers, by MLIR's number.
+const lessUnsigned = 6
 
 func (t *text) compare(predicate int, a, b value) value {
 	return t.op(array("i1", a.dims...), "arith.cmpi", fmt.Sprintf("predicate = %d : i64", predicate), a, t.spread(b, a.dims...))
 }
-
-func (t *text) and(a, b value) value { return t.op(a.kind, "arith.andi", "", a, b) }
 
 func (t *text) choose(where, a, b value) value { return t.op(a.kind, "arith.select", "", where, a, b) }
 

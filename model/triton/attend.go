@@ -1,16 +1,17 @@
 package triton
 
-// Attend is the kernel of attention. Token t sees the first visible[t] prefix keys, and the step's tokens start[t] … t.
+// Attend is the kernel of attention. Token t sees the context's keys from[t] … to[t]-1, none if both are equal, and the
+// step's tokens start[t] … t, none if start[t] is t+1. It must see something: what sees nothing gets NaN.
 //
-// Operands: spans [2·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
-// [T, K·2E] of Keys; the prefix's [P, K·2E], left out without one; sight [2, T] int32, visible and start; weight [1, E]
+// Operands: spans [3·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
+// [T, K·2E] of Keys; the context's [C, K·2E], left out without one; sight [3, T] int32, from, to and start; weight [1, E]
 // float32 of queries, with log2(e)/sqrt(E) in it, as softmax is of powers of two; angles [T, 2E] float32. Result: [T, H·E]
 // bfloat16.
 func Attend(s Shape) Kernel {
 	tile := s.tile()
 	operands := []operand{{"spans", "i32"}, {"qkv", "bf16"}, {"keys", "bf16"}}
-	if s.Prefix > 0 {
-		operands = append(operands, operand{"prefix", "bf16"})
+	if s.Context > 0 {
+		operands = append(operands, operand{"context", "bf16"})
 	}
 	operands = append(operands, operand{"sight", "i32"}, operand{"weight", "f32"}, operand{"angles", "f32"}, operand{"out", "bf16"})
 	return Kernel{
@@ -31,30 +32,32 @@ func (s Shape) attend(t *text, in map[string]value) {
 		token, head = t.div(row, t.whole(tile.Heads)), t.add(t.rest(row, t.whole(tile.Heads)), head)
 	}
 	token = t.add(token, t.times(block, tile.Tokens))
-	visible, start := t.load(in["sight"], token), t.load(in["sight"], t.plus(token, s.Tokens))
+	seen := func(n int) value { return t.load(in["sight"], t.plus(token, n*s.Tokens)) }
+	span := func(n int) value { return t.load(in["spans"], t.plus(block, n*s.Tokens/tile.Tokens)) }
 
 	turner := turner{s, t, token, in["weight"], in["angles"]}
 	queries := turner.turn(in["qkv"], t.add(t.times(token, (s.Heads+2*s.KVHeads)*e), t.times(head, e)))
 	f := flash{Shape: s, text: t, queries: t.bfloat16s(queries)}
 	f.head = t.times(t.div(firstHead, t.whole(s.Heads/s.KVHeads)), 2*e)
 
-	first := t.load(in["spans"], t.plus(block, s.Tokens/tile.Tokens))
+	first, start := span(2), seen(2)
 	last := t.div(t.plus(t.times(t.plus(block, 1), tile.Tokens), tile.Keys-1), t.whole(tile.Keys))
 	own := source{in["keys"], start, t.plus(t.sub(token, start), 1)}
 	runs := t.sub(last, first)
 	var at func(j value) (source, value)
-	if s.Prefix == 0 {
+	if s.Context == 0 {
 		at = func(j value) (source, value) { return own, t.add(first, j) }
 	} else {
-		blocks := t.load(in["spans"], block)
-		prefix := source{in["prefix"], t.filled(0, "i32", rows), visible}
+		begin, from := span(0), seen(0)
+		blocks := t.sub(span(1), begin)
+		context := source{in["context"], from, t.sub(seen(1), from)}
 		runs, first = t.add(runs, blocks), t.sub(first, blocks)
 		at = func(j value) (source, value) {
-			onPrefix := t.compare("slt", j, blocks)
+			onContext := t.compare("slt", j, blocks)
+			each := t.spread(onContext, rows)
 			return source{
-				t.choose(onPrefix, prefix.from, own.from),
-				t.choose(t.spread(onPrefix, rows), prefix.first, own.first), t.choose(t.spread(onPrefix, rows), prefix.count, own.count),
-			}, t.choose(onPrefix, j, t.add(first, j))
+				t.choose(onContext, context.keys, own.keys), t.choose(each, context.first, own.first), t.choose(each, context.count, own.count),
+			}, t.add(t.choose(onContext, begin, first), j)
 		}
 	}
 	mixed, sum := f.over(runs, at)
@@ -63,10 +66,10 @@ func (s Shape) attend(t *text, in map[string]value) {
 }
 
 // source is where a block of keys and values comes from, and what each row sees of all of them: count from first on.
-type source struct{ from, first, count value }
+type source struct{ keys, first, count value }
 
-// flash is attention over blocks of keys, one after the other. All blocks are of one loop, those of the prefix and then the
-// step's own, so that the next block is on its way while one is computed.
+// flash is attention over blocks of keys, one after the other. All blocks are of one loop, those of the context and then
+// the step's own, so that the next block is on its way while one is computed.
 //
 // Weights are powers of two, below the greatest score rounded up to a whole number. So what came before is rescaled without
 // rounding, and a weight has the same bits in whichever block it is computed: the place of a row among others, which decides
@@ -78,20 +81,22 @@ type flash struct {
 	head    value // where the head's keys begin in a line of keys and values
 }
 
-const unseen = -1e30 // the score of a key that a query does not see; finite, so that no NaN can arise
+// unseen is the score of a key that a query does not see, and before is where the greatest score begins: so far above it
+// that such a key has the weight 0 from the start. Both are finite, so that no NaN can arise.
+const unseen, before = -1e30, -1e29
 
 // over goes over so many blocks of keys: the weighted values [rows, E], and the weights' sum [rows].
-func (f flash) over(blocks value, at func(j value) (from source, block value)) (mixed, sum value) {
+func (f flash) over(blocks value, at func(j value) (of source, block value)) (mixed, sum value) {
 	rows, keys, e := f.queries.dims[0], f.tile().Keys, f.HeadDim
 	key, column := f.count(keys), f.count(e)
-	state := []value{f.filled(unseen, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
+	state := []value{f.filled(before, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
 	state = f.loop(blocks, state, func(j value, state []value) []value {
 		greatest, sum, mixed := state[0], state[1], state[2]
 		source, block := at(j)
 		top := f.times(block, keys)
 		lines := f.add(f.times(f.add(key, top), f.KVHeads*2*e), f.head)
 		place := f.grid(lines, column)
-		k := f.load(source.from, place)
+		k := f.load(source.keys, place)
 		scores := f.product(f.queries, f.transpose(k), f.filled(0, "f32", rows, keys))
 		// A row sees the keys that are less than count behind its first: a key before it is, without a sign, a very large number.
 		behind := f.grid(f.sub(f.spread(top, rows), source.first), key)
@@ -100,7 +105,7 @@ func (f flash) over(blocks value, at func(j value) (from source, block value)) (
 		weights := f.exp2(f.sub(scores, f.column(next)))
 		shrink := f.exp2(f.sub(greatest, next))
 		sum = f.add(f.mul(sum, shrink), f.across("arith.addf", weights))
-		v := f.load(source.from, f.plus(place, e))
+		v := f.load(source.keys, f.plus(place, e))
 		mixed = f.product(f.bfloat16s(weights), v, f.mul(mixed, f.column(shrink)))
 		return []value{next, sum, mixed}
 	})

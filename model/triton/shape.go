@@ -2,13 +2,14 @@ package triton
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
 // Shape is what the kernels of a block are written for: T packed tokens of H query heads and K key-value heads of E
-// numbers, on a prefix of P keys. G = H/K query heads share a key-value head.
+// numbers, beside a context of C keys. G = H/K query heads share a key-value head.
 type Shape struct {
-	Tokens, Prefix          int
+	Tokens, Context         int
 	Heads, KVHeads, HeadDim int
 	// Norm tells whether queries and keys are normed; Eps is added to their mean square.
 	Norm bool
@@ -19,7 +20,7 @@ type Shape struct {
 	Tile Tile
 }
 
-// multiple is what tokens and prefix keys come in: the largest block of a tile.
+// multiple is what tokens and context keys come in: the largest block of a tile.
 const multiple = 64
 
 // Check says why there are no kernels of the shape.
@@ -29,10 +30,10 @@ func (s Shape) Check() error {
 		return fmt.Errorf("heads have %d numbers, kernels are for 64 or 128", s.HeadDim)
 	case s.Heads%s.KVHeads != 0:
 		return fmt.Errorf("%d query heads do not share %d key-value heads evenly", s.Heads, s.KVHeads)
-	case s.Tokens%multiple != 0 || s.Prefix%multiple != 0:
-		return fmt.Errorf("step shape has %d tokens and %d prefix keys, kernels take multiples of %d", s.Tokens, s.Prefix, multiple)
+	case s.Tokens%multiple != 0 || s.Context%multiple != 0:
+		return fmt.Errorf("step shape has %d tokens and %d context keys, kernels take multiples of %d", s.Tokens, s.Context, multiple)
 	case s.most() > 1<<31-1:
-		return fmt.Errorf("step shape of %d tokens and %d prefix keys has arrays of more than 2^31 numbers", s.Tokens, s.Prefix)
+		return fmt.Errorf("step shape of %d tokens and %d context keys has arrays of more than 2^31 numbers", s.Tokens, s.Context)
 	case s.shared(s.tile()) > s.Shared:
 		return fmt.Errorf("kernels take %d bytes of shared memory, the card has %d", s.shared(s.tile()), s.Shared)
 	}
@@ -41,7 +42,7 @@ func (s Shape) Check() error {
 
 // most is how many numbers the largest array has: kernels count them in 32 bits.
 func (s Shape) most() int {
-	return max(s.Tokens*(s.Heads+2*s.KVHeads), max(s.Tokens, s.Prefix)*s.KVHeads*2) * s.HeadDim
+	return max(s.Tokens*(s.Heads+2*s.KVHeads), max(s.Tokens, s.Context)*s.KVHeads*2) * s.HeadDim
 }
 
 // Tile is how a kernel cuts up its work: a point of the grid has so many tokens of so many heads, which share their keys, and
@@ -92,22 +93,33 @@ func (s Shape) shared(t Tile) int {
 // Block is how many tokens attend at a time.
 func (s Shape) Block() int { return s.tile().Tokens }
 
-// PrefixBlock is to how many prefix keys tokens attend at a time.
-func (s Shape) PrefixBlock() int { return s.tile().Keys }
+// ContextBlock is to how many context keys tokens attend at a time.
+func (s Shape) ContextBlock() int { return s.tile().Keys }
 
-// Spans are Attend's spans for what each token sees: for each block of tokens how many blocks of prefix keys any of them
-// sees, and then for each the first block of the step's own keys that any of them sees.
-func (s Shape) Spans(visible, start []int32) []int32 {
+// Spans are Attend's spans for what each token sees: for each block of tokens the first block of context keys that any of
+// them sees, then for each one past the last, equal to the first if they see none, and then for each the first block of the
+// step's own keys that any of them sees.
+func (s Shape) Spans(from, to, start []int32) []int32 {
 	t := s.tile()
 	blocks := s.Tokens / t.Tokens
-	spans := make([]int32, 2*blocks)
+	spans := make([]int32, 3*blocks)
 	for i := range blocks {
-		part := func(all []int32) []int32 { return all[i*t.Tokens : (i+1)*t.Tokens] }
-		n := int32(t.Keys)
-		if s.Prefix > 0 {
-			spans[i] = (slices.Max(part(visible)) + n - 1) / n
+		first, last := i*t.Tokens, (i+1)*t.Tokens
+		if s.Context > 0 {
+			spans[i], spans[blocks+i] = covering(from[first:last], to[first:last], int32(t.Keys))
 		}
-		spans[blocks+i] = min(slices.Min(part(start)), int32(s.Tokens-1)) / n
+		spans[2*blocks+i] = slices.Min(start[first:last]) / int32(t.Keys)
 	}
 	return spans
+}
+
+// covering are the blocks of keys, from first to one before last, in which all ranges from … to-1 lie.
+func covering(from, to []int32, block int32) (first, last int32) {
+	first, last = math.MaxInt32, 0
+	for i := range from {
+		if from[i] < to[i] {
+			first, last = min(first, from[i]/block), max(last, (to[i]+block-1)/block)
+		}
+	}
+	return min(first, last), last
 }

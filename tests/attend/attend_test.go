@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -46,24 +47,24 @@ func loads() []load {
 
 func (l load) shape(card string) triton.Shape {
 	gpu, _ := target.Find("cuda", card)
-	return triton.Shape{Tokens: 2048, Prefix: l.prefix, Heads: 16, KVHeads: 8, HeadDim: 128, Norm: true, Eps: 1e-6, Shared: gpu.SharedMemory}
+	return triton.Shape{Tokens: 2048, Context: l.prefix, Heads: 16, KVHeads: 8, HeadDim: 128, Norm: true, Eps: 1e-6, Shared: gpu.SharedMemory}
 }
 
-func (l load) sight(tokens int) (visible, start []int32) {
-	visible, start = make([]int32, tokens), make([]int32, tokens)
+func (l load) sight(tokens int) (from, to, start []int32) {
+	from, to, start = make([]int32, tokens), make([]int32, tokens), make([]int32, tokens)
 	at := 0
 	for ; at < l.new; at++ {
-		visible[at], start[at] = int32(l.shared-l.new+at+1), int32(at+1)
+		to[at], start[at] = int32(l.shared-l.new+at+1), int32(at+1)
 	}
 	for ; at+l.row <= tokens; at += l.row {
 		for i := range l.row {
-			visible[at+i], start[at+i] = int32(l.shared), int32(at)
+			to[at+i], start[at+i] = int32(l.shared), int32(at)
 		}
 	}
 	for ; at < tokens; at++ {
 		start[at] = int32(at)
 	}
-	return visible, start
+	return from, to, start
 }
 
 func tiles() []triton.Tile {
@@ -94,12 +95,12 @@ func program(s triton.Shape, calls int) string {
 		line("%%%s = stablehlo.convert %%%s4 : (%s) -> %s", name, name, wide, kind)
 		return kind
 	}
-	spans, sight := fmt.Sprintf("tensor<%dxi32>", 2*s.Tokens/s.Block()), fmt.Sprintf("tensor<2x%dxi32>", s.Tokens)
+	spans, sight := fmt.Sprintf("tensor<%dxi32>", 3*s.Tokens/s.Block()), fmt.Sprintf("tensor<3x%dxi32>", s.Tokens)
 	out, some := fmt.Sprintf("tensor<%dx%dxbf16>", s.Tokens, s.Heads*e), fmt.Sprintf("tensor<%dx%dx", s.Tokens/every, s.Heads*e)
 	fmt.Fprintf(&t, "module @attend {\n  func.func public @main(%%spans: %s, %%sight: %s) -> %sf32> {\n", spans, sight, some)
 	names, kinds := []string{"%spans", "%qkv", "%keys"}, []string{spans, waves("qkv", "bf16", 0.7548777, s.Tokens, width), waves("keys", "bf16", 0.4503599, s.Tokens, s.KVHeads*2*e)}
-	if s.Prefix > 0 {
-		names, kinds = append(names, "%prefix"), append(kinds, waves("prefix", "bf16", 0.5698403, s.Prefix, s.KVHeads*2*e))
+	if s.Context > 0 {
+		names, kinds = append(names, "%context"), append(kinds, waves("context", "bf16", 0.5698403, s.Context, s.KVHeads*2*e))
 	}
 	one := fmt.Sprintf("tensor<1x%dxf32>", e)
 	names, kinds = append(names, "%sight", "", "%angles"), append(kinds, sight, one, waves("angles", "f32", 0.3247180, s.Tokens, 2*e))
@@ -146,9 +147,9 @@ func open(b *testing.B) (*device, string) {
 func (d *device) compile(s triton.Shape, l load, calls int) (run func() []float32, free func()) {
 	text := program(s, calls)
 	d.text.Store(&text)
-	visible, start := l.sight(s.Tokens)
-	spans := tensors.FromFlatDataAndDimensions(s.Spans(visible, start), 2*s.Tokens/s.Block())
-	sight := tensors.FromFlatDataAndDimensions(append(visible, start...), 2, s.Tokens)
+	from, to, start := l.sight(s.Tokens)
+	spans := tensors.FromFlatDataAndDimensions(s.Spans(from, to, start), 3*s.Tokens/s.Block())
+	sight := tensors.FromFlatDataAndDimensions(slices.Concat(from, to, start), 3, s.Tokens)
 	g := graph.NewGraph(d.plugin.Backend(), "attend")
 	graph.Parameter(g, "spans", spans.Shape())
 	graph.Parameter(g, "sight", sight.Shape())

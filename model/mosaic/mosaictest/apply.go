@@ -2,31 +2,29 @@ package mosaictest
 
 import (
 	"fmt"
-	"math"
 	"slices"
+
+	"scored/model/kerneltest"
 )
 
 // apply gives the result of an operation that has one; its numbers are rounded after.
 func (op *operation) apply(in []*Array) *Array {
 	if len(in) == 2 {
-		if of := binary(op.name, op.number("predicate")); of != nil {
+		if of := kerneltest.Binary(op.name, op.predicate()); of != nil {
 			return op.elementwise(in, func(x []float64) float64 { return of(x[0], x[1]) })
 		}
+	}
+	if of := kerneltest.Unary(op.name); of != nil && len(in) == 1 {
+		return op.elementwise(in, func(x []float64) float64 { return of(x[0]) })
 	}
 	switch op.name {
 	case "arith.constant":
 		return number(op.result.element, op.constant())
-	case "arith.extf", "arith.truncf", "arith.index_cast", "tpu.assume_multiple":
+	case "arith.index_cast", "tpu.assume_multiple":
 		if n := op.number("multiple"); n > 0 && int(in[0].Data[0])%n != 0 {
 			panic(fmt.Sprintf("%v is not a multiple of %d", in[0].Data[0], n))
 		}
 		return op.elementwise(in, func(x []float64) float64 { return x[0] })
-	case "math.exp2":
-		return op.elementwise(in, func(x []float64) float64 { return math.Exp2(x[0]) })
-	case "math.ceil":
-		return op.elementwise(in, func(x []float64) float64 { return math.Ceil(x[0]) })
-	case "math.rsqrt":
-		return op.elementwise(in, func(x []float64) float64 { return 1 / math.Sqrt(x[0]) })
 	case "arith.select":
 		return op.elementwise(in, func(x []float64) float64 {
 			if x[0] != 0 {
@@ -47,20 +45,20 @@ func (op *operation) apply(in []*Array) *Array {
 
 // move is an operation that takes numbers to other places, or adds them up.
 func (op *operation) move(in []*Array) *Array {
-	out := New(op.result.element, op.result.dims...)
+	out := kerneltest.New(op.result.element, op.result.dims...)
 	switch op.name {
 	case "vector.broadcast":
-		out.fill(func(r, c int) float64 { return in[0].at(r, c) })
+		fill(out, func(r, c int) float64 { return at(in[0], r, c) })
 	case "vector.shape_cast":
 		copy(out.Data, in[0].Data)
 	case "tpu.iota":
 		axis := op.number("dimensions")
-		out.fill(func(r, c int) float64 { return float64([]int{r, c}[axis]) })
+		fill(out, func(r, c int) float64 { return float64([]int{r, c}[axis]) })
 	case "tpu.transpose":
-		out.fill(func(r, c int) float64 { return in[0].at(c, r) })
+		fill(out, func(r, c int) float64 { return at(in[0], c, r) })
 	case "tpu.dynamic_rotate":
 		n, by := out.Dims[1], int(in[1].Data[0])
-		out.fill(func(r, c int) float64 { return in[0].at(r, ((c-by)%n+n)%n) })
+		fill(out, func(r, c int) float64 { return at(in[0], r, ((c-by)%n+n)%n) })
 	case "tpu.concatenate":
 		axis, at := op.number("dimension"), [2]int{}
 		for _, part := range in {
@@ -68,11 +66,11 @@ func (op *operation) move(in []*Array) *Array {
 			at[axis] += part.Dims[axis]
 		}
 	case "vector.multi_reduction":
-		add := binary(map[string]string{"add": "arith.addf", "maximumf": "arith.maximumf"}[op.word("kind")], 0)
+		add := kerneltest.Binary(map[string]string{"add": "arith.addf", "maximumf": "arith.maximumf"}[op.word("kind")], "")
 		copy(out.Data, in[1].Data)
 		for r := range in[0].Dims[0] {
 			for c := range out.Data {
-				out.Data[c] = add(out.Data[c], in[0].at(r, c))
+				out.Data[c] = add(out.Data[c], at(in[0], r, c))
 			}
 		}
 	case "tpu.matmul":
@@ -87,19 +85,19 @@ func (op *operation) move(in []*Array) *Array {
 func (op *operation) multiply(in []*Array, out *Array) {
 	a, b := in[0], in[1]
 	if axes := op.dimensionNumbers(); axes[0] == 0 {
-		a = a.turned()
+		a = turned(a)
 	} else if axes[0] != 1 {
 		panic("product contracts an unknown axis")
 	}
 	if op.dimensionNumbers()[1] == 0 {
-		b = b.turned()
+		b = turned(b)
 	}
 	if a.Dims[1] != b.Dims[1] || a.Dims[0] != out.Dims[0] || b.Dims[0] != out.Dims[1] {
 		panic(fmt.Sprintf("product of %v and %v is not %v", a.Dims, b.Dims, out.Dims))
 	}
 	n := a.Dims[1]
-	out.fill(func(r, c int) float64 {
-		sum := in[2].at(r, c)
+	fill(out, func(r, c int) float64 {
+		sum := at(in[2], r, c)
 		x, y := a.Data[r*n:(r+1)*n], b.Data[c*n:(c+1)*n]
 		for i := range x {
 			sum += x[i] * y[i]
@@ -109,7 +107,7 @@ func (op *operation) multiply(in []*Array, out *Array) {
 }
 
 func (op *operation) elementwise(in []*Array, of func(x []float64) float64) *Array {
-	out, x := New(op.result.element, op.result.dims...), make([]float64, len(in))
+	out, x := kerneltest.New(op.result.element, op.result.dims...), make([]float64, len(in))
 	for _, a := range in {
 		if !slices.Equal(a.Dims, out.Dims) {
 			panic(fmt.Sprintf("%s of %v gives %v", op.name, a.Dims, out.Dims))
@@ -124,44 +122,13 @@ func (op *operation) elementwise(in []*Array, of func(x []float64) float64) *Arr
 	return out
 }
 
-// binary is the function of two numbers that an operation computes; nil if it is none.
-func binary(name string, predicate int) func(a, b float64) float64 {
-	truth := func(of func(a, b float64) bool) func(a, b float64) float64 {
-		return func(a, b float64) float64 {
-			if of(a, b) {
-				return 1
-			}
-			return 0
-		}
-	}
-	switch name {
-	case "arith.addf", "arith.addi":
-		return func(a, b float64) float64 { return a + b }
-	case "arith.subf":
-		return func(a, b float64) float64 { return a - b }
-	case "arith.mulf", "arith.muli":
-		return func(a, b float64) float64 { return a * b }
-	case "arith.divf":
-		return func(a, b float64) float64 { return a / b }
-	case "arith.maximumf":
-		return math.Max
-	case "arith.andi":
-		return truth(func(a, b float64) bool { return a != 0 && b != 0 })
-	case "arith.cmpi":
-		return truth([]func(a, b float64) bool{
-			func(a, b float64) bool { return a == b }, func(a, b float64) bool { return a != b }, func(a, b float64) bool { return a < b },
-			func(a, b float64) bool { return a <= b }, func(a, b float64) bool { return a > b }, func(a, b float64) bool { return a >= b },
-		}[predicate])
-	case "arith.cmpf":
-		if predicate == 1 { // ordered and equal
-			return truth(func(a, b float64) bool { return a == b })
-		}
-	}
-	return nil
+// predicate is the word for an operation's predicate, which the text has as a number; "" if it is not known.
+func (op *operation) predicate() string {
+	return map[string]string{"arith.cmpi 2": "slt", "arith.cmpi 6": "ult", "arith.cmpf 1": "oeq"}[fmt.Sprintf("%s %d", op.name, op.number("predicate"))]
 }
 
 // at is the number in a row and a column; a number or a single row or column is the same all along.
-func (a *Array) at(row, column int) float64 {
+func at(a *Array, row, column int) float64 {
 	rows, columns := 1, 1
 	switch len(a.Dims) {
 	case 1:
@@ -172,15 +139,15 @@ func (a *Array) at(row, column int) float64 {
 	return a.Data[min(row, rows-1)*columns+min(column, columns-1)]
 }
 
-func (a *Array) fill(of func(row, column int) float64) {
+func fill(a *Array, of func(row, column int) float64) {
 	columns := a.Dims[len(a.Dims)-1]
 	for i := range a.Data {
 		a.Data[i] = of(i/columns, i%columns)
 	}
 }
 
-func (a *Array) turned() *Array {
-	out := New(a.Element, a.Dims[1], a.Dims[0])
-	out.fill(func(r, c int) float64 { return a.Data[c*a.Dims[1]+r] })
+func turned(a *Array) *Array {
+	out := kerneltest.New(a.Element, a.Dims[1], a.Dims[0])
+	fill(out, func(r, c int) float64 { return a.Data[c*a.Dims[1]+r] })
 	return out
 }

@@ -1,23 +1,23 @@
 package mosaictest
 
-import "scored/model/mosaic"
+import (
+	"scored/model/kerneltest"
+	"scored/model/mosaic"
+)
 
-// Operands are what a block's kernels get: see mosaic.Keys and mosaic.Attend.
-type Operands struct {
-	QKV, KeyWeight, QueryWeight, Angles *Array
-	Spans, Sight                        *Array
-	Prefix                              *Array // nil without one
-}
+// Kernels are those of a shape, run in plain Go: kerneltest.Kernels.
+type Kernels struct{ mosaic.Shape }
 
 // Attend runs both kernels, one after the other: the mixed values [T, H·E].
-func Attend(s mosaic.Shape, in Operands) (*Array, error) {
-	keys, mixed := New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim), New("bf16", s.Tokens, s.Heads*s.HeadDim)
+func (k Kernels) Attend(in kerneltest.Operands) (*Array, error) {
+	s := k.Shape
+	keys, mixed := kerneltest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim), kerneltest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
 	if err := Run(mosaic.Keys(s).Body, in.QKV, in.QKV, in.KeyWeight, in.Angles, keys); err != nil {
 		return nil, err
 	}
 	arrays := []*Array{in.Spans, in.QKV, keys}
-	if s.Prefix > 0 {
-		arrays = append(arrays, in.Prefix)
+	if s.Context > 0 {
+		arrays = append(arrays, in.Context)
 	}
 	return mixed, Run(mosaic.Attend(s).Body, append(arrays, in.Sight, in.QueryWeight, in.Angles, mixed)...)
 }

@@ -5,25 +5,13 @@ package mosaictest
 
 import (
 	"fmt"
-	"math"
 	"slices"
+
+	"scored/model/kerneltest"
 )
 
-// Array is a number or an array in row-major order, each number one that its element type has.
-type Array struct {
-	Element string // f32, bf16, i32, i1 or index
-	Dims    []int
-	Data    []float64
-}
-
-// New is an array of zeros.
-func New(element string, dims ...int) *Array {
-	size := 1
-	for _, d := range dims {
-		size *= d
-	}
-	return &Array{element, dims, make([]float64, size)}
-}
+// Array is what kernels work on.
+type Array = kerneltest.Array
 
 // Run runs a kernel's module on arrays in the order of its operands and then its result, which it writes.
 func Run(module string, arrays ...*Array) (err error) {
@@ -60,7 +48,7 @@ func Run(module string, arrays ...*Array) (err error) {
 }
 
 func number(element string, x float64) *Array {
-	a := New(element)
+	a := kerneltest.New(element)
 	a.Data[0] = x
 	return a
 }
@@ -70,7 +58,7 @@ func cut(a *Array, corner [2]int, rows, columns int) *Array {
 	if corner[0] < 0 || corner[1] < 0 || corner[0]+rows > a.Dims[0] || corner[1]+columns > a.Dims[1] {
 		panic(fmt.Sprintf("[%d, %d] at %v is not inside %v", rows, columns, corner, a.Dims))
 	}
-	out := New(a.Element, rows, columns)
+	out := kerneltest.New(a.Element, rows, columns)
 	for r := range rows {
 		copy(out.Data[r*columns:(r+1)*columns], a.Data[(corner[0]+r)*a.Dims[1]+corner[1]:])
 	}
@@ -119,33 +107,10 @@ func (b *block) in(known map[string]*Array, inputs []*Array) []*Array {
 		case "tpu.vector_store":
 			paste(operands[1], [2]int{int(operands[2].Data[0]), int(operands[3].Data[0])}, operands[0])
 		default:
-			known[op.results[0]] = round(op.apply(operands))
+			out := op.apply(operands)
+			out.Round()
+			known[op.results[0]] = out
 		}
 	}
 	return nil
-}
-
-// round makes each number one that the element type has.
-func round(a *Array) *Array {
-	switch a.Element {
-	case "f32":
-		for i, x := range a.Data {
-			a.Data[i] = float64(float32(x))
-		}
-	case "bf16":
-		for i, x := range a.Data {
-			a.Data[i] = BFloat16(x)
-		}
-	}
-	return a
-}
-
-// BFloat16 rounds to the nearest number of bfloat16, ties to even.
-func BFloat16(x float64) float64 {
-	bits := math.Float32bits(float32(x))
-	if bits&0x7fffffff > 0x7f800000 {
-		return math.NaN()
-	}
-	bits += 0x7fff + bits>>16&1
-	return float64(math.Float32frombits(bits &^ 0xffff))
 }

@@ -2,10 +2,11 @@ package tritontest
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"scored/model/kerneltest"
 )
 
 // result is the type that the text gives an operation's result.
@@ -23,14 +24,14 @@ func (op *operation) result() kind {
 }
 
 // apply gives the result of an operation that has one; its numbers are rounded after.
-func (p *point) apply(op *operation, in []*Array) *Array {
+func (p *point) apply(op *operation, in []*tensor) *tensor {
 	switch op.name {
 	case "tt.get_program_id":
 		return whole(float64(p.at[strings.Index("xy", op.text)]))
 	case "arith.constant":
 		return op.constant()
 	case "tt.make_range":
-		out := New("i32", op.types[0].dims...)
+		out := zeros("i32", op.types[0].dims...)
 		for i := range out.Data {
 			out.Data[i] = float64(op.attribute("start") + i)
 		}
@@ -47,24 +48,24 @@ func (p *point) apply(op *operation, in []*Array) *Array {
 	case "tt.dot":
 		return multiply(in[0], in[1], in[2])
 	}
-	if of := function1(op.name); of != nil {
+	if of := kerneltest.Unary(op.name); of != nil {
 		return elementwise(kind{op.result().element, false, in[0].Dims}, in, func(x []float64) float64 { return of(x[0]) })
 	}
 	predicate, _, _ := strings.Cut(op.text, ",")
-	if of := function2(op.name, predicate); of != nil {
+	if of := kerneltest.Binary(op.name, predicate); of != nil {
 		return elementwise(kind{op.result().element, false, in[0].Dims}, in, func(x []float64) float64 { return of(x[0], x[1]) })
 	}
 	return op.move(in)
 }
 
 // constant is a number, or an array of one number.
-func (op *operation) constant() *Array {
+func (op *operation) constant() *tensor {
 	text := strings.TrimSuffix(strings.TrimPrefix(op.text, "dense<"), ">")
 	x, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		panic(err)
 	}
-	out := New(op.types[0].element, op.types[0].dims...)
+	out := zeros(op.types[0].element, op.types[0].dims...)
 	for i := range out.Data {
 		out.Data[i] = x
 	}
@@ -72,11 +73,11 @@ func (op *operation) constant() *Array {
 }
 
 // move is an operation that takes numbers, or pointers, to other places.
-func (op *operation) move(in []*Array) *Array {
+func (op *operation) move(in []*tensor) *tensor {
 	if op.name == "arith.select" {
 		return choose(in[0], in[1], in[2])
 	}
-	out := New(in[0].Element, op.result().dims...)
+	out := zeros(in[0].Element, op.result().dims...)
 	out.memory = in[0].memory
 	switch op.name {
 	case "tt.splat", "tt.broadcast":
@@ -106,7 +107,7 @@ func (op *operation) move(in []*Array) *Array {
 }
 
 // at is the number that a broadcast of the array to dims has at place i.
-func (a *Array) at(dims []int, i int) float64 {
+func (a *tensor) at(dims []int, i int) float64 {
 	place, step := 0, 1
 	for axis := len(a.Dims) - 1; axis >= 0; axis-- {
 		at := i % dims[axis]
@@ -124,17 +125,17 @@ func (a *Array) at(dims []int, i int) float64 {
 }
 
 // choose takes a where the condition holds, which is one number for all of it or one for each of its numbers.
-func choose(where, a, b *Array) *Array {
+func choose(where, a, b *tensor) *tensor {
 	if where.Element != "i1" || fmt.Sprint(a.kind()) != fmt.Sprint(b.kind()) {
 		panic(fmt.Sprintf("select between %v and %v by %v", a.kind(), b.kind(), where.kind()))
 	}
 	if where.Dims == nil {
-		if where.Data[0] != 0 {
-			return &Array{a.Element, a.Dims, slices.Clone(a.Data), a.memory}
+		if where.Data[0] == 0 {
+			a = b
 		}
-		return &Array{b.Element, b.Dims, slices.Clone(b.Data), b.memory}
+		return &tensor{&kerneltest.Array{Element: a.Element, Dims: a.Dims, Data: slices.Clone(a.Data)}, a.memory}
 	}
-	return elementwise(a.kind(), []*Array{where, a, b}, func(x []float64) float64 {
+	return elementwise(a.kind(), []*tensor{where, a, b}, func(x []float64) float64 {
 		if x[0] != 0 {
 			return x[1]
 		}
@@ -143,9 +144,9 @@ func choose(where, a, b *Array) *Array {
 }
 
 // reduce combines each row's numbers by the operation of the region, one after the other.
-func (p *point) reduce(op *operation, x *Array) *Array {
+func (p *point) reduce(op *operation, x *tensor) *tensor {
 	combine := op.region.operations[0]
-	of, out := function2(combine.name, ""), New(x.Element, x.Dims[0])
+	of, out := kerneltest.Binary(combine.name, ""), zeros(x.Element, x.Dims[0])
 	columns := x.Dims[1]
 	for r := range out.Data {
 		out.Data[r] = x.Data[r*columns]
@@ -157,12 +158,12 @@ func (p *point) reduce(op *operation, x *Array) *Array {
 }
 
 // multiply is a·b + c: products of bfloat16 are exact, and their sum is rounded once.
-func multiply(a, b, c *Array) *Array {
+func multiply(a, b, c *tensor) *tensor {
 	rows, columns, n := a.Dims[0], b.Dims[1], a.Dims[1]
 	if a.Element != "bf16" || b.Element != "bf16" || c.Element != "f32" || b.Dims[0] != n || !slices.Equal(c.Dims, []int{rows, columns}) {
 		panic(fmt.Sprintf("product of %v and %v and sum with %v", a.kind(), b.kind(), c.kind()))
 	}
-	out := New("f32", rows, columns)
+	out := zeros("f32", rows, columns)
 	copy(out.Data, c.Data)
 	for r := range rows {
 		sums := out.Data[r*columns : (r+1)*columns]
@@ -175,8 +176,8 @@ func multiply(a, b, c *Array) *Array {
 	return out
 }
 
-func elementwise(to kind, in []*Array, of func(x []float64) float64) *Array {
-	out, x := New(to.element, to.dims...), make([]float64, len(in))
+func elementwise(to kind, in []*tensor, of func(x []float64) float64) *tensor {
+	out, x := zeros(to.element, to.dims...), make([]float64, len(in))
 	if to.pointer {
 		out.memory = in[0].memory
 	}
@@ -192,57 +193,4 @@ func elementwise(to kind, in []*Array, of func(x []float64) float64) *Array {
 		out.Data[i] = of(x)
 	}
 	return out
-}
-
-// function1 is the function of one number that an operation computes; nil if it is none.
-func function1(name string) func(x float64) float64 {
-	switch name {
-	case "arith.extf", "arith.truncf":
-		return func(x float64) float64 { return x }
-	case "math.exp2":
-		return math.Exp2
-	case "math.ceil":
-		return math.Ceil
-	case "math.rsqrt":
-		return func(x float64) float64 { return 1 / math.Sqrt(x) }
-	}
-	return nil
-}
-
-// function2 is the same of two numbers.
-func function2(name, predicate string) func(a, b float64) float64 {
-	truth := func(of func(a, b float64) bool) func(a, b float64) float64 {
-		return func(a, b float64) float64 {
-			if of(a, b) {
-				return 1
-			}
-			return 0
-		}
-	}
-	unsigned := func(x float64) uint32 { return uint32(int32(x)) }
-	switch name + " " + predicate {
-	case "arith.cmpi slt":
-		return truth(func(a, b float64) bool { return a < b })
-	case "arith.cmpi ult":
-		return truth(func(a, b float64) bool { return unsigned(a) < unsigned(b) })
-	case "arith.cmpf oeq":
-		return truth(func(a, b float64) bool { return a == b })
-	}
-	switch name {
-	case "arith.addf", "arith.addi":
-		return func(a, b float64) float64 { return a + b }
-	case "arith.subf", "arith.subi":
-		return func(a, b float64) float64 { return a - b }
-	case "arith.mulf", "arith.muli":
-		return func(a, b float64) float64 { return a * b }
-	case "arith.divf":
-		return func(a, b float64) float64 { return a / b }
-	case "arith.divsi":
-		return func(a, b float64) float64 { return math.Trunc(a / b) }
-	case "arith.remsi":
-		return math.Mod
-	case "arith.maximumf":
-		return math.Max
-	}
-	return nil
 }

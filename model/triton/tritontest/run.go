@@ -5,40 +5,33 @@ package tritontest
 
 import (
 	"fmt"
-	"math"
 	"slices"
+
+	"scored/model/kerneltest"
 )
 
-// Array is a number or an array in row-major order, each number one that its element type has. Of pointers the numbers are
-// how many elements of memory stand before.
-type Array struct {
-	Element string // f32, bf16, i32 or i1
-	Dims    []int
-	Data    []float64
-
+// tensor is a number or an array. Of pointers the numbers are how many elements of memory stand before.
+type tensor struct {
+	*kerneltest.Array
 	memory *memory // that pointers point to
 }
 
 // memory is an array that a kernel gets a pointer to.
 type memory struct {
-	*Array
+	*kerneltest.Array
 	stores []int // how often each element was stored
 }
 
-// New is an array of zeros.
-func New(element string, dims ...int) *Array {
-	size := 1
-	for _, d := range dims {
-		size *= d
-	}
-	return &Array{Element: element, Dims: dims, Data: make([]float64, size)}
+// zeros is a tensor of them.
+func zeros(element string, dims ...int) *tensor {
+	return &tensor{Array: kerneltest.New(element, dims...)}
 }
 
-func (a *Array) kind() kind { return kind{a.Element, a.memory != nil, a.Dims} }
+func (a *tensor) kind() kind { return kind{a.Element, a.memory != nil, a.Dims} }
 
 // Run runs a kernel's text at each point of a grid, on arrays in the order of its operands and then its result, each
 // element of which it must store once.
-func Run(text string, grid [2]int, arrays ...*Array) (err error) {
+func Run(text string, grid [2]int, arrays ...*kerneltest.Array) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("kernel does not run: %v", fault)
@@ -48,17 +41,17 @@ func Run(text string, grid [2]int, arrays ...*Array) (err error) {
 	if len(arrays) != len(f.kinds) {
 		return fmt.Errorf("kernel has %d parameters, %d arrays are given for them", len(f.kinds), len(arrays))
 	}
-	pointers := make([]*Array, len(arrays))
+	pointers := make([]*tensor, len(arrays))
 	for i, a := range arrays {
 		if want := f.kinds[i]; !want.pointer || want.element != a.Element {
 			return fmt.Errorf("parameter %d is %v, an array of %s is given for it", i, want, a.Element)
 		}
-		pointers[i] = New(a.Element)
+		pointers[i] = zeros(a.Element)
 		pointers[i].memory = &memory{a, make([]int, len(a.Data))}
 	}
 	for x := range grid[0] {
 		for y := range grid[1] {
-			p := &point{known: map[string]*Array{}, at: [2]int{x, y}}
+			p := &point{known: map[string]*tensor{}, at: [2]int{x, y}}
 			p.run(f.body, pointers)
 		}
 	}
@@ -72,17 +65,17 @@ func Run(text string, grid [2]int, arrays ...*Array) (err error) {
 
 // point is a run of the kernel at a point of the grid.
 type point struct {
-	known map[string]*Array
+	known map[string]*tensor
 	at    [2]int
 }
 
 // run runs a block, and gives what its last operation yields.
-func (p *point) run(b *block, inputs []*Array) []*Array {
+func (p *point) run(b *block, inputs []*tensor) []*tensor {
 	for i, name := range b.parameters {
 		p.known[name] = inputs[i]
 	}
 	for _, op := range b.operations {
-		in := make([]*Array, len(op.operands))
+		in := make([]*tensor, len(op.operands))
 		for i, name := range op.operands {
 			if in[i] = p.known[name]; in[i] == nil {
 				panic("value " + name + " is not defined")
@@ -108,10 +101,10 @@ func (p *point) run(b *block, inputs []*Array) []*Array {
 	return nil
 }
 
-func (p *point) loop(op *operation, in []*Array) []*Array {
+func (p *point) loop(op *operation, in []*tensor) []*tensor {
 	from, to, step, state := in[0].Data[0], in[1].Data[0], in[2].Data[0], in[3:]
 	for i := from; i < to; i += step {
-		state = p.run(op.region, append([]*Array{whole(i)}, state...))
+		state = p.run(op.region, append([]*tensor{whole(i)}, state...))
 		for k, s := range state {
 			if fmt.Sprint(s.kind()) != fmt.Sprint(op.types[k]) {
 				panic(fmt.Sprintf("loop goes on with %v, its type is %v", s.kind(), op.types[k]))
@@ -121,10 +114,12 @@ func (p *point) loop(op *operation, in []*Array) []*Array {
 	return state
 }
 
-func whole(n float64) *Array { return &Array{Element: "i32", Data: []float64{n}} }
+func whole(n float64) *tensor {
+	return &tensor{Array: &kerneltest.Array{Element: "i32", Data: []float64{n}}}
+}
 
 // place is where a pointer points: inside its array, or the kernel is wrong.
-func (a *Array) place(i int) int {
+func (a *tensor) place(i int) int {
 	at := a.Data[i]
 	if at < 0 || at >= float64(len(a.memory.Data)) {
 		panic(fmt.Sprintf("pointer to element %v of %v", at, a.memory.Dims))
@@ -132,15 +127,15 @@ func (a *Array) place(i int) int {
 	return int(at)
 }
 
-func load(from *Array) *Array {
-	out := New(from.Element, from.Dims...)
+func load(from *tensor) *tensor {
+	out := zeros(from.Element, from.Dims...)
 	for i := range out.Data {
 		out.Data[i] = from.memory.Data[from.place(i)]
 	}
 	return out
 }
 
-func store(to, x *Array) {
+func store(to, x *tensor) {
 	if x.Element != to.Element || !slices.Equal(x.Dims, to.Dims) {
 		panic(fmt.Sprintf("%v is stored where %v is", x.kind(), to.kind()))
 	}
@@ -152,29 +147,9 @@ func store(to, x *Array) {
 }
 
 // round makes each number one that the element type has.
-func round(a *Array) *Array {
-	if a.memory != nil {
-		return a
-	}
-	for i, x := range a.Data {
-		switch a.Element {
-		case "f32":
-			a.Data[i] = float64(float32(x))
-		case "bf16":
-			a.Data[i] = BFloat16(x)
-		case "i32":
-			a.Data[i] = float64(int32(int64(x)))
-		}
+func round(a *tensor) *tensor {
+	if a.memory == nil {
+		a.Round()
 	}
 	return a
-}
-
-// BFloat16 rounds to the nearest number of bfloat16, ties to even.
-func BFloat16(x float64) float64 {
-	bits := math.Float32bits(float32(x))
-	if bits&0x7fffffff > 0x7f800000 {
-		return math.NaN()
-	}
-	bits += 0x7fff + bits>>16&1
-	return float64(math.Float32frombits(bits &^ 0xffff))
 }

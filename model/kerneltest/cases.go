@@ -1,0 +1,160 @@
+package kerneltest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+)
+
+// TestAttention runs every case. Kernels are made for a shape by make; shapes are those in which numbers are compared, and
+// small is one of several blocks of tokens and of context keys, with two query heads and one key-value head.
+func TestAttention(t *testing.T, shapes map[string]Shape, small Shape, make func(Shape) Kernels) {
+	for name, shape := range shapes {
+		t.Run("softmax/"+name, func(t *testing.T) {
+			t.Parallel()
+			attends(t, NewStep(shape, make(shape), 1))
+		})
+	}
+	for _, bad := range []float64{math.Inf(1), math.Inf(-1), math.NaN()} {
+		t.Run(fmt.Sprint("overflow/", bad), func(t *testing.T) {
+			t.Parallel()
+			overflowStays(t, NewStep(small, make(small), 3), bad)
+		})
+	}
+	t.Run("large values outside", func(t *testing.T) {
+		t.Parallel()
+		outsideIsHarmless(t, NewStep(small, make(small), 4))
+	})
+	t.Run("ranges", func(t *testing.T) {
+		t.Parallel()
+		rangesAreExact(t, NewStep(small, make(small), 5))
+	})
+}
+
+// attends holds numbers to the definition, to the precision of bfloat16.
+func attends(t *testing.T, s *Step) {
+	if err := s.kernels.Check(); err != nil {
+		t.Fatal(err)
+	}
+	got, worst, sum, n := s.Run(t), 0.0, 0.0, 0.0
+	for token := range s.Tokens {
+		for head := range s.Heads {
+			want := s.want(token, head)
+			for d, x := range s.head(got, token, head) {
+				off := math.Abs(x - want[d])
+				if math.IsNaN(off) {
+					t.Fatalf("token %d, head %d, number %d is %v, want %v", token, head, d, x, want[d])
+				}
+				worst, sum, n = max(worst, off), sum+off, n+1
+			}
+		}
+	}
+	t.Logf("off by up to %.4f, %.5f on average", worst, sum/n)
+	if worst > 0.04 || sum/n > 0.001 {
+		t.Errorf("numbers are off by up to %.4f, %.5f on average; want 0.04 and 0.001", worst, sum/n)
+	}
+}
+
+// head is what attention gives a token's head.
+func (s *Step) head(mixed *Array, token, head int) []float64 {
+	return mixed.Data[token*mixed.Dims[1]+head*s.HeadDim:][:s.HeadDim]
+}
+
+// overflowStays: a value of the step that is not finite reaches the tokens that see it, and no other.
+func overflowStays(t *testing.T, s *Step, bad float64) {
+	broken := s.Tokens / 2
+	s.value(broken, 0)[5] = bad
+	got := s.Run(t)
+	for token := range s.Tokens {
+		_, own := s.keys(token)
+		sees := slices.Contains(own, broken)
+		for head := range s.Heads {
+			if is := math.IsNaN(s.head(got, token, head)[0]); is != sees {
+				t.Errorf("token %d, head %d: NaN %v, sees it %v", token, head, is, sees)
+			}
+		}
+	}
+}
+
+// outsideIsHarmless: keys of the context that are NaN, and values as large as there are, change no bit of a token that does
+// not see them.
+func outsideIsHarmless(t *testing.T, s *Step) {
+	want := slices.Clone(s.Run(t).Data)
+	middle := s.Shape.Context / 2
+	for key := middle - 10; key < middle+10; key++ {
+		k, v := s.contextKey(key, 0)
+		for i := range k {
+			k[i], v[i] = math.NaN(), BFloat16(math.MaxFloat32/1.01)
+		}
+	}
+	got, width, spared := s.Run(t), s.Heads*s.HeadDim, 0
+	for token := range s.Tokens {
+		sees := int(s.From[token]) < middle+10 && int(s.To[token]) > middle-10
+		if is := !slices.Equal(got.Data[token*width:][:width], want[token*width:][:width]); is != sees {
+			t.Errorf("token %d, which sees %d … %d of the context: numbers change %v, want %v", token, s.From[token], s.To[token]-1, is, sees)
+		}
+		if !sees {
+			spared++
+		}
+	}
+	if spared < 20 || spared > s.Tokens-20 {
+		t.Errorf("%d of %d tokens do not see the keys that changed; the case tells little", spared, s.Tokens)
+	}
+}
+
+// rangesAreExact: a token sees all keys that it shall and none beside them. All scores are 0, so that it gets the mean of
+// the values it sees, rounded once: one key more or less at either end of either range is found at every token.
+func rangesAreExact(t *testing.T, s *Step) {
+	for token := range s.Tokens {
+		clear(s.QKV.Data[token*s.QKV.Dims[1]:][:2*s.HeadDim])
+	}
+	want := make([][]float64, s.Tokens)
+	for token := range want {
+		want[token] = s.want(token, 1)
+	}
+	wrong := func() (tokens []int) {
+		got := s.Run(t)
+		for token := range s.Tokens {
+			for d, x := range s.head(got, token, 1) {
+				if !(math.Abs(x-want[token][d]) <= math.Abs(want[token][d])/256+1e-5) {
+					tokens = append(tokens, token)
+					break
+				}
+			}
+		}
+		return tokens
+	}
+	if all := wrong(); len(all) > 0 {
+		token := all[0]
+		t.Fatalf("%d tokens are wrong, first %d, which sees %d … %d of the context and %d … of the step", len(all), token, s.From[token], s.To[token]-1, s.Start[token])
+	}
+	for name, end := range map[string][]int32{"from": s.From, "to": s.To, "start": s.Start} {
+		for _, by := range []int32{-1, 1} {
+			right, changed := slices.Clone(end), []int(nil)
+			for token := range end {
+				if s.shift(token, name, by); end[token] != right[token] {
+					changed = append(changed, token)
+				}
+			}
+			if got := wrong(); !slices.Equal(got, changed) || len(changed) < s.Tokens/4 {
+				t.Errorf("%s off by %d is found at tokens %v, want %v", name, by, got, changed)
+			}
+			copy(end, right)
+		}
+	}
+}
+
+// shift moves an end of what a token sees by one, unless no key is there or the token sees no context.
+func (s *Step) shift(token int, end string, by int32) {
+	from, to, start := &s.From[token], &s.To[token], &s.Start[token]
+	none := *from == *to
+	switch {
+	case end == "from" && !none:
+		*from = max(*from+by, 0)
+	case end == "to" && !none:
+		*to = min(*to+by, int32(s.Shape.Context))
+	case end == "start":
+		*start = min(max(*start+by, 0), int32(token)+1)
+	}
+}
