@@ -103,14 +103,12 @@ func (l *list) add(tokens, rows, length, prefix int) {
 // shortPrefix is up to where a prefix comes with steps of all sizes.
 const shortPrefix = 2048
 
-// prefixSizes grow by fours, up to the first that holds the context: keys that no token sees still cost, but less than
-// linear layers do. Those longer than shortPrefix are multiples of a number.
+// prefixSizes grow by fours, up to the context rounded up to a multiple of a number: keys that no token sees still cost, but
+// less than linear layers do.
 func prefixSizes(contextLength, multiple int) (sizes []int) {
+	whole := (contextLength + multiple - 1) / multiple * multiple
 	for prefix := 128; ; prefix *= 4 {
-		if prefix > shortPrefix {
-			whole := (contextLength + multiple - 1) / multiple * multiple
-			prefix = min(prefix, max(whole, 4*shortPrefix))
-		}
+		prefix = min(prefix, whole)
 		sizes = append(sizes, prefix)
 		if prefix >= contextLength {
 			return sizes

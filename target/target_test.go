@@ -119,11 +119,15 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestLadders: no shape is there twice, and the longest prompt has one.
+// TestLadders: no shape is there twice, and the longest prompt has one, on no more keys than the context rounded up to
+// whole registers or, for kernels, blocks of keys.
 func TestLadders(t *testing.T) {
-	for name, ladder := range map[string]Ladder{"narrow": narrow, "wide": wide, "packed": packed} {
-		for _, context := range []int{8, 64, 2048, 2049, 10_000, 40_960} {
-			buckets := ladder(context)
+	for name, c := range map[string]struct {
+		ladder Ladder
+		block  int
+	}{"narrow": {narrow, 8}, "wide": {wide, 8}, "packed": {packed, 512}} {
+		for _, context := range []int{8, 64, 600, 2048, 2049, 2304, 10_000, 40_960} {
+			buckets := c.ladder(context)
 			longest := 0
 			for i, b := range buckets {
 				if slices.Contains(buckets[:i], b) {
@@ -131,8 +135,11 @@ func TestLadders(t *testing.T) {
 				}
 				longest = max(longest, b.Prefix)
 			}
-			if longest < context {
+			if longest < context || longest >= context+c.block {
 				t.Errorf("%s: prefixes of at most %d tokens for a context of %d", name, longest, context)
+			}
+			if c.block%128 == 0 && longest%128 != 0 {
+				t.Errorf("%s: prefixes of %d tokens are no whole blocks of keys", name, longest)
 			}
 		}
 	}
