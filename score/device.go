@@ -86,6 +86,15 @@ func (s *Step) halves() (*Step, *Step) {
 	return &first, &second
 }
 
+// form puts the next step together.
+func (d *device) form(jobs []*job) (f *forming, err error) {
+	err = guard("step cannot be formed", func() error {
+		f = d.planner.form(jobs, d.engine)
+		return nil
+	})
+	return f, err
+}
+
 // run calls the Engine. A panic in it fails this step, not the process.
 func (d *device) run(step *Step) (answers [][]float32, err error) {
 	defer func() {

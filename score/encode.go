@@ -37,11 +37,14 @@ type encoding struct {
 func (s *Scorer) encode(ctx context.Context, req *Request, result *Result, reserved *reservation) (prompts [][]int32, head int, err error) {
 	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved, mostBytes: mostBytes(req),
 		prompts: make([][]int32, len(req.Items)), errs: make([]error, len(req.Items)), cut: make([]bool, len(req.Items))}
-	if req.Query.IsTokens {
-		head, err = e.joinTokens()
-	} else {
-		head, err = e.joinTexts()
-	}
+	err = guard("prompts cannot be made", func() error {
+		join := e.joinTexts
+		if req.Query.IsTokens {
+			join = e.joinTokens
+		}
+		head, err = join()
+		return err
+	})
 	if ctx.Err() != nil {
 		return nil, 0, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
 	}
@@ -60,21 +63,23 @@ func (e *encoding) settle() error {
 		if err == nil {
 			continue
 		}
-		if e.failsAll(err) {
+		failure := e.ofItem(err)
+		if failure == nil {
 			return err
 		}
-		var failure *Error
-		_ = errors.As(err, &failure) // failsAll has seen it
 		e.prompts[i] = nil
 		e.result.fail(i, failure)
 	}
 	return nil
 }
 
-// failsAll tells whether an item's error fails the request: all but an item that is wrong itself, with Request.Partial.
-func (e *encoding) failsAll(err error) bool {
+// ofItem is an item's error where it fails the item alone: one that is wrong itself, with Request.Partial. Else it is nil.
+func (e *encoding) ofItem(err error) *Error {
 	var failure *Error
-	return !e.req.Partial || !errors.As(err, &failure) || failure.Kind != Invalid
+	if !e.req.Partial || !errors.As(err, &failure) || failure.Kind != Invalid {
+		return nil
+	}
+	return failure
 }
 
 // joinTokens joins ids that the client has tokenized itself, after their lengths have been checked.
@@ -110,7 +115,7 @@ func (e *encoding) joinTokens() (head int, err error) {
 // joinTexts tokenizes the query's ends once and each item with the rest of it, in parallel.
 func (e *encoding) joinTexts() (head int, err error) {
 	if e.req.Queries != nil {
-		e.inParallel(len(e.req.Items), func(i int) { e.note(i, e.joinPair(i)) })
+		e.inParallel(len(e.req.Items), e.joinPair)
 		return 0, nil
 	}
 	t, err := e.tokenizeQuery(e.req.Query.Text, e.req.queryField(0))
@@ -120,13 +125,13 @@ func (e *encoding) joinTexts() (head int, err error) {
 	if err := e.checkRetokenized(t); err != nil {
 		return 0, err
 	}
-	e.inParallel(len(e.req.Items), func(i int) { e.note(i, e.join(i, t)) })
+	e.inParallel(len(e.req.Items), func(i int) error { return e.join(i, t) })
 	return len(t.front), nil
 }
 
 // note keeps what came of item i. What fails the request ends the work on its other items.
 func (e *encoding) note(i int, err error) {
-	if e.errs[i] = err; err != nil && e.failsAll(err) {
+	if e.errs[i] = err; err != nil && e.ofItem(err) == nil {
 		e.stop.Store(true)
 	}
 }
@@ -180,21 +185,21 @@ func (e *encoding) join(i int, t *queryTokens) error {
 }
 
 // blame makes the error of a text one that names its field. An *Error of the Encoder without a field goes on after its
-// name.
+// name; any other of the Encoder's errors is no fault of the text.
 func blame(field string, err error) error {
 	var failure *Error
 	switch {
 	case !errors.As(err, &failure):
-		return &Error{Kind: Invalid, Param: field, Message: field + " cannot be tokenized", Err: err}
+		return &Error{Kind: Internal, Message: field + " cannot be tokenized", Err: err}
 	case failure.Param == "":
 		return &Error{Kind: failure.Kind, Param: field, Message: field + " " + failure.Message, Err: failure.Err}
 	}
 	return err
 }
 
-// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines and returns when all have ended. Calls are begun
-// in order. When the context ends or stop is set, those not yet begun are left out.
-func (e *encoding) inParallel(n int, do func(i int)) {
+// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines, notes what comes of each, and returns when all
+// have ended. Calls are begun in order. When the context ends or stop is set, those not yet begun are left out.
+func (e *encoding) inParallel(n int, do func(i int) error) {
 	var next atomic.Int64
 	work := func() {
 		for e.ctx.Err() == nil && !e.stop.Load() {
@@ -202,7 +207,7 @@ func (e *encoding) inParallel(n int, do func(i int)) {
 			if i >= n {
 				return
 			}
-			do(i)
+			e.note(i, guard("prompts cannot be made", func() error { return do(i) }))
 		}
 	}
 	var others sync.WaitGroup

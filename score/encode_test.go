@@ -1,6 +1,7 @@
 package score
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -175,5 +176,61 @@ func TestTokensAreCountedAsTheyCome(t *testing.T) {
 		if read.Load() > 300 { // the query's 100 bytes, and five for each of some 20 prompts
 			t.Errorf("%d bytes were tokenized", read.Load())
 		}
+	}
+}
+
+// faultyEncoder panics at "!", or at "#" where it counts, and fails at "?".
+type faultyEncoder struct{ wordEncoder }
+
+func (e faultyEncoder) Encode(text string, plain bool) ([]int32, error) {
+	if strings.Contains(text, "?") {
+		return nil, errors.New("out of order")
+	}
+	if strings.Contains(text, "!") {
+		panic("broken table")
+	}
+	return e.wordEncoder.Encode(text, plain)
+}
+
+func (e faultyEncoder) Least(text string) int {
+	if strings.Contains(text, "#") {
+		panic("broken table")
+	}
+	return e.wordEncoder.Least(text)
+}
+
+// TestFaultyEncoder: what the Encoder does wrong is our fault, not the text's, and fails one request alone, partial or not.
+func TestFaultyEncoder(t *testing.T) {
+	encoder := faultyEncoder{wordEncoder{&atomic.Int64{}}}
+	s, err := New(Config{Vocab: 1000, ContextLength: 256}, encoder, &strictEngine{buckets: testBuckets(), limit: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ask := func(query, item string, partial bool) error {
+		req := &Request{Query: Part{Text: query}, Items: []Part{{Text: "a"}, {Text: item}}, Labels: []Label{{ID: 1}}, Partial: partial}
+		_, err := s.Score(t.Context(), req)
+		return err
+	}
+	for name, c := range map[string]struct{ query, item, cause string }{
+		"panic in an item's tokens":   {"q ", "b!", "faultyEncoder.Encode"},
+		"panic in the query's tokens": {"q! q q", "b", "faultyEncoder.Encode"},
+		"panic in an item's bound":    {"q ", "b#", "faultyEncoder.Least"},
+		"panic in the query's bound":  {"#", "b", "faultyEncoder.Least"},
+		"failure":                     {"q ", "b?", "out of order"},
+	} {
+		for _, partial := range []bool{false, true} {
+			err := ask(c.query, c.item, partial)
+			wantKind(t, err, Internal)
+			if !strings.Contains(err.Error(), c.cause) {
+				t.Errorf("%s: error %v does not hold %q", name, err, c.cause)
+			}
+			if err := ask("q ", "b", partial); err != nil {
+				t.Errorf("after %s: %v", name, err)
+			}
+		}
+	}
+	if load := s.Load(); load.Requests != 0 || s.queue.rows != 0 || s.queue.tokens.Load() != 0 || s.gate.inside != 0 {
+		t.Errorf("load %+v, %d rows, %d tokens and %d bytes after the last answer", load, s.queue.rows, s.queue.tokens.Load(), s.gate.inside)
 	}
 }

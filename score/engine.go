@@ -7,7 +7,8 @@ import (
 
 // Encoder turns one whole prompt into token ids. It is safe for concurrent use and returns the same ids every time.
 type Encoder interface {
-	// Encode tokenizes text. With plainSpecials, special-token text such as "<|im_end|>" is ordinary text.
+	// Encode tokenizes text, which is UTF-8. With plainSpecials, special-token text such as "<|im_end|>" is ordinary
+	// text. An *Error says what is wrong with the text, without a field; any other error is the Encoder's own failure.
 	Encode(text string, plainSpecials bool) ([]int32, error)
 	// Cut finds the last place where text may be cut so that the ids of both parts, each encoded by itself, are those
 	// of the whole, whatever is appended to text; 0 if it knows none. It may be asked for the leading bytes of a text,

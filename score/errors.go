@@ -1,6 +1,9 @@
 package score
 
-import "fmt"
+import (
+	"fmt"
+	"runtime/debug"
+)
 
 // Kind says what went wrong, in the terms of the domain. Transport statuses are the server's business.
 type Kind int
@@ -35,4 +38,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errorf makes an Error without a cause.
 func Errorf(kind Kind, param, format string, args ...any) *Error {
 	return &Error{Kind: kind, Param: param, Message: fmt.Sprintf(format, args...)}
+}
+
+// guard turns a panic in do into an Internal error with the stack. On a goroutine an unhandled one would end the process.
+func guard(message string, do func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = &Error{Kind: Internal, Message: message, Err: fmt.Errorf("panic: %v\n%s", fault, debug.Stack())}
+		}
+	}()
+	return do()
 }

@@ -109,7 +109,11 @@ func (q *queue) next(d *device) *forming {
 		}
 		q.answerFlushes(d)
 		if jobs := q.jobsFor(d); len(jobs) > 0 {
-			f := d.planner.form(jobs, d.engine)
+			f, err := d.form(jobs)
+			if err != nil {
+				q.fail(jobs[0], err)
+				continue
+			}
 			q.serve(f, d, time.Now())
 			q.busy++
 			return f

@@ -159,6 +159,41 @@ func TestCancelDropsWaitingRows(t *testing.T) {
 	}
 }
 
+// missing is an Engine that panics where it looks for a prefix that begins with a token.
+type missing struct {
+	*strictEngine
+	token int32
+}
+
+func (e missing) Match(prompt []int32, size int) (*Prefix, int) {
+	if prompt[0] == e.token {
+		panic("no such entry")
+	}
+	return e.strictEngine.Match(prompt, size)
+}
+
+// TestPanicWhileForming fails the request whose step was being formed, and no other.
+func TestPanicWhileForming(t *testing.T) {
+	s, err := New(Config{Vocab: 1000, ContextLength: 256}, nil, missing{&strictEngine{buckets: testBuckets(), limit: 2}, int32(ids(1, 1)[0])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 2 {
+		_, err := s.Score(t.Context(), tokenRequest(ids(1, 20), ids(2, 5), ids(3, 5)))
+		wantKind(t, err, Internal)
+		if !strings.Contains(err.Error(), "no such entry") || !strings.Contains(err.Error(), "missing.Match") {
+			t.Errorf("error %v does not hold the stack", err)
+		}
+		req := tokenRequest(ids(2, 20), ids(2, 5), ids(3, 5))
+		result, err := s.Score(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantScores(t, req, result)
+	}
+}
+
 func TestFailingStep(t *testing.T) {
 	broken := true
 	engine := &strictEngine{fault: func(*Step) error {

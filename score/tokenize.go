@@ -1,7 +1,6 @@
 package score
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -171,10 +170,5 @@ func (e *encoding) tokenizePiece(text string) (ids []int32, err error) {
 		return nil, err
 	}
 	defer e.gate.leave(weight)
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("tokenizer panicked: %v", fault)
-		}
-	}()
 	return e.encoder.Encode(text, e.req.PlainSpecials)
 }

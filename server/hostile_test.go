@@ -2,11 +2,16 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"scored/score"
 )
 
 // hostile makes bodies that mean harm, or nothing: wrong types, sizes, nesting, text and numbers at every place.
@@ -135,5 +140,48 @@ func TestRepeatedInputs(t *testing.T) {
 	w := send(s, "POST", "/v1/score", `{"query":"`+strings.Repeat("x", maxInputs/2)+`"}`)
 	if want := "'input': {'query': '" + strings.Repeat("x", maxInputs/2) + "'}}]"; w.Code != 400 || !strings.Contains(w.Body.String(), want) {
 		t.Errorf("half of maxInputs: status %d, %d bytes; want it whole", w.Code, w.Body.Len())
+	}
+}
+
+// brokenEncoder panics at the byte "!" and fails at "?".
+type brokenEncoder struct{ fakeEncoder }
+
+func (e brokenEncoder) Encode(text string, plain bool) ([]int32, error) {
+	if strings.Contains(text, "!") {
+		panic("broken table")
+	}
+	if strings.Contains(text, "?") {
+		return nil, errors.New("broken table")
+	}
+	return e.fakeEncoder.Encode(text, plain)
+}
+
+// TestBrokenTokenizer: what a tokenizer does wrong is answered as our fault, logged once with its cause, and the next
+// request is served.
+func TestBrokenTokenizer(t *testing.T) {
+	var log strings.Builder
+	s := newTestServer(t, func(c *Config, m *Model) {
+		scorer, err := score.New(score.Config{Vocab: 151669, ContextLength: testContext}, brokenEncoder{}, fakeEngine{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Scorer, c.Logger = scorer, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	body := func(item string) string {
+		return `{"model":"m","query":"q","items":["a","` + item + `"],"label_token_ids":[1],"partial":true}`
+	}
+	for item, cause := range map[string]string{"!": "brokenEncoder.Encode", "?": "broken table"} {
+		log.Reset()
+		w := send(s, "POST", "/v1/score", body(item), "X-Request-Id", "r1")
+		if w.Code != http.StatusInternalServerError || !strings.HasPrefix(w.Body.String(), `{"object":"error","message":"Internal server error: `) ||
+			!strings.Contains(w.Body.String(), "(request r1)") || strings.Contains(w.Body.String(), "table") {
+			t.Errorf("%q: status %d, %s", item, w.Code, w.Body)
+		}
+		if strings.Count(log.String(), "level=ERROR") != 1 || strings.Count(log.String(), cause) != 1 {
+			t.Errorf("%q: log %q, want one error with %q", item, log.String(), cause)
+		}
+		if w := send(s, "POST", "/v1/score", body("b")); w.Code != http.StatusOK {
+			t.Errorf("after %q: status %d, %s", item, w.Code, w.Body)
+		}
 	}
 }
