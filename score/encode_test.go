@@ -113,31 +113,52 @@ func TestTextsFarTooLong(t *testing.T) {
 	}
 }
 
-// TestTextWithoutPlaces: a text that cannot be cut is tokenized whole up to a bound, and a query that cannot be cut is not
-// tokenized with each of too many items.
+// TestTextWithoutPlaces: a text that cannot be cut is tokenized whole up to a bound that the context sets, truncated or
+// not, and a query that cannot be cut is not tokenized with each of too many items.
 func TestTextWithoutPlaces(t *testing.T) {
 	read := &atomic.Int64{}
-	cfg := Config{Encoders: 1, ContextLength: 1 << 20}
-	run := strings.Repeat("x", wholeBytes-1)
+	const without = " bytes of text without a place to cut it"
 	for _, c := range []struct {
-		req  *Request
-		want string
+		context, bytes int
+		char           string
+		want           string
 	}{
-		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: run}}}, ""},
-		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: run + "x"}}}, "items[1] has 1048577 bytes of text without a place to cut it"},
-		{&Request{Query: Part{Text: run[:wholeBytes/2]}, Items: make([]Part, 17)}, "query must be tokenized with each of 17 items"},
-		{&Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: strings.Repeat("\x00", wholeBytes/6+1)}}}, "items[1] has "},
+		{100, leastWhole, "x", ""},
+		{100, leastWhole + 1, "x", "items[1] has more than 262144" + without},
+		{100, 30 * leastWhole, "x", "items[1] has more than 262144" + without},
+		{leastWhole / 4, 2 * leastWhole, "x", ""},
+		{leastWhole / 4, 2*leastWhole + 1, "x", "items[1] has more than 524288" + without},
+		{1 << 20, mostWhole, "x", ""},
+		{1 << 20, mostWhole + 1, "x", "items[1] has more than 1048576" + without},
+		{100, leastWhole / 6, "\x00", ""},
+		{100, leastWhole/6 + 2, "\x00", "items[1] has 43691 NUL characters"},
+		{100, 30 * leastWhole, "\x00", "items[1] has more than 262144" + without},
 	} {
 		read.Store(0)
-		_, _, _, err := tokenize(t, cfg, wordEncoder{read}, c.req)
-		if len(c.req.Items) == 17 && read.Load() > 0 {
-			t.Errorf("%d bytes were tokenized of a request that must have too many", read.Load())
-		}
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
-			t.Errorf("error %v, want %q", err, c.want)
+		// The prompt is the query's byte and the item's.
+		req := &Request{Query: Part{Text: "q"}, Items: []Part{{Text: " "}, {Text: strings.Repeat(c.char, c.bytes)[1:]}}, Truncate: true}
+		_, _, _, err := tokenize(t, Config{Encoders: 1, ContextLength: c.context}, blindEncoder{wordEncoder{read}}, req)
+		switch {
+		case c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)):
+			t.Errorf("%d bytes, context of %d: error %v, want %q", c.bytes, c.context, err, c.want)
+		case c.want != "" && read.Load() > 10:
+			t.Errorf("%d bytes, context of %d: %d bytes were tokenized of a text that is refused", c.bytes, c.context, read.Load())
 		}
 	}
+	read.Store(0)
+	req := &Request{Query: Part{Text: strings.Repeat("x", mostWhole/2)}, Items: make([]Part, 17)}
+	_, _, _, err := tokenize(t, Config{Encoders: 1, ContextLength: 1 << 20}, wordEncoder{read}, req)
+	if err == nil || !strings.HasPrefix(err.Error(), "query must be tokenized with each of 17 items") || read.Load() > 0 {
+		t.Errorf("error %v after %d bytes", err, read.Load())
+	}
 }
+
+// blindEncoder knows no place to cut a text, and no bound of its tokens.
+type blindEncoder struct{ wordEncoder }
+
+func (blindEncoder) Cut(string) int      { return 0 }
+func (blindEncoder) CutFront(string) int { return 0 }
+func (blindEncoder) Least(string) int    { return 0 }
 
 // TestFirstFailureEndsTheWork: items behind one that fails are not tokenized.
 func TestFirstFailureEndsTheWork(t *testing.T) {

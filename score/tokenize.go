@@ -9,8 +9,11 @@ const (
 	// pieceBytes is how much text is tokenized at once where the text can be cut. Tokenizers take some hundred bytes of
 	// memory a byte of text, and nothing stops them.
 	pieceBytes = 64 << 10
-	// wholeBytes is the longest text that is tokenized at once where it cannot be cut.
-	wholeBytes = 1 << 20
+	// Where a text cannot be cut, it is tokenized at once up to wholeBytes for each token of the context: few texts that
+	// fit have more. It is leastWhole at least, which takes a quarter of a second, and mostWhole at most.
+	wholeBytes = 8
+	leastWhole = 256 << 10
+	mostWhole  = 1 << 20
 
 	// A request may have retokenizedBytes of text tokenized, or retokenizedTimes what it sent, if that is more. Only a
 	// query that cannot be cut is read again for each item.
@@ -29,6 +32,9 @@ func mostBytes(req *Request) int64 {
 	}
 	return max(retokenizedBytes, retokenizedTimes*int64(sent))
 }
+
+// whole is the longest text that is tokenized where it cannot be cut.
+func (s *Scorer) whole() int { return min(max(wholeBytes*s.cfg.ContextLength, leastWhole), mostWhole) }
 
 // queryTokens is what of the prompts does not depend on the items.
 type queryTokens struct {
@@ -142,16 +148,16 @@ func (e *encoding) tokenize(text string, limit int) (ids []int32, more bool, err
 
 // piece is how many leading bytes of text are tokenized next.
 func (e *encoding) piece(text string) (int, error) {
-	for n := pieceBytes; n < len(text); n *= 2 {
+	whole := e.whole()
+	for n := pieceBytes; n < len(text); n = min(2*n, whole) {
 		if at := e.encoder.Cut(text[:n]); at > 0 {
 			return at, nil
 		}
-		if n >= wholeBytes || weigh(text[:n]) > wholeBytes {
-			return 0, Errorf(Invalid, "", "has %d bytes of text without a place to cut it for tokenizing, the server takes %d; use a shorter text",
-				len(text), wholeBytes)
+		if n >= whole || weigh(text[:n]) > whole {
+			return 0, Errorf(Invalid, "", "has more than %d bytes of text without a place to cut it for tokenizing; use a shorter text", whole)
 		}
 	}
-	if weigh(text) > wholeBytes {
+	if weigh(text) > whole {
 		return 0, Errorf(Invalid, "", "has %d NUL characters without a place to cut it for tokenizing; use a shorter text", strings.Count(text, "\x00"))
 	}
 	return len(text), nil
@@ -160,8 +166,8 @@ func (e *encoding) piece(text string) (int, error) {
 // weigh is how many bytes a text has in a tokenizer, where a NUL crosses as six.
 func weigh(text string) int { return len(text) + 5*strings.Count(text, "\x00") }
 
-// tokenizePiece calls the Encoder. It runs on goroutines of its own, where an unhandled panic would end the process.
-func (e *encoding) tokenizePiece(text string) (ids []int32, err error) {
+// tokenizePiece calls the Encoder.
+func (e *encoding) tokenizePiece(text string) ([]int32, error) {
 	if e.bytes.Add(int64(len(text))) > e.mostBytes {
 		return nil, e.tooMuchText()
 	}
