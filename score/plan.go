@@ -110,6 +110,8 @@ type group struct {
 	longest int   // tokens of the longest row
 	next    int   // the rows before it have been given to a step
 	sliced  int   // tokens of its prefix that steps without rows have computed so far
+	// displaced tells that a slice was gone from the device before the next one.
+	displaced bool
 }
 
 func (g *group) pending() int { return len(g.rows) - g.next }

@@ -93,9 +93,9 @@ func (q *queue) end(j *job, err error) {
 	q.changed.Broadcast()
 }
 
-// next waits for work for the device and forms the step to run; the jobs it serves go behind those that wait. It returns
-// nil when the queue has been closed, or a device lost. Requests to flush are answered in between. Whoever gets a step
-// calls settle when it has ended.
+// next waits for work for the device and forms the step to run. It returns nil when the queue has been closed, or a device
+// lost. Requests to flush are answered in between. Whoever gets a step calls settle when it has ended. A panic while a step
+// is formed fails the job that would lead it, not the process.
 func (q *queue) next(d *device) *forming {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -137,8 +137,7 @@ func (q *queue) jobsFor(d *device) []*job {
 	return jobs
 }
 
-// serve marks the step's rows as taken. A job with rows left goes to the end, so that a large request cannot starve the
-// small ones behind it; a prefix slice keeps its turn, or another prefix might displace it before it is used.
+// serve marks the step's rows as taken.
 func (q *queue) serve(f *forming, d *device, now time.Time) {
 	lead := f.lead
 	lead.begin(d, now)
@@ -148,11 +147,20 @@ func (q *queue) serve(f *forming, d *device, now time.Time) {
 		q.running += t.count
 	}
 	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return firstPending(j) == nil })
-	if i := slices.Index(q.jobs, lead); i >= 0 && len(f.takes) > 0 {
-		q.jobs = append(slices.Delete(q.jobs, i, i+1), lead)
-	}
 	q.steps++
 	f.number = q.steps
+}
+
+// giveWay puts the job that led a step behind those that wait, and that came while the step ran, so that a large request
+// delays a small one by a step. A job whose step was a slice of its prefix gives way too, until another prefix displaces
+// that slice before the next one: from then on it keeps its turn, or two jobs might displace each other's slices for ever.
+// The lock is held.
+func (q *queue) giveWay(f *forming) {
+	i := slices.Index(q.jobs, f.lead)
+	if i < 0 || len(f.takes) == 0 && firstPending(f.lead).displaced {
+		return
+	}
+	q.jobs = append(slices.Delete(q.jobs, i, i+1), f.lead)
 }
 
 // begin notes the device that a job's first step runs on. It stays there: that is where its prefix will be.
@@ -168,6 +176,7 @@ func (q *queue) settle(f *forming, answers [][]float32, err error) {
 	defer q.mu.Unlock()
 	q.busy--
 	q.changed.Broadcast()
+	q.giveWay(f)
 	for _, t := range f.takes {
 		q.running -= t.count
 	}

@@ -127,6 +127,62 @@ func TestSmallRequestIsNotStarved(t *testing.T) {
 	}
 }
 
+// TestSlicesGiveWay: a prefix computed in slices delays a small request by one of them.
+func TestSlicesGiveWay(t *testing.T) {
+	engine := &strictEngine{began: make(chan struct{}, 1000), free: make(chan struct{}, 1000)}
+	s := newTestScorer(t, engine, Config{})
+	answered := make(chan string, 2)
+	ask := func(name string, req *Request) {
+		result, err := s.Score(context.Background(), req)
+		if err != nil {
+			t.Error(name, err)
+		} else {
+			wantScores(t, req, result)
+		}
+		answered <- name
+	}
+	go ask("large", tokenRequest(ids(1, 240), ids(2, 5), ids(3, 5)))
+	<-engine.began
+	go ask("small", tokenRequest(ids(2, 3), ids(3, 4)))
+	for s.Load().Requests < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	engine.free <- struct{}{}
+	engine.free <- struct{}{}
+	if first := <-answered; first != "small" || len(engine.began) > 2 {
+		t.Errorf("the %s request is answered first", first)
+	}
+	close(engine.free)
+	<-answered
+}
+
+// TestSlicesDisplaceEachOther: where the device has room for one prefix alone, each of two long ones begins again once.
+func TestSlicesDisplaceEachOther(t *testing.T) {
+	engine := &strictEngine{limit: 1, began: make(chan struct{}, 1000), free: make(chan struct{}, 1000)}
+	s := newTestScorer(t, engine, Config{})
+	var all sync.WaitGroup
+	for n := range 3 { // the first holds the device until all wait
+		req := tokenRequest(ids(100*n, 240), ids(2, 5), ids(3, 5))
+		all.Go(func() {
+			result, err := s.Score(context.Background(), req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			wantScores(t, req, result)
+		})
+	}
+	<-engine.began
+	for s.Load().Requests < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	close(engine.free)
+	all.Wait()
+	if most := 3 * (1 + 5); len(engine.steps) > most { // 240 tokens in slices of 64, and the rows
+		t.Errorf("%d steps, %d at most", len(engine.steps), most)
+	}
+}
+
 func TestCancelDropsWaitingRows(t *testing.T) {
 	engine := &strictEngine{began: make(chan struct{}, 100), free: make(chan struct{}, 100)}
 	s := newTestScorer(t, engine, Config{})

@@ -29,6 +29,7 @@ func (p planner) form(jobs []*job, engine Engine) *forming {
 	lead := firstPending(jobs[0])
 	f := p.place(lead, engine)
 	f.lead = lead.job
+	lead.displaced = lead.displaced || f.step.Kept < lead.sliced
 	f.step.Bucket, f.takes = f.choose(p.candidates(f, lead, jobs))
 	if len(f.takes) == 0 {
 		f.slice()
