@@ -19,11 +19,14 @@ type holding struct {
 	bytes int64
 }
 
-// grow takes n more bytes. One request alone always may: Config.MaxBody bounds it.
+// smallHolding is what every request may take, so that a few large bodies in hand refuse no small one.
+const smallHolding = 2 * firstPiece
+
+// grow takes n more bytes. One request alone always may, which Config.MaxBody bounds, and a small one.
 func (h *holding) grow(n int) error {
 	total := h.of.bytes.Add(int64(n))
 	h.bytes += int64(n)
-	if h.of.most > 0 && total > h.of.most && total > h.bytes {
+	if h.of.most > 0 && total > h.of.most && total > h.bytes && h.bytes > smallHolding {
 		return score.Errorf(score.Overloaded, "", "server holds %d bytes of requests, %d at most; retry later", total-int64(n), h.of.most)
 	}
 	return nil

@@ -51,8 +51,17 @@ func TestHeldBytes(t *testing.T) {
 	if w := send(s, "POST", "/v1/score", zipped, "Content-Encoding", "gzip"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("zipped, beside another: status %d: %s", w.Code, w.Body)
 	}
-	if n := s.held.bytes.Load(); n != 90_000 {
-		t.Errorf("%d bytes are held after the answers, want the other's 90,000", n)
+	s.held.bytes.Add(100_000) // and one more
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"small":  send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`),
+		"zipped": send(s, "POST", "/v1/score", zip(t, strings.NewReader(base+`,"label_token_ids":[1]}`)), "Content-Encoding", "gzip"),
+	} {
+		if w.Code != http.StatusOK {
+			t.Errorf("%s, beside others: status %d: %s", name, w.Code, w.Body)
+		}
+	}
+	if n := s.held.bytes.Load(); n != 190_000 {
+		t.Errorf("%d bytes are held after the answers, want the others' 190,000", n)
 	}
 }
 
