@@ -5,8 +5,10 @@ package amplify
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +29,7 @@ const (
 	computeUnits = 2.0     // times what its rows and tokens cost in the honest requests
 	delayUnits   = 3.0     // of a neighbour's delay beside an honest request
 	memoryBound  = 200 << 20
+	crowdBound   = 2 << 30 // of all requests together, and all that is no weights: see docs/operating.md, "Limits"
 
 	tries    = 3                // what breaks a bound is measured again: other processes only add
 	patience = 60 * time.Second // with one body
@@ -73,7 +76,6 @@ func (s *server) within(t *testing.T, b body, u *units) (*server, cost) {
 			return s, c
 		}
 		u.delay = max(u.delay, s.measure(t, ordinary()).delay) // the machine may be busier now
-		u.longDelay = max(u.longDelay, u.delay)
 	}
 }
 
@@ -84,13 +86,12 @@ type units struct {
 	label      float64       // by their rows and labels
 	longRow    float64       // and by their rows with a long prefix
 	delay      time.Duration // of a neighbour beside an honest request
-	longDelay  time.Duration // and beside one with a long prefix
 	neighbour  float64       // seconds of CPU of a neighbour's request
 }
 
 func (u *units) String() string {
-	return fmt.Sprintf("an ordinary 1 MB takes %v of CPU, a token %.0f µs, a row %.0f µs, a label %.0f µs, a row with a long prefix %.0f µs; a neighbour waits %v beside it, %v beside the last, and takes %.0f µs",
-		u.text, u.token*1e6, u.row*1e6, u.label*1e6, u.longRow*1e6, u.delay, u.longDelay, u.neighbour*1e6)
+	return fmt.Sprintf("an ordinary 1 MB takes %v of CPU, a token %.0f µs, a row %.0f µs, a label %.0f µs, a row with a long prefix %.0f µs; a neighbour waits %v and takes %.0f µs",
+		u.text, u.token*1e6, u.row*1e6, u.label*1e6, u.longRow*1e6, u.delay, u.neighbour*1e6)
 }
 
 // cost is what one body did.
@@ -99,7 +100,9 @@ type cost struct {
 	status                 int
 	field                  string
 	took, cpu, delay       time.Duration
-	before, memory, kept   int64   // resident bytes above those at rest: before, the most, and after
+	base                   int64   // resident bytes at rest
+	before, memory, kept   int64   // those above: before, the most, and after
+	refused                int     // of a crowd, with 503
 	rows, tokens           float64 // computed
 	neighbour              error   // the first answer but 200 that the neighbour got meanwhile
 	end                    string  // why the server had to be ended; "" if it went on
@@ -111,8 +114,9 @@ func (c *cost) breaks(b body, u *units) (broken []string) {
 	if c.end != "" {
 		return []string{c.end}
 	}
-	unit, megabytes := u.text.Seconds(), float64(max(c.sent, c.unzipped))/1e6
-	cpu := floorUnits*unit + readUnits*unit*megabytes
+	clients := float64(max(b.crowd, 1))
+	unit, megabytes := u.text.Seconds(), clients*float64(max(c.sent, c.unzipped))/1e6
+	cpu := floorUnits*unit*clients + readUnits*unit*megabytes
 	if b.kind&encoded != 0 {
 		cpu += encodedUnits * unit * megabytes
 	}
@@ -128,14 +132,14 @@ func (c *cost) breaks(b body, u *units) (broken []string) {
 	if c.neighbour != nil {
 		broken = append(broken, c.neighbour.Error())
 	}
-	if c.memory > memoryBound {
-		broken = append(broken, fmt.Sprintf("%d MB of memory, %d MB at most", c.memory>>20, memoryBound>>20))
+	memory := int64(memoryBound)
+	if b.crowd > 0 {
+		memory = crowdBound - c.base
 	}
-	delay := u.delay
-	if b.kind&longPrefix != 0 {
-		delay = u.longDelay
+	if c.memory > memory {
+		broken = append(broken, fmt.Sprintf("%d MB of memory, %d MB at most", c.memory>>20, memory>>20))
 	}
-	if longest := time.Duration(delayUnits * float64(delay)); c.delay > longest {
+	if longest := time.Duration(max(delayUnits, clients) * float64(u.delay)); c.delay > longest { // a step of each client
 		broken = append(broken, fmt.Sprintf("a neighbour waits %v, %v at most", c.delay, longest))
 	}
 	return broken
@@ -148,6 +152,9 @@ func (c *cost) line(b body) string {
 		c.took.Seconds(), c.cpu.Seconds(), c.memory>>20, c.kept>>20, c.delay.Milliseconds(), b.name)
 	if c.field != "" {
 		text += " [" + c.field + "]"
+	}
+	if c.refused > 0 {
+		text += fmt.Sprintf(" (%d with 503)", c.refused)
 	}
 	if len(c.broken) > 0 {
 		text += "  !! " + strings.Join(c.broken, "; ")
@@ -187,7 +194,6 @@ func (s *server) calibrate(t *testing.T) *units {
 	u.token, u.row = tokens.cpu.Seconds()/tokens.tokens, rows.cpu.Seconds()/rows.rows
 	u.label, u.longRow = labels.cpu.Seconds()/(labels.rows*float64(all[2].labels)), long.cpu.Seconds()/long.rows
 	u.delay = max(text.delay, tokens.delay, rows.delay, labels.delay)
-	u.longDelay = max(u.delay, long.delay)
 	s.spare = u.neighbour
 	return u
 }
@@ -201,7 +207,7 @@ func (s *server) measure(t *testing.T, b body) (c cost) {
 	watched := s.watch(ctx, cancel)
 	counters := s.counters(t)
 	s.forgetPeak(t)
-	c.before = s.memory("VmRSS") - s.base
+	c.base, c.before = s.base, s.memory("VmRSS")-s.base
 	before, begin := s.cpu(), time.Now()
 	n := s.neighbour(ctx)
 	asked, leave := ctx, context.CancelFunc(func() {})
@@ -212,7 +218,7 @@ func (s *server) measure(t *testing.T, b body) (c cost) {
 	if path == "" {
 		path = "/v1/score"
 	}
-	c.status, c.field, c.answer, _ = s.send(asked, path, data, headers) // without an answer the status is 0
+	s.sendAll(asked, &c, max(b.crowd, 1), path, data, headers)
 	c.took = time.Since(begin)
 	leave()
 	n.end()
@@ -233,6 +239,29 @@ func (s *server) measure(t *testing.T, b body) (c cost) {
 		c.tokens = after[computed] - counters[computed]
 	}
 	return c
+}
+
+// sendAll sends the body from as many clients at once, and notes an answer that is no 503. Without an answer the status is 0.
+func (s *server) sendAll(ctx context.Context, c *cost, clients int, path string, data []byte, headers map[string]string) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			status, field, size, _ := s.send(ctx, path, data, headers)
+			mu.Lock()
+			defer mu.Unlock()
+			c.answer += size
+			if status == http.StatusServiceUnavailable && clients > 1 {
+				c.refused++
+				return
+			}
+			c.status, c.field = status, field
+		})
+	}
+	all.Wait()
+	if c.refused == clients {
+		c.status = http.StatusServiceUnavailable
+	}
 }
 
 // prepare makes what is sent.

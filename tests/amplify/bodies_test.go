@@ -8,7 +8,7 @@ import (
 
 // bodies is the table: what a client may send, and how it is answered. The bounds are in amplify_test.go.
 func bodies() []body {
-	return slices.Concat(honest(), products(), manyItems(), labels(), longTexts(), shapes(), reranking(), impatient(), others())
+	return slices.Concat(honest(), products(), manyItems(), labels(), longTexts(), shapes(), reranking(), impatient(), others(), crowds())
 }
 
 // honest requests are admitted and computed, each token of its own. Their cost is that of their tokens and rows.
@@ -96,7 +96,8 @@ func labels() []body {
 	}
 }
 
-// longTexts are single texts. Those of 30 MB have more bytes than any prompt can have; those of 1.5 MB may not, and are read.
+// longTexts are single texts. Those of 30 MB have more bytes than any prompt can have. Those of 250 kB are about the longest
+// that are read where there is no place to cut them.
 func longTexts() (all []body) {
 	for _, c := range []struct {
 		name, piece string
@@ -124,7 +125,7 @@ func longTexts() (all []body) {
 		all = append(all, cut,
 			body{name: "30 MB of " + c.name, build: scoring(query, alone(text(c.far, c.piece)), label), status: 400, field: "items[0]"},
 			body{name: "1.5 MB of " + c.name, build: scoring(query, alone(text(c.near, c.piece)), label), status: 400, field: "items[0]"},
-			body{name: "100 kB of " + c.name + ", truncate", build: scoring(query, alone(text(c.near/15, c.piece)), label, truncate), status: 200, kind: encoded | longPrefix})
+			body{name: "250 kB of " + c.name + ", truncate", build: scoring(query, alone(text(c.near/6, c.piece)), label, truncate), status: 200, kind: encoded | longPrefix})
 	}
 	return append(all,
 		body{name: "item of 30 MB, item first, truncate", build: scoring(query, alone(text(2_500_000, words)), label, truncate, itemFirst), status: 200, kind: longPrefix},

@@ -20,6 +20,7 @@ type body struct {
 	field   string            // wanted in the header X-Scored-Error-Param
 	kind    kind              // what its cost may grow with
 	labels  int               // distinct ones of a computed body, if many
+	crowd   int               // as many clients send it at once, and some may be refused with 503; 0: one
 }
 
 // kind is what the cost of a body may grow with, beside the bytes that have to be read.
