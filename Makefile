@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run demo build setup test real amplify isa golden schema openapi-clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test real amplify isa golden schema openapi-clients clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -57,6 +57,9 @@ schema: setup ## schemathesis over the API's own document; needs Python
 
 openapi-clients: setup ## clients made from the API's own document score and rerank; needs Python and Node
 	tests/clients/run.sh bin/scored
+
+clients: setup ## clients that people have, from PyPI and npm, score and rerank; needs Python and Node
+	tests/clients/libraries.sh bin/scored
 
 fuzz: setup ## FUZZTIME each
 	scripts/fuzz.sh $(or $(FUZZTIME),60s)

@@ -24,8 +24,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m := s.model.Load(); m != nil && m.Generated {
 		answer.Header().Set("X-Scored-Weights", "generated")
 	}
+	key, authorized := s.authorized(r)
+	if key != "" {
+		r = withKey(r, key)
+	}
 	defer s.account(answer, r, begin)
-	if !s.authorized(r) {
+	if !authorized {
 		answer.Header().Set("WWW-Authenticate", "Bearer")
 		writeJSON(answer, http.StatusUnauthorized, `{"error":"Unauthorized"}`)
 		return
@@ -52,8 +56,11 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 	} else {
 		s.cfg.Metrics.request(answer.status, took)
 	}
-	s.cfg.Access.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes,
-		"took", took, "request", requestID(r))
+	pairs := []any{"method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes, "took", took, "request", requestID(r)}
+	if key := keyOf(r); key != "" {
+		pairs = append(pairs, "key", key)
+	}
+	s.cfg.Access.Log(r.Context(), level, "request", pairs...)
 }
 
 // isProbe tells the paths that machines ask every few seconds, which would drown what clients do.
@@ -61,15 +68,21 @@ func (s *Server) isProbe(path string) bool {
 	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
 }
 
-// authorized compares keys in constant time. Preflights need none, nor do probes but for sglang-jax's own /ping, unless
+// authorized tells whether a request may be answered, and the name of its key. It compares keys in constant time. Preflights need none, nor do probes but for sglang-jax's own /ping, unless
 // that is said to be one.
-func (s *Server) authorized(r *http.Request) bool {
+func (s *Server) authorized(r *http.Request) (key string, ok bool) {
 	open := s.isProbe(r.URL.Path) && (r.URL.Path != "/ping" || s.cfg.KeylessPing)
-	if s.cfg.APIKey == "" || r.Method == http.MethodOptions || open {
-		return true
+	if s.cfg.APIKey == "" && s.cfg.Keys == nil || r.Method == http.MethodOptions || open {
+		return "", true
 	}
-	got, want := sha256.Sum256([]byte(r.Header.Get("Authorization"))), sha256.Sum256([]byte("Bearer "+s.cfg.APIKey))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	header := r.Header.Get("Authorization")
+	if s.cfg.Keys != nil {
+		if key, ok := s.cfg.Keys.find(header); ok {
+			return key, true
+		}
+	}
+	got, want := sha256.Sum256([]byte(header)), sha256.Sum256([]byte("Bearer "+s.cfg.APIKey))
+	return "", s.cfg.APIKey != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
 // corsMethods are what the peer lets a page of another origin use.

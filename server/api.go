@@ -1,9 +1,12 @@
 package server
 
 import (
-	_ "embed" // the API's description and its page are files
+	"bytes"
+	"compress/gzip"
+	_ "embed" // the API's description and its pages are files
 	"io"
 	"net/http"
+	"strings"
 )
 
 //go:embed web/openapi.json
@@ -12,12 +15,54 @@ var openAPI string
 //go:embed web/docs.html
 var docsPage string
 
+//go:embed web/reference.html
+var referencePage string
+
+// Swagger UI 5.35.0, of npm's swagger-ui-dist, zipped: https://github.com/swagger-api/swagger-ui, Apache 2.0.
+var (
+	//go:embed web/swagger-ui-bundle.js.gz
+	swaggerScript []byte
+	//go:embed web/swagger-ui.css.gz
+	swaggerStyle []byte
+)
+
+// routeDocs routes the API's description, and the pages that show it. They load nothing from elsewhere.
+func (s *Server) routeDocs() {
+	const inline = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+	s.read("/openapi.json", handleOpenAPI)
+	s.read("/docs", page(docsPage, inline))
+	s.read("/docs/reference", page(referencePage, "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src data:; connect-src 'self'"))
+	s.read("/docs/swagger-ui-bundle.js", zipped("text/javascript", swaggerScript))
+	s.read("/docs/swagger-ui.css", zipped("text/css", swaggerStyle))
+}
+
 // handleOpenAPI gives the API's description, OpenAPI 3.1.
 func handleOpenAPI(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, openAPI) }
 
-// handleDocs gives a page that shows the API and lets a reader try it. It loads nothing from elsewhere.
-func handleDocs(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'")
-	_, _ = io.WriteString(w, docsPage)
+// page gives a page under a Content-Security-Policy.
+func page(text, policy string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", policy)
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+// zipped gives a file that is kept as gzip, which browsers take as it is.
+func zipped(contentType string, data []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", contentType+"; charset=utf-8")
+		h.Set("Cache-Control", "max-age=86400")
+		h.Add("Vary", "Accept-Encoding")
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			h.Set("Content-Encoding", "gzip")
+			_, _ = w.Write(data)
+			return
+		}
+		file, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			_, _ = io.Copy(w, file)
+		}
+	}
 }

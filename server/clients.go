@@ -40,8 +40,12 @@ func (c *clients) enter(r *http.Request) (leave func(), err error) {
 	}, nil
 }
 
-// clientOf is the header X-Client-Id, which a gateway in front should set, or the address that the request comes from.
+// clientOf is the name of the request's key or, where that has none, the header X-Client-Id, which a gateway in front
+// should set, or the address that the request comes from.
 func clientOf(r *http.Request) string {
+	if key := keyOf(r); key != "" {
+		return "key " + key
+	}
 	if id := r.Header.Get("X-Client-Id"); id != "" {
 		return "id " + id
 	}

@@ -332,7 +332,8 @@ func TestDescription(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &api); err != nil {
 		t.Fatal(err)
 	}
-	described := map[string]bool{"GET /openapi.json": true, "GET /docs": true}
+	described := map[string]bool{"GET /openapi.json": true, "GET /docs": true, "GET /docs/reference": true, "GET /docs/swagger-ui-bundle.js": true,
+		"GET /docs/swagger-ui.css": true}
 	for path, methods := range api.Paths {
 		for method := range methods {
 			described[strings.ToUpper(method)+" "+strings.Replace(path, "{id}", "*", 1)] = true
@@ -357,7 +358,7 @@ func TestDescription(t *testing.T) {
 		t.Errorf("/docs: %d", w.Code)
 	}
 	off := newTestServer(t, func(c *Config, _ *Model) { c.DisableDocs = true })
-	for _, path := range []string{"/docs", "/openapi.json"} {
+	for _, path := range []string{"/docs", "/docs/reference", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"} {
 		if w := send(off, "GET", path, ""); w.Code != http.StatusNotFound {
 			t.Errorf("%s with docs off gives %d, want 404", path, w.Code)
 		}

@@ -24,7 +24,8 @@ type Config struct {
 	Sampling      string // JSON value shown as preferred_sampling_params; "" shows null
 	Version       string
 
-	APIKey            string        // "": no key is asked for
+	APIKey            string        // with Keys nil and "": no key is asked for
+	Keys              *Keys         // others, once they have been read; nil: none
 	MaxBody           int64         // bytes of a body, decompressed
 	MaxHeld           int64         // bytes of the bodies of all requests in hand, zipped and unzipped; 0: no limit
 	BodyTimeout       time.Duration // for a body to arrive; 0: no limit
@@ -125,8 +126,7 @@ func (s *Server) route() {
 		s.read("/metrics", s.cfg.Metrics.ServeHTTP)
 	}
 	if !s.cfg.DisableDocs {
-		s.read("/openapi.json", handleOpenAPI)
-		s.read("/docs", handleDocs)
+		s.routeDocs()
 	}
 	for path, methods := range notServed {
 		for _, method := range strings.Fields(methods) {

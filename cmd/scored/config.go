@@ -36,6 +36,8 @@ type config struct {
 	Host              string `validate:"required"`
 	Port              int    `validate:"min=0,max=65535"`
 	APIKey            string
+	APIKeyFile        string
+	KeylessPing       bool
 	CORSOrigins       string
 	Sampling          string `validate:"omitempty,json"`
 	StrictEmptyItems  bool
@@ -220,7 +222,7 @@ func (c *config) checkSampling() error {
 
 // flagName turns a field's name into its flag's: MaxQueue is max-queue.
 func flagName(field string) string {
-	if name, ok := map[string]string{"APIKey": "api-key", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
+	if name, ok := map[string]string{"APIKey": "api-key", "APIKeyFile": "api-key-file", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
 		"Sampling": "preferred-sampling-params", "LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
 		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size", "Attention": "attention-backend"}[field]; ok {
 		return name

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,6 +17,8 @@ type variables struct {
 	forceShutdown  bool
 	noDocs         bool
 	longerContexts bool
+
+	healthRoute, predictRoute string // Vertex AI's; "": none
 }
 
 // readVariables reads the peer's environment. A flag, or SCORED_<FLAG>, wins over it. Those not named here concern
@@ -57,7 +61,30 @@ func (c *config) readVariables(env lookup) error {
 		r.fault(fmt.Errorf("flag --device is %s, but JAX_PLATFORMS is %s; they must agree", c.Device, platform))
 	}
 	c.Device = cmp.Or(c.Device, platform, "cpu")
+	c.readVertex(&r)
 	return r.err
+}
+
+// readVertex reads what Vertex AI tells its containers, which must listen on every address:
+// https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#aip-variables.
+func (c *config) readVertex(r *variableReader) {
+	c.variables.healthRoute, c.variables.predictRoute = r.route("AIP_HEALTH_ROUTE"), r.route("AIP_PREDICT_ROUTE")
+	text, _ := r.env("AIP_HTTP_PORT")
+	if text == "" {
+		return
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		r.fault(fmt.Errorf("environment variable AIP_HTTP_PORT is %q; it must be a port from 1 to 65535", text))
+	}
+	given := map[string]bool{}
+	c.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["port"] {
+		c.Port = int(port)
+	}
+	if !given["host"] {
+		c.Host = "0.0.0.0"
+	}
 }
 
 // peerVariable is a variable of the peer that does nothing here.
@@ -96,6 +123,15 @@ func (r *variableReader) truth(name string, otherwise bool) bool {
 		}
 	}
 	return otherwise
+}
+
+// route reads the path of a route.
+func (r *variableReader) route(name string) string {
+	path, _ := r.env(name)
+	if path != "" && (path[0] != '/' || strings.ContainsAny(path, "{}*?#% ") || strings.HasSuffix(path, "/")) {
+		r.fault(fmt.Errorf("environment variable %s is %q; it must be a plain path such as /predict", name, path))
+	}
+	return path
 }
 
 func (r *variableReader) seconds(name string, otherwise time.Duration) time.Duration {

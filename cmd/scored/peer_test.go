@@ -116,11 +116,22 @@ func TestPeerEnvironment(t *testing.T) {
 	if c := parse(t, environment("JAX_COMPILATION_CACHE_DIR", "/jit"), "--model", "m", "--compile-cache", "/ours"); c.CompileCache != "/ours" || c.Device != "cpu" {
 		t.Errorf("compile cache %s on %s: want the flag to win, on the CPU", c.CompileCache, c.Device)
 	}
+	vertex := environment("AIP_HTTP_PORT", "8080", "AIP_HEALTH_ROUTE", "/h", "AIP_PREDICT_ROUTE", "/v1/endpoints/1/deployedModels/2:predict")
+	if c := parse(t, vertex, "--model", "m"); c.Port != 8080 || c.Host != "0.0.0.0" || c.variables.healthRoute != "/h" ||
+		c.variables.predictRoute != "/v1/endpoints/1/deployedModels/2:predict" {
+		t.Errorf("on Vertex AI: %s:%d, %+v", c.Host, c.Port, c.variables)
+	}
+	if c := parse(t, vertex, "--model", "m", "--port", "9", "--host", "::1"); c.Port != 9 || c.Host != "::1" {
+		t.Errorf("flags beside Vertex AI's variables: %s:%d, want the flags to win", c.Host, c.Port)
+	}
 	for name, c := range map[string]struct {
 		env  lookup
 		args []string
 		want string
 	}{
+		"no port":          {environment("AIP_HTTP_PORT", "http"), nil, "AIP_HTTP_PORT"},
+		"no route":         {environment("AIP_PREDICT_ROUTE", "predict"), nil, "AIP_PREDICT_ROUTE"},
+		"wild route":       {environment("AIP_HEALTH_ROUTE", "/{a}"), nil, "AIP_HEALTH_ROUTE"},
 		"devices disagree": {environment("JAX_PLATFORMS", "tpu"), []string{"--device", "cpu"}, "they must agree"},
 		"not a truth":      {environment("DISABLE_OPENAPI_DOC", "maybe"), nil, "DISABLE_OPENAPI_DOC"},
 		"not seconds":      {environment("SGLANG_HEALTH_CHECK_TIMEOUT", "soon"), nil, "SGLANG_HEALTH_CHECK_TIMEOUT"},

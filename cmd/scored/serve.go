@@ -70,7 +70,11 @@ func (c *config) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	if c.EnableMetrics {
 		metrics = server.NewMetrics(version())
 	}
-	api := server.New(c.serverConfig(metrics, log, c.logger(stderr, c.LogLevelHTTP)))
+	keys, err := c.openKeys(log, opened)
+	if err != nil {
+		return err
+	}
+	api := server.New(c.serverConfig(metrics, keys, log, c.logger(stderr, c.LogLevelHTTP)))
 	web := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	new(silent).watch(web)
@@ -174,15 +178,16 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 }
 
 // serverConfig is what of the flags concerns the API.
-func (c *config) serverConfig(metrics *server.Metrics, log, access *slog.Logger) server.Config {
+func (c *config) serverConfig(metrics *server.Metrics, keys *server.Keys, log, access *slog.Logger) server.Config {
 	var origins []string
 	if c.CORSOrigins != "" {
 		origins = strings.Split(c.CORSOrigins, ",")
 	}
 	return server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath), Sampling: quoted(c.Sampling),
-		Version: version(), APIKey: c.APIKey, MaxBody: c.MaxBody, MaxHeld: c.MaxHeld, BodyTimeout: c.BodyTimeout,
+		Version: version(), APIKey: c.APIKey, Keys: keys, MaxBody: c.MaxBody, MaxHeld: c.MaxHeld, BodyTimeout: c.BodyTimeout,
 		MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
 		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
+		HealthRoute: c.variables.healthRoute, PredictRoute: c.variables.predictRoute, KeylessPing: c.KeylessPing,
 		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
 }
 

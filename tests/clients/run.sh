@@ -7,18 +7,8 @@ binary=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 root=$PWD here=$PWD/tests/clients work=$PWD/.cache/clients
 mkdir -p "$work"
-log=$(mktemp)
-
-"$binary" serve --load-format dummy --model-path tests/models/tiny --tokenizer-path .cache/tokenizer/qwen3 --plugin-dir .cache/plugins \
-  --context-length 2048 --buckets 64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048 --port 0 2>"$log" &
-server=$!
-trap 'kill $server 2>/dev/null; rm -f "$log"' EXIT
-for _ in $(seq 300); do
-  address=$(sed -n 's/.*ready to roll!" address=\([^ ]*\).*/\1/p' "$log")
-  [ -z "$address" ] || break
-  kill -0 $server || { cat "$log" >&2; exit 1; }
-  sleep 0.2
-done
+target=openapi-clients
+source tests/clients/server.sh
 curl -fsS "http://$address/openapi.json" -o "$work/openapi.json"
 
 python() {
@@ -51,20 +41,6 @@ typescript() {
 }
 typescript_reached() { npm view openapi-typescript@7.13.0 version; }
 
-failed=0
-# try FUNCTION NAME: the function returns a status where a tool cannot be had, and exits with one where a check fails.
-try() {
-  local begin=$SECONDS status=0
-  ( set +e; "$1"; code=$?; [ $code = 0 ] || exit 99 ) || status=$?
-  if [ $status = 0 ]; then
-    echo "openapi-clients: $2: ran in $((SECONDS - begin)) s, works"
-  elif [ $status = 99 ] && ! ("$1_reached" >/dev/null 2>&1); then
-    echo "openapi-clients: $2: SKIPPED, its registry cannot be reached"
-  else
-    echo "openapi-clients: $2: FAILED" >&2
-    failed=1
-  fi
-}
 try python "openapi-python-client 0.29.1"
 try go_ "oapi-codegen 2.8.2"
 try typescript "openapi-typescript 7.13.0, tsc 5.9.3 --strict"

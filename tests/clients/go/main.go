@@ -51,6 +51,14 @@ func main() {
 	check(first.RelevanceScore >= second.RelevanceScore && first.Document.Text == "abc"[first.Index:first.Index+1], ranked.JSON200)
 	check(ranked.JSON200.Meta.Tokens.InputTokens == ranked.JSON200.Usage.PromptTokens, ranked.JSON200)
 
+	var left, right api.PairText
+	var queries api.PairsRequest_Text1
+	var texts api.PairsRequest_Text2
+	check(left.FromPairText0("q") == nil && right.FromPairText0("a") == nil, "texts")
+	check(queries.FromPairText(left) == nil && texts.FromPairsRequestText21([]api.PairText{right}) == nil, "sides")
+	pairs, err := client.PairsWithResponse(ctx, nil, api.PairsRequest{Text1: &queries, Text2: &texts})
+	check(err == nil && pairs.JSON200 != nil && len(pairs.JSON200.Data) == 1 && pairs.JSON200.Data[0].Score > 0, pairs)
+
 	listed, err := client.ModelsWithResponse(ctx)
 	check(err == nil && listed.JSON200 != nil && len(listed.JSON200.Data) == 1, listed)
 }

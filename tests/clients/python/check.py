@@ -4,8 +4,9 @@ import struct
 import sys
 
 from scored_client import Client
-from scored_client.api.default import models, profile_status, rerank, score
-from scored_client.models import Error, RerankRequest, RerankResult, ScoreRequest, ScoreResult
+from scored_client.api.default import models, pairs, profile_status, ranking, rerank, rerank_unversioned, score
+from scored_client.models import (Error, PairsRequest, RankingPassage, RankingRequest, RerankQueryType1, RerankRequest, RerankResult, ScoreList, ScoreRequest,
+                                  ScoreResult, TeiRequest)
 
 client = Client(base_url=sys.argv[1])
 
@@ -25,6 +26,15 @@ ranked = rerank.sync(client=client, body=RerankRequest(query="q", documents=["a"
 assert isinstance(ranked, RerankResult), ranked
 assert len(ranked.results) == 2 and ranked.results[0].relevance_score >= ranked.results[1].relevance_score, ranked
 assert ranked.results[0].document.text == "abc"[ranked.results[0].index] and ranked.meta.tokens.input_tokens == ranked.usage.prompt_tokens, ranked
+
+ranks = rerank_unversioned.sync(client=client, body=TeiRequest(query="q", texts=["a", "b", "c"]))
+assert sorted((r.index, r.score) for r in ranks) == sorted((r.index, r.relevance_score) for r in rerank.sync(client=client, body=RerankRequest(query="q", documents=["a", "b", "c"])).results), ranks
+
+scores = pairs.sync(client=client, body=PairsRequest(text_1="q", text_2=["a", "b", "c"]))
+assert isinstance(scores, ScoreList) and {d.index: d.score for d in scores.data} == {r.index: r.score for r in ranks}, scores
+
+rankings = ranking.sync(client=client, body=RankingRequest(query=RerankQueryType1(text="q"), passages=[RankingPassage(text=t) for t in "abc"]))
+assert [r.index for r in rankings.rankings] == [r.index for r in ranks], rankings
 
 listed = models.sync(client=client)
 assert len(listed.data) == 1 and listed.data[0].max_model_len > 0, listed

@@ -26,6 +26,11 @@ const [first, second] = ranked.data.results
 check(first && second && first.relevance_score >= second.relevance_score && first.document?.text === 'abc'[first.index], ranked.data)
 check(ranked.data.meta.tokens.input_tokens === ranked.data.usage.prompt_tokens, ranked.data)
 
+const ranks = await client.POST('/rerank', { body: { query: 'q', texts: ['a', 'b', 'c'] } })
+check(Array.isArray(ranks.data) && ranks.data.length === 3 && ranks.data[0]?.index === first.index, ranks.error)
+const pairs = await client.POST('/score', { body: { text_1: 'q', text_2: ['a', 'b', 'c'] } })
+check(pairs.data?.data[first.index]?.score === first.relevance_score, pairs.error)
+
 const listed = await client.GET('/v1/models')
 check(listed.data?.data.length === 1, listed.error)
 const status = await client.GET('/profile_status')

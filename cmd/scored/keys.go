@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"scored/server"
+)
+
+// openKeys reads --api-key-file, and again on each SIGHUP until opened is closed. It is nil where the flag is not given.
+func (c *config) openKeys(log *slog.Logger, opened *closers) (*server.Keys, error) {
+	if c.APIKeyFile == "" {
+		return nil, nil
+	}
+	keys := &server.Keys{}
+	if err := readKeys(keys, c.APIKeyFile); err != nil {
+		return nil, err
+	}
+	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(ended)
+		for range hangups {
+			if err := readKeys(keys, c.APIKeyFile); err != nil {
+				log.Error("keys stay as they were", "error", err)
+			} else {
+				log.Info("keys have been read again", "file", c.APIKeyFile)
+			}
+		}
+	}()
+	opened.add("keys", func() error {
+		signal.Stop(hangups)
+		close(hangups)
+		<-ended
+		return nil
+	})
+	return keys, nil
+}
+
+func readKeys(keys *server.Keys, path string) error {
+	file, err := os.ReadFile(path)
+	if err == nil {
+		err = keys.Read(file)
+	}
+	if err != nil {
+		return fmt.Errorf("flag --api-key-file: %w", err)
+	}
+	return nil
+}

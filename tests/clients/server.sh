@@ -1,0 +1,30 @@
+# Sourced by the scripts beside it, in the repository's root: serves a small model with generated weights from the file
+# $binary, and sets address. The server ends with the script.
+log=$(mktemp)
+"$binary" serve --load-format dummy --model-path tests/models/tiny --tokenizer-path .cache/tokenizer/qwen3 --plugin-dir .cache/plugins \
+  --context-length 2048 --buckets 64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048 --port 0 2>"$log" &
+server=$!
+trap 'kill $server 2>/dev/null; rm -f "$log"' EXIT
+for _ in $(seq 300); do
+  address=$(sed -n 's/.*ready to roll!" address=\([^ ]*\).*/\1/p' "$log")
+  [ -z "$address" ] || break
+  kill -0 $server || { cat "$log" >&2; exit 1; }
+  sleep 0.2
+done
+[ -n "$address" ] || { echo "server is not ready after a minute" >&2; cat "$log" >&2; exit 1; }
+
+failed=0
+# try FUNCTION NAME: the function returns a status where a tool cannot be had, and exits with one where a check fails.
+# FUNCTION_reached tells whether its registry can be.
+try() {
+  local begin=$SECONDS status=0
+  ( set +e; "$1"; code=$?; [ $code = 0 ] || exit 99 ) || status=$?
+  if [ $status = 0 ]; then
+    echo "$target: $2: ran in $((SECONDS - begin)) s, works"
+  elif [ $status = 99 ] && ! ("$1_reached" >/dev/null 2>&1); then
+    echo "$target: $2: SKIPPED, its registry cannot be reached"
+  else
+    echo "$target: $2: FAILED" >&2
+    failed=1
+  fi
+}
