@@ -6,6 +6,7 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 
+	"scored/model/kernel"
 	"scored/model/mosaic"
 	"scored/model/triton"
 	"scored/score"
@@ -44,14 +45,12 @@ func (k Kernels) Any() bool { return k.kind != noKernels }
 // kernelShape is what the kernels for a step shape tell: whether there are any, and how they cut it up.
 type kernelShape interface {
 	Check() error
-	Block() int        // tokens that attend at a time
-	ContextBlock() int // context keys that they attend to at a time
-	Spans(from, to, start []int32) []int32
+	Blocks() kernel.Blocks
 }
 
 // reach says which tokens see which, for kernels: all int32.
 type reach struct {
-	spans    *Node // which blocks of keys each block of tokens needs: see mosaic.Attend
+	spans    *Node // which blocks of keys each block of tokens needs: see package kernel
 	sight    *Node // [3, T]: the context keys that the token sees, from … to-1, and the first of the step's tokens that it sees
 	gathered *Node // [P]: see sight.gathered; nil without a prefix
 }
@@ -74,11 +73,15 @@ func (c Config) kernelShape(k Kernels, tokens, prefix int) kernelShape {
 }
 
 func (c Config) mosaicShape(tokens, prefix int) mosaic.Shape {
-	return mosaic.Shape{Tokens: tokens, Context: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
+	return mosaic.Shape{Shape: c.attention(tokens, prefix)}
 }
 
 func (c Config) tritonShape(k Kernels, tokens, prefix int) triton.Shape {
-	return triton.Shape{Tokens: tokens, Context: prefix, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps, Shared: k.shared}
+	return triton.Shape{Shape: c.attention(tokens, prefix), Shared: k.shared}
+}
+
+func (c Config) attention(tokens, context int) kernel.Shape {
+	return kernel.Shape{Tokens: tokens, Context: context, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
 }
 
 // SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in a bucket; 0 without kernels.
@@ -125,7 +128,7 @@ func (n network) kernel(formula func(in []*Node) *Node, operands ...*Node) *Node
 	return OptimizationBarriers(formula(in), in[0])[0]
 }
 
-// readyKeys is the formula of mosaic.Keys and triton.Keys.
+// readyKeys is the formula of the kernel Keys.
 func (n network) readyKeys(in []*Node) *Node {
 	qkv, weight, angles := in[0], in[2], in[3]
 	tokens := qkv.Shape().Dim(0)
@@ -143,7 +146,7 @@ func (n network) turnHeads(x, weight, angles *Node) *Node {
 	return n.turn(x, ExpandDims(weight, 1), half(0), half(n.HeadDim))
 }
 
-// attendPacked is the formula of mosaic.Attend and triton.Attend: every token against every key, most of them masked.
+// attendPacked is the formula of the kernel Attend: every token against every key, most of them masked.
 func (n network) attendPacked(in []*Node) *Node {
 	qkv, keys, sight, weight, angles := in[1], in[2], in[len(in)-3], in[len(in)-2], in[len(in)-1]
 	g, tokens, context := qkv.Graph(), qkv.Shape().Dim(0), 0

@@ -39,8 +39,8 @@ func (n network) checkBuckets(buckets []score.Bucket) []score.Bucket {
 
 func (n network) checksBetter(a, b score.Bucket) bool {
 	several := func(b score.Bucket) bool {
-		s := n.kernelShape(n.by, b.Tokens, b.Prefix)
-		return b.Tokens >= 2*s.Block() && (b.Prefix == 0 || b.Prefix >= 2*s.ContextBlock())
+		by := n.kernelShape(n.by, b.Tokens, b.Prefix).Blocks()
+		return b.Tokens >= 2*by.Tokens && (b.Prefix == 0 || b.Prefix >= 2*by.Context)
 	}
 	size := func(b score.Bucket) int { return b.Tokens * (b.Tokens + b.Prefix) }
 	if several(a) != several(b) {

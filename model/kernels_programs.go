@@ -29,7 +29,7 @@ func (n network) kernelBlockGraph(s shape) func(in *parameters) []*Node {
 
 // reachParameters takes what kernels see of a step.
 func (n network) reachParameters(in *parameters, s shape) (seen reach) {
-	seen.spans = in.next(dtypes.Int32, 3*s.tokens/n.kernelShape(n.by, s.tokens, s.prefix).Block())
+	seen.spans = in.next(dtypes.Int32, 3*s.tokens/n.kernelShape(n.by, s.tokens, s.prefix).Blocks().Tokens)
 	seen.sight = in.next(dtypes.Int32, 3, s.tokens)
 	if s.prefix > 0 {
 		seen.gathered = in.next(dtypes.Int32, s.prefix)

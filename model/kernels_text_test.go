@@ -9,7 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 	"scored/model/mosaic/mosaictest"
 	"scored/model/triton/tritontest"
 	"scored/score"

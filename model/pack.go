@@ -117,7 +117,7 @@ func (n network) tensors(in *packed, b score.Bucket) stepInputs {
 
 // reachTensors are those of reachParameters, but for the prefix.
 func (n network) reachTensors(in *packed, b score.Bucket) []*tensors.Tensor {
-	spans := n.kernelShape(n.by, b.Tokens, b.Prefix).Spans(in.from, in.visible, in.start)
+	spans := n.kernelShape(n.by, b.Tokens, b.Prefix).Blocks().Spans(in.from, in.visible, in.start)
 	sight := tensors.FromFlatDataAndDimensions(slices.Concat(in.from, in.visible, in.start), 3, b.Tokens)
 	if b.Prefix == 0 {
 		return []*tensors.Tensor{vector(spans), sight}

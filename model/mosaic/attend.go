@@ -1,16 +1,14 @@
 package mosaic
 
-import "slices"
+import (
+	"slices"
 
-// Attend is the kernel of attention. Token t sees the context's keys from[t] … to[t]-1, none if both are equal, and the
-// step's tokens start[t] … t, none if start[t] is t+1. It must see something: what sees nothing gets NaN.
-//
-// Operands: spans [3·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
-// [T, K·2E] of Keys; the context's [C, K·2E], left out without one; sight [3, T] int32, from, to and start; weight [1, E]
-// float32 of queries, with log2(e)/sqrt(E) in it, as softmax is of powers of two; angles [T, 2E] float32. Result: [T, H·E]
-// bfloat16.
+	"scored/model/kernel"
+)
+
+// Attend is the kernel that attends: see package kernel.
 func Attend(s Shape) Kernel {
-	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
+	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Blocks().Tokens
 	blocks := s.Tokens / rows
 	queries := window{kind: array("bf16", rows, group*e), block: func(_ *text, g, i value) (value, value) { return i, g }}
 	all := func(n int) window {
@@ -40,7 +38,7 @@ func (s Shape) attend(t *text, _, i value, whole, in []value) {
 		in = in[1:]
 	}
 	sight, weight, angles, out := in[2], in[3], in[4], in[5]
-	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Block()
+	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Blocks().Tokens
 
 	// The group's heads one below the other are queries of the same keys.
 	top, turner, parts := t.whole("index", 0), s.turner(t, weight, angles, rows), make([]value, group)
@@ -60,7 +58,7 @@ func (s Shape) attend(t *text, _, i value, whole, in []value) {
 	state := f.begin()
 	if s.Context > 0 {
 		from := seen(0)
-		state = f.over(span(0), span(1), source{context, s.ContextBlock(), from, t.sub(seen(1), from)}, state)
+		state = f.over(span(0), span(1), source{context, s.Blocks().Context, from, t.sub(seen(1), from)}, state)
 	}
 	start := seen(2)
 	after := t.add(t.spread(t.mul(i, t.whole("i32", rows)), 1, group*rows), each(t.add(t.count(1, 1, rows), t.spread(t.whole("i32", 1), 1, rows))))
@@ -73,19 +71,11 @@ func (s Shape) attend(t *text, _, i value, whole, in []value) {
 
 // flash is attention over blocks of keys, one after the other. Scores stand keys down and queries across, so that a query's
 // numbers, its greatest score and the sum of its weights, lie in a lane each, and no sum goes across lanes.
-//
-// Weights are powers of two, below the greatest score rounded up to a whole number. So what came before is rescaled without
-// rounding, and a weight has the same bits in whichever block it is computed: the place of a row among others, which decides
-// where its blocks end, shows only in the order of sums.
 type flash struct {
 	Shape
 	*text
 	queries value // [Q, E] bfloat16
 }
-
-// unseen is the score of a key that a query does not see, and before is where the greatest score begins: so far above it
-// that such a key has the weight 0 from the start. Both are finite, so that no NaN can arise.
-const unseen, before = -1e30, -1e29
 
 // source is where blocks of rows keys and values [N, 2E] come from, and what each query sees of them: count from first
 // on, both [1, Q].
@@ -98,7 +88,7 @@ type source struct {
 // begin is the state before the first key: the greatest score [1, Q], rounded up, the weights' sum [1, Q], the weighted values [E, Q].
 func (f flash) begin() []value {
 	q := f.queries.dims[0]
-	return []value{f.filled(before, "f32", 1, q), f.filled(0, "f32", 1, q), f.filled(0, "f32", f.HeadDim, q)}
+	return []value{f.filled(kernel.Before, "f32", 1, q), f.filled(0, "f32", 1, q), f.filled(0, "f32", f.HeadDim, q)}
 }
 
 // over goes on over blocks first … last-1 of a source.
@@ -111,8 +101,8 @@ func (f flash) over(first, last value, of source, state []value) []value {
 		scores := f.product(keys, 1, f.queries, 1) // [rows, Q]
 		// A query sees the keys that are less than count behind its first: a key before it is, without a sign, a very large number.
 		behind := f.sub(f.count(0, rows, q), f.sub(of.first, f.spread(f.mul(j, f.whole("i32", rows)), 1, q)))
-		scores = f.choose(f.compare(lessUnsigned, behind, of.count), scores, f.filled(unseen, "f32", rows, q))
-		next := f.max(greatest, f.ceil(f.down("maximumf", unseen, scores)))
+		scores = f.choose(f.compare(lessUnsigned, behind, of.count), scores, f.filled(kernel.Unseen, "f32", rows, q))
+		next := f.max(greatest, f.ceil(f.down("maximumf", kernel.Unseen, scores)))
 		weights := f.exp2(f.sub(scores, next))
 		shrink := f.exp2(f.sub(greatest, next))
 		sum = f.add(f.mul(sum, shrink), f.down("add", 0, weights))

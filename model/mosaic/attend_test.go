@@ -4,34 +4,35 @@ import (
 	"slices"
 	"testing"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel"
+	"scored/model/kernel/kerneltest"
 	"scored/model/mosaic"
 	"scored/model/mosaic/mosaictest"
 )
 
 // TestAttention: the text that a TPU gets computes attention.
 func TestAttention(t *testing.T) {
-	shapes := map[string]kerneltest.Shape{
+	shapes := map[string]kernel.Shape{
 		"two heads a group":     {Tokens: 512, Context: 256, Heads: 4, KVHeads: 2, HeadDim: 128, Norm: true, Eps: 1e-6},
 		"no context, no norm":   {Tokens: 512, Heads: 2, KVHeads: 2, HeadDim: 128},
 		"six heads, small step": {Tokens: 128, Context: 1024, Heads: 6, KVHeads: 1, HeadDim: 128, Norm: true, Eps: 1e-6},
 		"blocks of 128":         {Tokens: 384, Context: 128, Heads: 2, KVHeads: 1, HeadDim: 128, Norm: true, Eps: 1e-6},
 	}
-	small := kerneltest.Shape{Tokens: 384, Context: 384, Heads: 2, KVHeads: 1, HeadDim: 128, Norm: true, Eps: 1e-6}
-	kerneltest.TestAttention(t, shapes, small, func(s kerneltest.Shape) kerneltest.Kernels {
-		return mosaictest.Kernels{Shape: mosaic.Shape(s)}
+	small := kernel.Shape{Tokens: 384, Context: 384, Heads: 2, KVHeads: 1, HeadDim: 128, Norm: true, Eps: 1e-6}
+	kerneltest.TestAttention(t, shapes, small, func(s kernel.Shape) kerneltest.Kernels {
+		return mosaictest.Kernels{Shape: mosaic.Shape{Shape: s}}
 	})
 }
 
 func TestShapesWithoutKernels(t *testing.T) {
-	for want, shape := range map[string]mosaic.Shape{
+	for want, shape := range map[string]kernel.Shape{
 		"heads have 64 numbers, kernels are for 128":                                  {Tokens: 128, Heads: 2, KVHeads: 1, HeadDim: 64},
 		"step shape has 64 tokens and 0 context keys, kernels take multiples of 128":  {Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 128},
 		"step shape has 128 tokens and 8 context keys, kernels take multiples of 128": {Tokens: 128, Context: 8, Heads: 2, KVHeads: 1, HeadDim: 128},
 		"5 query heads do not share 2 key-value heads evenly":                         {Tokens: 128, Heads: 5, KVHeads: 2, HeadDim: 128},
 		"step shape of 256 tokens and 131072 context keys does not fit fast memory":   {Tokens: 256, Context: 131072, Heads: 2, KVHeads: 1, HeadDim: 128},
 	} {
-		if err := shape.Check(); err == nil || err.Error() != want {
+		if err := (mosaic.Shape{Shape: shape}).Check(); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", shape, err, want)
 		}
 	}
@@ -40,14 +41,14 @@ func TestShapesWithoutKernels(t *testing.T) {
 // TestSpans: a block of tokens goes over the blocks of context keys from the first that one of its tokens sees to the last,
 // whatever lies between, and over the step's own keys from the block on in which the first that one of them sees stands.
 func TestSpans(t *testing.T) {
-	s := mosaic.Shape{Tokens: 512, Context: 2048, Heads: 2, KVHeads: 1, HeadDim: 128} // blocks of 256 tokens and of 512 keys
+	s := mosaic.Shape{Shape: kernel.Shape{Tokens: 512, Context: 2048, Heads: 2, KVHeads: 1, HeadDim: 128}} // blocks of 256 tokens and of 512 keys
 	from, to, start := make([]int32, 512), make([]int32, 512), make([]int32, 512)
 	for i := range start {
 		from[i], to[i], start[i] = 1000, 1000, int32(i)
 	}
 	check := func(want ...int32) {
 		t.Helper()
-		if got := s.Spans(from, to, start); !slices.Equal(got, want) {
+		if got := s.Blocks().Spans(from, to, start); !slices.Equal(got, want) {
 			t.Errorf("spans are %v, want %v", got, want)
 		}
 	}

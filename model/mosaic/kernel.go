@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"scored/model/kernel"
 )
 
 // version is that of the stable dialect the text is written in. Later versions of libtpu read earlier ones.
@@ -36,14 +38,10 @@ type Cost struct {
 
 // Call is the StableHLO operation that runs the kernel: operands and result with their types, as StableHLO has them.
 func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
-	layouts := make([]string, len(operandTypes))
-	for i, t := range operandTypes {
-		layouts[i] = layout(t)
-	}
 	// Profiles show the operation by its location.
 	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 1 : i32, backend_config = %s, call_target_name = "tpu_custom_call", `+
-		`kernel_name = %q, operand_layouts = [%s], result_layouts = [%s]} : (%s) -> %s loc(%q)`,
-		result, strings.Join(operands, ", "), quote(k.config()), k.Name, strings.Join(layouts, ", "), layout(resultType),
+		`kernel_name = %q, operand_layouts = %s, result_layouts = %s} : (%s) -> %s loc(%q)`,
+		result, strings.Join(operands, ", "), quote(k.config()), k.Name, kernel.Layouts(operandTypes...), kernel.Layouts(resultType),
 		strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
@@ -74,14 +72,6 @@ func (k Kernel) config() string {
 // quote makes a string literal of MLIR.
 func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\22`) + `"` }
 
-// layout is the row-major order of a tensor type such as tensor<4x8xf32>: its last axis first.
-func layout(tensor string) string {
-	if strings.Count(tensor, "x") == 1 {
-		return "dense<0> : tensor<1xindex>"
-	}
-	return "dense<[1, 0]> : tensor<2xindex>"
-}
-
 // window is how a kernel sees one of its arrays: block by block.
 type window struct {
 	kind       // of a block
@@ -93,9 +83,9 @@ type window struct {
 // every point, and the block that each window shows there.
 func module(name string, grid [2]int, whole []kind, windows []window, body func(t *text, i, j value, whole, blocks []value)) string {
 	t := &text{}
-	t.line(`"builtin.module"() ({`)
+	t.Line(`"builtin.module"() ({`)
 	var indexes, inputs []value
-	take := func(k kind) value { return value{t.name(), k} }
+	take := func(k kind) value { return value{t.Name(), k} }
 	indexes = []value{take(scalar("i32")), take(scalar("i32"))}
 	for _, k := range whole {
 		inputs = append(inputs, take(k.in("smem")))
@@ -121,13 +111,13 @@ func module(name string, grid [2]int, whole []kind, windows []window, body func(
 			return []value{row, column}
 		}, fmt.Sprintf(`sym_name = "window_%d"`, n))
 	}
-	t.line("}) {stable_mosaic.version = %d : i64} : () -> ()", version)
+	t.Line("}) {stable_mosaic.version = %d : i64} : () -> ()", version)
 	return t.String()
 }
 
 func windowParameters(windows []window) string {
 	n := -1
-	return join(windows, func(w window) string {
+	return kernel.Join(windows, func(w window) string {
 		n++
 		mode := ""
 		if w.still {
@@ -139,11 +129,12 @@ func windowParameters(windows []window) string {
 
 // function writes a function that gives what body returns.
 func (t *text) function(inputs []value, body func() []value, attributes string) {
-	t.line(`"stable_mosaic.func.func"() ({`)
-	t.line("^bb0(%s):", parameters(inputs))
-	t.indent += "  "
-	out := body()
-	t.do("func.return", "", out...)
-	t.indent = t.indent[:len(t.indent)-2]
-	t.line("}) {function_type = (%s) -> (%s), %s} : () -> ()", kinds(inputs), kinds(out), attributes)
+	t.Line(`"stable_mosaic.func.func"() ({`)
+	t.Line("^bb0(%s):", parameters(inputs))
+	var out []value
+	t.Inside(func() {
+		out = body()
+		t.do("func.return", "", out...)
+	})
+	t.Line("}) {function_type = (%s) -> (%s), %s} : () -> ()", kinds(inputs), kinds(out), attributes)
 }

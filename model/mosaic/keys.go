@@ -1,10 +1,6 @@
 package mosaic
 
-// Keys is the kernel that makes keys and values ready: keys normed and turned, values that overflowed kept from those who do
-// not see them.
-//
-// Operands: qkv [T, (H+2K)·E] bfloat16, twice; weight [1, E] float32, by which normed keys are multiplied; angles [T, 2E]
-// float32, cosines and then signed sines. Result: [T, K·2E] bfloat16, each head's keys and then its values.
+// Keys is the kernel that makes keys and values ready: see package kernel.
 func Keys(s Shape) Kernel {
 	e, rows := s.HeadDim, s.keysRows()
 	head := func(from int) window {

@@ -3,15 +3,12 @@ package mosaic
 import (
 	"fmt"
 	"strconv"
-	"strings"
+
+	"scored/model/kernel"
 )
 
 // text is a kernel being written: operations of MLIR in their generic form, in the dialect that Mosaic keeps stable.
-type text struct {
-	strings.Builder
-	indent string
-	values int
-}
+type text struct{ kernel.Text }
 
 // value is what an operation gives.
 type value struct {
@@ -30,10 +27,7 @@ func (k kind) String() string {
 	if k.dims == nil {
 		return k.element
 	}
-	shape := ""
-	for _, d := range k.dims {
-		shape += strconv.Itoa(d) + "x"
-	}
+	shape := kernel.Dims(k.dims)
 	if k.memory != "" {
 		return fmt.Sprintf("memref<%s%s, #tpu.memory_space<%s>>", shape, k.element, k.memory)
 	}
@@ -46,26 +40,16 @@ func (k kind) in(memory string) kind { return kind{k.element, k.dims, memory} }
 
 func scalar(element string) kind { return kind{element: element} }
 
-func (t *text) line(format string, arguments ...any) {
-	t.WriteString(t.indent)
-	fmt.Fprintf(t, format+"\n", arguments...)
-}
-
-func (t *text) name() string {
-	t.values++
-	return "%" + strconv.Itoa(t.values)
-}
-
 // op writes an operation with one result.
 func (t *text) op(result kind, operation, attributes string, inputs ...value) value {
-	out := value{t.name(), result}
-	t.line("%s = %s -> %s", out.name, call(operation, attributes, inputs), result)
+	out := value{t.Name(), result}
+	t.Line("%s = %s -> %s", out.name, call(operation, attributes, inputs), result)
 	return out
 }
 
 // do writes an operation without a result.
 func (t *text) do(operation, attributes string, inputs ...value) {
-	t.line("%s -> ()", call(operation, attributes, inputs))
+	t.Line("%s -> ()", call(operation, attributes, inputs))
 }
 
 func call(operation, attributes string, inputs []value) string {
@@ -76,19 +60,11 @@ func call(operation, attributes string, inputs []value) string {
 }
 
 func names(values []value) string {
-	return join(values, func(v value) string { return v.name })
+	return kernel.Join(values, func(v value) string { return v.name })
 }
 
 func kinds(values []value) string {
-	return join(values, func(v value) string { return v.String() })
-}
-
-func join[V any](all []V, each func(V) string) string {
-	parts := make([]string, len(all))
-	for i, v := range all {
-		parts[i] = each(v)
-	}
-	return strings.Join(parts, ", ")
+	return kernel.Join(values, func(v value) string { return v.String() })
 }
 
 func (t *text) whole(element string, n int) value {
@@ -234,28 +210,24 @@ func (t *text) index(block value, rows int) value {
 
 // loop runs body for from, from+1, … below to. Body gets what it gave the time before.
 func (t *text) loop(from, to value, carried []value, body func(i value, carried []value) []value) []value {
-	result, one := t.name(), t.whole("i32", 1)
+	result, one := t.Name(), t.whole("i32", 1)
 	inputs := append([]value{from, to, one}, carried...)
 	inside := append([]value{}, carried...)
-	i := value{t.name(), scalar("i32")}
+	i := value{t.Name(), scalar("i32")}
 	for k := range inside {
-		inside[k].name = t.name()
+		inside[k].name = t.Name()
 	}
-	t.line(`%s:%d = "stable_mosaic.scf.for"(%s) ({`, result, len(carried), names(inputs))
-	t.line("^bb0(%s):", parameters(append([]value{i}, inside...)))
-	outer := t.indent
-	t.indent += "  "
-	next := body(i, inside)
-	t.do("scf.yield", "", next...)
-	t.indent = outer
-	t.line("}) : (%s) -> (%s)", kinds(inputs), kinds(carried))
+	t.Line(`%s:%d = "stable_mosaic.scf.for"(%s) ({`, result, len(carried), names(inputs))
+	t.Line("^bb0(%s):", parameters(append([]value{i}, inside...)))
+	t.Inside(func() { t.do("scf.yield", "", body(i, inside)...) })
+	t.Line("}) : (%s) -> (%s)", kinds(inputs), kinds(carried))
 	out := append([]value{}, carried...)
 	for k := range out {
-		out[k].name = fmt.Sprintf("%s#%d", result, k)
+		out[k].name = kernel.Result(result, k)
 	}
 	return out
 }
 
 func parameters(values []value) string {
-	return join(values, func(v value) string { return v.name + ": " + v.String() })
+	return kernel.Join(values, func(v value) string { return v.name + ": " + v.String() })
 }

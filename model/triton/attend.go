@@ -1,12 +1,8 @@
 package triton
 
-// Attend is the kernel of attention. Token t sees the context's keys from[t] … to[t]-1, none if both are equal, and the
-// step's tokens start[t] … t, none if start[t] is t+1. It must see something: what sees nothing gets NaN.
-//
-// Operands: spans [3·T/Block] int32, of Spans; qkv [T, (H+2K)·E] bfloat16, of which it reads the queries; keys and values
-// [T, K·2E] of Keys; the context's [C, K·2E], left out without one; sight [3, T] int32, from, to and start; weight [1, E]
-// float32 of queries, with log2(e)/sqrt(E) in it, as softmax is of powers of two; angles [T, 2E] float32. Result: [T, H·E]
-// bfloat16.
+import "scored/model/kernel"
+
+// Attend is the kernel that attends: see package kernel.
 func Attend(s Shape) Kernel {
 	tile := s.tile()
 	operands := []operand{{"spans", "i32"}, {"qkv", "bf16"}, {"keys", "bf16"}}
@@ -70,10 +66,6 @@ type source struct{ keys, first, count value }
 
 // flash is attention over blocks of keys, one after the other. All blocks are of one loop, those of the context and then
 // the step's own, so that the next block is on its way while one is computed.
-//
-// Weights are powers of two, below the greatest score rounded up to a whole number. So what came before is rescaled without
-// rounding, and a weight has the same bits in whichever block it is computed: the place of a row among others, which decides
-// where its blocks end, shows only in the order of sums.
 type flash struct {
 	Shape
 	*text
@@ -81,15 +73,11 @@ type flash struct {
 	head    value // where the head's keys begin in a line of keys and values
 }
 
-// unseen is the score of a key that a query does not see, and before is where the greatest score begins: so far above it
-// that such a key has the weight 0 from the start. Both are finite, so that no NaN can arise.
-const unseen, before = -1e30, -1e29
-
 // over goes over so many blocks of keys: the weighted values [rows, E], and the weights' sum [rows].
 func (f flash) over(blocks value, at func(j value) (of source, block value)) (mixed, sum value) {
 	rows, keys, e := f.queries.dims[0], f.tile().Keys, f.HeadDim
 	key, column := f.count(keys), f.count(e)
-	state := []value{f.filled(before, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
+	state := []value{f.filled(kernel.Before, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
 	state = f.loop(blocks, state, func(j value, state []value) []value {
 		greatest, sum, mixed := state[0], state[1], state[2]
 		source, block := at(j)
@@ -100,7 +88,7 @@ func (f flash) over(blocks value, at func(j value) (of source, block value)) (mi
 		scores := f.product(f.queries, f.transpose(k), f.filled(0, "f32", rows, keys))
 		// A row sees the keys that are less than count behind its first: a key before it is, without a sign, a very large number.
 		behind := f.grid(f.sub(f.spread(top, rows), source.first), key)
-		scores = f.choose(f.compare("ult", behind, f.column(source.count)), scores, f.filled(unseen, "f32", rows, keys))
+		scores = f.choose(f.compare("ult", behind, f.column(source.count)), scores, f.filled(kernel.Unseen, "f32", rows, keys))
 		next := f.max(greatest, f.unary("math.ceil", f.across("arith.maximumf", scores)))
 		weights := f.exp2(f.sub(scores, f.column(next)))
 		shrink := f.exp2(f.sub(greatest, next))

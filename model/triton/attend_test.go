@@ -5,35 +5,35 @@ import (
 	"strings"
 	"testing"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel"
+	"scored/model/kernel/kerneltest"
 	"scored/model/triton"
 	"scored/model/triton/tritontest"
 )
 
 // TestAttention: the text that a GPU gets computes attention.
 func TestAttention(t *testing.T) {
-	shapes := map[string]kerneltest.Shape{
+	shapes := map[string]kernel.Shape{
 		"two heads a group":       {Tokens: 256, Context: 192, Heads: 4, KVHeads: 2, HeadDim: 128, Norm: true, Eps: 1e-6},
 		"no context, no norm":     {Tokens: 320, Heads: 2, KVHeads: 2, HeadDim: 128},
 		"six heads, long context": {Tokens: 64, Context: 1024, Heads: 6, KVHeads: 1, HeadDim: 64, Norm: true, Eps: 1e-6},
 		"eight heads":             {Tokens: 192, Context: 128, Heads: 8, KVHeads: 1, HeadDim: 64},
 		"seven heads":             {Tokens: 128, Context: 64, Heads: 14, KVHeads: 2, HeadDim: 64, Norm: true, Eps: 1e-6},
 	}
-	small := kerneltest.Shape{Tokens: 192, Context: 256, Heads: 2, KVHeads: 1, HeadDim: 64, Norm: true, Eps: 1e-6}
-	kerneltest.TestAttention(t, shapes, small, func(s kerneltest.Shape) kerneltest.Kernels {
-		return tritontest.Kernels{Shape: triton.Shape{Tokens: s.Tokens, Context: s.Context, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.HeadDim,
-			Norm: s.Norm, Eps: s.Eps, Shared: 99 << 10}}
+	small := kernel.Shape{Tokens: 192, Context: 256, Heads: 2, KVHeads: 1, HeadDim: 64, Norm: true, Eps: 1e-6}
+	kerneltest.TestAttention(t, shapes, small, func(s kernel.Shape) kerneltest.Kernels {
+		return tritontest.Kernels{Shape: triton.Shape{Shape: s, Shared: 99 << 10}}
 	})
 }
 
 func TestShapesWithoutKernels(t *testing.T) {
 	for want, shape := range map[string]triton.Shape{
-		"heads have 96 numbers, kernels are for 64 or 128":                                       {Tokens: 128, Heads: 2, KVHeads: 1, HeadDim: 96, Shared: 99 << 10},
-		"step shape has 32 tokens and 0 context keys, kernels take multiples of 64":              {Tokens: 32, Heads: 2, KVHeads: 1, HeadDim: 128},
-		"step shape has 128 tokens and 8 context keys, kernels take multiples of 64":             {Tokens: 128, Context: 8, Heads: 2, KVHeads: 1, HeadDim: 128},
-		"5 query heads do not share 2 key-value heads evenly":                                    {Tokens: 128, Heads: 5, KVHeads: 2, HeadDim: 128},
-		"step shape of 256 tokens and 2097152 context keys has arrays of more than 2^31 numbers": {Tokens: 256, Context: 1 << 21, Heads: 8, KVHeads: 4, HeadDim: 128},
-		"kernels take 53248 bytes of shared memory, the card has 49152":                          {Tokens: 256, Heads: 8, KVHeads: 4, HeadDim: 128, Shared: 48 << 10},
+		"heads have 96 numbers, kernels are for 64 or 128":                                       {Shape: kernel.Shape{Tokens: 128, Heads: 2, KVHeads: 1, HeadDim: 96}, Shared: 99 << 10},
+		"step shape has 32 tokens and 0 context keys, kernels take multiples of 64":              {Shape: kernel.Shape{Tokens: 32, Heads: 2, KVHeads: 1, HeadDim: 128}},
+		"step shape has 128 tokens and 8 context keys, kernels take multiples of 64":             {Shape: kernel.Shape{Tokens: 128, Context: 8, Heads: 2, KVHeads: 1, HeadDim: 128}},
+		"5 query heads do not share 2 key-value heads evenly":                                    {Shape: kernel.Shape{Tokens: 128, Heads: 5, KVHeads: 2, HeadDim: 128}},
+		"step shape of 256 tokens and 2097152 context keys has arrays of more than 2^31 numbers": {Shape: kernel.Shape{Tokens: 256, Context: 1 << 21, Heads: 8, KVHeads: 4, HeadDim: 128}},
+		"kernels take 53248 bytes of shared memory, the card has 49152":                          {Shape: kernel.Shape{Tokens: 256, Heads: 8, KVHeads: 4, HeadDim: 128}, Shared: 48 << 10},
 	} {
 		if err := shape.Check(); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", shape, err, want)
@@ -46,13 +46,13 @@ func TestShapesWithoutKernels(t *testing.T) {
 func TestSharedMemory(t *testing.T) {
 	for _, shared := range []int{99 << 10, 163 << 10, 227 << 10} {
 		for _, e := range []int{64, 128} {
-			s := triton.Shape{Tokens: 2048, Context: 40960, Heads: 16, KVHeads: 8, HeadDim: e, Shared: shared}
+			s := triton.Shape{Shape: kernel.Shape{Tokens: 2048, Context: 40960, Heads: 16, KVHeads: 8, HeadDim: e}, Shared: shared}
 			if k := triton.Attend(s); s.Check() != nil || k.Shared > shared || k.Stages < 2 {
 				t.Errorf("heads of %d on a card of %d bytes: %d stages with %d bytes, %v", e, shared, k.Stages, k.Shared, s.Check())
 			}
 		}
 	}
-	small, large := triton.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 128, Shared: 99 << 10}, triton.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 128, Shared: 227 << 10}
+	small, large := triton.Shape{Shape: kernel.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 128}, Shared: 99 << 10}, triton.Shape{Shape: kernel.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 128}, Shared: 227 << 10}
 	if a, b := triton.Attend(small).Stages, triton.Attend(large).Stages; a >= b {
 		t.Errorf("%d stages on a small card, %d on a large one", a, b)
 	}
@@ -61,14 +61,14 @@ func TestSharedMemory(t *testing.T) {
 // TestSpans: a block of tokens goes over the blocks of context keys from the first that one of its tokens sees to the last,
 // whatever lies between, and over the step's own keys from the block on in which the first that one of them sees stands.
 func TestSpans(t *testing.T) {
-	s := triton.Shape{Tokens: 128, Context: 1024, Heads: 2, KVHeads: 1, HeadDim: 128, Shared: 99 << 10} // blocks of 32 tokens and of 64 keys
+	s := triton.Shape{Shape: kernel.Shape{Tokens: 128, Context: 1024, Heads: 2, KVHeads: 1, HeadDim: 128}, Shared: 99 << 10} // blocks of 32 tokens and of 64 keys
 	from, to, start := make([]int32, 128), make([]int32, 128), make([]int32, 128)
 	for i := range start {
 		from[i], to[i], start[i] = 1000, 1000, int32(i)
 	}
 	check := func(want ...int32) {
 		t.Helper()
-		if got := s.Spans(from, to, start); !slices.Equal(got, want) {
+		if got := s.Blocks().Spans(from, to, start); !slices.Equal(got, want) {
 			t.Errorf("spans are %v, want %v", got, want)
 		}
 	}
@@ -82,7 +82,7 @@ func TestSpans(t *testing.T) {
 
 // TestInterpreterRefuses: what the tests of kernels rest on tells a wrong text from a right one.
 func TestInterpreterRefuses(t *testing.T) {
-	s := triton.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 64, Shared: 99 << 10}
+	s := triton.Shape{Shape: kernel.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 64}, Shared: 99 << 10}
 	right := triton.Keys(s)
 	arrays := func() []*kerneltest.Array {
 		qkv := kerneltest.New("bf16", 64, 4*64)

@@ -9,6 +9,8 @@ package triton
 import (
 	"fmt"
 	"strings"
+
+	"scored/model/kernel"
 )
 
 // Kernel is a kernel for one shape.
@@ -26,29 +28,17 @@ type Kernel struct {
 
 // Call is the StableHLO operation that runs the kernel: operands and result with their types, as StableHLO has them.
 func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
-	layouts := make([]string, len(operandTypes))
-	for i, t := range operandTypes {
-		layouts[i] = layout(t)
-	}
 	// Profiles show the operation by its location, and the kernel by its name.
 	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 4 : i32, call_target_name = "__gpu$xla.gpu.triton", `+
 		`backend_config = {debug = false, grid_x = %d : i32, grid_y = %d : i32, grid_z = 1 : i32, ir = %s, name = %q, `+
-		`num_stages = %d : i32, num_warps = %d : i32}, operand_layouts = [%s], result_layouts = [%s]} : (%s) -> %s loc(%q)`,
+		`num_stages = %d : i32, num_warps = %d : i32}, operand_layouts = %s, result_layouts = %s} : (%s) -> %s loc(%q)`,
 		result, strings.Join(operands, ", "), k.Grid[0], k.Grid[1], quote(k.Body), k.Name, k.Stages, k.Warps,
-		strings.Join(layouts, ", "), layout(resultType), strings.Join(operandTypes, ", "), resultType, k.Name)
+		kernel.Layouts(operandTypes...), kernel.Layouts(resultType), strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
 // quote makes a string literal of MLIR.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\22`, "\n", `\0A`).Replace(s) + `"`
-}
-
-// layout is the row-major order of a tensor type such as tensor<4x8xf32>: its last axis first.
-func layout(tensor string) string {
-	if strings.Count(tensor, "x") == 1 {
-		return "dense<0> : tensor<1xindex>"
-	}
-	return "dense<[1, 0]> : tensor<2xindex>"
 }
 
 // operand is an array that a kernel gets a pointer to.
@@ -62,13 +52,15 @@ func module(name string, operands []operand, body func(t *text, in map[string]va
 		v := value{"%" + o.name, kind{element: o.element, pointer: true}}
 		in[o.name], parameters[i] = v, fmt.Sprintf("%s: %s {tt.divisibility = 16 : i32}", v.name, v.kind)
 	}
-	t.line("module {")
-	t.line("  tt.func public @%s(%s) attributes {noinline = false} {", name, strings.Join(parameters, ", "))
-	t.indent = "    "
-	body(t, in)
-	t.line("tt.return")
-	t.indent = ""
-	t.line("  }")
-	t.line("}")
+	t.Line("module {")
+	t.Inside(func() {
+		t.Line("tt.func public @%s(%s) attributes {noinline = false} {", name, strings.Join(parameters, ", "))
+		t.Inside(func() {
+			body(t, in)
+			t.Line("tt.return")
+		})
+		t.Line("}")
+	})
+	t.Line("}")
 	return t.String()
 }

@@ -2,18 +2,13 @@ package triton
 
 import (
 	"fmt"
-	"math"
-	"slices"
+
+	"scored/model/kernel"
 )
 
-// Shape is what the kernels of a block are written for: T packed tokens of H query heads and K key-value heads of E
-// numbers, beside a context of C keys. G = H/K query heads share a key-value head.
+// Shape is what the kernels are written for.
 type Shape struct {
-	Tokens, Context         int
-	Heads, KVHeads, HeadDim int
-	// Norm tells whether queries and keys are normed; Eps is added to their mean square.
-	Norm bool
-	Eps  float64
+	kernel.Shape
 	// Shared is how many bytes of shared memory a block of threads may use on the card.
 	Shared int
 	// Tile is how attention is cut up; the zero value leaves the choice to the package.
@@ -25,13 +20,13 @@ const multiple = 64
 
 // Check says why there are no kernels of the shape.
 func (s Shape) Check() error {
-	switch {
-	case s.HeadDim != 64 && s.HeadDim != 128:
+	if s.HeadDim != 64 && s.HeadDim != 128 {
 		return fmt.Errorf("heads have %d numbers, kernels are for 64 or 128", s.HeadDim)
-	case s.Heads%s.KVHeads != 0:
-		return fmt.Errorf("%d query heads do not share %d key-value heads evenly", s.Heads, s.KVHeads)
-	case s.Tokens%multiple != 0 || s.Context%multiple != 0:
-		return fmt.Errorf("step shape has %d tokens and %d context keys, kernels take multiples of %d", s.Tokens, s.Context, multiple)
+	}
+	if err := s.Shape.Check(multiple); err != nil {
+		return err
+	}
+	switch {
 	case s.most() > 1<<31-1:
 		return fmt.Errorf("step shape of %d tokens and %d context keys has arrays of more than 2^31 numbers", s.Tokens, s.Context)
 	case s.shared(s.tile()) > s.Shared:
@@ -90,36 +85,8 @@ func (s Shape) shared(t Tile) int {
 	return t.Stages*keysValues + queries + 4<<10
 }
 
-// Block is how many tokens attend at a time.
-func (s Shape) Block() int { return s.tile().Tokens }
-
-// ContextBlock is to how many context keys tokens attend at a time.
-func (s Shape) ContextBlock() int { return s.tile().Keys }
-
-// Spans are Attend's spans for what each token sees: for each block of tokens the first block of context keys that any of
-// them sees, then for each one past the last, equal to the first if they see none, and then for each the first block of the
-// step's own keys that any of them sees.
-func (s Shape) Spans(from, to, start []int32) []int32 {
+// Blocks are how attention is cut up.
+func (s Shape) Blocks() kernel.Blocks {
 	t := s.tile()
-	blocks := s.Tokens / t.Tokens
-	spans := make([]int32, 3*blocks)
-	for i := range blocks {
-		first, last := i*t.Tokens, (i+1)*t.Tokens
-		if s.Context > 0 {
-			spans[i], spans[blocks+i] = covering(from[first:last], to[first:last], int32(t.Keys))
-		}
-		spans[2*blocks+i] = slices.Min(start[first:last]) / int32(t.Keys)
-	}
-	return spans
-}
-
-// covering are the blocks of keys, from first to one before last, in which all ranges from … to-1 lie.
-func covering(from, to []int32, block int32) (first, last int32) {
-	first, last = math.MaxInt32, 0
-	for i := range from {
-		if from[i] < to[i] {
-			first, last = min(first, from[i]/block), max(last, (to[i]+block-1)/block)
-		}
-	}
-	return min(first, last), last
+	return kernel.Blocks{Tokens: t.Tokens, Context: t.Keys, Own: t.Keys}
 }

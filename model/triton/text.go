@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"scored/model/kernel"
 )
 
 // text is a kernel being written: Triton MLIR in the form in which Triton itself prints it.
-type text struct {
-	strings.Builder
-	indent string
-	values int
-}
+type text struct{ kernel.Text }
 
 // value is what an operation gives.
 type value struct {
@@ -34,11 +32,7 @@ func (k kind) String() string {
 	if k.dims == nil {
 		return element
 	}
-	shape := ""
-	for _, d := range k.dims {
-		shape += strconv.Itoa(d) + "x"
-	}
-	return "tensor<" + shape + element + ">"
+	return "tensor<" + kernel.Dims(k.dims) + element + ">"
 }
 
 func tensor(element string, dims ...int) kind { return kind{element: element, dims: dims} }
@@ -46,20 +40,10 @@ func tensor(element string, dims ...int) kind { return kind{element: element, di
 // of is the kind with another element type.
 func (k kind) of(element string) kind { return kind{element: element, dims: k.dims} }
 
-func (t *text) line(format string, arguments ...any) {
-	t.WriteString(t.indent)
-	fmt.Fprintf(t, format+"\n", arguments...)
-}
-
-func (t *text) name() string {
-	t.values++
-	return "%" + strconv.Itoa(t.values)
-}
-
 // op writes an operation that gives a result, with all that follows its name.
 func (t *text) op(result kind, operation, format string, arguments ...any) value {
-	out := value{t.name(), result}
-	t.line("%s = %s %s", out.name, operation, fmt.Sprintf(format, arguments...))
+	out := value{t.Name(), result}
+	t.Line("%s = %s %s", out.name, operation, fmt.Sprintf(format, arguments...))
 	return out
 }
 
@@ -190,13 +174,13 @@ func (t *text) choose(where, a, b value) value {
 
 // across is the sum, or the greatest, of each row of x: a vector.
 func (t *text) across(operation string, x value) value {
-	out := value{t.name(), tensor(x.element, x.dims[0])}
-	a, b, c := t.name(), t.name(), t.name()
-	t.line(`%s = "tt.reduce"(%s) <{axis = 1 : i32}> ({`, out.name, x.name)
-	t.line("^bb0(%s: %s, %s: %s):", a, x.element, b, x.element)
-	t.line("  %s = %s %s, %s : %s", c, operation, a, b, x.element)
-	t.line("  tt.reduce.return %s : %s", c, x.element)
-	t.line("}) : (%s) -> %s", x.kind, out.kind)
+	out := value{t.Name(), tensor(x.element, x.dims[0])}
+	a, b, c := t.Name(), t.Name(), t.Name()
+	t.Line(`%s = "tt.reduce"(%s) <{axis = 1 : i32}> ({`, out.name, x.name)
+	t.Line("^bb0(%s: %s, %s: %s):", a, x.element, b, x.element)
+	t.Line("  %s = %s %s, %s : %s", c, operation, a, b, x.element)
+	t.Line("  tt.reduce.return %s : %s", c, x.element)
+	t.Line("}) : (%s) -> %s", x.kind, out.kind)
 	return out
 }
 
@@ -224,7 +208,7 @@ func (t *text) load(base, elements value) value {
 
 func (t *text) store(x, base, elements value) {
 	to := t.at(base, elements)
-	t.line("tt.store %s, %s : %s", to.name, x.name, to.kind)
+	t.Line("tt.store %s, %s : %s", to.name, x.name, to.kind)
 }
 
 // grid are elements of a matrix in memory: rows and columns are vectors of where each of them begins.
@@ -236,31 +220,23 @@ func (t *text) grid(rows, columns value) value {
 // loop runs body for 0, 1, … below to. Body gets what it gave the time before.
 func (t *text) loop(to value, carried []value, body func(i value, carried []value) []value) []value {
 	from, one := t.whole(0), t.whole(1)
-	result, i := t.name(), value{t.name(), kind{element: "i32"}}
+	result, i := t.Name(), value{t.Name(), kind{element: "i32"}}
 	inside, kinds, begin := append([]value{}, carried...), make([]string, len(carried)), make([]string, len(carried))
 	for k, c := range carried {
-		inside[k].name = t.name()
+		inside[k].name = t.Name()
 		kinds[k], begin[k] = c.String(), inside[k].name+" = "+c.name
 	}
-	t.line("%s:%d = scf.for %s = %s to %s step %s iter_args(%s) -> (%s)  : i32 {", result, len(carried), i.name, from.name, to.name, one.name,
+	t.Line("%s:%d = scf.for %s = %s to %s step %s iter_args(%s) -> (%s)  : i32 {", result, len(carried), i.name, from.name, to.name, one.name,
 		strings.Join(begin, ", "), strings.Join(kinds, ", "))
-	outer := t.indent
-	t.indent += "  "
-	next := body(i, inside)
-	t.line("scf.yield %s : %s", names(next), strings.Join(kinds, ", "))
-	t.indent = outer
-	t.line("}")
+	t.Inside(func() { t.Line("scf.yield %s : %s", names(body(i, inside)), strings.Join(kinds, ", ")) })
+	t.Line("}")
 	out := append([]value{}, carried...)
 	for k := range out {
-		out[k].name = fmt.Sprintf("%s#%d", result, k)
+		out[k].name = kernel.Result(result, k)
 	}
 	return out
 }
 
 func names(values []value) string {
-	parts := make([]string, len(values))
-	for i, v := range values {
-		parts[i] = v.name
-	}
-	return strings.Join(parts, ", ")
+	return kernel.Join(values, func(v value) string { return v.name })
 }

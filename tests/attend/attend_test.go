@@ -22,6 +22,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"scored/model/kernel"
 	"scored/model/triton"
 	"scored/pjrt"
 	"scored/target"
@@ -47,7 +48,7 @@ func loads() []load {
 
 func (l load) shape(card string) triton.Shape {
 	gpu, _ := target.Find("cuda", card)
-	return triton.Shape{Tokens: 2048, Context: l.prefix, Heads: 16, KVHeads: 8, HeadDim: 128, Norm: true, Eps: 1e-6, Shared: gpu.SharedMemory}
+	return triton.Shape{Shape: kernel.Shape{Tokens: 2048, Context: l.prefix, Heads: 16, KVHeads: 8, HeadDim: 128, Norm: true, Eps: 1e-6}, Shared: gpu.SharedMemory}
 }
 
 func (l load) sight(tokens int) (from, to, start []int32) {
@@ -95,7 +96,7 @@ func program(s triton.Shape, calls int) string {
 		line("%%%s = stablehlo.convert %%%s4 : (%s) -> %s", name, name, wide, kind)
 		return kind
 	}
-	spans, sight := fmt.Sprintf("tensor<%dxi32>", 3*s.Tokens/s.Block()), fmt.Sprintf("tensor<3x%dxi32>", s.Tokens)
+	spans, sight := fmt.Sprintf("tensor<%dxi32>", 3*s.Tokens/s.Blocks().Tokens), fmt.Sprintf("tensor<3x%dxi32>", s.Tokens)
 	out, some := fmt.Sprintf("tensor<%dx%dxbf16>", s.Tokens, s.Heads*e), fmt.Sprintf("tensor<%dx%dx", s.Tokens/every, s.Heads*e)
 	fmt.Fprintf(&t, "module @attend {\n  func.func public @main(%%spans: %s, %%sight: %s) -> %sf32> {\n", spans, sight, some)
 	names, kinds := []string{"%spans", "%qkv", "%keys"}, []string{spans, waves("qkv", "bf16", 0.7548777, s.Tokens, width), waves("keys", "bf16", 0.4503599, s.Tokens, s.KVHeads*2*e)}
@@ -148,7 +149,7 @@ func (d *device) compile(s triton.Shape, l load, calls int) (run func() []float3
 	text := program(s, calls)
 	d.text.Store(&text)
 	from, to, start := l.sight(s.Tokens)
-	spans := tensors.FromFlatDataAndDimensions(s.Spans(from, to, start), 3*s.Tokens/s.Block())
+	spans := tensors.FromFlatDataAndDimensions(s.Blocks().Spans(from, to, start), 3*s.Tokens/s.Blocks().Tokens)
 	sight := tensors.FromFlatDataAndDimensions(slices.Concat(from, to, start), 3, s.Tokens)
 	g := graph.NewGraph(d.plugin.Backend(), "attend")
 	graph.Parameter(g, "spans", spans.Shape())

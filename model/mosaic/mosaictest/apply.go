@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 )
 
 // apply gives the result of an operation that has one; its numbers are rounded after.

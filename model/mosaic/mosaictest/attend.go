@@ -1,7 +1,7 @@
 package mosaictest
 
 import (
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 	"scored/model/mosaic"
 )
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 )
 
 // Array is what kernels work on.

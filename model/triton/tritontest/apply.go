@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 )
 
 // result is the type that the text gives an operation's result.

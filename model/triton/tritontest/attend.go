@@ -1,7 +1,7 @@
 package tritontest
 
 import (
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 	"scored/model/triton"
 )
 

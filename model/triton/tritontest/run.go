@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"scored/model/kerneltest"
+	"scored/model/kernel/kerneltest"
 )
 
 // tensor is a number or an array. Of pointers the numbers are how many elements of memory stand before.

@@ -4,36 +4,28 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"scored/model/kernel"
 )
 
-// Shape is what a layer's attention is of: T packed tokens beside a context of C keys, of H query heads and K key-value
-// heads of E numbers.
-type Shape struct {
-	Tokens, Context         int
-	Heads, KVHeads, HeadDim int
-	Norm                    bool
-	Eps                     float64
-}
-
-// Operands are what a layer's kernels get: see mosaic.Keys and mosaic.Attend, triton.Keys and triton.Attend.
+// Operands are what a layer's kernels get: see package kernel.
 type Operands struct {
 	QKV, KeyWeight, QueryWeight, Angles *Array
 	Spans, Sight                        *Array
 	Context                             *Array // nil without one
 }
 
-// Kernels are what is tested, in a shape.
+// Kernels are what is tested, for a shape.
 type Kernels interface {
 	Check() error
-	// Spans are the first operand of attention for what each token sees.
-	Spans(from, to, start []int32) []int32
+	Blocks() kernel.Blocks
 	// Attend runs the text of both kernels, one after the other: the mixed values [T, H·E].
 	Attend(in Operands) (*Array, error)
 }
 
 // Step is a layer's attention. Token t sees the context's keys From[t] … To[t]-1, and the step's tokens Start[t] … t.
 type Step struct {
-	Shape
+	kernel.Shape
 	Operands
 	From, To, Start []int32
 	kernels         Kernels
@@ -41,7 +33,7 @@ type Step struct {
 
 // NewStep has rows of many lengths, and then padding. Rows see ranges of the context by random: most begin and end inside a
 // block of keys, some are the whole context, some are empty, and the first ones end new prefixes, one token after the other.
-func NewStep(shape Shape, kernels Kernels, seed uint64) *Step {
+func NewStep(shape kernel.Shape, kernels Kernels, seed uint64) *Step {
 	random := rand.New(rand.NewPCG(seed, 2))
 	s := &Step{Shape: shape, kernels: kernels}
 	add := func(from, to, start int) {
@@ -103,7 +95,7 @@ func (s *Step) keys(token int) (context, own []int) {
 // Run gives the attention of the kernels' text, [T, H·E].
 func (s *Step) Run(t *testing.T) *Array {
 	t.Helper()
-	s.Spans, s.Sight = numbers(s.kernels.Spans(s.From, s.To, s.Start)), numbers(s.From, s.To, s.Start)
+	s.Spans, s.Sight = numbers(s.kernels.Blocks().Spans(s.From, s.To, s.Start)), numbers(s.From, s.To, s.Start)
 	s.Spans.Dims = []int{len(s.Spans.Data)}
 	mixed, err := s.kernels.Attend(s.Operands)
 	if err != nil {

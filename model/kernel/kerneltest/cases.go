@@ -5,11 +5,13 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"scored/model/kernel"
 )
 
 // TestAttention runs every case. Kernels are made for a shape by make; shapes are those in which numbers are compared, and
 // small is one of several blocks of tokens and of context keys, with two query heads and one key-value head.
-func TestAttention(t *testing.T, shapes map[string]Shape, small Shape, make func(Shape) Kernels) {
+func TestAttention(t *testing.T, shapes map[string]kernel.Shape, small kernel.Shape, make func(kernel.Shape) Kernels) {
 	for name, shape := range shapes {
 		t.Run("softmax/"+name, func(t *testing.T) {
 			t.Parallel()
@@ -25,6 +27,10 @@ func TestAttention(t *testing.T, shapes map[string]Shape, small Shape, make func
 	t.Run("large values outside", func(t *testing.T) {
 		t.Parallel()
 		outsideIsHarmless(t, NewStep(small, make(small), 4))
+	})
+	t.Run("blocks", func(t *testing.T) {
+		t.Parallel()
+		onlySpansAreRead(t, NewStep(small, make(small), 6))
 	})
 	t.Run("ranges", func(t *testing.T) {
 		t.Parallel()
@@ -100,6 +106,27 @@ func outsideIsHarmless(t *testing.T, s *Step) {
 	}
 	if spared < 20 || spared > s.Tokens-20 {
 		t.Errorf("%d of %d tokens do not see the keys that changed; the case tells little", spared, s.Tokens)
+	}
+}
+
+// onlySpansAreRead: a block of tokens that sees one block of the context reads no other. Values that are NaN would tell, even
+// with the weight 0.
+func onlySpansAreRead(t *testing.T, s *Step) {
+	size := s.kernels.Blocks().Context
+	if s.Shape.Context < 3*size {
+		t.Fatalf("context of %d keys has no blocks of %d around another", s.Shape.Context, size)
+	}
+	for token := range s.Tokens {
+		s.From[token], s.To[token] = int32(size+3), int32(2*size-5)
+	}
+	for key := range s.Shape.Context {
+		if key/size != 1 {
+			_, v := s.contextKey(key, 0)
+			v[0] = math.NaN()
+		}
+	}
+	if got := s.Run(t); slices.ContainsFunc(got.Data, math.IsNaN) {
+		t.Error("a block of the context is read that no token sees")
 	}
 }
 
