@@ -172,3 +172,34 @@ func (c *cache) evict(limit int64, replaced string) error {
 	}
 	return nil
 }
+
+// makeFolders makes the folders of Options.Folders, whose options it gives with their paths; none if one cannot be written,
+// as a compiler may fail for that.
+func (p *Plugin) makeFolders() (map[string]string, error) {
+	if p.cache == nil || len(p.options.Folders) == 0 {
+		return nil, nil
+	}
+	digest, err := p.digest()
+	if err != nil {
+		return nil, err
+	}
+	folders := map[string]string{}
+	for option, name := range p.options.Folders {
+		dir, err := filepath.Abs(filepath.Join(p.cache.dir, name+"-"+digest[:16]))
+		if err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		probe, err := os.CreateTemp(dir, partPrefix+"*")
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+			return nil, err
+		}
+		folders[option] = dir
+	}
+	return folders, nil
+}

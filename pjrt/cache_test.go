@@ -281,6 +281,58 @@ func TestRewrittenProgramsAreKeptApart(t *testing.T) {
 	}
 }
 
+// TestCompilerFolders: the compiler gets a folder inside the cache's, which is no part of the keys: who finds the programs
+// elsewhere has no need to compile. Where the folder cannot be written, programs compile without it.
+func TestCompilerFolders(t *testing.T) {
+	first := t.TempDir()
+	moved, taken := filepath.Join(t.TempDir(), "moved"), t.TempDir()
+	folders := map[string]string{"xla_dump_to": "kept"} // an option of every plugin that writes into a folder
+	for i, test := range []struct {
+		dir            string
+		prepare        func() error
+		compiles, hits int64
+		kept           bool
+	}{
+		{first, func() error { return nil }, 1, 0, true},
+		{moved, func() error { return os.CopyFS(moved, os.DirFS(first)) }, 0, 1, true},
+		{taken, func() error { return os.WriteFile(filepath.Join(taken, "kept-"+testDigest(t)), nil, 0o600) }, 1, 0, false},
+	} {
+		if err := test.prepare(); err != nil {
+			t.Fatal(err)
+		}
+		var captured []byte
+		p := openTest(t, Options{CacheDir: test.dir, Folders: folders, Capture: func(_ string, _, options []byte) { captured = bytes.Clone(options) }})
+		g := square(t, p, "square", 1)
+		if got := run(t, p, g, 1, []float32{3}); got[0] != 9 {
+			t.Errorf("plugin %d: 3 gives %v, want 9", i, got[0])
+		}
+		g.Finalize()
+		if stats := p.Stats(); stats.Compiles != test.compiles || stats.CacheHits != test.hits {
+			t.Errorf("plugin %d: %+v, want %d compiles and %d hits", i, stats, test.compiles, test.hits)
+		}
+		if bytes.Contains(captured, []byte("xla_dump_to")) {
+			t.Errorf("plugin %d: captured options hold the path: %q", i, captured)
+		}
+		files, _ := os.ReadDir(filepath.Join(test.dir, "kept-"+testDigest(t)))
+		if len(files) > 0 != test.kept {
+			t.Errorf("plugin %d: the compiler kept %d files", i, len(files))
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// testDigest is the part of the plugin's digest that names of folders end with.
+func testDigest(t *testing.T) string {
+	t.Helper()
+	digest, err := fileDigest(testPlugin(t), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest[:16]
+}
+
 // TestCompileOptions: options reach the compiler, which refuses those that it does not know, are captured, and keep
 // the cache's entries apart.
 func TestCompileOptions(t *testing.T) {

@@ -38,6 +38,7 @@ func TestCompileForCard(t *testing.T) {
 		program, options = slices.Clone(code), slices.Clone(opts)
 	}})
 	square(t, p, "square", 256).Finalize()
+	options = withOverrides(options, map[string]string{"xla_gpu_per_fusion_autotune_cache_dir": t.TempDir()}) // the plugin knows it
 	for _, name := range Cards() {
 		card, err := FindCard(name)
 		if err != nil {

@@ -45,6 +45,9 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 			key = target{digest, p.info.Platform, p.info.PlatformVersion, p.info.Devices}.key(format, program, options)
 		}
 	}
+	if len(p.folders) > 0 { // after the key, which no path may change
+		defer replaceOptions(args, withOverrides(options, p.folders))()
+	}
 	start := time.Now()
 	entry := Program{}
 	if cache != nil {

@@ -27,6 +27,10 @@ type Options struct {
 	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, as XLA_FLAGS writes their values. They
 	// come before what XLA_FLAGS says, and belong to the compile cache's keys as all options do.
 	Compile map[string]string
+	// Folders are options of XLA's compiler in which it keeps what it has found out, such as the fastest of several kernels:
+	// each gets a folder of its own inside CacheDir, of the name given and this plugin file's digest. The folders are no part
+	// of the compile cache's keys. Without a CacheDir, or where it cannot be written, the options are left out.
+	Folders map[string]string
 	// Rewrite, if set, gives what is compiled in place of a program, as StableHLO text both: so a device gets operations that
 	// GoMLX has no word for. Inputs and outputs must stay.
 	Rewrite func(program []byte) []byte
@@ -55,6 +59,8 @@ type Plugin struct {
 	options Options
 	log     *slog.Logger
 	cache   *cache // nil: none
+	// folders are the options of Options.Folders, with the paths.
+	folders map[string]string
 	backend compute.Backend
 	// profiler is the plugin's own, nil if it has none to be used.
 	profiler *Profiler
@@ -86,6 +92,9 @@ func Open(path string, options Options) (*Plugin, error) {
 		}
 	}
 	p.digest = sync.OnceValues(func() (string, error) { return fileDigest(path, options.CacheDir) })
+	if p.folders, err = p.makeFolders(); err != nil {
+		p.log.Warn("compiler keeps nothing of what it tunes; make the compile cache's folder writable", "error", err)
+	}
 	quietLibraries(p.log)
 	if err := p.attach(path); err != nil {
 		return nil, err

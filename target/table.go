@@ -61,6 +61,7 @@ func gpu(t Target) Target {
 	// No command buffers, which are CUDA graphs: with them a device trace that ends under load loses the device, and
 	// on an H100 they brought no speed: 992 items/s with them, 1,019 without.
 	t.Options = map[string]string{"xla_gpu_enable_command_buffer": ""}
+	t.Folders = map[string]string{"xla_gpu_per_fusion_autotune_cache_dir": "autotune"}
 	t.Ladders = map[Attention]Ladder{Native: wide, Fused: packed}
 	arithmetic := t.Peak / 989e12
 	if t.Peak == 0 {

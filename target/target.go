@@ -71,9 +71,14 @@ type Target struct {
 	Replicas string
 	// Options are XLA's, for every program.
 	Options map[string]string
+	// Folders are options of XLA that name folders in which it keeps what it has measured, each with the folder's name inside
+	// that of compiled programs.
+	Folders map[string]string
 
 	Ladders map[Attention]Ladder
 	Prices  map[Attention]Price
+	// BFloat16 is the native price with bfloat16 weights, where float32 ones are as usual and cost otherwise; nil: the same.
+	BFloat16 *Price
 }
 
 // Find gives the row of a plugin's device: by its kind, such as "TPU v6 lite" or "NVIDIA H100 80GB HBM3", or else the row
@@ -135,6 +140,14 @@ func (t Target) ProductsOf(weights DType) DType {
 		return weights
 	}
 	return t.Products
+}
+
+// Price is the row's own price of steps, with weights of a dtype.
+func (t Target) Price(attention Attention, weights DType) Price {
+	if t.BFloat16 != nil && attention == Native && weights == BFloat16 {
+		return *t.BFloat16
+	}
+	return t.Prices[attention]
 }
 
 // Bound is the least time, in seconds, in which the device does so much, and whether memory is what bounds it; 0 where the

@@ -21,7 +21,7 @@ func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Log
 		return nil, nil, err
 	}
 	t := c.target()
-	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: t.Async, Compile: t.Options}
+	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: t.Async, Compile: t.Options, Folders: t.Folders}
 	var splicer *model.Splicer
 	if t.Kernels != target.NoKernels {
 		splicer = model.NewSplicer(cfg)
