@@ -8,7 +8,7 @@ import (
 // Buckets are a target's step shapes for prompts shorter than contextLength, with what a step of each takes there.
 func (c Config) Buckets(t target.Target, attention target.Attention, contextLength int) []score.Bucket {
 	buckets := t.Ladders[attention](contextLength)
-	c.Predict(buckets, t.Prices[attention], attention, t.Weights)
+	c.Predict(buckets, t.Price(attention, t.Weights), attention, t.Weights)
 	return buckets
 }
 

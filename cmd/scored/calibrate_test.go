@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"scored/model"
 	"scored/target"
 )
 
@@ -64,15 +68,23 @@ func TestBadPrices(t *testing.T) {
 	}
 }
 
-// TestSampleBuckets: few shapes, of few and of many tokens, without a prefix and with the shortest and a long one.
+// TestSampleBuckets: few and quick shapes, of few and of many tokens, without a prefix and with the shortest and a long one.
 func TestSampleBuckets(t *testing.T) {
-	cpu, _ := target.Named("cpu-avx2")
-	var got []string
-	for _, b := range sampleBuckets(cpu.Ladders[target.Native](8192)) {
-		got = append(got, bucketText(b))
-	}
-	want := "16x1x16x0 128x1x128x0 320x1x320x0 1024x1x1024x0 64x16x8x128 128x12x32x128 256x64x8x128 512x6x128x128 64x16x8x2048 128x12x32x2048 256x64x8x2048 512x6x128x2048"
-	if strings.Join(got, " ") != want {
-		t.Errorf("samples %v, want %s", got, want)
+	for _, name := range []string{"cpu-avx2", "cpu-avx512", "cpu-bf16"} {
+		cpu, _ := target.Named(name)
+		least, most, all := map[int]int{}, map[int]int{}, time.Duration(0)
+		for _, b := range sampleBuckets(model.Qwen3_0_6B().Buckets(cpu, target.Native, 8192)) {
+			least[b.Prefix], most[b.Prefix] = cmp.Or(least[b.Prefix], b.Tokens), max(most[b.Prefix], b.Tokens)
+			all += b.Cost
+		}
+		if want := (map[int]int{0: 16, 128: 64, 2048: 64}); !maps.Equal(least, want) {
+			t.Errorf("%s: the smallest samples, by prefix, have %v tokens, want %v", name, least, want)
+		}
+		if most[0] < 256 || most[128] < 256 || most[2048] < 128 {
+			t.Errorf("%s: the largest samples, by prefix, have %v tokens", name, most)
+		}
+		if all > 12*time.Second {
+			t.Errorf("%s: a round of samples takes %s", name, all)
+		}
 	}
 }

@@ -145,8 +145,8 @@ func (c *config) chooseBuckets(cfg model.Config, attention target.Attention, wei
 				"raise them to 256, or lower it", most, contextLength)
 		}
 	}
-	price := t.Prices[attention]
-	if c.price != nil && c.price.Attention == attention {
+	price := t.Price(attention, weights)
+	if c.price != nil && c.price.Attention == attention && c.price.DType == weights {
 		price = c.price.Price
 	}
 	cfg.Predict(buckets, price, attention, weights)
