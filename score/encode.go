@@ -138,7 +138,7 @@ func (e *encoding) note(i int, err error) {
 
 // joinPair makes the prompt of item i and its own query.
 func (e *encoding) joinPair(i int) error {
-	t, err := e.tokenizeQuery(e.req.Queries[i], e.req.queryField(i))
+	t, err := e.tokenizeQuery(e.req.QueryBefore+e.req.Queries[i]+e.req.QueryAfter, e.req.queryField(i))
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,10 @@ type Request struct {
 
 	// Template stands around each joined text; nil means none. It needs texts.
 	Template *Template
-	// Queries, where there are any, are the items' own queries, one text each. Query is then empty.
-	Queries []string
+	// Queries, where there are any, are the items' own queries, one text each, between QueryBefore and QueryAfter.
+	// Query is then empty.
+	Queries                 []string
+	QueryBefore, QueryAfter string
 	// QueryField and ItemField are what the client calls its query and its items, for errors; "" means
 	// "query" and "items".
 	QueryField, ItemField string

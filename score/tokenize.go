@@ -15,6 +15,10 @@ const (
 	leastWhole = 256 << 10
 	mostWhole  = 1 << 20
 
+	// aroundBytes of what stands around each of a request's queries may be tokenized with it, twice: by itself and with
+	// the item. A longer text that is sent once could be multiplied so.
+	aroundBytes = 256
+
 	// A request may have retokenizedBytes of text tokenized, or retokenizedTimes what it sent, if that is more. Only a
 	// query that cannot be cut is read again for each item.
 	retokenizedBytes = 8 << 20
@@ -30,7 +34,8 @@ func mostBytes(req *Request) int64 {
 	for _, query := range req.Queries {
 		sent += len(query)
 	}
-	return max(retokenizedBytes, retokenizedTimes*int64(sent))
+	around := 2 * len(req.Queries) * min(len(req.QueryBefore)+len(req.QueryAfter), aroundBytes)
+	return max(retokenizedBytes, retokenizedTimes*int64(sent)) + int64(around)
 }
 
 // whole is the longest text that is tokenized where it cannot be cut.

@@ -154,6 +154,18 @@ func TestDialectsAgree(t *testing.T) {
 	}
 }
 
+// TestPairsAround: an instruction that is sent once is not tokenized with any number of queries.
+func TestPairsAround(t *testing.T) {
+	s := newRerankServer(t, fakeEngine{})
+	list := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`"a",`, n), ",") + "]" }
+	for pairs, want := range map[int]int{20: http.StatusOK, 20_000: http.StatusRequestEntityTooLarge} {
+		w := send(s, "POST", "/score", fmt.Sprintf(`{"text_1":%s,"text_2":%s,"instruction":"%s"}`, list(pairs), list(pairs), strings.Repeat("i", 1000)))
+		if w.Code != want || want != http.StatusOK && w.Header().Get("X-Scored-Error-Param") != "text_1" {
+			t.Errorf("%d pairs give %d, field %q: %.200s", pairs, w.Code, w.Header().Get("X-Scored-Error-Param"), w.Body)
+		}
+	}
+}
+
 // TestGenerative: the score is that of the first label on /v1/score, with softmax unless the client says otherwise.
 func TestGenerative(t *testing.T) {
 	s := newTestServer(t, nil)

@@ -59,19 +59,15 @@ func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request
 		Template: &score.Template{Before: t.before, After: t.after, Cut: r.cut, PromptTokens: r.promptTokens, ItemTokens: r.documentTokens,
 			Remedy: r.remedy},
 	}
+	// A document's prompt begins with before + query + after.
+	before, after := "<Instruct>: "+r.instruction+"\n<Query>: ", "\n<Document>:"
 	if r.queries == nil {
-		rows.Query.Text = r.head(r.query)
-	}
-	for _, query := range r.queries {
-		rows.Queries = append(rows.Queries, r.head(query))
+		rows.Query.Text = before + r.query + after
+	} else {
+		rows.Queries, rows.QueryBefore, rows.QueryAfter = r.queries, before, after
 	}
 	for i, document := range r.documents {
 		rows.Items[i].Text = " " + document
 	}
 	return rows
-}
-
-// head is what stands between the template's beginning and a document.
-func (r *rerankRequest) head(query string) string {
-	return "<Instruct>: " + r.instruction + "\n<Query>: " + query + "\n<Document>:"
 }

@@ -8,7 +8,7 @@ import (
 
 // bodies is the table: what a client may send, and how it is answered. The bounds are in amplify_test.go.
 func bodies() []body {
-	return slices.Concat(honest(), products(), manyItems(), labels(), longTexts(), shapes(), reranking(), impatient(), others(), crowds())
+	return slices.Concat(honest(), products(), manyItems(), labels(), longTexts(), shapes(), reranking(), dialects(), impatient(), others(), crowds())
 }
 
 // honest requests are admitted and computed, each token of its own. Their cost is that of their tokens and rows.

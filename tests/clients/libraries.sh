@@ -13,12 +13,12 @@ with() {
   local venv=$work/libraries/$1 file=$here/libraries/$1.txt
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
   cmp -s "$file" "$venv/installed" || {
-    "$venv/bin/pip" install -q --disable-pip-version-check -r "$file" && cp "$file" "$venv/installed"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$file" && cp "$file" "$venv/installed"
   } || return
   "$venv/bin/python" -W ignore "$here/libraries/check.py" "http://$address" $(sed -n 's/==.*//p' "$file") || exit
 }
 python() { with clients; }
-python_reached() { "$work/libraries/clients/bin/pip" index versions cohere; }
+python_reached() { "$work/libraries/clients/bin/python" -m pip index versions cohere; }
 apart() { with apart; }
 apart_reached() { python_reached; }
 

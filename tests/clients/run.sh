@@ -14,13 +14,13 @@ curl -fsS "http://$address/openapi.json" -o "$work/openapi.json"
 python() {
   local venv=$work/python
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check openapi-python-client==0.29.1 || return
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check openapi-python-client==0.29.1 || return
   rm -rf "$work/scored_client"
-  "$venv/bin/openapi-python-client" generate --fail-on-warning --meta none --path "$work/openapi.json" --output-path "$work/scored_client" \
+  "$venv/bin/python" -m openapi_python_client generate --fail-on-warning --meta none --path "$work/openapi.json" --output-path "$work/scored_client" \
     --config <(echo 'post_hooks: []') || exit
   PYTHONPATH=$work "$venv/bin/python" "$here/python/check.py" "http://$address" || exit
 }
-python_reached() { "$work/python/bin/pip" index versions openapi-python-client; }
+python_reached() { "$work/python/bin/python" -m pip index versions openapi-python-client; }
 
 oapi=github.com/oapi-codegen/oapi-codegen/v2
 go_() {

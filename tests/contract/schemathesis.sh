@@ -7,7 +7,7 @@ binary=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 venv=${2:-.cache/venv-schemathesis}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install -q --disable-pip-version-check schemathesis==4.32.5
+"$venv/bin/python" -m pip install -q --disable-pip-version-check schemathesis==4.32.5
 log=$(mktemp)
 "$binary" serve --load-format dummy --model-path tests/models/tiny --tokenizer-path .cache/tokenizer/qwen3 --plugin-dir .cache/plugins \
   --context-length 2048 --buckets 64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048 --port 0 --enable-metrics 2>"$log" &
@@ -22,5 +22,5 @@ done
 # A request that fits the schema may still name ids beyond the vocabulary, and one that does not may be coerced or have its
 # unknown fields ignored, as the peer does: neither acceptance nor refusal follows from the schema alone. Traces are not
 # started, for their folders would be written.
-"$venv/bin/schemathesis" --config-file tests/contract/schemathesis.toml run "http://$address/openapi.json" --max-examples "${EXAMPLES:-100}" --seed 1 \
+"$venv/bin/python" "$venv/bin/schemathesis" --config-file tests/contract/schemathesis.toml run "http://$address/openapi.json" --max-examples "${EXAMPLES:-100}" --seed 1 \
   --exclude-checks positive_data_acceptance,negative_data_rejection --suppress-health-check filter_too_much --exclude-path-regex '/start_profile'
