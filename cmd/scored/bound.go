@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -32,6 +34,27 @@ func loads() (all []load) {
 		}
 	}
 	return all
+}
+
+// parseLoads reads --workloads; one with a query is also a load with the query kept.
+func parseLoads(text string) (all []load, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(text, ",") {
+		var rest string
+		w := load{Workload: bench.Workload{Name: name}}
+		n, _ := fmt.Sscanf(name+" .", "%d+%dx%d %s", &w.QueryTokens, &w.ItemTokens, &w.Items, &rest)
+		if n != 4 || w.QueryTokens < 0 || min(w.ItemTokens, w.Items) < 1 {
+			return nil, fmt.Errorf("flag --workloads: %q is not QUERY+ITEMxITEMS, e.g. 120+180x10", name)
+		}
+		all = append(all, w)
+		if w.QueryTokens > 0 {
+			w.kept = true
+			all = append(all, w)
+		}
+	}
+	return all, nil
 }
 
 func (w load) name() string {
@@ -72,11 +95,23 @@ type ahead struct {
 	took    time.Duration // to compile
 }
 
+// timed is how long a step of a bucket takes: by its bound alone, which no step can pass, and by the compiler's estimate.
+type timed struct {
+	score.Bucket
+	bound, estimate float64 // seconds
+}
+
+// perSecond is how many items a second that makes, if a request takes so many steps for so many items.
+func perSecond(items, steps int, seconds float64) float64 {
+	return float64(items) / (float64(steps) * seconds)
+}
+
 // reportAhead prints what a step of each bucket costs by the compiler's own analysis, and how many items a second that
 // would be, from the compiler's estimate of every operation's time, which knows nothing of gathers, to the bound of
 // arithmetic and of traffic with main memory, which no step can pass. Kernels, which the compiler cannot see into, count
 // with the instructions it schedules for them.
-func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options model.Options, costs map[string]ahead) error {
+func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options model.Options, costs map[string]ahead) ([]timed, error) {
+	var all []timed
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops ms\taccessed ms\tmain ms\testimate ms\t")
 	for _, load := range loads() {
@@ -96,13 +131,35 @@ func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options mode
 		bound := max(flops, main)
 		for _, load := range loads() {
 			if steps, items := load.steps(b); steps > 0 {
-				perSecond := func(step float64) float64 { return float64(items) / (float64(steps) * step) }
-				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(max(bound, estimate)), perSecond(bound))
+				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(items, steps, max(bound, estimate)), perSecond(items, steps, bound))
 			} else {
 				fmt.Fprint(table, "-\t")
 			}
 		}
 		fmt.Fprintln(table)
+		all = append(all, timed{b, bound, max(bound, estimate)})
+	}
+	return all, table.Flush()
+}
+
+// reportLoads prints for each load the bucket whose steps answer it soonest by the estimate, and how many items a second
+// that is, by the estimate and by the bound. All of a request's steps are taken to be of one bucket.
+func reportLoads(w io.Writer, loads []load, steps []timed) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "workload\tbucket\tsteps\testimate ms\titems/s\tbound items/s\t")
+	for _, load := range loads {
+		best, most, soonest := timed{}, 0, math.Inf(1)
+		for _, step := range steps {
+			if n, _ := load.steps(step.Bucket); n > 0 && float64(n)*step.estimate < soonest {
+				best, most, soonest = step, n, float64(n)*step.estimate
+			}
+		}
+		if most == 0 {
+			fmt.Fprintf(table, "%s\tnone holds it\t-\t-\t-\t-\t\n", load.name())
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f\t%.0f\t%.0f\t\n", load.name(), bucketText(best.Bucket), most, soonest*1e3,
+			perSecond(load.Items, most, best.estimate), perSecond(load.Items, most, best.bound))
 	}
 	return table.Flush()
 }

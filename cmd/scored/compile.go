@@ -30,8 +30,10 @@ MODEL may be a folder with nothing but config.json: no weight is read.
 // compileConfig is what `scored compile` can be told.
 type compileConfig struct {
 	config
-	topology string
-	out      string
+	topology  string
+	out       string
+	workloads string
+	loads     []load // those of workloads
 }
 
 // compile compiles the programs of every bucket ahead of time.
@@ -85,7 +87,12 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	if c.Device == "cuda" {
 		return reportCard(stdout, c.target(), cfg, options, costs)
 	}
-	return reportAhead(stdout, c.target(), cfg, options, costs)
+	steps, err := reportAhead(stdout, c.target(), cfg, options, costs)
+	if err != nil || c.loads == nil {
+		return err
+	}
+	fmt.Fprintln(stdout)
+	return reportLoads(stdout, c.loads, steps)
 }
 
 func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, error) {
@@ -109,6 +116,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	c.attentionFlag(f)
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
+	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
 	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
 	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -161,7 +169,11 @@ func (c *compileConfig) checkCompile() error {
 	if err := c.checkValues("DType", "Attention"); err != nil {
 		return err
 	}
-	_, err := c.parseBuckets()
+	var err error
+	if c.loads, err = parseLoads(c.workloads); err != nil {
+		return err
+	}
+	_, err = c.parseBuckets()
 	return err
 }
 

@@ -27,6 +27,9 @@ func TestCompileFlags(t *testing.T) {
 		"--load-format dummy --out x --dtype int8":           "--dtype",
 		"--load-format dummy --out x --attention-backend no": "--attention-backend",
 		"--load-format dummy --out x --buckets 1x2":          "--buckets",
+		"--load-format dummy --out x --workloads 21x8":       "QUERY+ITEMxITEMS",
+		"--load-format dummy --out x --workloads 0+21x0":     "QUERY+ITEMxITEMS",
+		"--load-format dummy --out x --workloads 0+21x8x9":   "QUERY+ITEMxITEMS",
 		"--load-format dummy --out x word":                   "word",
 		"--load-format dummy --out x --max-queue 9":          "max-queue",
 		"--load-format dummy --out x --context-length no":    "context-length",
@@ -62,6 +65,36 @@ func TestStepsOfWorkloads(t *testing.T) {
 	} {
 		if steps, items := w[c.load].steps(c.bucket); steps != c.steps || items != c.items {
 			t.Errorf("%s takes %d steps of %+v for %d items, want %d for %d", c.load, steps, c.bucket, items, c.steps, c.items)
+		}
+	}
+}
+
+// TestReportLoads: a load goes to the bucket whose steps answer it soonest.
+func TestReportLoads(t *testing.T) {
+	loads, err := parseLoads("0+21x8,0+21x1024,70+22x8,9000+1x1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err = reportLoads(&out, loads, []timed{
+		{score.Bucket{Tokens: 256, Rows: 64, Length: 256}, 0.5e-3, 1e-3},
+		{score.Bucket{Tokens: 2048, Rows: 512, Length: 2048}, 2e-3, 5e-3},
+		{score.Bucket{Tokens: 256, Rows: 64, Length: 256, Prefix: 128}, 0.5e-3, 2e-3}, // 70 + 8·22 tokens
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		"workload bucket steps estimate ms items/s bound items/s",
+		"0+21x8 256x64x256x0 1 1.00 8000 16000",
+		"0+21x1024 2048x512x2048x0 11 55.00 18618 46545", // 97 in a step
+		"70+22x8 256x64x256x128 1 2.00 4000 16000",
+		"70+22x8 kept 256x64x256x128 1 2.00 4000 16000",
+		"9000+1x1 none holds it - - - -",
+		"9000+1x1 kept none holds it - - - -",
+	} {
+		if got := strings.Join(strings.Fields(strings.Split(out.String(), "\n")[i]), " "); got != want {
+			t.Errorf("line %d is %q, want %q", i, got, want)
 		}
 	}
 }
@@ -291,7 +324,7 @@ func TestReportAhead(t *testing.T) {
 	costs := map[string]ahead{"embed_t64": one, "block_t64_r1_l64_p0": one, "last_t64_r8": one, "head_r8_vfalse": one, "head_r64_vtrue": one}
 	var out strings.Builder
 	options := model.Options{Buckets: []score.Bucket{b}}
-	if err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, costs); err != nil {
+	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, costs); err != nil {
 		t.Fatal(err)
 	}
 	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory, 5 million cycles.
@@ -303,7 +336,7 @@ func TestReportAhead(t *testing.T) {
 	out.Reset()
 	cfg = model.Qwen3_0_6B()
 	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Prefix: 128}}, Kernels: model.TPUKernels()}
-	if err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, nil); err != nil {
+	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, nil); err != nil {
 		t.Fatal(err)
 	}
 	want := strconv.FormatFloat(cfg.KernelCycles(options.Buckets[0])/1e6, 'f', 2, 64)
