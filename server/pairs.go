@@ -12,7 +12,7 @@ import (
 // sglang-jax's dialect is spoken too, a body with labels is of that one.
 func pairsDialect(shared bool) dialect {
 	d := dialect{name: "pairs", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		r, err := readPairs(o)
+		r, err := readPairs(o, m.Scorer.Load().MaxRows)
 		id = r.id(id)
 		return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
 			return s.listOf("score-"+id, r.model, relevance, result.Usage)
@@ -63,8 +63,9 @@ func pairFields() [][2]string {
 	return [][2]string{{"queries", "documents"}, {"queries", "items"}, {"data_1", "data_2"}, {"text_1", "text_2"}}
 }
 
-// readPairs reads one or more texts, and as many others or, for one alone, any number.
-func readPairs(o *python.Object) (*rerankRequest, error) {
+// readPairs reads one or more texts, and as many others or, for one alone, any number. A side of more than most texts is
+// refused unread: of both sides at once, reading would take twice the memory that it takes of documents.
+func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	f := &fieldReader{object: o}
 	names := pairFields()[0]
 	for _, pair := range pairFields() {
@@ -74,8 +75,8 @@ func readPairs(o *python.Object) (*rerankRequest, error) {
 		}
 	}
 	r := &rerankRequest{model: f.name("model"), requestID: f.name("request_id"), queryField: names[0], field: names[1]}
-	queries, list := f.side(names[0])
-	r.documents, _ = f.side(names[1])
+	queries, list := f.side(names[0], most)
+	r.documents, _ = f.side(names[1], most)
 	switch {
 	case len(queries) == 1 && list:
 		r.query, r.queryField = queries[0], element(names[0], 0)
@@ -93,7 +94,7 @@ func readPairs(o *python.Object) (*rerankRequest, error) {
 }
 
 // side reads one text, or a list of at least one.
-func (f *fieldReader) side(field string) (texts []string, list bool) {
+func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 	switch v := f.get(field).(type) {
 	case python.String, *python.Object:
 		return []string{f.content(field, v)}, false
@@ -101,6 +102,13 @@ func (f *fieldReader) side(field string) (texts []string, list bool) {
 		elements, ok := listOf(v)
 		if !ok || len(elements) == 0 {
 			f.fail(field, "%s must be a text, or a list of at least one", field)
+		}
+		if len(elements) > most {
+			f.err = cmp.Or(f.err, error(score.Errorf(score.TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(elements), most)))
+			return nil, true
+		}
+		if f.err != nil {
+			return nil, true
 		}
 		for i, item := range elements {
 			if texts = append(texts, f.content(element(field, i), item)); f.err != nil {
