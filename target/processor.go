@@ -11,21 +11,34 @@ import (
 // AVX-512. Weights are float32 unless told otherwise. Where the processor multiplies bfloat16, --dtype bfloat16 does so;
 // elsewhere float32 products are as fast, and exact.
 //
-// Prices are those of Qwen3-0.6B's layers on two cores, fitted by `scored calibrate`. Only their proportions decide how
+// Prices are those of Qwen3-0.6B's layers on two cores of an Intel Xeon (family 6, model 207: Emerald Rapids),
+// the least of several runs of
+//
+//	XLA_FLAGS=--xla_cpu_max_isa=ISA scored calibrate --model-path Qwen/Qwen3-0.6B --load-format dummy --dtype DTYPE --out FILE
+//
+// with the ISA and DTYPE beside them. Such a machine is shared, and times vary by half. Only their proportions decide how
 // steps are formed, so more cores need no other row.
 func processors() []Target {
+	bf16 := processor("cpu-bf16", "", Price{Idle: 0.086, Flops: 224e9, Bytes: 28e9, Attention: 69e9}) // its own ISA, float32: at most 15 % off
+	bf16.BFloat16 = cached(Price{Idle: 0.033, Flops: 746e9, Bytes: 13e9, Attention: 130e9})           // its own ISA, which has AMX, bfloat16: 43 %
 	return []Target{
-		processor("cpu-avx2", Float32, Price{Idle: 0.085, Flops: 186e9, Bytes: 15e9, Attention: 75e9, CachedTokens: 512, Uncached: 0.15}),
-		processor("cpu-avx512", Float32, Price{Idle: 0.040, Flops: 370e9, Bytes: 15e9, Attention: 150e9, CachedTokens: 512, Uncached: 0.15}),
-		processor("cpu-bf16", "", Price{Idle: 0.040, Flops: 370e9, Bytes: 15e9, Attention: 150e9, CachedTokens: 512, Uncached: 0.15}),
+		processor("cpu-avx2", Float32, Price{Idle: 0.087, Flops: 162e9, Bytes: 17e9, Attention: 44e9}),   // AVX2, float32: 13 %
+		processor("cpu-avx512", Float32, Price{Idle: 0.057, Flops: 179e9, Bytes: 13e9, Attention: 42e9}), // AVX512, float32: 8 %
+		bf16,
 	}
 }
 
 func processor(name string, products DType, price Price) Target {
 	return Target{
 		Name: name, Platform: "cpu", Weights: Float32, Products: products, HostMemory: true, Replicas: "cpu_device_count",
-		Ladders: map[Attention]Ladder{Native: narrow}, Prices: map[Attention]Price{Native: price},
+		Ladders: map[Attention]Ladder{Native: narrow}, Prices: map[Attention]Price{Native: *cached(price)},
 	}
+}
+
+// cached adds what a token beyond 512 costs more: by then the hidden states have left the cache.
+func cached(p Price) *Price {
+	p.CachedTokens, p.Uncached = 512, 0.15
+	return &p
 }
 
 // processorName is the row of the processor at hand, less what XLA's flags leave out of it.

@@ -47,7 +47,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s has no shapes for a way it attends", row.Name)
 		}
 		for attention := range row.Ladders {
-			if !row.Prices[attention].Valid() {
+			if !row.Price(attention, Float32).Valid() || !row.Price(attention, BFloat16).Valid() {
 				t.Errorf("%s has no price for %s", row.Name, attention)
 			}
 		}
@@ -74,6 +74,9 @@ func TestProcessor(t *testing.T) {
 	avx2, _ := Named("cpu-avx2")
 	if bf16.ProductsOf(BFloat16) != BFloat16 || bf16.ProductsOf(Float32) != Float32 || avx2.ProductsOf(BFloat16) != Float32 {
 		t.Error("bfloat16 is multiplied elsewhere than where the processor does so")
+	}
+	if bf16.Price(Native, BFloat16).Flops <= bf16.Price(Native, Float32).Flops || avx2.Price(Native, BFloat16) != avx2.Price(Native, Float32) {
+		t.Error("bfloat16 has its price elsewhere than where the processor multiplies it")
 	}
 }
 

@@ -120,7 +120,7 @@ func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out
 // the target's row predicts to take up to longestStep, or slowerSteps times the shortest where the model is that large.
 const (
 	longestSampled = 2048
-	longestStep    = 2 * time.Second
+	longestStep    = 5 * time.Second / 2
 	slowerSteps    = 8
 )
 
