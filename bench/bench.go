@@ -98,7 +98,7 @@ func newRun(ctx context.Context, c Config) (*run, error) {
 		a := r.author()
 		for _, share := range c.Mix {
 			for range c.Pool {
-				pool[share.Name] = append(pool[share.Name], a.passage(share.QueryTokens))
+				pool[share.Name] = append(pool[share.Name], a.query(share.Workload))
 			}
 		}
 		r.exemplar.pool = pool

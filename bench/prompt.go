@@ -43,8 +43,22 @@ func (a *author) query(w Workload) any {
 	if pool := a.pool[w.Name]; len(pool) > 0 {
 		return pool[a.random.IntN(len(pool))]
 	}
-	return a.passage(w.QueryTokens)
+	query := a.passage(w.QueryTokens - w.Common)
+	if w.Common == 0 {
+		return query
+	}
+	common := *a // the same numbers for every request and client
+	common.random = rand.New(rand.NewPCG(uint64(w.Common), commonSeed))
+	switch rest := query.(type) {
+	case []int:
+		return append(common.passage(w.Common).([]int), rest...)
+	default:
+		return common.passage(w.Common).(string) + rest.(string)
+	}
 }
+
+// commonSeed is that of the tokens that all requests have in common.
+const commonSeed = 8
 
 // passage is n tokens of text or of ids.
 func (a *author) passage(n int) any {

@@ -142,3 +142,21 @@ func TestOneForm(t *testing.T) {
 		})
 	}
 }
+
+// TestCommonTokens: the queries of all clients begin with the same tokens, as many as the workload says, and then differ.
+func TestCommonTokens(t *testing.T) {
+	w := Workload{QueryTokens: 120, Common: 90, ItemTokens: 5, Items: 1}
+	one, other := &author{random: rand.New(rand.NewPCG(1, 1)), ids: true, vocab: 1000}, &author{random: rand.New(rand.NewPCG(2, 2)), ids: true, vocab: 1000}
+	a, b := one.query(w).([]int), other.query(w).([]int)
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	if len(a) != 120 || len(b) != 120 || same < 90 || same > 92 {
+		t.Errorf("queries of %d and %d tokens share %d, want 120, 120 and 90", len(a), len(b), same)
+	}
+	one.ids, one.lexicon, one.unitsPerToken = false, newLexicon(wordList), 1
+	if text := one.query(w).(string); len(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '.' })) < 100 {
+		t.Errorf("query %q has not the words of 120 tokens", text)
+	}
+}

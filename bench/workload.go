@@ -10,6 +10,7 @@ import (
 type Workload struct {
 	Name        string
 	QueryTokens int // shared by the items of a request; 0 leaves the query empty
+	Common      int // of the query's tokens, the first, which are the same in all requests: a template, or a policy
 	ItemTokens  int // of each item
 	Items       int // of a request
 	Clients     int // of a closed loop that is told no other number
@@ -30,6 +31,10 @@ func Workloads() []Workload {
 		{Name: "w3", QueryTokens: 2000, ItemTokens: 20, Items: 500, Clients: 1},
 		{Name: "w3s", QueryTokens: 500, ItemTokens: 20, Items: 50, Clients: 1},
 		{Name: "w4", QueryTokens: 1000, ItemTokens: 26, Items: 80, Clients: 2},
+		{Name: "s1", QueryTokens: 200, ItemTokens: 30, Items: 5, Clients: 16},
+		{Name: "s2", QueryTokens: 120, Common: 90, ItemTokens: 150, Items: 20, Clients: 8},
+		{Name: "s3", QueryTokens: 120, ItemTokens: 180, Items: 10, Clients: 64},
+		{Name: "s4", QueryTokens: 600, Common: 600, ItemTokens: 60, Items: 1, Clients: 32},
 	}
 }
 
@@ -48,7 +53,7 @@ func ParseMix(text string) ([]Share, error) {
 			}
 		}
 		if share.Name == "" {
-			return nil, fmt.Errorf("workload %q is unknown; use w1, w1c, w2, w3, w3s or w4", name)
+			return nil, fmt.Errorf("workload %q is unknown; use one of %s", name, names())
 		}
 		if weighted {
 			n, err := strconv.Atoi(weight)
@@ -60,6 +65,15 @@ func ParseMix(text string) ([]Share, error) {
 		mix = append(mix, share)
 	}
 	return mix, nil
+}
+
+// names lists the workloads' names.
+func names() string {
+	var all []string
+	for _, w := range Workloads() {
+		all = append(all, w.Name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // The arithmetic of Qwen3-0.6B's layers, from its shape: 28 layers of width 1024, 16 query and 8 key heads of 128 and an
