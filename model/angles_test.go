@@ -9,7 +9,7 @@ import (
 
 // TestAnglesAreExactAtAnyPosition: the cosines and sines of late tokens are as good as those of early ones.
 func TestAnglesAreExactAtAnyPosition(t *testing.T) {
-	n := network{Config: Qwen3_0_6B()}
+	n := decoder{Config: Qwen3_0_6B()}
 	positions := []int32{0, 1, 2, 63, 255, 1499, 4096, 32_767, 40_959, 131_071, 1 << 20}
 	exec, err := NewExec(pureGo(t), func(positions *Node) *Node { return n.angles(positions) })
 	if err != nil {

@@ -3,27 +3,43 @@ package model
 import (
 	"testing"
 
-	"scored/score"
+	"scored/score/plan"
 	"scored/target"
 )
 
-// TestOwnPairs: a row's queries take the keys up to the end of their block.
-func TestOwnPairs(t *testing.T) {
-	for _, c := range []struct{ length, block, pairs int }{
-		{0, 0, 0},
-		{32, 32, 32 * 32},
-		{192, 192, 192 * 192}, // half of it would be short
-		{255, 255, 255 * 255}, // no half
-		{256, 128, 128*128 + 128*256},
-		{320, 160, 160*160 + 160*320},
-		{1024, 256, 256 * (256 + 512 + 768 + 1024)},
-		{4096, 1024, 1024 * (1024 + 2048 + 3072 + 4096)},
+// TestBands: a token's keys are all in its block's, and no way to cut a step up computes fewer pairs.
+func TestBands(t *testing.T) {
+	for _, c := range []struct {
+		tokens, length int
+		want           band
+		pairs          int
+	}{
+		{32, 32, band{32, false}, 32 * 32},
+		{192, 192, band{192, false}, 192 * 192}, // half of it would be short
+		{320, 320, band{160, false}, 160*160 + 160*320},
+		{1024, 1024, band{256, false}, 256 * (256 + 512 + 768 + 1024)},
+		{4096, 4096, band{1024, false}, 1024 * (1024 + 2048 + 3072 + 4096)},
+		{64, 8, band{8, true}, 64 * 16},
+		{512, 32, band{32, true}, 512 * 64},
+		{64, 32, band{64, false}, 64 * 64},
+		{256, 128, band{128, false}, 128*128 + 128*256},
+		{384, 256, band{128, false}, 128 * (128 + 256 + 384)},
+		{512, 256, band{128, false}, 128 * (128 + 256 + 384 + 384)},
+		{2048, 128, band{128, true}, 2048 * 256},
+		{100, 30, band{100, false}, 100 * 100},
+		{96, 1, band{1, true}, 96 * 2},
 	} {
-		if got := queryBlock(c.length); got != c.block {
-			t.Errorf("rows of %d tokens: blocks of %d queries, want %d", c.length, got, c.block)
+		got := bandOf(c.tokens, c.length)
+		if got != c.want || got.pairs(c.tokens, c.length) != c.pairs {
+			t.Errorf("%d tokens in rows of %d: %+v of %d pairs, want %+v of %d", c.tokens, c.length, got, got.pairs(c.tokens, c.length), c.want, c.pairs)
 		}
-		if got := ownPairs(c.length); got != c.pairs {
-			t.Errorf("rows of %d tokens: %d pairs, want %d", c.length, got, c.pairs)
+		if got.batched && got.block < c.length {
+			t.Errorf("%d tokens in rows of %d: blocks of %d do not reach a row's first token", c.tokens, c.length, got.block)
+		}
+		for from := 0; !got.batched && from < c.tokens; from += got.block {
+			if first, end := got.keys(from, c.tokens, c.length); first > max(0, from-c.length+1) || end < min(from+got.block, c.tokens) {
+				t.Errorf("%d tokens in rows of %d: the block from %d on has keys %d … %d", c.tokens, c.length, from, first, end-1)
+			}
 		}
 	}
 }
@@ -40,10 +56,10 @@ func TestFusedBuckets(t *testing.T) {
 			}
 		}
 		for _, b := range buckets {
-			longest = max(longest, b.Prefix)
+			longest = max(longest, b.Context)
 		}
 		if longest < context || longest > 4*max(context, 128) {
-			t.Errorf("context of %d tokens: the longest prefix is %d", context, longest)
+			t.Errorf("context of %d tokens: the longest context is %d", context, longest)
 		}
 	}
 }
@@ -51,12 +67,12 @@ func TestFusedBuckets(t *testing.T) {
 // TestWork: counts of Qwen3-0.6B's layers, from its shape.
 func TestWork(t *testing.T) {
 	cfg := Qwen3_0_6B()
-	w := cfg.Work(score.Bucket{Tokens: 256, Rows: 2, Length: 128, Prefix: 512}, target.Native, target.BFloat16)
-	want := target.Work{Tokens: 256, TokenFlops: 880_803_840, WeightBytes: 880_803_840, PairFlops: 229_376, RowPairs: 2 * 128 * 128, PrefixPairs: 256 * 512}
+	w := cfg.Work(plan.Bucket{Tokens: 256, Rows: 2, Length: 128, Context: 512}, target.Native, target.BFloat16, 512)
+	want := target.Work{Tokens: 256, TokenFlops: 880_803_840, WeightBytes: 880_803_840, PairFlops: 229_376, RowPairs: 128*128 + 128*256, PrefixPairs: 256 * 512}
 	if w != want {
 		t.Errorf("work %+v, want %+v", w, want)
 	}
-	fused := cfg.Work(score.Bucket{Tokens: 256, Rows: 64, Length: 256, Prefix: 512}, target.Fused, target.Float32)
+	fused := cfg.Work(plan.Bucket{Tokens: 256, Rows: 64, Length: 256, Context: 512}, target.Fused, target.Float32, 512)
 	if fused.PackedTokens != 256 || fused.RowPairs != 0 || fused.WeightBytes != 2*880_803_840 {
 		t.Errorf("for kernels: %+v", fused)
 	}
@@ -69,7 +85,7 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 		found, _ := target.Named(name)
 		return found
 	}
-	kinds := map[string][]score.Bucket{"cpu": cfg.Buckets(row("cpu-avx2"), target.Native, 40_960), "wide": cfg.Buckets(row("h100"), target.Native, 40_960),
+	kinds := map[string][]plan.Bucket{"cpu": cfg.Buckets(row("cpu-avx2"), target.Native, 40_960), "wide": cfg.Buckets(row("h100"), target.Native, 40_960),
 		"kernels": cfg.Buckets(row("v6e"), target.Fused, 40_960)}
 	for _, c := range []struct {
 		kind                         string
@@ -92,7 +108,7 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	} {
 		fits := false
 		for _, b := range kinds[c.kind] {
-			fits = fits || c.tokens <= b.Tokens && c.rows <= b.Rows && c.length <= b.Length && c.prefix <= b.Prefix && b.Cost > 0
+			fits = fits || c.tokens <= b.Tokens && c.rows <= b.Rows && c.length <= b.Length && c.prefix <= b.Context && b.Cost > 0
 		}
 		if !fits {
 			t.Errorf("no %s bucket holds %+v", c.kind, c)
@@ -101,7 +117,7 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	for kind, buckets := range kinds {
 		seen := map[shape]bool{}
 		for _, b := range buckets {
-			if seen[shapeOf(b)] {
+			if seen[shapeOf(b)] && kind != "kernels" {
 				t.Errorf("%s bucket %+v is there twice", kind, b)
 			}
 			seen[shapeOf(b)] = true

@@ -1,7 +1,5 @@
 package model
 
-import "fmt"
-
 // Config is the shape of a dense decoder and the few constants that its forward pass depends on. Comments give the names
 // in config.json. See LoadConfig for what is checked.
 type Config struct {
@@ -53,30 +51,11 @@ const (
 
 // Tensors lists the parameters of the model, each once, in the order of the forward pass.
 func (c Config) Tensors() []TensorSpec {
-	queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	specs := []TensorSpec{{embeddingName, []int{c.VocabSize, c.HiddenSize}}}
 	for i := range c.Layers {
-		layer := func(name string, shape ...int) {
-			specs = append(specs, TensorSpec{fmt.Sprintf("model.layers.%d.%s", i, name), shape})
+		for _, p := range c.layer() {
+			specs = append(specs, p.tensors(i)...)
 		}
-		layer("input_layernorm.weight", c.HiddenSize)
-		layer("self_attn.q_proj.weight", queries, c.HiddenSize)
-		layer("self_attn.k_proj.weight", keys, c.HiddenSize)
-		layer("self_attn.v_proj.weight", keys, c.HiddenSize)
-		if c.QKVBias {
-			layer("self_attn.q_proj.bias", queries)
-			layer("self_attn.k_proj.bias", keys)
-			layer("self_attn.v_proj.bias", keys)
-		}
-		if c.QKNorm {
-			layer("self_attn.q_norm.weight", c.HeadDim)
-			layer("self_attn.k_norm.weight", c.HeadDim)
-		}
-		layer("self_attn.o_proj.weight", c.HiddenSize, queries)
-		layer("post_attention_layernorm.weight", c.HiddenSize)
-		layer("mlp.gate_proj.weight", c.IntermediateSize, c.HiddenSize)
-		layer("mlp.up_proj.weight", c.IntermediateSize, c.HiddenSize)
-		layer("mlp.down_proj.weight", c.HiddenSize, c.IntermediateSize)
 	}
 	specs = append(specs, TensorSpec{normName, []int{c.HiddenSize}})
 	if !c.TieEmbeddings {

@@ -5,103 +5,111 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"scored/score"
+	"scored/score/plan"
 )
 
-// pair is one number the head is asked for: a label of a row.
-type pair struct {
-	row   int // index among the rows of this head run
-	label int32
-	to    *float32
-}
-
-// heads reads every row's labels off the hidden states [T, D]. Rows that only compare their labels take the label head,
-// the others the vocabulary head, whatever else is in the step: so a row's numbers do not depend on its neighbours.
-func (e *Engine) heads(step *score.Step, in *packed, hidden *tensors.Tensor) ([][]float32, error) {
-	answers := make([][]float32, len(step.Rows))
+// heads queues the reading of every row's labels off the hidden states [T, D]. Rows that only compare their labels take the
+// label head, the others the vocabulary head, whatever else is in the step: so a row's numbers do not depend on its neighbours.
+// A step that nothing is read of waits for what the heads would have got.
+func (e *Engine) heads(step *plan.Step, l *layout, hidden *tensors.Tensor, p *pending) error {
 	var relative, absolute []int
-	for i, row := range step.Rows {
-		answers[i] = make([]float32, len(row.Labels))
-		if row.Relative {
+	for i := range step.Rows {
+		if step.Rows[i].Relative {
 			relative = append(relative, i)
 		} else {
 			absolute = append(absolute, i)
 		}
 	}
-	for _, kind := range []struct {
-		rows       []int
-		vocabulary bool
-	}{{relative, false}, {absolute, true}} {
-		for rows := kind.rows; len(rows) > 0; {
-			key := headKey{headFor(len(rows)), kind.vocabulary}
-			now := rows[:min(key.rows, len(rows))]
-			rows = rows[len(now):]
-			if err := e.head(key, step, in, hidden, now, answers); err != nil {
-				return nil, err
-			}
+	// All that only compare come first, so that a run of last serves as few runs of the heads as there can be.
+	for rows := append(relative, absolute...); len(rows) > 0; {
+		now := rows[:min(lastRows, len(rows))]
+		rows = rows[len(now):]
+		if err := e.readout(step, l, hidden, now, p); err != nil {
+			return err
 		}
 	}
-	return answers, nil
+	if len(p.reads) > 0 {
+		return nil
+	}
+	normed, err := e.last(step, l, hidden, nil)
+	if err == nil {
+		p.reads = append(p.reads, reading{from: normed})
+	}
+	return err
 }
 
-// head runs one head program over up to key.rows rows, as often as their labels need.
-func (e *Engine) head(key headKey, step *score.Step, in *packed, hidden *tensors.Tensor, rows []int, answers [][]float32) (err error) {
-	last := make([]int32, key.rows)
-	var pairs []pair
+// last is the final norm of the last tokens of up to lastRows rows: [lastRows, D].
+func (e *Engine) last(step *plan.Step, l *layout, hidden *tensors.Tensor, rows []int) (normed *tensors.Tensor, err error) {
+	last := make([]int32, lastRows)
 	for r, i := range rows {
-		last[r] = in.last[i]
-		for k, label := range step.Rows[i].Labels {
-			pairs = append(pairs, pair{r, label, &answers[i][k]})
-		}
+		last[r] = l.last[i]
 	}
-	index := tensors.FromFlatDataAndDimensions(last, key.rows)
+	index := vector(last)
 	defer func() { err = errors.Join(err, finalize(index)) }()
-	normed, err := e.programs.last[[2]int{step.Bucket.Tokens, key.rows}].run(hidden, index, e.weights.finalNorm)
+	outputs, err := e.programs.last[step.Bucket.Tokens].run(hidden, index, e.weights.finalNorm)
+	if err != nil {
+		return nil, err
+	}
+	return outputs[0], nil
+}
+
+// readout runs the heads over the rows of one run of last.
+func (e *Engine) readout(step *plan.Step, l *layout, hidden *tensors.Tensor, rows []int, p *pending) (err error) {
+	normed, err := e.last(step, l, hidden, rows)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, finalize(normed...)) }()
-	for len(pairs) > 0 {
-		now := pairs[:min(key.rows*labelsPerRow, len(pairs))]
-		pairs = pairs[len(now):]
-		if err := e.read(key, normed[0], now); err != nil {
+	defer func() { err = errors.Join(err, finalize(normed)) }()
+	for first := 0; first < len(rows); {
+		relative := step.Rows[rows[first]].Relative
+		end := first
+		for end < len(rows) && step.Rows[rows[end]].Relative == relative {
+			end++
+		}
+		key := headOf(end-first, !relative)
+		if err := e.head(key, step, normed, rows, first, min(end, first+key.rows), p); err != nil {
 			return err
 		}
+		first = min(end, first+key.rows)
 	}
 	return nil
 }
 
-// read fetches the pairs' numbers in one run.
-func (e *Engine) read(key headKey, normed *tensors.Tensor, pairs []pair) (err error) {
-	flat := make([]int32, key.rows*labelsPerRow*2)
-	for i, p := range pairs {
-		flat[2*i], flat[2*i+1] = int32(p.row), p.label
-	}
-	wanted := tensors.FromFlatDataAndDimensions(flat, key.rows*labelsPerRow, 2)
-	defer func() { err = errors.Join(err, finalize(wanted)) }()
-	outputs, err := e.programs.head[key].run(normed, wanted, e.weights.head)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, finalize(outputs...)) }()
-	return tensors.ConstFlatData(outputs[0], func(values []float32) {
-		for i, p := range pairs {
-			*p.to = values[i]
+// head queues one head program over rows first … end-1 of those that normed has, as often as their labels need.
+func (e *Engine) head(key headKey, step *plan.Step, normed *tensors.Tensor, rows []int, first, end int, p *pending) (err error) {
+	at := make([]int32, key.rows)
+	var pairs []int32 // of a row of the head, and a label
+	var to []*float32
+	for r := range end - first {
+		at[r] = int32(first + r)
+		i := rows[first+r]
+		for k, label := range step.Rows[i].Labels {
+			pairs, to = append(pairs, int32(r), label), append(to, &p.answers[i][k])
 		}
-	})
+	}
+	index := vector(at)
+	defer func() { err = errors.Join(err, finalize(index)) }()
+	for room := key.rows * plan.LabelsPerRow; len(to) > 0; {
+		now := min(room, len(to))
+		if err := e.read(key, normed, index, pairs[:2*now], to[:now], p); err != nil {
+			return err
+		}
+		pairs, to = pairs[2*now:], to[now:]
+	}
+	return nil
 }
 
-// await returns when the device has computed the hidden states, and with them all that the step queued before: for
-// a step that nothing is read of. A step with labels waits where they are read, as a device runs what is queued in
-// its order. It reads what the smallest of the head's programs gives.
-func (e *Engine) await(step *score.Step, hidden *tensors.Tensor) (err error) {
-	rows := headFor(1)
-	index := tensors.FromFlatDataAndDimensions(make([]int32, rows), rows)
-	defer func() { err = errors.Join(err, finalize(index)) }()
-	normed, err := e.programs.last[[2]int{step.Bucket.Tokens, rows}].run(hidden, index, e.weights.finalNorm)
+// read queues one run of a head program, for so many pairs as it has room for.
+func (e *Engine) read(key headKey, normed, index *tensors.Tensor, pairs []int32, to []*float32, p *pending) (err error) {
+	room := key.rows * plan.LabelsPerRow
+	flat := make([]int32, 2*room)
+	copy(flat, pairs)
+	wanted := tensors.FromFlatDataAndDimensions(flat, room, 2)
+	defer func() { err = errors.Join(err, finalize(wanted)) }()
+	outputs, err := e.programs.head[key].run(normed, index, wanted, e.weights.head)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, finalize(normed...)) }()
-	return tensors.ConstFlatData(normed[0], func([]float32) {})
+	p.reads = append(p.reads, reading{outputs[0], to})
+	return nil
 }

@@ -5,9 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomlx/compute/dtypes"
-
-	"scored/score"
+	"scored/score/plan"
 )
 
 // kernelConfig is a small model with heads that kernels take.
@@ -17,44 +15,8 @@ func kernelConfig() Config {
 	return c
 }
 
-func kernelBuckets() []score.Bucket {
-	return []score.Bucket{{Tokens: 128, Rows: 16, Length: 128, Cost: 1}, {Tokens: 256, Rows: 16, Length: 256, Prefix: 128, Cost: 2}}
-}
-
-// TestKernelsFormulaScoresAlike: an engine that attends as kernels do gives the scores of one that does not, with
-// and without a prefix.
-func TestKernelsFormulaScoresAlike(t *testing.T) {
-	options := Options{DType: dtypes.Float32, Buckets: kernelBuckets(), PrefixCacheBytes: 1 << 24}
-	plain := optionsEngine(t, pureGo(t), kernelConfig(), options)
-	options.Formula = true
-	kernels := optionsEngine(t, pureGo(t), kernelConfig(), options)
-	alone := &score.Step{Bucket: kernelBuckets()[0]}
-	for i := range 3 {
-		alone.Rows = append(alone.Rows, &score.Row{Tokens: testTokens(i, 5+9*i), Labels: []int32{3, 500, 77}})
-	}
-	for name, step := range map[string]*score.Step{"alone": alone, "on a prefix": sharedStep(kernelBuckets()[1], 0, 4)} {
-		want, err := plain.Run(step)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := kernels.Run(step)
-		if err != nil {
-			t.Fatal(err)
-		}
-		closeTo(t, name, got, want)
-	}
-	// The prefix is kept now, and a step can go on from it.
-	next := sharedStep(kernelBuckets()[1], 0, 4)
-	want, err := kernels.Run(next)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next.Base, next.Kept, next.New = next.Prefix, len(next.Prefix.Tokens), 0
-	got, err := kernels.Run(next)
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeTo(t, "on a kept prefix", got, want)
+func kernelBuckets() []plan.Bucket {
+	return []plan.Bucket{{Tokens: 128, Rows: 16, Length: 128, Cost: 1}, {Tokens: 256, Rows: 16, Length: 256, Context: 128, Cost: 2}}
 }
 
 // TestCallKernels: calls take the place of what ends a kernel, with the operands in order, and nothing else changes.
@@ -107,6 +69,23 @@ func TestCallKernels(t *testing.T) {
 	} {
 		if got, calls := kernelConfig().CallKernels(TPUKernels(), []byte(unchanged)); string(got) != unchanged || calls != 0 {
 			t.Errorf("%s: program becomes %s with %d calls", name, got, calls)
+		}
+	}
+}
+
+// TestKeepCache: a cache that a program takes and gives first stays in its place, and nothing else changes.
+func TestKeepCache(t *testing.T) {
+	const kind = "tensor<384x512xui16>"
+	text := func(in, out string) string {
+		return "module @layer {\n  func.func @main(" + in + ", %p1: tensor<4xi32>) -> (" + out + ", tensor<4xf32>) {\n    return\n  }\n}\n"
+	}
+	got, caches := KeepCache([]byte(text("%cache: "+kind, kind)))
+	if want := text("%cache: "+kind+" {tf.aliasing_output = 0 : i32}", kind); string(got) != want || caches != 1 {
+		t.Errorf("%d caches in %s, want 1 in %s", caches, got, want)
+	}
+	for name, other := range map[string]string{"no cache": text("%p0: "+kind, kind), "it is not given": text("%cache: "+kind, "tensor<384x512xf32>")} {
+		if got, caches := KeepCache([]byte(other)); string(got) != other || caches != 0 {
+			t.Errorf("%s: %d caches in %s", name, caches, got)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"scored/model/kernel/kerneltest"
 	"scored/model/mosaic/mosaictest"
 	"scored/model/triton/tritontest"
-	"scored/score"
+	"scored/score/plan"
 )
 
 // TestKernelsComputeTheirFormula: the kernels' text, run as a TPU or GPU would, gives what the graph says that they compute, with the
@@ -21,15 +21,15 @@ import (
 func TestKernelsComputeTheirFormula(t *testing.T) {
 	plain := kernelConfig()
 	plain.QKNorm = false
-	wide := score.Bucket{Tokens: 512, Rows: 16, Length: 512, Prefix: 1024, Cost: 3}
-	alone := score.Bucket{Tokens: 512, Rows: 16, Length: 512, Cost: 3}
+	wide := plan.Bucket{Tokens: 512, Rows: 16, Length: 512, Context: 1024, Cost: 3}
+	alone := plan.Bucket{Tokens: 512, Rows: 16, Length: 512, Cost: 3}
 	short := kernelConfig()
 	short.HeadDim = 64
 	gpu := GPUKernels(227 << 10)
 	for name, c := range map[string]struct {
 		by     Kernels
 		cfg    Config
-		bucket score.Bucket
+		bucket plan.Bucket
 	}{
 		"on a prefix": {TPUKernels(), kernelConfig(), kernelBuckets()[1]}, "blocks on a prefix": {TPUKernels(), kernelConfig(), wide},
 		"alone": {TPUKernels(), kernelConfig(), kernelBuckets()[0]}, "blocks alone": {TPUKernels(), kernelConfig(), alone},
@@ -39,13 +39,14 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n, err := newNetwork(c.cfg, Options{DType: dtypes.BFloat16, Kernels: c.by, Formula: true, Buckets: []score.Bucket{c.bucket}})
+			n, err := newNetwork(pureGo(t), c.cfg, Options{DType: dtypes.BFloat16, Kernels: c.by, Formula: true, Buckets: []plan.Bucket{c.bucket}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, operands := attendByFormula(t, n, c.bucket)
+			p := n.attention.(packed)
+			want, operands := attendByFormula(t, p, c.bucket)
 			off := func() (most float64) {
-				got, err := n.runner(c.bucket).Attend(operands)
+				got, err := p.runner(c.bucket).Attend(operands)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -61,7 +62,7 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 			}
 			right := operands.Sight
 			for end, what := range []string{"from", "to", "start"} {
-				if onContext := c.bucket.Prefix > 0; onContext != (what != "start") {
+				if onContext := c.bucket.Context > 0; onContext != (what != "start") {
 					continue // beside a context, one own token more is too little
 				}
 				for _, by := range []float64{-1, 1} {
@@ -91,24 +92,25 @@ func shifted(sight *kerneltest.Array, end int, by float64) *kerneltest.Array {
 }
 
 // runner runs the text of kernels.
-func (n network) runner(b score.Bucket) kerneltest.Kernels {
-	if n.by.kind == tritonKernels {
-		return tritontest.Kernels{Shape: n.tritonShape(n.by, b.Tokens, b.Prefix)}
+func (p packed) runner(b plan.Bucket) kerneltest.Kernels {
+	if p.by.kind == tritonKernels {
+		return tritontest.Kernels{Shape: p.tritonShape(p.by, b.Tokens, b.Context)}
 	}
-	return mosaictest.Kernels{Shape: n.mosaicShape(b.Tokens, b.Prefix)}
+	return mosaictest.Kernels{Shape: p.mosaicShape(b.Tokens, b.Context)}
 }
 
 // attendByFormula runs the graph, and gives its result and what kernels would have got.
-func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *kerneltest.Array, in kerneltest.Operands) {
+func attendByFormula(t *testing.T, p packed, b plan.Bucket) (mixed *kerneltest.Array, in kerneltest.Operands) {
 	t.Helper()
 	formula, err := compile(device{Backend: pureGo(t)}, "formula", func(in *parameters) []*Node {
-		seen := n.reachParameters(in, shapeOf(b))
-		qkv, angles, w, kept := n.checkInputs(seen.spans.Graph(), b)
-		mixed, prefix := n.attendByKernels(qkv, angles, w, seen, kept)
-		out := []*Node{mixed, qkv, angles, n.keyWeight(w, qkv.Graph()), n.queryWeight(w, qkv.Graph())}
-		if prefix != nil {
-			out = append(out, prefix)
+		v := viewParameters(in, p, shapeOf(b))
+		qkv, angles, w, made := p.checkInputs(in.g, b)
+		var keep func(*Node) contextKeys
+		out := []*Node{nil, qkv, angles, p.keyWeight(w, in.g), p.queryWeight(w, in.g)}
+		if made != nil {
+			keep, out = func(*Node) contextKeys { return contextKeys{whole: made} }, append(out, made)
 		}
+		out[0] = p.attend(qkv, angles, w, v, keep)
 		for i := range out {
 			out[i] = float32s(out[i])
 		}
@@ -118,8 +120,8 @@ func attendByFormula(t *testing.T, n network, b score.Bucket) (mixed *kerneltest
 		t.Fatal(err)
 	}
 	t.Cleanup(formula.close)
-	inputs := n.reachTensors(checkPacked(b), b)
-	in.Spans, in.Sight = textArray[int32](inputs[0], "i32"), textArray[int32](inputs[1], "i32")
+	inputs := p.checkTensors(b)
+	in.Sight, in.Spans = textArray[int32](inputs[0], "i32"), textArray[int32](inputs[1], "i32")
 	outputs, err := formula.run(inputs...)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gomlx/compute"
@@ -35,7 +36,11 @@ func (p *parameters) next(dtype dtypes.DType, dims ...int) *graph.Node {
 
 func (p *parameters) take(shape shapes.Shape) *graph.Node {
 	p.count++
-	return graph.Parameter(p.g, fmt.Sprintf("p%d", p.count), shape)
+	return p.named(fmt.Sprintf("p%d", p.count), shape)
+}
+
+func (p *parameters) named(name string, shape shapes.Shape) *graph.Node {
+	return graph.Parameter(p.g, name, shape)
 }
 
 // compile builds a graph and compiles it for the device.
@@ -57,6 +62,32 @@ func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err
 		arguments[i] = t
 	}
 	return p.graph.RunOnDevice(p.device, arguments...), nil
+}
+
+// update is run for a program that takes a state first and gives the next one first, in the same memory where the compiler
+// has been told so. The state is gone afterwards, whether the program succeeds or not.
+func (p *program) update(state *tensors.Tensor, inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
+	defer recoverAs(&err, "program "+p.name+" does not run")
+	backend := p.graph.Backend()
+	buffers, donated := make([]compute.Buffer, len(inputs)+1), make([]bool, len(inputs)+1)
+	for i, t := range inputs {
+		if buffers[i+1], err = t.Buffer(backend, p.device); err != nil {
+			return nil, errors.Join(fmt.Errorf("program %s has no input %d: %w", p.name, i+1, err), finalize(state))
+		}
+	}
+	if buffers[0], err = state.DonateBuffer(backend, p.device); err != nil {
+		return nil, fmt.Errorf("program %s has no state: %w", p.name, err)
+	}
+	donated[0] = true
+	ran := false
+	defer func() {
+		if !ran {
+			err = errors.Join(err, buffers[0].Finalize())
+		}
+	}()
+	outputs = p.graph.RunWithBuffers(buffers, donated, p.device)
+	ran = true
+	return outputs, nil
 }
 
 func (p *program) close() { p.graph.Finalize() }

@@ -5,34 +5,35 @@ import (
 	"fmt"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 
-	"scored/score"
+	"scored/score/plan"
 )
 
-// programs are the executables of an engine. One block program serves all layers: it takes its weights as inputs. So a
-// bucket compiles in the time of one layer, and many small buckets cost little.
+// programs are the executables of an engine. One program serves all layers: it takes its weights as inputs. So a bucket
+// compiles in the time of one layer, and many small buckets cost little.
 type programs struct {
-	embed map[int]*program    // by tokens
-	block map[shape]*program  // by bucket
-	last  map[[2]int]*program // by tokens and head rows: final norm of the rows' last tokens
+	embed map[int]*program   // by tokens
+	layer map[shape]*program // by bucket
+	last  map[int]*program   // by tokens: final norm of the rows' last tokens
 	head  map[headKey]*program
-	check map[score.Bucket]*program // see checkBuckets; none without kernels
+	check map[string]*program // by name: see attention.checks
+	blank *program            // a layer's KV cache of zeros; nil without one
+
 }
 
-// shape is a bucket without its cost.
-type shape struct{ tokens, rows, length, prefix int }
+// shape is what of a bucket a layer's program depends on. How many rows a step has it does not.
+type shape struct{ tokens, length, context int }
 
-func shapeOf(b score.Bucket) shape { return shape{b.Tokens, b.Rows, b.Length, b.Prefix} }
+func shapeOf(b plan.Bucket) shape { return shape{b.Tokens, b.Length, b.Context} }
 
 func (s shape) name() string {
-	return fmt.Sprintf("block_t%d_r%d_l%d_p%d", s.tokens, s.rows, s.length, s.prefix)
+	return fmt.Sprintf("layer_t%d_l%d_c%d", s.tokens, s.length, s.context)
 }
 
 func embedName(tokens int) string { return fmt.Sprintf("embed_t%d", tokens) }
 
-func lastName(tokens, rows int) string { return fmt.Sprintf("last_t%d_r%d", tokens, rows) }
+func lastName(tokens int) string { return fmt.Sprintf("last_t%d", tokens) }
 
 // headKey names a head program: how many rows it takes, and whether it goes over the vocabulary.
 type headKey struct {
@@ -42,22 +43,21 @@ type headKey struct {
 
 func (k headKey) name() string { return fmt.Sprintf("head_r%d_v%t", k.rows, k.vocabulary) }
 
-// BlockProgram is the name of the program that computes a layer in steps of the bucket.
-func (c Config) BlockProgram(b score.Bucket) string { return shapeOf(b).name() }
+// LayerProgram is the name of the program that computes a layer in steps of the bucket.
+func (c Config) LayerProgram(b plan.Bucket) string { return shapeOf(b).name() }
 
 // BodyRuns is how often a step of the bucket runs each program, by name, but for the heads.
-func (c Config) BodyRuns(b score.Bucket) map[string]int {
+func (c Config) BodyRuns(b plan.Bucket) map[string]int {
 	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(): c.Layers}
 }
 
 // StepRuns is BodyRuns with the heads of as many rows as the bucket holds, if they only compare their labels.
-func (c Config) StepRuns(b score.Bucket) map[string]int {
+func (c Config) StepRuns(b plan.Bucket) map[string]int {
 	runs := c.BodyRuns(b)
 	for left := b.Rows; left > 0; {
-		rows := headFor(left)
-		runs[lastName(b.Tokens, rows)]++
-		runs[headKey{rows, false}.name()]++
-		left -= rows
+		runs[lastName(b.Tokens)]++
+		runs[headKey{lastRows, false}.name()]++
+		left -= lastRows
 	}
 	return runs
 }
@@ -65,7 +65,7 @@ func (c Config) StepRuns(b score.Bucket) map[string]int {
 // headRows are the row counts the heads are compiled for: a step with more rows runs them several times. The vocabulary
 // head reads its whole table however few rows it has, and computes every row it has room for: on two cores 8 rows take
 // 50 ms, 64 take 170.
-func headRows() []int { return []int{8, 32, 64} }
+func headRows() []int { return []int{8, 32, lastRows} }
 
 // headRowsFor are those of them that steps of up to most rows run.
 func headRowsFor(most int) []int {
@@ -78,20 +78,29 @@ func headRowsFor(most int) []int {
 	return all
 }
 
+// lastRows is how many rows a run of last takes, the most that a head reads.
+const lastRows = 64
+
+// headOf is the head that reads so many rows. Labels alone take little time for each row that the program has room for: one
+// for the most does for all.
+func headOf(rows int, vocabulary bool) headKey {
+	if vocabulary {
+		return headKey{headFor(rows), true}
+	}
+	return headKey{lastRows, false}
+}
+
 // headFor is how many rows the head has that runs for so many: the least that holds them, or the largest.
 func headFor(rows int) int {
 	all := headRowsFor(rows)
 	return all[len(all)-1]
 }
 
-// labelsPerRow is how many labels a head program has room for, per row on average; more take another run.
-const labelsPerRow = 16
-
 // compileAll compiles what the buckets need, until ctx ends, and tells progress of each program.
-func (n network) compileAll(ctx context.Context, on device, buckets []score.Bucket, progress func(stage Stage, done, total int64)) (*programs, error) {
-	p := &programs{map[int]*program{}, map[shape]*program{}, map[[2]int]*program{}, map[headKey]*program{}, map[score.Bucket]*program{}}
-	plan := n.plan(p, buckets)
-	for i, build := range plan {
+func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucket, progress func(stage Stage, done, total int64)) (*programs, error) {
+	p := &programs{embed: map[int]*program{}, layer: map[shape]*program{}, last: map[int]*program{}, head: map[headKey]*program{}, check: map[string]*program{}}
+	list := n.list(p, buckets)
+	for i, build := range list {
 		err := ctx.Err()
 		if err == nil {
 			err = build(on)
@@ -101,28 +110,27 @@ func (n network) compileAll(ctx context.Context, on device, buckets []score.Buck
 			return nil, err
 		}
 		if progress != nil {
-			progress(StageCompile, int64(i+1), int64(len(plan)))
+			progress(StageCompile, int64(i+1), int64(len(list)))
 		}
 	}
 	return p, nil
 }
 
-// plan lists the compilations, each program once.
-func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) error) {
-	most, mostOf := 0, map[int]int{} // rows of a step, of one with so many tokens
+// list gives the compilations, each program once.
+func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) error) {
+	for _, c := range n.attention.checks(buckets) { // first: a device that does not take kernels is known at once
+		list = append(list, n.demanding(c.name, kernelCalls, 0, add(p.check, c.name, c.name, c.build)))
+	}
+	most := 0 // rows of a step
 	for _, b := range buckets {
-		most, mostOf[b.Tokens] = max(most, b.Rows), max(mostOf[b.Tokens], b.Rows)
+		most = max(most, b.Rows)
 	}
-	if n.splicer != nil { // first: a device that does not take them is known at once
-		for _, b := range n.checkBuckets(buckets) {
-			plan = append(plan, n.orWithout(checkName(b), add(p.check, b, checkName(b), n.checkGraph(b))))
-		}
-	}
+	heads := []headKey{headOf(most, false)}
 	for _, rows := range headRowsFor(most) {
-		for _, vocabulary := range []bool{false, true} {
-			key := headKey{rows, vocabulary}
-			plan = append(plan, add(p.head, key, key.name(), n.headGraph(key)))
-		}
+		heads = append(heads, headOf(rows, true))
+	}
+	for _, key := range heads {
+		list = append(list, add(p.head, key, key.name(), n.headGraph(key)))
 	}
 	planned := map[any]bool{}
 	once := func(key any) bool {
@@ -132,20 +140,24 @@ func (n network) plan(p *programs, buckets []score.Bucket) (plan []func(device) 
 	}
 	for _, b := range buckets {
 		if s := shapeOf(b); once(s) {
-			build := add(p.block, s, s.name(), n.blockGraph(s))
-			if n.splicer != nil {
-				build = n.orWithout(s.name(), build)
+			caches := 0
+			if s.context > 0 {
+				caches = 1
 			}
-			plan = append(plan, build)
+			list = append(list, n.demanding(s.name(), n.attention.calls(), caches, add(p.layer, s, s.name(), n.layerGraph(s))))
 		}
 		if once(b.Tokens) {
-			plan = append(plan, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)))
-			for _, rows := range headRowsFor(mostOf[b.Tokens]) {
-				plan = append(plan, add(p.last, [2]int{b.Tokens, rows}, lastName(b.Tokens, rows), n.lastGraph(b.Tokens, rows)))
-			}
+			list = append(list, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)),
+				add(p.last, b.Tokens, lastName(b.Tokens), n.lastGraph(b.Tokens)))
 		}
 	}
-	return plan
+	if n.cache.pages > 0 {
+		list = append(list, func(on device) (err error) {
+			p.blank, err = compile(on, "blank", func(in *parameters) []*Node { return []*Node{Zeros(in.g, n.cache.shape())} })
+			return err
+		})
+	}
+	return list
 }
 
 func add[K comparable](to map[K]*program, key K, name string, build func(in *parameters) []*Node) func(device) error {
@@ -155,17 +167,18 @@ func add[K comparable](to map[K]*program, key K, name string, build func(in *par
 	}
 }
 
-// orWithout tells by ErrKernels that a program with kernels does not compile, or has been compiled without them.
-func (n network) orWithout(name string, build func(device) error) func(device) error {
+// demanding also holds a program to what the Splicer must put into it, if there is a Splicer. Where kernels are at stake, every
+// error is an ErrKernels.
+func (n network) demanding(name string, calls, caches int, build func(device) error) func(device) error {
 	return func(on device) error {
 		err := build(on)
-		if err == nil {
-			err = n.splicer.demand(name)
+		if err == nil && n.splicer != nil {
+			err = n.splicer.demand(name, calls, caches)
 		}
-		if err != nil {
+		if err != nil && calls > 0 {
 			return fmt.Errorf("%w: %w", ErrKernels, err)
 		}
-		return nil
+		return err
 	}
 }
 
@@ -176,8 +189,12 @@ func (p *programs) close() {
 	closeAll(p.check)
 	closeAll(p.head)
 	closeAll(p.last)
-	closeAll(p.block)
+	closeAll(p.layer)
 	closeAll(p.embed)
+	if p.blank != nil {
+		p.blank.close()
+		p.blank = nil
+	}
 }
 
 func closeAll[K comparable](all map[K]*program) {
@@ -189,100 +206,78 @@ func closeAll[K comparable](all map[K]*program) {
 	}
 }
 
-// keptArrays is how many arrays a block keeps of a prefix.
-func (n network) keptArrays() int {
-	if n.kernels {
-		return 1
-	}
-	return 2
-}
-
-// kept is the shape of one block's keys, or values, of a prefix of n tokens; for kernels, of both.
-func (n network) kept(tokens int) shapes.Shape {
-	if n.kernels {
-		return shapes.Make(n.products, tokens, n.KVHeads*2*n.HeadDim)
-	}
-	return shapes.Make(n.products, tokens, n.KVHeads*n.HeadDim)
-}
-
 func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		ids, positions := in.next(dtypes.Int32, tokens), in.next(dtypes.Int32, tokens)
-		x, cos, sin := n.embed(ids, positions, in.next(n.stored, n.VocabSize, n.HiddenSize))
-		if n.kernels {
-			return []*Node{n.stream(x), Concatenate([]*Node{cos, sin}, 1)}
-		}
-		return []*Node{x, cos, sin}
+		x, angles := n.embed(ids, positions, in.next(n.stored, n.VocabSize, n.HiddenSize))
+		return []*Node{n.stream(x), angles}
 	}
 }
 
-// attendsHeadByHead weighs a step's work: see Options.HeadByHead.
-func (n network) attendsHeadByHead(s shape) bool {
-	work := 1024*s.tokens + s.rows*s.length*s.length + s.tokens*s.prefix
-	return n.headByHeadFrom > 0 && work >= n.headByHeadFrom
-}
-
-func (n network) blockGraph(s shape) func(in *parameters) []*Node {
-	if n.kernels {
-		return n.kernelBlockGraph(s)
-	}
-	n.headByHead = n.attendsHeadByHead(s)
+// layerGraph takes the layer's KV cache, if the shape has a context, the hidden states and angles that embed gives, what
+// stepInputs makes of a step, and the layer's weights. It gives the cache and the hidden states.
+func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		x := n.streamParameter(in, s.tokens)
-		cos, sin := in.next(dtypes.Float32, s.tokens, n.HeadDim), in.next(dtypes.Float32, s.tokens, n.HeadDim)
-		seen := sight{rows: s.rows, length: s.length, prefix: s.prefix}
-		seen.slots, seen.places = in.next(dtypes.Int32, s.rows*s.length), in.next(dtypes.Int32, s.tokens)
-		var kept prefixKV
-		if s.prefix > 0 {
-			seen.own, seen.visible = in.next(dtypes.Int32, s.tokens), in.next(dtypes.Int32, s.tokens)
-			seen.gathered = in.next(dtypes.Int32, s.prefix)
-			kept.keys, kept.values = in.take(n.kept(s.prefix)), in.take(n.kept(s.prefix))
+		var at places
+		var cache *Node
+		if s.context > 0 {
+			cache = in.named(cacheName, n.cache.shape())
 		}
-		w := n.blockParameters(in)
-		var prefix prefixKV
-		out := n.block(x, w, func(qkv *Node) (mixed *Node) {
-			q, k, v := n.heads(qkv, cos, sin, w)
-			mixed, prefix = n.attend(q, k, v, seen, kept)
-			return mixed
-		})
-		if s.prefix == 0 {
-			return []*Node{out}
+		x, angles := n.streamParameter(in, s.tokens), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
+		v := viewParameters(in, n.attention, s)
+		var keep func(fresh *Node) contextKeys
+		if s.context > 0 {
+			at = n.cache.inputs(in, s)
+			at.cache = cache
+			keep = func(fresh *Node) (context contextKeys) {
+				cache, context = n.cache.update(at, fresh)
+				return context
+			}
 		}
-		return []*Node{out, prefix.keys, prefix.values}
+		w := n.layerParameters(in)
+		out := n.transform(x, w, func(qkv *Node) *Node { return n.attention.attend(qkv, angles, w, v, keep) })
+		if s.context == 0 {
+			return []*Node{n.stream(out)}
+		}
+		return []*Node{cache, n.stream(out)}
 	}
 }
 
-// blockParameters takes a block's weights in the order of blockStacks.
-func (n network) blockParameters(in *parameters) blockWeights {
-	queries, keys := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
-	w := blockWeights{
-		inputNorm: in.next(n.stored, n.HiddenSize),
-		qkv:       in.next(n.stored, queries+2*keys, n.HiddenSize),
-		output:    in.next(n.stored, n.HiddenSize, queries),
-		postNorm:  in.next(n.stored, n.HiddenSize),
-		gateUp:    in.next(n.stored, 2*n.IntermediateSize, n.HiddenSize),
-		down:      in.next(n.stored, n.HiddenSize, n.IntermediateSize),
-	}
-	if n.QKVBias {
-		w.qkvBias = in.next(n.stored, queries+2*keys)
-	}
-	if n.QKNorm {
-		w.queryNorm, w.keyNorm = in.next(n.stored, n.HeadDim), in.next(n.stored, n.HeadDim)
-	}
-	return w
+// viewParameters takes a view of the shape.
+func viewParameters(in *parameters, a attention, s shape) view {
+	return view{sight: in.next(dtypes.Int32, 3, s.tokens), length: s.length, more: a.inputs(in, s)}
 }
 
-func (n network) lastGraph(tokens, rows int) func(in *parameters) []*Node {
+// streamParameter takes the hidden states [T, D] that the program before gave by stream.
+func (n network) streamParameter(in *parameters, tokens int) *Node {
+	if n.attention.transposed() {
+		return Transpose(in.next(dtypes.Float32, n.HiddenSize, tokens), 0, 1)
+	}
+	return in.next(dtypes.Float32, tokens, n.HiddenSize)
+}
+
+// stream is the hidden states [T, D] as they go from one program to the next.
+func (n network) stream(x *Node) *Node {
+	if n.attention.transposed() {
+		return Transpose(x, 0, 1)
+	}
+	return x
+}
+
+func (n network) lastGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		x, last := n.streamParameter(in, tokens), in.next(dtypes.Int32, rows)
+		x, last := n.streamParameter(in, tokens), in.next(dtypes.Int32, lastRows)
 		return []*Node{n.last(x, last, in.next(n.stored, n.HiddenSize))}
 	}
 }
 
+// headGraph takes what last gives, [lastRows, D], which of its rows the head is for, and pairs of one of those and a label.
 func (n network) headGraph(key headKey) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		h, pairs := in.next(dtypes.Float32, key.rows, n.HiddenSize), in.next(dtypes.Int32, key.rows*labelsPerRow, 2)
+		h, rows := in.next(dtypes.Float32, lastRows, n.HiddenSize), in.next(dtypes.Int32, key.rows)
+		pairs := in.next(dtypes.Int32, key.rows*plan.LabelsPerRow, 2)
 		table := in.next(n.stored, n.VocabSize, n.HiddenSize)
+		h = Gather(h, ExpandDims(rows, -1))
 		if key.vocabulary {
 			return []*Node{n.logprobs(h, pairs, table)}
 		}

@@ -13,21 +13,24 @@ import (
 	"scored/model/triton"
 )
 
-// kernelCalls is how many kernels attention calls: one makes keys ready, one attends.
-const kernelCalls = 2
-
-// Splicer puts the calls of kernels into the programs of an engine, and knows how many it has put into each. Its
-// methods may be called from any goroutine.
+// Splicer writes into the programs of an engine what GoMLX has no words for: the calls of kernels, and that the KV cache
+// stays in its place. It knows what it has put into each. Its methods may be called from any goroutine.
 type Splicer struct {
 	config Config
 
-	mu    sync.Mutex
-	by    Kernels        // those of the last engine that took the Splicer
-	calls map[string]int // by the program's name
+	mu   sync.Mutex
+	by   Kernels            // those of the last engine that took the Splicer
+	seen map[string]spliced // by the program's name
+}
+
+// spliced counts what has been put into a program.
+type spliced struct {
+	calls  int // of kernels
+	caches int // that stay in their place
 }
 
 // NewSplicer makes a Splicer for engines of the model, which all have the same Options.Kernels.
-func NewSplicer(c Config) *Splicer { return &Splicer{config: c, calls: map[string]int{}} }
+func NewSplicer(c Config) *Splicer { return &Splicer{config: c, seen: map[string]spliced{}} }
 
 // take tells whose kernels to call.
 func (s *Splicer) take(by Kernels) {
@@ -36,36 +39,54 @@ func (s *Splicer) take(by Kernels) {
 	s.by = by
 }
 
-// Rewrite is CallKernels for the compiler that the engine's programs go to. It must be the last to see their text.
+// Rewrite is CallKernels and KeepCache for the compiler that the engine's programs go to. It must be the last to see their
+// text.
 func (s *Splicer) Rewrite(program []byte) []byte {
 	s.mu.Lock()
 	by := s.by
 	s.mu.Unlock()
-	rewritten, calls := s.config.CallKernels(by, program)
+	var put spliced
+	program, put.calls = s.config.CallKernels(by, program)
+	program, put.caches = KeepCache(program)
 	if m := moduleName.FindSubmatch(program); m != nil {
 		s.mu.Lock()
-		s.calls[string(m[1])] = calls
+		s.seen[string(m[1])] = put
 		s.mu.Unlock()
 	}
-	return rewritten
+	return program
 }
 
-// demand is an error unless the program went through Rewrite and got the calls that attention makes. Without them
-// the formula would run in the kernels' place, right and many times slower.
-func (s *Splicer) demand(program string) error {
+// demand is an error unless the program went through Rewrite and got what it must have. Without its kernels the formula would
+// run in their place, and without a cache in its place each layer of each step would copy it: right, and many times slower.
+func (s *Splicer) demand(program string, calls, caches int) error {
 	s.mu.Lock()
-	calls, seen := s.calls[program]
+	put, seen := s.seen[program]
 	s.mu.Unlock()
 	switch {
 	case !seen:
 		return fmt.Errorf("program %s was compiled without Splicer.Rewrite: give that to the plugin", program)
-	case calls != kernelCalls:
-		return fmt.Errorf("program %s calls %d kernels, not %d: its text is not as Config.CallKernels knows it", program, calls, kernelCalls)
+	case put.calls != calls:
+		return fmt.Errorf("program %s calls %d kernels, not %d: its text is not as Config.CallKernels knows it", program, put.calls, calls)
+	case put.caches != caches:
+		return fmt.Errorf("program %s keeps %d caches in their place, not %d: its text is not as KeepCache knows it", program, put.caches, caches)
 	}
 	return nil
 }
 
 var moduleName = regexp.MustCompile(`^module @([\w.-]+)`)
+
+// cacheParameter is a KV cache among the parameters of a program, and the cache that it gives first.
+var cacheParameter = regexp.MustCompile(`(func\.func @main\(%` + cacheName + `: (tensor<[^>]+>))((?:, [^\n]*)?\) -> \((tensor<[^>]+>))`)
+
+// KeepCache tells the compiler that a program's first output, if its first parameter is a KV cache, takes that one's memory,
+// as it is given away with each run; caches is how many there are. The attribute is StableHLO's in MLIR, of XLA's importer.
+func KeepCache(program []byte) (rewritten []byte, caches int) {
+	m := cacheParameter.FindSubmatchIndex(program)
+	if m == nil || !bytes.Equal(program[m[4]:m[5]], program[m[8]:m[9]]) {
+		return program, 0
+	}
+	return slices.Concat(program[:m[3]], []byte(" {tf.aliasing_output = 0 : i32}"), program[m[3]:]), 1
+}
 
 // barrier is an end of a kernel in the text of a program: see network.kernel.
 type barrier struct{ results, operands, kinds []string }

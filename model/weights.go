@@ -17,41 +17,19 @@ import (
 // weights are the model's parameters on the device, in the stored dtype. Matrices stay [out, in] as checkpoints store
 // them, which products on CPU like at least as well as [in, out]; those that read the same input are stacked.
 type weights struct {
-	table     *tensors.Tensor // [V, D]
-	head      *tensors.Tensor // [V, D]; the table itself if tied
-	finalNorm *tensors.Tensor // [D]
-	blocks    [][]*tensors.Tensor
-}
-
-// stack is one array on the device, made of checkpoint tensors one after the other along the first axis.
-type stack []string
-
-// blockStacks are the arrays of one block, in the order of blockParameters.
-func (c Config) blockStacks() []stack {
-	stacks := []stack{
-		{"input_layernorm.weight"},
-		{"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"},
-		{"self_attn.o_proj.weight"},
-		{"post_attention_layernorm.weight"},
-		{"mlp.gate_proj.weight", "mlp.up_proj.weight"},
-		{"mlp.down_proj.weight"},
-	}
-	if c.QKVBias {
-		stacks = append(stacks, stack{"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"})
-	}
-	if c.QKNorm {
-		stacks = append(stacks, stack{"self_attn.q_norm.weight"}, stack{"self_attn.k_norm.weight"})
-	}
-	return stacks
+	table     *tensors.Tensor     // [V, D]
+	head      *tensors.Tensor     // [V, D]; the table itself if tied
+	finalNorm *tensors.Tensor     // [D]
+	layers    [][]*tensors.Tensor // of each layer, in the order of Config.layer
 }
 
 // load reads every parameter once and puts it on the device, until ctx ends.
-func (n network) load(ctx context.Context, on device, source Source, progress func(stage Stage, done, total int64)) (w *weights, err error) {
+func (d decoder) load(ctx context.Context, on device, source Source, progress func(stage Stage, done, total int64)) (w *weights, err error) {
 	w = &weights{}
-	done, total := int64(0), n.Parameters()*int64(n.stored.Size())
+	done, total := int64(0), d.Parameters()*int64(d.stored.Size())
 	put := func(names ...string) (t *tensors.Tensor) {
 		if err == nil {
-			t, err = n.upload(ctx, on, source, names)
+			t, err = d.upload(ctx, on, source, names)
 		}
 		if err == nil && progress != nil {
 			done += int64(t.Memory())
@@ -60,20 +38,20 @@ func (n network) load(ctx context.Context, on device, source Source, progress fu
 		return t
 	}
 	w.table = put(embeddingName)
-	for i := range n.Layers {
-		var block []*tensors.Tensor
-		for _, parts := range n.blockStacks() {
-			names := make([]string, len(parts))
-			for k, part := range parts {
-				names[k] = fmt.Sprintf("model.layers.%d.%s", i, part)
+	for i := range d.Layers {
+		var layer []*tensors.Tensor
+		for _, p := range d.layer() {
+			var names []string
+			for _, spec := range p.tensors(i) {
+				names = append(names, spec.Name)
 			}
-			block = append(block, put(names...))
+			layer = append(layer, put(names...))
 		}
-		w.blocks = append(w.blocks, block)
+		w.layers = append(w.layers, layer)
 	}
 	w.finalNorm = put(normName)
 	w.head = w.table
-	if !n.TieEmbeddings {
+	if !d.TieEmbeddings {
 		w.head = put(headName)
 	}
 	if err != nil {
@@ -84,7 +62,7 @@ func (n network) load(ctx context.Context, on device, source Source, progress fu
 
 // upload stacks the named tensors into one array on the device. Where device and host share memory, the values are
 // written in place and exist once.
-func (n network) upload(ctx context.Context, on device, source Source, names []string) (*tensors.Tensor, error) {
+func (d decoder) upload(ctx context.Context, on device, source Source, names []string) (*tensors.Tensor, error) {
 	parts := make([]Tensor, len(names))
 	var dims []int
 	for i, name := range names {
@@ -99,7 +77,7 @@ func (n network) upload(ctx context.Context, on device, source Source, names []s
 		}
 		dims[0] += part.Shape[0]
 	}
-	shape := shapes.Make(n.stored, dims...)
+	shape := shapes.Make(d.stored, dims...)
 	if on.HasSharedBuffers() {
 		buffer, flat, err := on.NewSharedBuffer(on.number, shape)
 		if err != nil {
@@ -107,7 +85,7 @@ func (n network) upload(ctx context.Context, on device, source Source, names []s
 		}
 		return tensorOf(buffer, fill(ctx, flat, parts))
 	}
-	flat := dtypes.MakeAnySlice(n.stored, shape.Size())
+	flat := dtypes.MakeAnySlice(d.stored, shape.Size())
 	if err := fill(ctx, flat, parts); err != nil {
 		return nil, err
 	}
@@ -166,9 +144,20 @@ func (w *weights) close() error {
 	if w.head != w.table {
 		err = errors.Join(err, finalize(w.head))
 	}
-	for _, block := range w.blocks {
-		err = errors.Join(err, finalize(block...))
+	for _, layer := range w.layers {
+		err = errors.Join(err, finalize(layer...))
 	}
 	*w = weights{}
 	return err
+}
+
+// finalize frees device memory at once; Go's collector does not see how large it is.
+func finalize(all ...*tensors.Tensor) error {
+	var errs []error
+	for _, t := range all {
+		if t != nil {
+			errs = append(errs, t.FinalizeAll())
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"scored/score"
+	"scored/score/scoretest"
 )
 
 // busyEngine takes a while for each step.
@@ -20,10 +21,9 @@ type busyEngine struct{ running *atomic.Int64 }
 func (busyEngine) Buckets() []score.Bucket {
 	return []score.Bucket{{Tokens: 64, Rows: 4, Length: 64, Cost: 1}}
 }
-func (busyEngine) Match([]int32, int) (*score.Prefix, int) { return nil, 0 }
-func (busyEngine) Flush() int                              { return 0 }
+func (busyEngine) Pages() int { return scoretest.ManyPages }
 
-func (e busyEngine) Run(step *score.Step) ([][]float32, error) {
+func (e busyEngine) Run(step *score.Step) (score.Pending, error) {
 	e.running.Add(1)
 	defer e.running.Add(-1)
 	time.Sleep(300 * time.Microsecond)
@@ -31,7 +31,7 @@ func (e busyEngine) Run(step *score.Step) ([][]float32, error) {
 	for i := range answers {
 		answers[i] = make([]float32, len(step.Rows[i].Labels))
 	}
-	return answers, nil
+	return scoretest.Done(answers), nil
 }
 
 // carefulTracer is a device's tracer that must not start or stop beside a step.

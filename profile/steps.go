@@ -96,7 +96,7 @@ func (d *devicePlane) add(span *score.Span, cost func(score.Bucket) (flops, byte
 
 // bucketName names an executable by the shape it is compiled for: TOKENSxROWSxLENGTHxPREFIX.
 func bucketName(b score.Bucket) string {
-	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Prefix)
+	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Context)
 }
 
 func stepStats(b *planeBuilder, span *score.Span) []*xplane.XStat {

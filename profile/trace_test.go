@@ -60,7 +60,7 @@ func twoRequests(at func(int) time.Time) []score.Span {
 	return []score.Span{
 		stage(score.StageRead, "a", 0, 1), stage(score.StageEncode, "a", 1, 2), stage(score.StageRead, "b\xff", 2, 4),
 		{Stage: score.StageStep, Number: 1, Start: at(10), End: at(30), Rows: 2, Tokens: 50, Cached: 7,
-			Bucket: score.Bucket{Tokens: 64, Rows: 4, Length: 32, Prefix: 16}, Requests: []string{"a"}},
+			Bucket: score.Bucket{Tokens: 64, Rows: 4, Length: 32, Context: 16}, Requests: []string{"a"}},
 		stage(score.StageWait, "a", 2, 10), stage(score.StageRun, "a", 10, 30), stage(score.StageReply, "a", 30, 31),
 		{Stage: score.StageStep, Number: 2, Start: at(40), End: at(50), Rows: 1, Tokens: 128, Err: errors.New("out of memory"),
 			Bucket: score.Bucket{Tokens: 128, Rows: 4, Length: 32}, Requests: []string{"b\xff"}},

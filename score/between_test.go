@@ -16,7 +16,7 @@ func TestBetweenSteps(t *testing.T) {
 	s, engines := newReplicas(t, 2, Config{})
 	var running, steps, quiet atomic.Int64
 	for _, e := range engines {
-		e.fault = func(*Step) error {
+		e.Fault = func(*Step) error {
 			running.Add(1)
 			defer running.Add(-1)
 			steps.Add(1)
@@ -66,7 +66,7 @@ func TestBetweenStepsGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, engines := newReplicas(t, 2, Config{})
 		hang := make(chan struct{})
-		engines[0].free, engines[1].free = hang, hang
+		engines[0].Free, engines[1].Free = hang, hang
 		answered := make(chan error, 2)
 		ask := func() {
 			_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))

@@ -6,11 +6,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"scored/score/scoretest"
 )
 
 // TestRepeatedLabels: each distinct label is asked for once, and each of the request's labels gets its number.
 func TestRepeatedLabels(t *testing.T) {
-	engine := &strictEngine{}
+	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
 	req := tokenRequest(ids(1, 20), ids(2, 5), ids(3, 5))
 	req.Labels = nil
@@ -22,7 +24,7 @@ func TestRepeatedLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantScores(t, req, result)
-	for _, step := range engine.steps {
+	for _, step := range engine.Steps() {
 		for _, row := range step.Rows {
 			asked := slices.Clone(row.Labels)
 			slices.Sort(asked)
@@ -36,7 +38,7 @@ func TestRepeatedLabels(t *testing.T) {
 // TestManyLabelsFillSteps: rows of many labels take the room of several rows, so that no step reads many more labels than
 // it has rows for.
 func TestManyLabelsFillSteps(t *testing.T) {
-	engine := &strictEngine{}
+	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
 	var items [][]int64
 	for i := range 40 {
@@ -52,7 +54,7 @@ func TestManyLabelsFillSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantScores(t, req, result)
-	for _, step := range engine.steps {
+	for _, step := range engine.Steps() {
 		labels := 0
 		for _, row := range step.Rows {
 			labels += len(row.Labels)
@@ -64,7 +66,7 @@ func TestManyLabelsFillSteps(t *testing.T) {
 }
 
 func TestLabelsAreBounded(t *testing.T) {
-	s := newTestScorer(t, &strictEngine{}, Config{MaxLabels: 10, MaxScores: 100, MaxQueue: 50})
+	s := newTestScorer(t, &scoretest.Fake{}, Config{MaxLabels: 10, MaxScores: 100, MaxQueue: 50})
 	labels := func(n, distinct int) (all []Label) {
 		for i := range n {
 			all = append(all, Label{ID: int64(i % distinct)})
@@ -98,7 +100,7 @@ func TestLabelsAreBounded(t *testing.T) {
 			t.Errorf("%+v: error %v, want it to name %s", c, err, c.param)
 		}
 	}
-	many := newTestScorer(t, &strictEngine{}, Config{MaxQueue: 50})
+	many := newTestScorer(t, &scoretest.Fake{}, Config{MaxQueue: 50})
 	req := *one
 	req.Items, req.Labels = slices.Repeat(one.Items, 20), labels(48, 48)
 	_, err := many.Score(t.Context(), &req)
@@ -108,8 +110,8 @@ func TestLabelsAreBounded(t *testing.T) {
 // TestShortQueryBesideALongerPrefix: once a longer prompt with the same beginning has been scored, a short query is not
 // attended to in the longer one's shape, which costs more.
 func TestShortQueryBesideALongerPrefix(t *testing.T) {
-	buckets := []Bucket{{Tokens: 128, Rows: 4, Length: 64, Prefix: 128, Cost: 10}, {Tokens: 128, Rows: 4, Length: 64, Prefix: 4096, Cost: 200}}
-	engine := &strictEngine{buckets: buckets, limit: 100}
+	buckets := []Bucket{{Tokens: 128, Rows: 4, Length: 64, Context: 128, Cost: 10}, {Tokens: 128, Rows: 4, Length: 64, Context: 4096, Cost: 200}}
+	engine := &scoretest.Fake{Shapes: buckets, CacheSize: 100}
 	s := newTestScorer(t, engine, Config{ContextLength: 4096})
 	long := ids(1, 2200)
 	ask := func(query []int64, seed int) {
@@ -122,22 +124,22 @@ func TestShortQueryBesideALongerPrefix(t *testing.T) {
 		wantScores(t, req, result)
 	}
 	ask(long, 1)
-	before := len(engine.steps)
+	before := len(engine.Steps())
 	for i := range 4 {
 		ask(long[:70], 10+i)
 		ask(long, 20+i) // so that the long prefix is the one used last
 	}
 	small, computed := 0, 0
-	for _, step := range engine.steps[before:] {
-		if step.Bucket.Prefix == 128 {
+	for _, step := range engine.Steps()[before:] {
+		if step.Bucket.Context == 128 {
 			small++
-			computed += step.New
+			computed += step.Computed() - len(step.Rows)*3
 		}
 	}
-	if small != 4 || computed != 70 {
-		t.Errorf("%d of 4 short queries ran in the small shape and computed %d prefix tokens, want 4 and 70", small, computed)
+	if small != 4 || computed != 0 {
+		t.Errorf("%d of 4 short queries ran in the small shape and computed %d prefix tokens, want 4 and none", small, computed)
 	}
-	if n := len(engine.steps) - before; n != 8 {
+	if n := len(engine.Steps()) - before; n != 8 {
 		t.Errorf("%d steps for 8 requests, want 8: the long prefix stays", n)
 	}
 }
@@ -196,7 +198,7 @@ func TestGate(t *testing.T) {
 func TestEncodingKnowsItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &slowEncoder{}
-		s, err := New(Config{Vocab: 1000, ContextLength: 1 << 20}, slow, &strictEngine{buckets: []Bucket{{Tokens: 1 << 20, Rows: 1, Length: 1 << 20, Cost: 1}}})
+		s, err := New(Config{Vocab: 1000, ContextLength: 1 << 20}, slow, &scoretest.Fake{Shapes: []Bucket{{Tokens: 1 << 20, Rows: 1, Length: 1 << 20, Cost: 1}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,113 +1,137 @@
 package score
 
 import (
-	"errors"
-	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"scored/score/plan"
 )
 
-// device is the one goroutine that calls its Engine. A step is formed when the device is free, never on a timer: what
-// has queued up in the meantime is the batch.
+// device is the goroutine that forms steps and gives them to its Engine, and the one that takes their answers. A step is
+// formed when the device is free, never on a timer: what has queued up in the meantime is the batch. One more may be queued
+// behind the step that runs: see mayBegin.
 type device struct {
 	index    int
 	engine   Engine
-	planner  planner
+	planner  *plan.Planner // queue.planning must be held
+	full     int           // tokens that fill the largest step
 	queue    *queue
 	observe  func(Span)
 	watchdog time.Duration
 
+	// queue.mu must be held for these.
+	flights []*flight // given to the engine and not settled, in their order; at most mostFlights
+	again   *flight   // one of them, that is to run in halves
+	passed  int64     // queue.pushes and steps when it last left what waits to other devices
+
+	toSettle  chan *flight
 	epoch     time.Time
-	busySince atomic.Int64 // when the step under way began, in nanoseconds after epoch, which no clock change moves; 0 when idle
+	busySince atomic.Int64 // when the step that runs began, in nanoseconds after epoch, which no clock change moves; 0 when idle
 	failures  atomic.Int64 // steps that failed in a row
 	stopped   chan struct{}
 }
 
-func newDevice(index int, engine Engine, p planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
-	return &device{index: index, engine: engine, planner: p, queue: q, watchdog: watchdog, observe: observe, epoch: time.Now(), stopped: make(chan struct{})}
+// mostFlights is how many steps an engine has at a time: one that runs, and one queued behind it.
+const mostFlights = 2
+
+func newDevice(index int, engine Engine, planner *plan.Planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
+	d := &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog, observe: observe,
+		toSettle: make(chan *flight, mostFlights), epoch: time.Now(), stopped: make(chan struct{})}
+	for _, b := range engine.Buckets() {
+		d.full = max(d.full, b.Tokens)
+	}
+	return d
 }
 
-// loop runs steps until the queue is closed. It is locked to its OS thread because some devices tie state to the thread.
+// start starts both goroutines. They end when the queue is closed or a device is lost, and close stopped.
+func (d *device) start() {
+	go d.loop()
+	go d.settleAll()
+}
+
+// loop gives steps to the engine. It is locked to its OS thread because some devices tie state to the thread.
 func (d *device) loop() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer close(d.stopped)
+	defer close(d.toSettle)
 	for {
 		f := d.queue.next(d)
 		if f == nil {
 			return
 		}
-		start := time.Now()
-		d.busySince.Store(max(int64(start.Sub(d.epoch)), 1))
-		answers, err := d.runWhole(f.step)
-		d.busySince.Store(0)
-		lost := d.judge(f, err)
-		cause := err
-		if err != nil {
-			err = &Error{Kind: Internal, Message: "step failed", Err: err}
+		d.busySince.CompareAndSwap(0, d.now())
+		if !f.halved {
+			f.start = time.Now()
+			f.pending, f.err = d.run(f.Step)
+			f.halved = divisible(f.Step, f.err)
 		}
-		span := f.span(start, err)
-		span.Device = d.index
-		d.observe(span)
-		if lost {
-			d.queue.lose(d.index, cause)
+		if f.halved {
+			d.queue.awaitOthers(d)
+			f.pending, f.err = d.runHalves(f.Step), nil
 		}
-		d.queue.settle(f, answers, err)
+		d.wakeNearEnd(f)
+		d.toSettle <- f
+		if f.err != nil || f.halved {
+			<-f.settled // what a step did not compute must be known before the next is formed
+		}
 	}
 }
 
-// runWhole runs the step or, if the device has no memory for it, its halves.
-func (d *device) runWhole(step *Step) ([][]float32, error) {
-	answers, err := d.run(step)
-	if !errors.Is(err, ErrMemory) || len(step.Rows) < 2 {
-		return answers, err
+// settleAll takes the answers of steps, in their order, and hands them out.
+func (d *device) settleAll() {
+	defer close(d.stopped)
+	for f := range d.toSettle {
+		start := f.start
+		if last := d.epoch.Add(time.Duration(d.busySince.Load())); last.After(start) {
+			start = last // it waited for the one before
+		}
+		answers, err := [][]float32(nil), f.err
+		if err == nil {
+			answers, err = wait(f.pending, len(f.Step.Rows))
+		}
+		if !f.halved && divisible(f.Step, err) && d.queue.runAgain(d, f) {
+			continue
+		}
+		d.settle(f, start, answers, err)
 	}
-	first, second := step.halves()
-	if answers, err = d.run(first); err != nil {
-		return nil, fmt.Errorf("half of a step: %w", err)
+}
+
+// settle counts a step's result, tells of it, and hands it out.
+func (d *device) settle(f *flight, start time.Time, answers [][]float32, err error) {
+	lost := d.judge(f, err)
+	cause := err
+	if err == nil {
+		err = d.queue.spoiledBy(f)
 	}
-	more, err := d.run(second)
 	if err != nil {
-		return nil, fmt.Errorf("half of a step: %w", err)
+		err = &Error{Kind: Internal, Message: "step failed", Err: err}
 	}
-	return append(answers, more...), nil
+	d.observe(f.span(d.index, start, err))
+	if lost {
+		d.queue.lose(d.index, cause)
+	}
+	if err != nil {
+		d.queue.forget(d, f, err)
+	}
+	d.queue.settle(d, f, answers, err)
+	close(f.settled)
 }
 
-// halves splits the rows. The first half computes the prefix, if there is something new of it, and the second uses it.
-func (s *Step) halves() (*Step, *Step) {
-	first, second := *s, *s
-	n := len(s.Rows) / 2
-	first.Rows, second.Rows = s.Rows[:n], s.Rows[n:]
-	if s.New > 0 {
-		second.Base, second.Kept, second.New = s.Prefix, len(s.Prefix.Tokens), 0
-	}
-	return &first, &second
+// early is after what part of a step's predicted time the next one is formed.
+func early(f *flight) time.Duration { return f.Step.Cost() * 3 / 4 }
+
+// nearEnd tells whether the step that runs is about to end.
+func (d *device) nearEnd(f *flight) bool {
+	since := d.busySince.Load()
+	return since != 0 && time.Duration(d.now()-since) >= early(f)
 }
 
-// form puts the next step together.
-func (d *device) form(jobs []*job) (f *forming, err error) {
-	err = guard("step cannot be formed", func() error {
-		f = d.planner.form(jobs, d.engine)
-		return nil
-	})
-	return f, err
-}
+// wakeNearEnd has the queue look again when the step is about to end, if it runs now.
+func (d *device) wakeNearEnd(f *flight) { time.AfterFunc(early(f), d.queue.wake) }
 
-// run calls the Engine. A panic in it fails this step, not the process.
-func (d *device) run(step *Step) (answers [][]float32, err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("engine panicked: %v\n%s", fault, debug.Stack())
-		}
-	}()
-	answers, err = d.engine.Run(step)
-	if err == nil && len(answers) != len(step.Rows) {
-		err = fmt.Errorf("engine answered %d of %d rows", len(answers), len(step.Rows))
-	}
-	return answers, err
-}
+// now is the time since epoch, and never 0.
+func (d *device) now() int64 { return max(int64(time.Since(d.epoch)), 1) }
 
 func (d *device) healthy(now time.Time) error {
 	select {
@@ -130,16 +154,4 @@ func (d *device) hangs(now time.Time) error {
 		return Errorf(Unavailable, "", "step has been running for over %s", d.watchdog)
 	}
 	return nil
-}
-
-// span tells of the step; ids are those of the requests with rows in it.
-func (f *forming) span(start time.Time, err error) Span {
-	s := Span{Stage: StageStep, Number: f.number, Start: start, End: time.Now(), Bucket: f.step.Bucket, Rows: len(f.step.Rows),
-		Tokens: f.tokens, Err: err}
-	for _, t := range f.takes {
-		s.Cached += t.count * t.shared
-		s.Requests = append(s.Requests, t.group.job.id)
-	}
-	s.Cached -= f.step.New
-	return s
 }

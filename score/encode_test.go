@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"scored/score/scoretest"
 )
 
 // wordEncoder makes a token of every word, its ids the words' lengths, and may be cut before a blank.
@@ -223,7 +225,7 @@ func (e faultyEncoder) Least(text string) int {
 // TestFaultyEncoder: what the Encoder does wrong is our fault, not the text's, and fails one request alone, partial or not.
 func TestFaultyEncoder(t *testing.T) {
 	encoder := faultyEncoder{wordEncoder{&atomic.Int64{}}}
-	s, err := New(Config{Vocab: 1000, ContextLength: 256}, encoder, &strictEngine{buckets: testBuckets(), limit: 2})
+	s, err := New(Config{Vocab: 1000, ContextLength: 256}, encoder, &scoretest.Fake{Shapes: testBuckets()})
 	if err != nil {
 		t.Fatal(err)
 	}

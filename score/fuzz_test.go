@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+
+	"scored/score/scoretest"
 )
 
 // FuzzSchedule plays a sequence of arrivals, departures and steps, some of which fail, on two devices. Whatever the sequence:
@@ -16,7 +18,9 @@ func FuzzSchedule(f *testing.F) {
 	f.Add([]byte{0, 200, 255, 1, 3, 33, 4, 2, 0, 5, 6, 4, 7, 4})
 	f.Add([]byte("a long query, many requests, a failure 7 and some who leave 333"))
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		synctest.Test(t, func(t *testing.T) { newSchedule(t).play(ops) })
+		for _, buckets := range [][]Bucket{testBuckets(), quickBuckets()} {
+			synctest.Test(t, func(t *testing.T) { newSchedule(t, buckets).play(ops) })
+		}
 	})
 }
 
@@ -26,7 +30,7 @@ var errInjected = errors.New("injected")
 type schedule struct {
 	*testing.T
 	scorer  *Scorer
-	engines []*strictEngine
+	engines []*scoretest.Fake
 	failing bool // what the step that is let go next reads
 	waiting []*call
 	sent    int
@@ -41,12 +45,12 @@ type call struct {
 	done   chan struct{}
 }
 
-func newSchedule(t *testing.T) *schedule {
+func newSchedule(t *testing.T, buckets []Bucket) *schedule {
 	p := &schedule{T: t}
-	p.scorer, p.engines = newReplicas(t, 2, Config{MaxQueue: 60, MaxTokens: 2000})
+	p.scorer, p.engines = replicasOf(t, 2, Config{MaxQueue: 60, MaxTokens: 2000}, buckets)
 	for _, e := range p.engines {
-		e.free = make(chan struct{})
-		e.fault = func(*Step) error {
+		e.Free = make(chan struct{})
+		e.Fault = func(*Step) error {
 			if p.failing {
 				return errInjected
 			}
@@ -90,7 +94,7 @@ func (p *schedule) play(ops []byte) {
 		p.settle()
 	}
 	for _, e := range p.engines { // one may be computing a part of a prefix for a client that left
-		close(e.free)
+		close(e.Free)
 	}
 	synctest.Wait()
 	p.checkEnd()
@@ -120,7 +124,7 @@ func (p *schedule) step(device int, fail bool) {
 	e := p.engines[device%len(p.engines)]
 	p.failing = fail
 	select {
-	case e.free <- struct{}{}:
+	case e.Free <- struct{}{}:
 	default:
 	}
 	synctest.Wait()
@@ -160,14 +164,14 @@ func (c *call) check(t *testing.T) {
 }
 
 func (p *schedule) checkEnd() {
-	ran := map[*Row]bool{}
+	ran := map[*int32]bool{} // by where a row's tokens lie
 	for _, e := range p.engines {
-		for _, step := range e.steps {
+		for _, step := range e.Steps() {
 			for _, row := range step.Rows {
-				if ran[row] {
+				if ran[&row.Tokens[0]] {
 					p.Error("a row ran twice")
 				}
-				ran[row] = true
+				ran[&row.Tokens[0]] = true
 			}
 		}
 	}

@@ -63,13 +63,13 @@ func (q *queue) lose(device int, cause error) {
 }
 
 // judge counts a step's result and tells whether it means that the device is lost.
-func (d *device) judge(f *forming, err error) (lost bool) {
+func (d *device) judge(f *flight, err error) (lost bool) {
 	if err == nil {
 		d.failures.Store(0)
 		return false
 	}
 	failures := d.failures.Add(1)
-	return errors.Is(err, ErrLost) || failures >= lostFailures && f.lead.probe && !errors.Is(err, ErrMemory)
+	return errors.Is(err, ErrLost) || failures >= lostFailures && f.jobs[0].probe && !errors.Is(err, ErrMemory)
 }
 
 // watch probes the devices whose steps fail, until the Scorer is closed.
@@ -85,30 +85,17 @@ func (s *Scorer) watch() {
 		case <-tick.C:
 		}
 		for _, d := range s.devices {
-			if d.failures.Load() >= manyFailures && !unanswered(probes[d]) {
+			if d.failures.Load() >= manyFailures && (probes[d] == nil || probes[d].answered()) {
 				probes[d] = s.probe(d)
 			}
 		}
 	}
 }
 
-// unanswered tells whether somebody may still wait for the job.
-func unanswered(j *job) bool {
-	if j == nil {
-		return false
-	}
-	select {
-	case <-j.done:
-		return false
-	default:
-		return true
-	}
-}
-
 // probe queues a prompt of one token for the device alone; nil if the queue takes nothing.
 func (s *Scorer) probe(d *device) *job {
 	one := columns{labels: []int32{0}, of: []int{0}}
-	j := s.planner.plan(&Request{}, one, [][]int32{{0}}, nil, 0)
+	j := newJob(s.ladder, &Request{}, one, [][]int32{{0}}, nil, 0)
 	j.device, j.probe = d, true
 	if s.queue.push(j) != nil {
 		return nil

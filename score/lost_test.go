@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"scored/score/scoretest"
 )
 
 // switchable fails every step until it is healed.
@@ -38,10 +40,10 @@ func TestLostDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, engines := newReplicas(t, 2, Config{})
 		hang := make(chan struct{})
-		engines[0].free, engines[1].free = hang, hang
+		engines[0].Free, engines[1].Free = hang, hang
 		cause := fmt.Errorf("%w: CUDA_ERROR_LAUNCH_FAILED", ErrLost)
-		engines[0].fault = (&switchable{err: cause}).fault
-		engines[1].fault = engines[0].fault
+		engines[0].Fault = (&switchable{err: cause}).fault
+		engines[1].Fault = engines[0].Fault
 		answered := make(chan error, 10)
 		for i := range 10 { // two run, eight wait
 			go func() {
@@ -67,7 +69,7 @@ func TestLostDevice(t *testing.T) {
 		wantKind(t, s.Ready(), Unavailable)
 		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
 		wantKind(t, err, Unavailable)
-		_, err = s.Flush(context.Background())
+		_, err = s.Flush()
 		wantKind(t, err, Unavailable)
 		err = s.BetweenSteps(context.Background(), func() error { t.Error("called for a lost device"); return nil })
 		wantKind(t, err, Unavailable)
@@ -93,7 +95,7 @@ func TestFailingDeviceIsProbed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				device := &switchable{err: c.err}
-				s := newTestScorer(t, &strictEngine{fault: device.fault}, Config{})
+				s := newTestScorer(t, &scoretest.Fake{Fault: device.fault}, Config{})
 				for range manyFailures {
 					_, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 5)))
 					wantKind(t, err, Internal)
@@ -118,7 +120,7 @@ func TestFailingDeviceIsProbed(t *testing.T) {
 func TestPoisonIsNotALostDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		poison := errors.New("engine does not like this")
-		s := newTestScorer(t, &strictEngine{fault: func(step *Step) error {
+		s := newTestScorer(t, &scoretest.Fake{Fault: func(step *Step) error {
 			time.Sleep(10 * time.Millisecond)
 			if len(step.Rows) == 1 && len(step.Rows[0].Tokens) == 1 {
 				return nil
@@ -141,7 +143,7 @@ func TestPoisonIsNotALostDevice(t *testing.T) {
 // TestHangingDeviceIsNotAlive: the process cannot heal from a step that never ends.
 func TestHangingDeviceIsNotAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine := &strictEngine{free: make(chan struct{})}
+		engine := &scoretest.Fake{Free: make(chan struct{})}
 		s := newTestScorer(t, engine, Config{Watchdog: time.Minute})
 		go func() { _, _ = s.Score(context.Background(), tokenRequest(nil, ids(1, 5))) }()
 		time.Sleep(59 * time.Second)
@@ -150,6 +152,6 @@ func TestHangingDeviceIsNotAlive(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		wantKind(t, s.Alive(), Unavailable)
-		close(engine.free)
+		close(engine.Free)
 	})
 }

@@ -5,34 +5,18 @@ import (
 	"testing"
 )
 
-// nullEngine computes nothing: what is left of a request's time is the host's. It keeps one prefix.
+// nullEngine computes nothing: what is left of a request's time is the host's.
 type nullEngine struct {
 	buckets []Bucket
-	kept    *Prefix
 	answers [][]float32
 }
 
 func (e *nullEngine) Buckets() []Bucket { return e.buckets }
+func (e *nullEngine) Pages() int        { return 8 }
 
-func (e *nullEngine) Match(prompt []int32, size int) (*Prefix, int) {
-	if e.kept == nil || e.kept.Size > size {
-		return nil, 0
-	}
-	n := sharedTokens(e.kept.Tokens, prompt)
-	if n == 0 {
-		return nil, 0
-	}
-	return e.kept, n
+func (e *nullEngine) Run(step *Step) (Pending, error) {
+	return finished{answers: e.answers[:len(step.Rows)]}, nil
 }
-
-func (e *nullEngine) Run(step *Step) ([][]float32, error) {
-	if step.New > 0 {
-		e.kept = step.Prefix
-	}
-	return e.answers[:len(step.Rows)], nil
-}
-
-func (e *nullEngine) Flush() int { return 0 }
 
 // byteEncoder gives a token a byte, at next to no cost.
 type byteEncoder struct{}
@@ -55,7 +39,7 @@ const itemsPerRequest = 10
 // overhead gives a Scorer that computes nothing and tokenizes in one goroutine, and a request of ten texts of 180 tokens after a query of 120.
 func overhead(tb testing.TB) (*Scorer, *Request) {
 	engine := &nullEngine{buckets: []Bucket{
-		{Tokens: 512, Rows: 1, Length: 512, Cost: 520}, {Tokens: 2048, Rows: 16, Length: 256, Prefix: 512, Cost: 2100},
+		{Tokens: 512, Rows: 1, Length: 512, Cost: 520}, {Tokens: 2048, Rows: 16, Length: 256, Context: 512, Cost: 2100},
 	}}
 	for range 16 {
 		engine.answers = append(engine.answers, []float32{-1, -2})

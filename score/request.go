@@ -41,6 +41,9 @@ type Request struct {
 	Logprobs      bool // fill Result.Logprobs
 	PlainSpecials bool // special-token text inside a string is plain text, not the token
 
+	// Salt keeps prefixes apart: a request shares kept prefixes with those of the same salt only.
+	Salt string
+
 	// Template stands around each joined text; nil means none. It needs texts.
 	Template *Template
 	// Queries, where there are any, are the items' own queries, one text each, between QueryBefore and QueryAfter.

@@ -1,5 +1,7 @@
 package score
 
+import "scored/score/plan"
+
 // reservation is what a request has reserved of the queue's room: rows from its admission on, and tokens as its
 // prompts are made. It is released once, when the request has been answered.
 type reservation struct {
@@ -11,10 +13,7 @@ type reservation struct {
 
 // countRows is what a request counts as in the queue: its items, each once for every LabelsPerRow labels.
 // labels is the number of distinct ones.
-func countRows(items, labels int) int { return items * labelPasses(labels) }
-
-// labelPasses is how many rows a row with so many distinct labels counts as.
-func labelPasses(labels int) int { return max(1, (labels+LabelsPerRow-1)/LabelsPerRow) }
+func countRows(items, labels int) int { return items * plan.LabelPasses(labels) }
 
 // admit reserves room for a request's rows before any work is done for it.
 // labels is the number of distinct ones.

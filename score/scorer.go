@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"scored/score/plan"
 )
 
 // Config sets a Scorer up. Zero values mean the defaults named here.
@@ -22,6 +24,7 @@ type Config struct {
 	MaxScores     int           // numbers in an answer, items times labels; 0 means 2 Mi
 	EncodeBytes   int           // bytes of text that are in tokenizers at once; 0 means 2 MiB
 	Encoders      int           // prompts tokenized in parallel; 0 means GOMAXPROCS
+	KeepPages     int           // pages of the KV cache beyond which unused prefixes make room for new ones; 0 means all
 	Watchdog      time.Duration // a step that runs longer turns Ready and Alive red; 0 means 5 minutes
 	Observer      Observer      // nil means none
 }
@@ -45,14 +48,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Scorer takes a request through check, encode, wait, run and finish. It owns the goroutines, one each, that call the
-// Engines, and one that watches them.
+// Scorer takes a request through check, encode, wait, run and finish. It owns two goroutines for each Engine, and one
+// that watches them.
 // Its methods are safe for concurrent use.
 type Scorer struct {
 	cfg     Config
 	encoder Encoder
 	gate    *gate // bytes of text in tokenizers
-	planner planner
+	ladder  *plan.Ladder
 	queue   *queue
 	devices []*device
 	closed  chan struct{} // closed by Close, which may be called more than once
@@ -70,21 +73,25 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 	if len(engines) == 0 {
 		return nil, errors.New("scorer needs an engine")
 	}
-	planner, err := newPlanner(engines[0].Buckets(), cfg.ContextLength)
+	ladder, err := plan.NewLadder(engines[0].Buckets(), cfg.ContextLength)
 	if err != nil {
 		return nil, err
 	}
-	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), planner: planner,
+	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), ladder: ladder,
 		queue: newQueue(cfg.MaxQueue, cfg.MaxTokens), closed: make(chan struct{}), watched: make(chan struct{})}
 	for i, engine := range engines {
 		if !slices.Equal(engine.Buckets(), engines[0].Buckets()) {
 			return nil, fmt.Errorf("engine %d has other buckets than engine 0; replicas must be alike", i)
 		}
+		if engine.Pages() < ladder.Pages() {
+			return nil, fmt.Errorf("engine %d has a cache of %d pages, its largest bucket needs %d", i, engine.Pages(), ladder.Pages())
+		}
+		planner := plan.NewPlanner(ladder, plan.NewTable(engine.Pages(), cfg.KeepPages))
 		s.devices = append(s.devices, newDevice(i, engine, planner, s.queue, cfg.Watchdog, s.observe))
 	}
-	s.queue.devices = len(engines)
+	s.queue.devices = s.devices
 	for _, d := range s.devices {
-		go d.loop()
+		d.start()
 	}
 	go s.watch()
 	return s, nil
@@ -116,8 +123,8 @@ func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
 		s.observe(encoded)
 		return nil, err
 	}
-	job := s.planner.plan(req, columns, prompts, result.ItemErrors, head)
-	encoded.Rows, encoded.Tokens = job.rows, job.tokens
+	job := newJob(s.ladder, req, columns, prompts, result.ItemErrors, head)
+	encoded.Rows, encoded.Tokens = job.Rows, job.Tokens
 	result.Timing.Encode = encoded.End.Sub(start)
 	s.observe(encoded)
 	if err := s.await(ctx, job); err != nil {
@@ -128,7 +135,7 @@ func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
 
 // await queues the job and returns when its last row has been scored, or ctx ends.
 func (s *Scorer) await(ctx context.Context, job *job) error {
-	if job.rows == 0 {
+	if job.Rows == 0 {
 		return nil
 	}
 	if err := s.queue.push(job); err != nil {
@@ -142,13 +149,13 @@ func (s *Scorer) await(ctx context.Context, job *job) error {
 		s.observe(Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: time.Now(), Rows: dropped, Err: err})
 		return err
 	}
-	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: job.started, Rows: job.rows, Tokens: job.tokens, Err: job.err}
+	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: job.started, Rows: job.Rows, Tokens: job.Tokens, Err: job.err}
 	if job.started.IsZero() { // failed before any step took a row
 		wait.End = job.ended
 		s.observe(wait)
 		return job.err
 	}
-	run := Span{Stage: StageRun, RequestID: job.id, Start: job.started, End: job.ended, Rows: job.rows, Tokens: job.tokens,
+	run := Span{Stage: StageRun, RequestID: job.id, Start: job.started, End: job.ended, Rows: job.Rows, Tokens: job.Tokens,
 		Cached: job.cached, Err: job.err}
 	s.observe(wait)
 	s.observe(run)
@@ -170,13 +177,13 @@ func (s *Scorer) Ready() error {
 
 // Flush drops the prefixes kept on the devices and returns how many there were. With rows waiting or running it does
 // nothing and returns an *Error of kind Unavailable.
-func (s *Scorer) Flush(ctx context.Context) (int, error) { return s.queue.flush(ctx) }
+func (s *Scorer) Flush() (int, error) { return s.queue.flush() }
 
 // Load is a snapshot of the work in hand.
 func (s *Scorer) Load() Load { return s.queue.load() }
 
 // Buckets lists the engine's step shapes.
-func (s *Scorer) Buckets() []Bucket { return s.planner.buckets }
+func (s *Scorer) Buckets() []Bucket { return s.ladder.Buckets() }
 
 // MaxLabels is how many distinct labels a request may have.
 func (s *Scorer) MaxLabels() int { return s.cfg.MaxLabels }

@@ -12,12 +12,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"scored/score/scoretest"
 )
 
 // TestEveryShapeOfRequest: whatever the lengths, each item gets the score its prompt gives alone, and no step breaks the
 // Engine's rules.
 func TestEveryShapeOfRequest(t *testing.T) {
-	engine := &strictEngine{}
+	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := range 300 {
@@ -61,7 +63,7 @@ func askAtOnce(t *testing.T, s *Scorer, query, requests int) {
 }
 
 func TestConcurrentRequests(t *testing.T) {
-	s := newTestScorer(t, &strictEngine{}, Config{})
+	s := newTestScorer(t, &scoretest.Fake{}, Config{})
 	askAtOnce(t, s, 40, 20)
 	if load := s.Load(); load.Requests != 0 || load.WaitingRows != 0 || load.WaitingTokens != 0 {
 		t.Errorf("load %+v after the last answer, want nothing in hand", load)
@@ -70,29 +72,31 @@ func TestConcurrentRequests(t *testing.T) {
 
 // TestPrefixIsComputedOnce: the second request with the same query computes only its items.
 func TestPrefixIsComputedOnce(t *testing.T) {
-	engine := &strictEngine{}
+	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
 	query := ids(1, 100)
 	for n, wantNew := range []bool{true, false} {
-		before := len(engine.steps)
+		before := len(engine.Steps())
 		if _, err := s.Score(t.Context(), tokenRequest(query, ids(50+n, 4), ids(60+n, 4))); err != nil {
 			t.Fatal(err)
 		}
 		computed := 0
-		for _, step := range engine.steps[before:] {
-			computed += step.New
+		for _, step := range engine.Steps()[before:] {
+			for _, prefix := range step.Prefixes {
+				computed += len(prefix.New)
+			}
 		}
 		if (computed > 0) != wantNew {
 			t.Errorf("request %d computed %d prefix tokens, want some: %t", n, computed, wantNew)
 		}
 	}
-	if n, err := s.Flush(t.Context()); err != nil || n == 0 {
+	if n, err := s.Flush(); err != nil || n == 0 {
 		t.Errorf("Flush dropped %d prefixes with error %v, want at least 1", n, err)
 	}
 }
 
 func TestSmallRequestIsNotStarved(t *testing.T) {
-	engine := &strictEngine{began: make(chan struct{}, 1000), free: make(chan struct{}, 1000)}
+	engine := &scoretest.Fake{Began: make(chan struct{}, 1000), Free: make(chan struct{}, 1000)}
 	s := newTestScorer(t, engine, Config{})
 	var items [][]int64
 	for i := range 200 {
@@ -103,7 +107,7 @@ func TestSmallRequestIsNotStarved(t *testing.T) {
 		_, err := s.Score(context.Background(), tokenRequest(ids(1, 20), items...))
 		large <- err
 	}()
-	<-engine.began
+	<-engine.Began
 	small := make(chan error, 1)
 	go func() {
 		_, err := s.Score(context.Background(), tokenRequest(ids(2, 3), ids(3, 4)))
@@ -112,8 +116,8 @@ func TestSmallRequestIsNotStarved(t *testing.T) {
 	for s.Load().Requests < 2 {
 		time.Sleep(time.Millisecond)
 	}
-	for range 3 {
-		engine.free <- struct{}{}
+	for range 4 { // the one that runs, the one queued behind it, one that the large request leads, and the small one's
+		engine.Free <- struct{}{}
 	}
 	if err := <-small; err != nil {
 		t.Fatal(err)
@@ -121,7 +125,7 @@ func TestSmallRequestIsNotStarved(t *testing.T) {
 	if load := s.Load(); load.WaitingRows < 100 {
 		t.Errorf("small request waited until %d rows of the large one were left", load.WaitingRows)
 	}
-	close(engine.free)
+	close(engine.Free)
 	if err := <-large; err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +133,7 @@ func TestSmallRequestIsNotStarved(t *testing.T) {
 
 // TestSlicesGiveWay: a prefix computed in slices delays a small request by one of them.
 func TestSlicesGiveWay(t *testing.T) {
-	engine := &strictEngine{began: make(chan struct{}, 1000), free: make(chan struct{}, 1000)}
+	engine := &scoretest.Fake{Began: make(chan struct{}, 1000), Free: make(chan struct{}, 1000)}
 	s := newTestScorer(t, engine, Config{})
 	answered := make(chan string, 2)
 	ask := func(name string, req *Request) {
@@ -142,23 +146,24 @@ func TestSlicesGiveWay(t *testing.T) {
 		answered <- name
 	}
 	go ask("large", tokenRequest(ids(1, 240), ids(2, 5), ids(3, 5)))
-	<-engine.began
+	<-engine.Began
 	go ask("small", tokenRequest(ids(2, 3), ids(3, 4)))
 	for s.Load().Requests < 2 {
 		time.Sleep(time.Millisecond)
 	}
-	engine.free <- struct{}{}
-	engine.free <- struct{}{}
-	if first := <-answered; first != "small" || len(engine.began) > 2 {
+	for range 3 { // two of the large one's steps are formed when the small one comes
+		engine.Free <- struct{}{}
+	}
+	if first := <-answered; first != "small" || len(engine.Began) > 2 {
 		t.Errorf("the %s request is answered first", first)
 	}
-	close(engine.free)
+	close(engine.Free)
 	<-answered
 }
 
 // TestSlicesDisplaceEachOther: where the device has room for one prefix alone, each of two long ones begins again once.
 func TestSlicesDisplaceEachOther(t *testing.T) {
-	engine := &strictEngine{limit: 1, began: make(chan struct{}, 1000), free: make(chan struct{}, 1000)}
+	engine := &scoretest.Fake{Began: make(chan struct{}, 1000), Free: make(chan struct{}, 1000)}
 	s := newTestScorer(t, engine, Config{})
 	var all sync.WaitGroup
 	for n := range 3 { // the first holds the device until all wait
@@ -172,26 +177,26 @@ func TestSlicesDisplaceEachOther(t *testing.T) {
 			wantScores(t, req, result)
 		})
 	}
-	<-engine.began
+	<-engine.Began
 	for s.Load().Requests < 3 {
 		time.Sleep(time.Millisecond)
 	}
-	close(engine.free)
+	close(engine.Free)
 	all.Wait()
-	if most := 3 * (1 + 5); len(engine.steps) > most { // 240 tokens in slices of 64, and the rows
-		t.Errorf("%d steps, %d at most", len(engine.steps), most)
+	if most := 3 * (1 + 5); len(engine.Steps()) > most { // 240 tokens in slices of 64, and the rows
+		t.Errorf("%d steps, %d at most", len(engine.Steps()), most)
 	}
 }
 
 func TestCancelDropsWaitingRows(t *testing.T) {
-	engine := &strictEngine{began: make(chan struct{}, 100), free: make(chan struct{}, 100)}
+	engine := &scoretest.Fake{Began: make(chan struct{}, 100), Free: make(chan struct{}, 100)}
 	s := newTestScorer(t, engine, Config{})
 	first := make(chan error, 1)
 	go func() {
 		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
 		first <- err
 	}()
-	<-engine.began
+	<-engine.Began
 	ctx, cancel := context.WithCancel(t.Context())
 	second := make(chan error, 1)
 	go func() {
@@ -206,40 +211,30 @@ func TestCancelDropsWaitingRows(t *testing.T) {
 	if load := s.Load(); load.WaitingRows != 0 {
 		t.Errorf("%d rows wait after their client left", load.WaitingRows)
 	}
-	close(engine.free)
+	close(engine.Free)
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
-	if len(engine.steps) != 1 {
-		t.Errorf("%d steps ran, want 1: the cancelled rows must not run", len(engine.steps))
+	if len(engine.Steps()) != 1 {
+		t.Errorf("%d steps ran, want 1: the cancelled rows must not run", len(engine.Steps()))
 	}
-}
-
-// missing is an Engine that panics where it looks for a prefix that begins with a token.
-type missing struct {
-	*strictEngine
-	token int32
-}
-
-func (e missing) Match(prompt []int32, size int) (*Prefix, int) {
-	if prompt[0] == e.token {
-		panic("no such entry")
-	}
-	return e.strictEngine.Match(prompt, size)
 }
 
 // TestPanicWhileForming fails the request whose step was being formed, and no other.
 func TestPanicWhileForming(t *testing.T) {
-	s, err := New(Config{Vocab: 1000, ContextLength: 256}, nil, missing{&strictEngine{buckets: testBuckets(), limit: 2}, int32(ids(1, 1)[0])})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := newTestScorer(t, &scoretest.Fake{}, Config{})
+	one := columns{labels: []int32{7}, of: []int{0}}
 	for range 2 {
-		_, err := s.Score(t.Context(), tokenRequest(ids(1, 20), ids(2, 5), ids(3, 5)))
-		wantKind(t, err, Internal)
-		if !strings.Contains(err.Error(), "no such entry") || !strings.Contains(err.Error(), "missing.Match") {
-			t.Errorf("error %v does not hold the stack", err)
+		broken := newJob(s.ladder, &Request{}, one, [][]int32{{1, 2, 3}, {1, 2, 4}}, nil, 0)
+		broken.Groups[0].Shared = 2
+		broken.Groups[0].Rows[0].Tokens = nil // no plan of ours: what they share is not there
+		if err := s.queue.push(broken); err != nil {
+			t.Fatal(err)
+		}
+		<-broken.done
+		wantKind(t, broken.err, Internal)
+		if !strings.Contains(broken.err.Error(), "plan.(*Group).want") {
+			t.Errorf("error %v does not hold the stack", broken.err)
 		}
 		req := tokenRequest(ids(2, 20), ids(2, 5), ids(3, 5))
 		result, err := s.Score(t.Context(), req)
@@ -251,8 +246,11 @@ func TestPanicWhileForming(t *testing.T) {
 }
 
 func TestFailingStep(t *testing.T) {
+	var mu sync.Mutex
 	broken := true
-	engine := &strictEngine{fault: func(*Step) error {
+	engine := &scoretest.Fake{Fault: func(*Step) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if broken {
 			return errors.New("device fell over")
 		}
@@ -264,11 +262,11 @@ func TestFailingStep(t *testing.T) {
 		wantKind(t, err, Internal)
 	}
 	wantKind(t, s.Ready(), Unavailable)
-	engine.mu.Lock()
+	mu.Lock()
 	broken = false
-	engine.mu.Unlock()
+	mu.Unlock()
 	if _, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 5))); err != nil {
-		t.Fatalf("next request after the fault: %v", err)
+		t.Fatalf("next request after the Fault: %v", err)
 	}
 	if err := s.Ready(); err != nil {
 		t.Errorf("not ready after a step that worked: %v", err)
@@ -276,14 +274,14 @@ func TestFailingStep(t *testing.T) {
 }
 
 func TestPanickingStep(t *testing.T) {
-	engine := &strictEngine{fault: func(*Step) error { panic("driver bug") }}
+	engine := &scoretest.Fake{Fault: func(*Step) error { panic("driver bug") }}
 	s := newTestScorer(t, engine, Config{})
 	_, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 5)))
 	wantKind(t, err, Internal)
 }
 
 func TestBadRequests(t *testing.T) {
-	s := newTestScorer(t, &strictEngine{}, Config{ContextLength: 200})
+	s := newTestScorer(t, &scoretest.Fake{}, Config{ContextLength: 200})
 	labels := func(all ...int64) (out []Label) {
 		for _, id := range all {
 			out = append(out, Label{ID: id})
@@ -318,7 +316,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestTruncateAndPartial(t *testing.T) {
-	s := newTestScorer(t, &strictEngine{}, Config{ContextLength: 100})
+	s := newTestScorer(t, &scoretest.Fake{}, Config{ContextLength: 100})
 	req := tokenRequest(ids(1, 10), ids(2, 5), ids(3, 300), ids(4, 5))
 	_, err := s.Score(t.Context(), req)
 	wantKind(t, err, Invalid)
@@ -368,7 +366,7 @@ func TestNotFinite(t *testing.T) {
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	s := newTestScorer(t, &strictEngine{}, Config{MaxQueue: 2, MaxTokens: 30})
+	s := newTestScorer(t, &scoretest.Fake{}, Config{MaxQueue: 2, MaxTokens: 30})
 	_, err := s.Score(t.Context(), tokenRequest(nil, ids(1, 2), ids(2, 2), ids(3, 2)))
 	wantKind(t, err, TooLarge)
 	_, err = s.Score(t.Context(), tokenRequest(nil, ids(1, 31)))
@@ -379,34 +377,34 @@ func TestQueueIsBounded(t *testing.T) {
 }
 
 func TestFullQueue(t *testing.T) {
-	engine := &strictEngine{began: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	engine := &scoretest.Fake{Began: make(chan struct{}, 10), Free: make(chan struct{}, 10)}
 	s := newTestScorer(t, engine, Config{MaxQueue: 1})
 	first := make(chan error, 1)
 	go func() {
 		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
 		first <- err
 	}()
-	<-engine.began
+	<-engine.Began
 	_, err := s.Score(t.Context(), tokenRequest(nil, ids(2, 5)))
 	wantKind(t, err, Overloaded)
-	if _, err := s.Flush(t.Context()); err == nil {
+	if _, err := s.Flush(); err == nil {
 		t.Error("Flush worked with a row running")
 	}
-	close(engine.free)
+	close(engine.Free)
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
 }
 
 func TestDrainAndClose(t *testing.T) {
-	engine := &strictEngine{began: make(chan struct{}, 10), free: make(chan struct{}, 10)}
+	engine := &scoretest.Fake{Began: make(chan struct{}, 10), Free: make(chan struct{}, 10)}
 	s := newTestScorer(t, engine, Config{})
 	answered := make(chan error, 1)
 	go func() {
 		_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
 		answered <- err
 	}()
-	<-engine.began
+	<-engine.Began
 	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(context.Background()) }()
 	for s.Ready() == nil {
@@ -414,7 +412,7 @@ func TestDrainAndClose(t *testing.T) {
 	}
 	_, err := s.Score(t.Context(), tokenRequest(nil, ids(2, 5)))
 	wantKind(t, err, Unavailable)
-	close(engine.free)
+	close(engine.Free)
 	if err := errors.Join(<-answered, <-drained); err != nil {
 		t.Errorf("admitted request or drain failed: %v", err)
 	}
@@ -428,7 +426,7 @@ func TestCloseFailsWaitingRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		spans := map[Stage]Span{}
-		engine := &strictEngine{began: make(chan struct{}, 10), free: make(chan struct{})}
+		engine := &scoretest.Fake{Began: make(chan struct{}, 10), Free: make(chan struct{})}
 		s := newTestScorer(t, engine, Config{Observer: observerFunc(func(span Span) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -441,7 +439,7 @@ func TestCloseFailsWaitingRows(t *testing.T) {
 			_, err := s.Score(context.Background(), tokenRequest(nil, ids(1, 5)))
 			ran <- err
 		}()
-		<-engine.began
+		<-engine.Began
 		go func() {
 			req := tokenRequest(nil, ids(2, 5), ids(3, 5))
 			req.ID = "waits"
@@ -452,7 +450,7 @@ func TestCloseFailsWaitingRows(t *testing.T) {
 		time.Sleep(time.Second)
 		go s.Close()
 		wantKind(t, <-waited, Unavailable)
-		close(engine.free)
+		close(engine.Free)
 		if err := <-ran; err != nil {
 			t.Errorf("the step under way failed: %v", err)
 		}
@@ -467,7 +465,7 @@ func TestCloseFailsWaitingRows(t *testing.T) {
 
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine := &strictEngine{free: make(chan struct{})}
+		engine := &scoretest.Fake{Free: make(chan struct{})}
 		s := newTestScorer(t, engine, Config{Watchdog: time.Minute})
 		go func() { _, _ = s.Score(context.Background(), tokenRequest(nil, ids(1, 5))) }()
 		time.Sleep(59 * time.Second)
@@ -476,7 +474,7 @@ func TestWatchdog(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		wantKind(t, s.Ready(), Unavailable)
-		close(engine.free)
+		close(engine.Free)
 	})
 }
 
@@ -486,7 +484,7 @@ func TestNewRefusesBuckets(t *testing.T) {
 		"no cost":   {{Tokens: 4, Rows: 1, Length: 4}},
 		"too short": {{Tokens: 64, Rows: 1, Length: 64, Cost: 1}},
 	} {
-		if _, err := New(Config{Vocab: 10, ContextLength: 256}, nil, &strictEngine{buckets: buckets}); err == nil {
+		if _, err := New(Config{Vocab: 10, ContextLength: 256}, nil, &scoretest.Fake{Shapes: buckets}); err == nil {
 			t.Errorf("%s: New took buckets %v", name, buckets)
 		}
 	}
@@ -500,11 +498,10 @@ func wantKind(t *testing.T, err error, kind Kind) {
 	}
 }
 
-// TestLongPrefixGoesOnFromItself: a prefix computed in slices grows with every step, though another request's prefix, in
-// an array too small for it, shares more tokens with it than the first slice has.
+// TestLongPrefixGoesOnFromItself: a prefix computed in slices grows with every step, beside others that begin like it.
 func TestLongPrefixGoesOnFromItself(t *testing.T) {
-	buckets := []Bucket{{Tokens: 64, Rows: 1, Length: 64, Prefix: 64, Cost: 1}, {Tokens: 16, Rows: 2, Length: 16, Prefix: 256, Cost: 1}}
-	engine := &strictEngine{buckets: buckets, limit: 100}
+	buckets := []Bucket{{Tokens: 64, Rows: 1, Length: 64, Context: 64, Cost: 1}, {Tokens: 16, Rows: 2, Length: 16, Context: 256, Cost: 1}}
+	engine := &scoretest.Fake{Shapes: buckets}
 	s := newTestScorer(t, engine, Config{})
 	query := ids(1, 200)
 	for _, n := range []int{50, 200} {
@@ -515,7 +512,7 @@ func TestLongPrefixGoesOnFromItself(t *testing.T) {
 		}
 		wantScores(t, req, result)
 	}
-	if n := len(engine.steps); n > 2+200/16+2 {
+	if n := len(engine.Steps()); n > 2+200/16+2 {
 		t.Errorf("%d steps, want one a slice and one a row", n)
 	}
 }

@@ -28,10 +28,12 @@ type Span struct {
 	Err    error
 
 	// Steps only.
-	Number   int64    // 1 for the first step after start, then one more for each, on whatever device
-	Device   int      // the engine that ran it, counted from 0
-	Bucket   Bucket   // the executable's shape; Bucket.Tokens-Tokens is the padding
-	Requests []string // ids of the requests with rows in the step
+	Number int64  // 1 for the first step after start, then one more for each, on whatever device
+	Device int    // the engine that ran it, counted from 0
+	Bucket Bucket // the executable's shape; Bucket.Tokens-Tokens is the padding
+	// Predicted is what the step was to take by its price: from Start to End, if nothing else slows it.
+	Predicted time.Duration
+	Requests  []string // ids of the requests with rows in the step
 }
 
 // Observer is told of every Span, from the goroutine that ended it. It must return quickly and must not call back.

@@ -12,6 +12,7 @@ import (
 
 	"scored/profile"
 	"scored/score"
+	"scored/score/scoretest"
 )
 
 // fakeEngine answers from the prompt and label alone.
@@ -20,9 +21,8 @@ type fakeEngine struct{}
 func (fakeEngine) Buckets() []score.Bucket {
 	return []score.Bucket{{Tokens: 4096, Rows: 64, Length: 4096, Cost: 1}}
 }
-func (fakeEngine) Match([]int32, int) (*score.Prefix, int) { return nil, 0 }
-func (fakeEngine) Flush() int                              { return 0 }
-func (fakeEngine) Run(step *score.Step) ([][]float32, error) {
+func (fakeEngine) Pages() int { return scoretest.ManyPages }
+func (fakeEngine) Run(step *score.Step) (score.Pending, error) {
 	answers := make([][]float32, len(step.Rows))
 	for i, row := range step.Rows {
 		for _, label := range row.Labels {
@@ -33,7 +33,7 @@ func (fakeEngine) Run(step *score.Step) ([][]float32, error) {
 			answers[i] = append(answers[i], -float32(h.Sum32()%1000)/100)
 		}
 	}
-	return answers, nil
+	return scoretest.Done(answers), nil
 }
 
 // fakeEncoder makes every byte a token.

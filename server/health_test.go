@@ -12,7 +12,7 @@ import (
 // lostEngine is on a device that is lost.
 type lostEngine struct{ fakeEngine }
 
-func (lostEngine) Run(*score.Step) ([][]float32, error) {
+func (lostEngine) Run(*score.Step) (score.Pending, error) {
 	return nil, fmt.Errorf("%w: driver's secret", score.ErrLost)
 }
 

@@ -58,7 +58,7 @@ func (s *Server) handleFlush(w http.ResponseWriter, r *http.Request) {
 	}
 	text := "Cache flushed.\nPlease check backend logs for more details. " +
 		"(When there are running or waiting requests, the operation will not be performed.)\n"
-	dropped, err := m.Scorer.Flush(r.Context())
+	dropped, err := m.Scorer.Flush()
 	if err != nil {
 		writeBare(w, http.StatusBadRequest, text+flushRefused(m.Scorer.Load()))
 		return

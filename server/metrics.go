@@ -115,7 +115,7 @@ func (m *Metrics) step(span score.Span, took float64) {
 		m.steps.WithLabelValues(device, "failed").Inc()
 		return
 	}
-	m.stepPredicted.Observe(span.Bucket.Cost.Seconds())
+	m.stepPredicted.Observe(span.Predicted.Seconds())
 	m.steps.WithLabelValues(device, "ok").Inc()
 	m.tokens.WithLabelValues("computed").Add(float64(span.Tokens))
 	m.tokens.WithLabelValues("padding").Add(float64(span.Bucket.Tokens - span.Tokens))

@@ -59,7 +59,7 @@ type slowEngine struct {
 	began, release chan struct{}
 }
 
-func (e *slowEngine) Run(step *score.Step) ([][]float32, error) {
+func (e *slowEngine) Run(step *score.Step) (score.Pending, error) {
 	e.began <- struct{}{}
 	<-e.release
 	return e.fakeEngine.Run(step)

@@ -96,10 +96,10 @@ func prompts(t *testing.T, words Words, body string) (all []string) {
 // keeper keeps the rows it is asked for.
 type keeper struct {
 	exclaimed
-	rows []*score.Row
+	rows []score.Row
 }
 
-func (k *keeper) Run(step *score.Step) ([][]float32, error) {
+func (k *keeper) Run(step *score.Step) (score.Pending, error) {
 	k.rows = append(k.rows, step.Rows...)
 	return k.exclaimed.Run(step)
 }

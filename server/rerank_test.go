@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"scored/score"
+	"scored/score/scoretest"
 )
 
 // exclaimed finds a prompt the more relevant the more exclamation marks it holds: each adds 1 to the logit of "yes".
@@ -22,7 +23,7 @@ func (exclaimed) Buckets() []score.Bucket {
 	return []score.Bucket{{Tokens: 1 << 17, Rows: 512, Length: 4096, Cost: 1}}
 }
 
-func (exclaimed) Run(step *score.Step) ([][]float32, error) {
+func (exclaimed) Run(step *score.Step) (score.Pending, error) {
 	answers := make([][]float32, len(step.Rows))
 	for i, row := range step.Rows {
 		if !slices.Equal(row.Labels, []int32{byteYes, byteNo}) {
@@ -38,7 +39,7 @@ func (exclaimed) Run(step *score.Step) ([][]float32, error) {
 			}
 		}
 	}
-	return answers, nil
+	return scoretest.Done(answers), nil
 }
 
 // newRerankServer cuts whatever reaches score too long, as with --allow-auto-truncate: no prompt of rerank's may.
@@ -233,12 +234,12 @@ func TestRerankRaw(t *testing.T) {
 // impossible gives "no" a probability of 0.
 type impossible struct{ exclaimed }
 
-func (impossible) Run(step *score.Step) ([][]float32, error) {
+func (impossible) Run(step *score.Step) (score.Pending, error) {
 	answers := make([][]float32, len(step.Rows))
 	for i := range answers {
 		answers[i] = []float32{0, float32(math.Inf(-1))}
 	}
-	return answers, nil
+	return scoretest.Done(answers), nil
 }
 
 // A score that overflows is our fault, and names the document by what the client calls it.

@@ -30,7 +30,6 @@ func table() []Target {
 // queues programs.
 func tpu(t Target) Target {
 	t.Platform, t.Weights, t.Async, t.Kernels = "tpu", BFloat16, true, MosaicKernels
-	t.HeadByHead = 1 << 20 // by the compiler's estimates: docs/performance-tpu.md
 	t.Ladders = map[Attention]Ladder{Native: wide, Fused: packed}
 	peak, bandwidth := t.orV6e()
 	t.Prices = map[Attention]Price{
@@ -54,7 +53,7 @@ func (t Target) orV6e() (peak, bandwidth float64) {
 // There a small step waits for the host, which launches a program a layer, rather than for weights: that is what Bytes
 // stands for. Other cards' are those in proportion to their peaks.
 func gpu(t Target) Target {
-	t.Platform, t.Weights, t.Async, t.Kernels = "cuda", BFloat16, true, TritonKernels
+	t.Platform, t.Weights, t.Async, t.Kernels, t.HostLoops = "cuda", BFloat16, true, TritonKernels, true
 	if t.SharedMemory == 0 {
 		t.SharedMemory = 99 << 10 // of every card since Ampere
 	}

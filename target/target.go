@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"scored/score"
+	"scored/score/plan"
 )
 
 // Attention is a way to attend.
@@ -41,7 +41,7 @@ const (
 )
 
 // Ladder gives a target's step shapes for prompts shorter than contextLength, without their cost.
-type Ladder func(contextLength int) []score.Bucket
+type Ladder func(contextLength int) []plan.Bucket
 
 // Target is what a device is. Figures are the makers' for dense products of bfloat16; their sources stand in the table.
 type Target struct {
@@ -61,8 +61,8 @@ type Target struct {
 	Kernels Kernels
 	// SharedMemory is how many bytes of it a block of threads of a GPU may use.
 	SharedMemory int
-	// HeadByHead is from how much work on native attention goes head by head; see model.Options.
-	HeadByHead int
+	// HostLoops tells that the host waits for the device in every round of a loop, so that programs had better have none.
+	HostLoops bool
 	// Async queues programs: a step is one program a layer, and the device would stand idle between them.
 	Async bool
 	// HostMemory tells that what is on the device lies in the process's own memory.

@@ -123,12 +123,12 @@ func TestFit(t *testing.T) {
 }
 
 // TestLadders: no shape is there twice, and the longest prompt has one, on no more keys than the context rounded up to
-// whole registers or, for kernels, blocks of keys.
+// whole registers, pages or, for kernels, blocks of keys.
 func TestLadders(t *testing.T) {
 	for name, c := range map[string]struct {
 		ladder Ladder
 		block  int
-	}{"narrow": {narrow, 8}, "wide": {wide, 8}, "packed": {packed, 512}} {
+	}{"narrow": {narrow, 128}, "wide": {wide, 8}, "packed": {packed, 512}} {
 		for _, context := range []int{8, 64, 600, 2048, 2049, 2304, 10_000, 40_960} {
 			buckets := c.ladder(context)
 			longest := 0
@@ -136,7 +136,7 @@ func TestLadders(t *testing.T) {
 				if slices.Contains(buckets[:i], b) {
 					t.Errorf("%s: %+v is there twice", name, b)
 				}
-				longest = max(longest, b.Prefix)
+				longest = max(longest, b.Context)
 			}
 			if longest < context || longest >= context+c.block {
 				t.Errorf("%s: prefixes of at most %d tokens for a context of %d", name, longest, context)

@@ -67,7 +67,7 @@ func (w load) name() string {
 // steps is how many steps of the bucket a request takes, and how many items they answer; 0 if the bucket cannot hold it.
 func (w load) steps(b score.Bucket) (steps, items int) {
 	own, shared := w.ItemTokens, w.QueryTokens
-	if own > b.Length || shared > b.Prefix || own > b.Tokens {
+	if own > b.Length || shared > b.Context || own > b.Tokens {
 		return 0, 0
 	}
 	if w.alone {
@@ -181,5 +181,5 @@ func stepAhead(cfg model.Config, b score.Bucket, costs map[string]ahead) (step a
 }
 
 func bucketText(b score.Bucket) string {
-	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Prefix)
+	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Context)
 }

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"os"
 	"slices"
@@ -61,19 +60,20 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		p.Device = kinds[0]
 	}
-	options.Splicer, options.Buckets = splicer, sampleBuckets(options.Buckets)
+	steps := sampleSteps(options.Buckets)
+	options.Splicer, options.Buckets = splicer, bucketsOf(steps)
 	options.Progress = progress.engine(found.generated, 0, 1)
 	engine, err := model.New(ctx, plugin.Backend(), found.config, found.weights, options)
 	if err != nil {
 		return err
 	}
 	opened.add("engine", engine.Close)
-	samples, err := timeBuckets(ctx, engine, found.config, p)
+	samples, err := timeSteps(ctx, engine, found.config, t, p, steps)
 	if err != nil {
 		return err
 	}
 	p.Price = target.Fit(t.Price(p.Attention, p.DType), samples)
-	if err := reportPrice(stdout, options.Buckets, samples, p.Price); err != nil {
+	if err := reportPrice(stdout, steps, samples, p.Price); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(p, "", "  ")
@@ -116,44 +116,61 @@ func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out
 	return c, out, nil
 }
 
-// What is timed: prefixes up to longestSampled, since a longer one takes long to compute and tells no more, and steps that
-// the target's row predicts to take up to longestStep, or slowerSteps times the shortest where the model is that large.
+// What is timed: contexts up to longestSampled, since a longer one tells no more, and steps that the target's row predicts to
+// take up to longestStep, or slowerSteps times the shortest where the model is that large.
 const (
 	longestSampled = 2048
 	longestStep    = 5 * time.Second / 2
 	slowerSteps    = 8
 )
 
-// sampleBuckets chooses shapes that tell the coefficients apart: of few and of many tokens, without a prefix, with the
-// shortest and with the longest that is sampled. They come with what the row predicts.
-func sampleBuckets(all []score.Bucket) (some []score.Bucket) {
+// sampledStep is a step to be timed: a full one of the bucket, on a context of so many keys.
+type sampledStep struct {
+	bucket score.Bucket
+	keys   int
+}
+
+// sampleSteps chooses steps that tell the coefficients apart: of few and of many tokens, without a context, with the
+// shortest and with the longest that is sampled. Buckets come with what the row predicts.
+func sampleSteps(all []score.Bucket) (some []sampledStep) {
 	byCost := func(a, b score.Bucket) int { return cmp.Compare(a.Cost, b.Cost) }
 	most := max(longestStep, slowerSteps*slices.MinFunc(all, byCost).Cost)
-	sizes := map[int][]score.Bucket{}
-	for _, b := range all {
-		if b.Cost <= most && (b.Prefix <= longestSampled || len(sizes) == 0) {
-			sizes[b.Prefix] = append(sizes[b.Prefix], b)
+	for _, keys := range []int{0, score.PageTokens, longestSampled} {
+		var quick []score.Bucket
+		for _, b := range all {
+			if one := (sampledStep{b, min(keys, b.Context)}); (b.Context > 0) == (keys > 0) && fullStep(one).Cost() <= most {
+				quick = append(quick, b)
+			}
 		}
-	}
-	prefixes := slices.Sorted(maps.Keys(sizes))
-	for i, prefix := range prefixes {
-		if i > 1 && i < len(prefixes)-1 {
-			continue
-		}
-		of := sizes[prefix]
-		slices.SortStableFunc(of, func(a, b score.Bucket) int { return cmp.Compare(a.Tokens, b.Tokens) })
-		of = slices.CompactFunc(of, func(a, b score.Bucket) bool { return a.Tokens == b.Tokens })
-		for n := range sampled {
-			if b := of[n*(len(of)-1)/(sampled-1)]; !slices.Contains(some, b) {
-				some = append(some, b)
+		for _, b := range spread(quick) {
+			if one := (sampledStep{b, min(keys, b.Context)}); !slices.Contains(some, one) {
+				some = append(some, one)
 			}
 		}
 	}
 	return some
 }
 
-// sampled is how many shapes of a prefix are timed.
+// sampled is how many shapes of a kind are timed.
 const sampled = 3
+
+// spread picks the shapes of the fewest and of the most tokens, and those between.
+func spread(of []score.Bucket) (some []score.Bucket) {
+	of = slices.Clone(of)
+	slices.SortStableFunc(of, func(a, b score.Bucket) int {
+		return cmp.Or(cmp.Compare(a.Tokens, b.Tokens), cmp.Compare(a.Context, b.Context))
+	})
+	of = slices.CompactFunc(of, func(a, b score.Bucket) bool { return a.Tokens == b.Tokens })
+	for n := range sampled {
+		if len(of) == 0 {
+			break
+		}
+		if b := of[n*(len(of)-1)/(sampled-1)]; !slices.Contains(some, b) {
+			some = append(some, b)
+		}
+	}
+	return some
+}
 
 // Shapes are timed in rounds, at least two: the first of them warms up, and a disturbance does not meet one shape alone.
 const (
@@ -161,28 +178,24 @@ const (
 	timedFor    = 12 * time.Second // no round begins later
 )
 
-// timeBuckets runs full steps of the engine's buckets, and keeps the shortest time of each.
-func timeBuckets(ctx context.Context, engine *model.Engine, cfg model.Config, p priceFile) (samples []target.Sample, err error) {
-	var steps []*score.Step
-	prefixes := map[int]*score.Prefix{}
-	for _, b := range engine.Buckets() {
-		if b.Prefix > 0 && prefixes[b.Prefix] == nil {
-			if prefixes[b.Prefix], err = computePrefix(engine, b, p.Attention); err != nil {
-				return nil, err
-			}
+// timeSteps runs the steps, and keeps the shortest time of each.
+func timeSteps(ctx context.Context, engine *model.Engine, cfg model.Config, t target.Target, p priceFile, all []sampledStep) (samples []target.Sample, err error) {
+	for _, one := range all {
+		keys := one.keys
+		if p.Attention == target.Native && t.HostLoops {
+			keys = one.bucket.Context
 		}
-		steps = append(steps, fullStep(b, prefixes[b.Prefix]))
-		samples = append(samples, target.Sample{Work: cfg.Work(b, p.Attention, p.DType), Seconds: math.Inf(1)})
+		samples = append(samples, target.Sample{Work: cfg.Work(one.bucket, p.Attention, p.DType, keys), Seconds: math.Inf(1)})
 	}
 	begun := time.Now()
 	for round := 0; round < 2 || round < timedRounds && time.Since(begun) < timedFor; round++ {
-		for i, step := range steps {
+		for i, one := range all {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
 			start := time.Now()
-			if _, err := engine.Run(step); err != nil {
-				return nil, fmt.Errorf("step of %s: %w", bucketText(step.Bucket), err)
+			if err := runStep(engine, fullStep(one)); err != nil {
+				return nil, fmt.Errorf("step of %s: %w", bucketText(one.bucket), err)
 			}
 			samples[i].Seconds = min(samples[i].Seconds, time.Since(start).Seconds())
 		}
@@ -190,44 +203,49 @@ func timeBuckets(ctx context.Context, engine *model.Engine, cfg model.Config, p 
 	return samples, nil
 }
 
-// fullStep is a step that fills the bucket with rows on a prefix that is on the device; nil: none.
-func fullStep(b score.Bucket, prefix *score.Prefix) *score.Step {
-	step := &score.Step{Bucket: b, Prefix: prefix, Base: prefix}
-	if prefix != nil {
-		step.Kept = len(prefix.Tokens)
+func runStep(engine *model.Engine, step *score.Step) error {
+	pending, err := engine.Run(step)
+	if err == nil {
+		_, err = pending.Wait()
+	}
+	return err
+}
+
+// fullStep fills the bucket with rows on a prefix. What the cache holds of it was never computed, which takes no other time.
+func fullStep(one sampledStep) *score.Step {
+	b := one.bucket
+	step := &score.Step{Bucket: b}
+	if one.keys > 0 {
+		slots := make([]int32, one.keys)
+		for i := range slots {
+			slots[i] = int32(i)
+		}
+		step.Prefixes = []score.Prefix{{Slots: slots}}
 	}
 	length := min(b.Length, b.Tokens)
 	for free := b.Tokens; free >= length && len(step.Rows) < b.Rows; free -= length {
-		step.Rows = append(step.Rows, &score.Row{Tokens: make([]int32, step.Kept+length), Shared: step.Kept, Labels: []int32{0}, Relative: true})
+		step.Rows = append(step.Rows, score.Row{Tokens: make([]int32, one.keys+length), Shared: one.keys, Labels: []int32{0}, Relative: true})
 	}
 	return step
 }
 
-// computePrefix puts a prefix for the bucket on the device, in slices as large as the bucket. Native attention pays for a
-// prefix's array however little of it is seen, so that one token will do; kernels stop at what is seen.
-func computePrefix(engine *model.Engine, b score.Bucket, attention target.Attention) (base *score.Prefix, err error) {
-	tokens := make([]int32, 1)
-	if attention == target.Fused {
-		tokens = make([]int32, b.Prefix)
-	}
-	for kept := 0; kept < len(tokens); {
-		more := min(b.Tokens, len(tokens)-kept)
-		prefix := &score.Prefix{Tokens: tokens[:kept+more], Size: b.Prefix}
-		if _, err := engine.Run(&score.Step{Bucket: b, Prefix: prefix, Base: base, Kept: kept, New: more}); err != nil {
-			return nil, fmt.Errorf("prefix of %s: %w", bucketText(b), err)
+// bucketsOf are the steps' buckets, each once.
+func bucketsOf(steps []sampledStep) (buckets []score.Bucket) {
+	for _, one := range steps {
+		if !slices.Contains(buckets, one.bucket) {
+			buckets = append(buckets, one.bucket)
 		}
-		base, kept = prefix, kept+more
 	}
-	return base, nil
+	return buckets
 }
 
 // reportPrice prints the fit and how far it is off each shape.
-func reportPrice(w io.Writer, buckets []score.Bucket, samples []target.Sample, p target.Price) error {
+func reportPrice(w io.Writer, steps []sampledStep, samples []target.Sample, p target.Price) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "shape\tmeasured ms\tpredicted ms\toff\t")
+	fmt.Fprintln(table, "shape\tkeys\tmeasured ms\tpredicted ms\toff\t")
 	worst := 0.0
 	for i, s := range samples {
-		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%+.1f %%\t\n", bucketText(buckets[i]), 1e3*s.Seconds, p.Step(s.Work).Seconds()*1e3, 100*p.Off(s))
+		fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%+.1f %%\t\n", bucketText(steps[i].bucket), steps[i].keys, 1e3*s.Seconds, p.Step(s.Work).Seconds()*1e3, 100*p.Off(s))
 		worst = max(worst, p.Off(s), -p.Off(s))
 	}
 	if err := table.Flush(); err != nil {

@@ -40,7 +40,7 @@ func TestCalibrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, b := range options.Buckets {
-		if want := p.Price.Step(tinyShape(t).Work(b, p.Attention, p.DType)); b.Cost != want {
+		if want := p.Price.Step(tinyShape(t).Work(b, p.Attention, p.DType, 0)); b.Cost != want {
 			t.Errorf("%s costs %s, want %s of the file", bucketText(b), b.Cost, want)
 		}
 	}
@@ -68,22 +68,22 @@ func TestBadPrices(t *testing.T) {
 	}
 }
 
-// TestSampleBuckets: few and quick shapes, of few and of many tokens, without a prefix and with the shortest and a long one.
-func TestSampleBuckets(t *testing.T) {
+// TestSampleSteps: few and quick steps, of few and of many tokens, without a context, and on a short and a long one.
+func TestSampleSteps(t *testing.T) {
 	for _, name := range []string{"cpu-avx2", "cpu-avx512", "cpu-bf16"} {
 		cpu, _ := target.Named(name)
 		least, most, all := map[int]int{}, map[int]int{}, time.Duration(0)
-		for _, b := range sampleBuckets(model.Qwen3_0_6B().Buckets(cpu, target.Native, 8192)) {
-			least[b.Prefix], most[b.Prefix] = cmp.Or(least[b.Prefix], b.Tokens), max(most[b.Prefix], b.Tokens)
-			all += b.Cost
+		for _, one := range sampleSteps(model.Qwen3_0_6B().Buckets(cpu, target.Native, 8192)) {
+			least[one.keys], most[one.keys] = cmp.Or(least[one.keys], one.bucket.Tokens), max(most[one.keys], one.bucket.Tokens)
+			all += fullStep(one).Cost()
 		}
 		if want := (map[int]int{0: 16, 128: 64, 2048: 64}); !maps.Equal(least, want) {
-			t.Errorf("%s: the smallest samples, by prefix, have %v tokens, want %v", name, least, want)
+			t.Errorf("%s: the smallest samples, by keys, have %v tokens, want %v", name, least, want)
 		}
 		if most[0] < 256 || most[128] < 256 || most[2048] < 128 {
-			t.Errorf("%s: the largest samples, by prefix, have %v tokens", name, most)
+			t.Errorf("%s: the largest samples, by keys, have %v tokens", name, most)
 		}
-		if all > 12*time.Second {
+		if all > 15*time.Second {
 			t.Errorf("%s: a round of samples takes %s", name, all)
 		}
 	}

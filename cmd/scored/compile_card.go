@@ -29,12 +29,12 @@ func reportCard(w io.Writer, card target.Target, cfg model.Config, options model
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
 	for _, b := range options.Buckets {
-		step, layer := stepAhead(cfg, b, costs), costs[cfg.BlockProgram(b)]
+		step, layer := stepAhead(cfg, b, costs), costs[cfg.LayerProgram(b)]
 		attention := target.Native
 		if options.Kernels.Any() {
 			attention = target.Fused // a kernel computes what its rows see of themselves, which is little
 		}
-		flops := cfg.Work(b, attention, dtypeName(options.DType)).Flops()
+		flops := cfg.Work(b, attention, dtypeName(options.DType), b.Context).Flops()
 		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
 			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, layer.kernels.All, layer.kernels.Products, layer.traffic/1e6,
 			layer.kernels.Beside/1e6, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/card.Peak*1e3, step.traffic/card.Bandwidth*1e3, step.took.Seconds())

@@ -55,13 +55,13 @@ func TestStepsOfWorkloads(t *testing.T) {
 		steps, items int
 	}{
 		{"w1", score.Bucket{Tokens: 1024, Rows: 6, Length: 320}, 1, 3},
-		{"w1", score.Bucket{Tokens: 1024, Rows: 6, Length: 256}, 0, 0},                       // a row is too long
-		{"w2", score.Bucket{Tokens: 2048, Rows: 12, Length: 256, Prefix: 128}, 1, 10},        // 120 + 10·180 tokens
-		{"w2", score.Bucket{Tokens: 1024, Rows: 6, Length: 256, Prefix: 128}, 2, 10},         // 120 + 5·180, 5·180
-		{"w3", score.Bucket{Tokens: 2048, Rows: 96, Length: 32, Prefix: 2048}, 7, 500},       // 2000 + 2·20, then 96 rows a step
-		{"w3", score.Bucket{Tokens: 1024, Rows: 48, Length: 32, Prefix: 2048}, 13, 500},      // 1024, 976 + 2·20, then 48
-		{"w3 kept", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 2048}, 10, 500}, // 51 rows fill 1024 tokens
-		{"w3", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Prefix: 512}, 0, 0},          // the prefix is too long
+		{"w1", score.Bucket{Tokens: 1024, Rows: 6, Length: 256}, 0, 0},                        // a row is too long
+		{"w2", score.Bucket{Tokens: 2048, Rows: 12, Length: 256, Context: 128}, 1, 10},        // 120 + 10·180 tokens
+		{"w2", score.Bucket{Tokens: 1024, Rows: 6, Length: 256, Context: 128}, 2, 10},         // 120 + 5·180, 5·180
+		{"w3", score.Bucket{Tokens: 2048, Rows: 96, Length: 32, Context: 2048}, 7, 500},       // 2000 + 2·20, then 96 rows a step
+		{"w3", score.Bucket{Tokens: 1024, Rows: 48, Length: 32, Context: 2048}, 13, 500},      // 1024, 976 + 2·20, then 48
+		{"w3 kept", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Context: 2048}, 10, 500}, // 51 rows fill 1024 tokens
+		{"w3", score.Bucket{Tokens: 1024, Rows: 64, Length: 32, Context: 512}, 0, 0},          // the prefix is too long
 	} {
 		if steps, items := w[c.load].steps(c.bucket); steps != c.steps || items != c.items {
 			t.Errorf("%s takes %d steps of %+v for %d items, want %d for %d", c.load, steps, c.bucket, items, c.steps, c.items)
@@ -79,7 +79,7 @@ func TestReportLoads(t *testing.T) {
 	err = reportLoads(&out, loads, []timed{
 		{score.Bucket{Tokens: 256, Rows: 64, Length: 256}, 0.5e-3, 1e-3},
 		{score.Bucket{Tokens: 2048, Rows: 512, Length: 2048}, 2e-3, 5e-3},
-		{score.Bucket{Tokens: 256, Rows: 64, Length: 256, Prefix: 128}, 0.5e-3, 2e-3}, // 70 + 8·22 tokens
+		{score.Bucket{Tokens: 256, Rows: 64, Length: 256, Context: 128}, 0.5e-3, 2e-3}, // 70 + 8·22 tokens
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -122,12 +122,12 @@ func kernelModel(t *testing.T) string {
 // TestProgramsCallKernels: the programs for a TPU or GPU call both kernels where there are any for the model, unless told not to.
 func TestProgramsCallKernels(t *testing.T) {
 	for line, want := range map[string]map[string]int{
-		"--model-path " + kernelModel(t):                                                 {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_t256_p0": 2, "check_t256_p128": 2},
-		"--attention-backend native --model-path " + kernelModel(t):                      {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
-		"--dtype float32 --model-path " + kernelModel(t):                                 {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
-		"--model-path ../../tests/models/tiny":                                           {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0}, // heads of another size
-		"--topology cuda:l4 --model-path " + kernelModel(t):                              {"block_t256_r8_l64_p0": 2, "block_t256_r8_l64_p128": 2, "check_t256_p0": 2, "check_t256_p128": 2},
-		"--topology cuda:h100 --attention-backend native --model-path " + kernelModel(t): {"block_t256_r8_l64_p0": 0, "block_t256_r8_l64_p128": 0},
+		"--model-path " + kernelModel(t):                                                 {"layer_t256_l64_c0": 2, "layer_t256_l64_c128": 2, "check_t256_c0": 2, "check_t256_c128": 2},
+		"--attention-backend native --model-path " + kernelModel(t):                      {"layer_t256_l64_c0": 0, "layer_t256_l64_c128": 0},
+		"--dtype float32 --model-path " + kernelModel(t):                                 {"layer_t256_l64_c0": 0, "layer_t256_l64_c128": 0},
+		"--model-path ../../tests/models/tiny":                                           {"layer_t256_l64_c0": 0, "layer_t256_l64_c128": 0}, // heads of another size
+		"--topology cuda:l4 --model-path " + kernelModel(t):                              {"layer_t256_l64_c0": 2, "layer_t256_l64_c128": 2, "check_t256_c0": 2, "check_t256_c128": 2},
+		"--topology cuda:h100 --attention-backend native --model-path " + kernelModel(t): {"layer_t256_l64_c0": 0, "layer_t256_l64_c128": 0},
 	} {
 		call := "__gpu$xla.gpu.triton"
 		if !strings.Contains(line, "cuda") {
@@ -153,7 +153,7 @@ func TestProgramsCallKernels(t *testing.T) {
 		got := map[string]int{}
 		for _, p := range programs {
 			name, _, _ := strings.Cut(strings.TrimPrefix(string(p.text), "module @"), " ")
-			if strings.HasPrefix(name, "block") || strings.HasPrefix(name, "check") {
+			if strings.HasPrefix(name, "layer") || strings.HasPrefix(name, "check") {
 				got[name] = strings.Count(string(p.text), call)
 			}
 		}
@@ -213,7 +213,8 @@ func TestCompileTakesWhatServeCompiles(t *testing.T) {
 	cfg, options, taken := captureTiny(t)
 
 	var served []captured
-	plugin, err := pjrt.Open(path, pjrt.Options{Capture: func(_ string, text, options []byte) {
+	options.Splicer = model.NewSplicer(cfg)
+	plugin, err := pjrt.Open(path, pjrt.Options{Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
 		served = append(served, captured{slices.Clone(text), slices.Clone(options)})
 	}})
 	if err != nil {
@@ -321,7 +322,7 @@ func compileForTPU(t *testing.T, library, folder string, buckets ...string) {
 func TestReportAhead(t *testing.T) {
 	cfg, b := tinyShape(t), score.Bucket{Tokens: 64, Rows: 1, Length: 64}
 	one := ahead{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9, cycles: 1e6}
-	costs := map[string]ahead{"embed_t64": one, "block_t64_r1_l64_p0": one, "last_t64_r8": one, "head_r8_vfalse": one, "head_r64_vtrue": one}
+	costs := map[string]ahead{"embed_t64": one, "layer_t64_l64_c0": one, "last_t64": one, "head_r64_vfalse": one, "head_r64_vtrue": one}
 	var out strings.Builder
 	options := model.Options{Buckets: []score.Bucket{b}}
 	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, costs); err != nil {
@@ -335,7 +336,7 @@ func TestReportAhead(t *testing.T) {
 	// Kernels, of which the compiler says nothing, count by themselves.
 	out.Reset()
 	cfg = model.Qwen3_0_6B()
-	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Prefix: 128}}, Kernels: model.TPUKernels()}
+	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Context: 128}}, Kernels: model.TPUKernels()}
 	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -249,8 +249,8 @@ func (c *config) parseBuckets() ([]score.Bucket, error) {
 	for _, text := range strings.Split(c.Buckets, ",") {
 		var b score.Bucket
 		var rest string
-		n, _ := fmt.Sscanf(text+" .", "%dx%dx%dx%d %s", &b.Tokens, &b.Rows, &b.Length, &b.Prefix, &rest)
-		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Prefix < 0 || max(b.Tokens, b.Rows, b.Length, b.Prefix) > mostOfBucket {
+		n, _ := fmt.Sscanf(text+" .", "%dx%dx%dx%d %s", &b.Tokens, &b.Rows, &b.Length, &b.Context, &rest)
+		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Context < 0 || max(b.Tokens, b.Rows, b.Length, b.Context) > mostOfBucket {
 			return nil, fmt.Errorf("flag --buckets: %q is not TOKENSxROWSxLENGTHxPREFIX, e.g. 256x8x32x512, each at most %d", text, mostOfBucket)
 		}
 		buckets = append(buckets, b)

@@ -9,6 +9,7 @@ import (
 
 	"scored/model"
 	"scored/score"
+	"scored/score/scoretest"
 	"scored/target"
 )
 
@@ -31,7 +32,7 @@ func TestConfig(t *testing.T) {
 		t.Errorf("config is %+v; want model a/b served by its path, port 8000 from the flag and queue 7 from the environment", c)
 	}
 	buckets, err := c.parseBuckets()
-	want := []score.Bucket{{Tokens: 64, Rows: 1, Length: 64}, {Tokens: 32, Rows: 2, Length: 16, Prefix: 128}}
+	want := []score.Bucket{{Tokens: 64, Rows: 1, Length: 64}, {Tokens: 32, Rows: 2, Length: 16, Context: 128}}
 	if err != nil || !slices.Equal(buckets, want) {
 		t.Errorf("buckets are %v with error %v, want %v", buckets, err, want)
 	}
@@ -92,7 +93,6 @@ func TestDefaultBuckets(t *testing.T) {
 
 type engineOf []score.Bucket
 
-func (e engineOf) Buckets() []score.Bucket                 { return e }
-func (e engineOf) Match([]int32, int) (*score.Prefix, int) { return nil, 0 }
-func (e engineOf) Run(*score.Step) ([][]float32, error)    { return nil, errors.New("no device") }
-func (e engineOf) Flush() int                              { return 0 }
+func (e engineOf) Buckets() []score.Bucket                { return e }
+func (e engineOf) Pages() int                             { return scoretest.ManyPages }
+func (e engineOf) Run(*score.Step) (score.Pending, error) { return nil, errors.New("no device") }

@@ -28,7 +28,7 @@ func (d *drift) Observe(span score.Span) {
 		return
 	}
 	took := d.took.Add(int64(span.End.Sub(span.Start)))
-	predicted := d.predicted.Add(int64(span.Bucket.Cost))
+	predicted := d.predicted.Add(int64(span.Predicted))
 	if d.steps.Add(1) < driftSteps || took < farApart*predicted && predicted < farApart*took || d.said.Swap(true) {
 		return
 	}

@@ -30,7 +30,7 @@ func TestDrift(t *testing.T) {
 		for range c.steps {
 			d.Observe(score.Span{Stage: score.StageWait, End: time.Now()})
 			d.Observe(score.Span{Stage: score.StageStep, Start: time.Time{}, End: time.Time{}.Add(c.took), Err: c.err,
-				Bucket: score.Bucket{Cost: 10 * time.Millisecond}})
+				Predicted: 10 * time.Millisecond})
 		}
 		if n := strings.Count(log.String(), "scored calibrate"); n != c.lines {
 			t.Errorf("%s: %d lines, want %d: %s", name, n, c.lines, log.String())

@@ -13,20 +13,16 @@ import (
 	"scored/target"
 )
 
-// openPlugin finds the device's plugin, fetching it if need be, and opens it; for a TPU or a GPU it makes the Splicer that
-// its programs go through. The plugin must be one of the device, and have as many as --dp-size says.
+// openPlugin finds the device's plugin, fetching it if need be, and opens it, with the Splicer that its programs
+// go through. The plugin must be one of the device, and have as many as --dp-size says.
 func (c *config) openPlugin(ctx context.Context, cfg model.Config, log *slog.Logger, progress io.Writer) (*pjrt.Plugin, *model.Splicer, error) {
 	path, err := c.findPlugin(ctx, progress)
 	if err != nil {
 		return nil, nil, err
 	}
 	t := c.target()
-	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: t.Async, Compile: t.Options, Folders: t.Folders}
-	var splicer *model.Splicer
-	if t.Kernels != target.NoKernels {
-		splicer = model.NewSplicer(cfg)
-		options.Rewrite = splicer.Rewrite
-	}
+	splicer := model.NewSplicer(cfg)
+	options := pjrt.Options{CacheDir: c.CompileCache, Logger: log, Async: t.Async, Compile: t.Options, Folders: t.Folders, Rewrite: splicer.Rewrite}
 	if t.Replicas != "" {
 		options.Client = map[string]any{t.Replicas: int64(c.Replicas)}
 	}

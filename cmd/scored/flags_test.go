@@ -217,7 +217,7 @@ func TestCapacity(t *testing.T) {
 			t.Errorf("%q: the longest step has %d tokens, want %d", line, longest, most)
 		}
 	}
-	if _, err := options("--chunked-prefill-size", "128"); err == nil || !strings.Contains(err.Error(), "--chunked-prefill-size") {
+	if _, err := options("--chunked-prefill-size", "32"); err == nil || !strings.Contains(err.Error(), "--chunked-prefill-size") {
 		t.Errorf("a bound that leaves no shape for the longest prompts: error %v", err)
 	}
 	if _, err := options("--chunked-prefill-size", "64", "--context-length", "512"); err != nil {

@@ -43,7 +43,7 @@ func stepCost(programs func() []pjrt.Program, cfg model.Config) func(score.Bucke
 			}
 		}
 		if flops == 0 {
-			w := cfg.Work(b, target.Native, target.Float32)
+			w := cfg.Work(b, target.Native, target.Float32, b.Context)
 			flops = w.Flops()
 		}
 		return flops, bytes

@@ -88,7 +88,7 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	case "bfloat16":
 		weights = target.BFloat16
 	}
-	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), HeadByHead: t.HeadByHead, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
+	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), Scatter: t.HostLoops, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
 	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, options.Products)
 	if c.wantsKernels() {
 		if err := c.withoutKernels(cfg, weights, contextLength); err == nil {
@@ -120,8 +120,16 @@ func (c *config) prefixCacheBytes(cfg model.Config, dtype dtypes.DType) int64 {
 	if c.MaxTotalTokens == 0 {
 		return c.PrefixCacheBytes
 	}
-	perToken := 2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * dtype.Size()
-	return min(c.PrefixCacheBytes, int64(c.MaxTotalTokens)*int64(perToken))
+	return min(c.PrefixCacheBytes, int64(c.MaxTotalTokens)*cfg.PageBytes(dtype)/score.PageTokens)
+}
+
+// keepPages is how many pages of prefixes the flags allow: the cache may have more, as the longest prompt must fit.
+func (c *config) keepPages(cfg model.Config) int {
+	options, _, err := c.engineOptions(cfg)
+	if err != nil {
+		return 0 // check has refused it
+	}
+	return max(1, int(options.PrefixCacheBytes/cfg.PageBytes(options.Products)))
 }
 
 // chooseBuckets takes those of --buckets, or of the target's ladder within the bound of --chunked-prefill-size, and prices
@@ -138,22 +146,28 @@ func (c *config) chooseBuckets(cfg model.Config, attention target.Attention, wei
 			most = min(most, c.ChunkedPrefill)
 		}
 		buckets = t.Ladders[attention](contextLength)
-		longest := slices.MaxFunc(buckets, byPrefix)
+		longest := slices.MaxFunc(buckets, byContext)
+		least := longest.Tokens
+		for _, b := range buckets {
+			if byContext(b, longest) == 0 {
+				least = min(least, b.Tokens)
+			}
+		}
 		buckets = slices.DeleteFunc(buckets, func(b score.Bucket) bool { return b.Tokens > most })
-		if len(buckets) == 0 || byPrefix(slices.MaxFunc(buckets, byPrefix), longest) < 0 {
+		if len(buckets) == 0 || byContext(slices.MaxFunc(buckets, byContext), longest) < 0 {
 			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens allow steps of %d tokens, too few for prompts up to --context-length %d; "+
-				"raise them to 256, or lower it", most, contextLength)
+				"raise them to %d, or lower it", most, contextLength, least)
 		}
 	}
 	price := t.Price(attention, weights)
 	if c.price != nil && c.price.Attention == attention && c.price.DType == weights {
 		price = c.price.Price
 	}
-	cfg.Predict(buckets, price, attention, weights)
+	cfg.Predict(buckets, t, price, attention, weights)
 	return buckets, nil
 }
 
-func byPrefix(a, b score.Bucket) int { return cmp.Compare(a.Prefix, b.Prefix) }
+func byContext(a, b score.Bucket) int { return cmp.Compare(a.Context, b.Context) }
 
 // withoutKernels says why kernels cannot attend for the model and the flags; nil if they can.
 func (c *config) withoutKernels(cfg model.Config, weights target.DType, contextLength int) error {

@@ -49,13 +49,17 @@ func TestTinyInPureGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(backend.Finalize)
-	compare(t, backend, "narrow", model.Options{DType: dtypes.Float32}) // the smallest: pure Go is slow
+	compare(t, device{Backend: backend}, "narrow", model.Options{DType: dtypes.Float32}) // the smallest: pure Go is slow
 }
 
-// TestTinyHeadByHead is the graph of a TPU, in float32, and queues executions as there.
-func TestTinyHeadByHead(t *testing.T) {
-	compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny",
-		model.Options{DType: dtypes.Float32, HeadByHead: 1, ScoreBytes: 1 << 16, MinBlock: 8})
+// TestTinyQueued queues executions, as an accelerator does, and attends in small blocks.
+func TestTinyQueued(t *testing.T) {
+	for name, scatter := range map[string]bool{"loops": false, "no loops": true} {
+		t.Run(name, func(t *testing.T) {
+			compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny",
+				model.Options{DType: dtypes.Float32, Scatter: scatter, ScoreBytes: 1 << 16, MinBlock: 8})
+		})
+	}
 }
 
 func TestTinyOnPlugin(t *testing.T) {
@@ -110,9 +114,9 @@ func TestOnDevice(t *testing.T) {
 				default:
 					t.Skipf("there are no kernels for a %s", info.Platform)
 				}
-				options.Formula, options.Splicer = false, splicer
+				options.Formula = false
 			}
-			compare(t, plugin.Backend(), "full", options)
+			compare(t, device{plugin.Backend(), splicer}, "full", options)
 		})
 	}
 }
@@ -121,18 +125,19 @@ func TestOnDevice(t *testing.T) {
 func acceleratorOptions() map[string]model.Options {
 	return map[string]model.Options{
 		"kernels": {DType: dtypes.BFloat16, Formula: true},
-		"native":  {DType: dtypes.BFloat16, HeadByHead: 1, ScoreBytes: 1 << 20, MinBlock: 32},
+		"native":  {DType: dtypes.BFloat16, ScoreBytes: 1 << 20, MinBlock: 32},
 	}
 }
 
 // compare scores every case and request of a file through the Scorer and an Engine on the backend.
-func compare(t *testing.T, backend compute.Backend, name string, options model.Options) {
+func compare(t *testing.T, on device, name string, options model.Options) {
 	v, cfg := read(t, name)
+	options.Splicer = on.splicer
 	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
 	if options.Kernels.Any() || options.Formula {
 		options.Buckets = kernelBuckets()
 	}
-	scorer := newScorer(t, backend, nil, cfg, v.Seed, options)
+	scorer := newScorer(t, on.Backend, nil, cfg, v.Seed, options)
 	within := newChecker(cfg, options)
 	for _, c := range v.Cases {
 		request := goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
@@ -150,8 +155,8 @@ func buckets() []score.Bucket {
 		{Tokens: 128, Rows: 1, Length: 128, Cost: 135},
 		{Tokens: 128, Rows: 8, Length: 64, Cost: 140},
 		{Tokens: 320, Rows: 1, Length: 320, Cost: 330},
-		{Tokens: 128, Rows: 8, Length: 64, Prefix: 128, Cost: 150},
-		{Tokens: 256, Rows: 8, Length: 64, Prefix: 2048, Cost: 600},
+		{Tokens: 128, Rows: 8, Length: 64, Context: 128, Cost: 150},
+		{Tokens: 256, Rows: 8, Length: 64, Context: 2048, Cost: 600},
 	}
 }
 
@@ -159,8 +164,8 @@ func kernelBuckets() []score.Bucket {
 	return []score.Bucket{
 		{Tokens: 128, Rows: 8, Length: 128, Cost: 135},
 		{Tokens: 384, Rows: 8, Length: 384, Cost: 400},
-		{Tokens: 128, Rows: 8, Length: 128, Prefix: 128, Cost: 150},
-		{Tokens: 256, Rows: 8, Length: 256, Prefix: 2048, Cost: 600},
+		{Tokens: 128, Rows: 8, Length: 128, Context: 128, Cost: 150},
+		{Tokens: 256, Rows: 8, Length: 256, Context: 2048, Cost: 600},
 	}
 }
 
@@ -239,16 +244,24 @@ func read(t *testing.T, name string) (v vectors, cfg model.Config) {
 }
 
 // plugin opens the CPU plugin that `make setup` fetches.
-func plugin(t *testing.T) compute.Backend { return pluginWith(t, pjrt.Options{}) }
+func plugin(t *testing.T) device { return pluginWith(t, pjrt.Options{}) }
 
-func pluginWith(t *testing.T, options pjrt.Options) compute.Backend {
+// device is a backend, and what rewrites its programs; nil in pure Go, which takes no text.
+type device struct {
+	compute.Backend
+	splicer *model.Splicer
+}
+
+func pluginWith(t *testing.T, options pjrt.Options) device {
 	t.Helper()
+	splicer := model.NewSplicer(model.Config{}) // without kernels no matter of the model
+	options.Rewrite = splicer.Rewrite
 	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}
 	options.CacheDir = "../../.cache/compile"
-	return open(t, path, options).Backend()
+	return device{open(t, path, options).Backend(), splicer}
 }
 
 func open(t *testing.T, path string, options pjrt.Options) *pjrt.Plugin {

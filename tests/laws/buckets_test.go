@@ -17,23 +17,23 @@ func TestEveryBucketAgrees(t *testing.T) {
 	buckets := defaults(tiny(), 512)
 	engine := newEngine(t, plugin, tiny(), buckets, 1<<30)
 	for _, b := range buckets {
-		t.Run(fmt.Sprintf("t%d r%d l%d p%d", b.Tokens, b.Rows, b.Length, b.Prefix), func(t *testing.T) {
+		t.Run(fmt.Sprintf("t%d r%d l%d p%d", b.Tokens, b.Rows, b.Length, b.Context), func(t *testing.T) {
 			// Rows as long as the bucket takes them, and short ones; the Scorer wants seven tokens of room in a context.
-			query := tokens(1, max(1, b.Prefix-7))
+			query := tokens(1, max(1, b.Context-7))
 			longest := min(b.Length-8, 100)
-			if b.Prefix == 0 {
+			if b.Context == 0 {
 				longest = min(b.Length-8, 500)
 			}
 			items := [][]int64{tokens(2, 1), tokens(3, min(17, longest)), tokens(4, longest), tokens(5, longest/2+1)}
-			if b.Prefix > 0 {
+			if b.Context > 0 {
 				query = query[:len(query)-longest]
 			}
 			flush(t, newScorer(t, engine, 512, nil))
 			forced := newScorer(t, only{engine, []score.Bucket{b}}, holds(b), nil)
 			got := logprobs(t, forced, query, items...)
 			forced.Close()
-			single := slices.DeleteFunc(slices.Clone(buckets), func(other score.Bucket) bool { return other == b || other.Rows > 1 || other.Prefix > 0 })
-			alone := newScorer(t, only{engine, single}, 768, nil)
+			others := slices.DeleteFunc(slices.Clone(buckets), func(other score.Bucket) bool { return other == b || other.Context > 0 })
+			alone := newScorer(t, only{engine, others}, 512, nil)
 			for i, item := range items {
 				want := logprobs(t, alone, nil, append(query[:len(query):len(query)], item...))[0]
 				near(t, fmt.Sprintf("item %d of %d tokens after %d", i, len(item), len(query)), got[i], want)

@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
+
 	"scored/score"
 )
 
-// TestPrefixCacheIsBounded: hundreds of queries leave no more on the device than the cache may hold, the answer to one
-// that was displaced is what it was, and a flush leaves nothing.
+// TestPrefixCacheIsBounded: hundreds of queries make the device hold no more than at the start, those used last are kept, the
+// answer to one that was displaced is what it was, and a flush leaves nothing.
 func TestPrefixCacheIsBounded(t *testing.T) {
 	const kept, queries = 4, 300
 	plugin := openPlugin(t)
 	cfg := tiny()
-	buckets := []score.Bucket{{Tokens: 160, Rows: 4, Length: 32, Prefix: 128, Cost: 1}}
-	entry := int64(2 * cfg.Layers * buckets[0].Prefix * cfg.KVHeads * cfg.HeadDim * 4) // keys and values in float32
-	scorer := newScorer(t, newEngine(t, plugin, cfg, buckets, kept*entry), holds(buckets[0]), nil)
+	buckets := []score.Bucket{{Tokens: 160, Rows: 4, Length: 32, Context: 128, Cost: 1}}
+	scorer := newScorer(t, newEngine(t, plugin, cfg, buckets, kept*cfg.PageBytes(dtypes.Float32)), holds(buckets[0]), nil)
 	items := among(tokens(7, 5), 2, 1)
-	ask := func(n int) *score.Result { return run(t, scorer, request(tokens(n, 100), items...)) }
+	ask := func(n int) *score.Result { return run(t, scorer, request(tokens(n, 100), items...)) } // a page each
 
 	ask(queries)
 	flush(t, scorer)
@@ -30,9 +31,8 @@ func TestPrefixCacheIsBounded(t *testing.T) {
 		if n == 0 {
 			first = result
 		}
-		held := plugin.Stats().Buffers - empty
-		if most := int64(min(n+1, kept) * 2 * cfg.Layers); held != most {
-			t.Fatalf("%d buffers after %d queries, want %d: those of the %d prefixes that fit", held, n+1, most, kept)
+		if held := plugin.Stats().Buffers; held != empty {
+			t.Fatalf("%d buffers after %d queries, want as many as without any, %d", held, n+1, empty)
 		}
 		if n%50 == 49 { // recently used: on the device
 			if again := ask(n - kept + 1); again.Usage.CachedTokens != 100*len(items) {
@@ -49,9 +49,6 @@ func TestPrefixCacheIsBounded(t *testing.T) {
 	}
 	if n := flush(t, scorer); n != kept {
 		t.Errorf("flush dropped %d prefixes, want %d", n, kept)
-	}
-	if held := plugin.Stats().Buffers - empty; held != 0 {
-		t.Errorf("%d buffers after a flush, want none", held)
 	}
 }
 

@@ -5,12 +5,11 @@ import (
 	"testing"
 
 	"scored/model"
-	"scored/pjrt"
 	"scored/score"
 )
 
 // compiled counts the programs a plugin has compiled or loaded.
-func compiled(plugin *pjrt.Plugin) int64 {
+func compiled(plugin device) int64 {
 	stats := plugin.Stats()
 	return stats.Compiles + stats.CacheHits
 }

@@ -39,14 +39,21 @@ func priced(cfg model.Config, name string, attention target.Attention, contextLe
 	return cfg.Buckets(t, attention, contextLength)
 }
 
+// device is a plugin, and what rewrites its programs.
+type device struct {
+	*pjrt.Plugin
+	splicer *model.Splicer
+}
+
 // openPlugin opens the CPU plugin that `make setup` fetches, until the test ends.
-func openPlugin(t *testing.T) *pjrt.Plugin {
+func openPlugin(t *testing.T) device {
 	t.Helper()
 	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}
-	plugin, err := pjrt.Open(path, pjrt.Options{CacheDir: "../../.cache/compile"})
+	splicer := model.NewSplicer(tiny())
+	plugin, err := pjrt.Open(path, pjrt.Options{CacheDir: "../../.cache/compile", Rewrite: splicer.Rewrite})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +62,14 @@ func openPlugin(t *testing.T) *pjrt.Plugin {
 			t.Error(err)
 		}
 	})
-	return plugin
+	return device{plugin, splicer}
 }
 
 // newEngine compiles the buckets; cacheBytes bounds the prefixes kept.
-func newEngine(t *testing.T, plugin *pjrt.Plugin, cfg model.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
+func newEngine(t *testing.T, plugin device, cfg model.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
 	t.Helper()
 	engine, err := model.New(t.Context(), plugin.Backend(), cfg, model.Generate(cfg, 1),
-		model.Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: cacheBytes})
+		model.Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: cacheBytes, Splicer: plugin.splicer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +164,7 @@ func logprobs(t *testing.T, scorer *score.Scorer, query []int64, items ...[]int6
 
 func flush(t *testing.T, scorer *score.Scorer) int {
 	t.Helper()
-	n, err := scorer.Flush(t.Context())
+	n, err := scorer.Flush()
 	if err != nil {
 		t.Fatal(err)
 	}

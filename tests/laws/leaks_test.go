@@ -7,7 +7,6 @@ import (
 	"go.uber.org/goleak"
 
 	"scored/model"
-	"scored/pjrt"
 	"scored/score"
 )
 
@@ -27,10 +26,10 @@ func TestCloseLeavesNothing(t *testing.T) {
 }
 
 // serve starts an engine and a Scorer, asks for something and ends them.
-func serve(t *testing.T, plugin *pjrt.Plugin) {
+func serve(t *testing.T, plugin device) {
 	t.Helper()
 	engine, err := model.New(t.Context(), plugin.Backend(), tiny(), model.Generate(tiny(), 1),
-		model.Options{DType: dtypes.Float32, Buckets: shapes(), PrefixCacheBytes: 1 << 20})
+		model.Options{DType: dtypes.Float32, Buckets: shapes(), PrefixCacheBytes: 1 << 20, Splicer: plugin.splicer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,22 +9,18 @@ import (
 	"scored/score"
 )
 
-// headRows is how many rows a step may have for its answers to be read by the small head. With more the large one reads
-// them, whose sums run in another order: see model's headRows.
-const headRows = 8
-
 // shapes are buckets of every kind: one row or several, short or long, with and without a prefix.
 func shapes() []score.Bucket {
 	return []score.Bucket{
 		{Tokens: 64, Rows: 1, Length: 64, Cost: 1}, {Tokens: 64, Rows: 3, Length: 32, Cost: 1},
 		{Tokens: 512, Rows: 6, Length: 128, Cost: 1}, {Tokens: 256, Rows: 12, Length: 32, Cost: 1},
-		{Tokens: 96, Rows: 3, Length: 32, Prefix: 128, Cost: 1}, {Tokens: 256, Rows: 8, Length: 32, Prefix: 128, Cost: 1},
-		{Tokens: 256, Rows: 1, Length: 256, Prefix: 128, Cost: 1}, {Tokens: 512, Rows: 24, Length: 32, Prefix: 512, Cost: 1},
+		{Tokens: 96, Rows: 3, Length: 32, Context: 128, Cost: 1}, {Tokens: 256, Rows: 8, Length: 32, Context: 128, Cost: 1},
+		{Tokens: 256, Rows: 1, Length: 256, Context: 128, Cost: 1}, {Tokens: 512, Rows: 24, Length: 32, Context: 512, Cost: 1},
 	}
 }
 
 // holds is the context length of a Scorer that has this bucket alone.
-func holds(b score.Bucket) int { return max(b.Length, b.Prefix+1) }
+func holds(b score.Bucket) int { return max(b.Length, b.Context+1) }
 
 // among puts the item at a place among n others of up to 20 tokens.
 func among(item []int64, n, place int) [][]int64 {
@@ -35,10 +31,12 @@ func among(item []int64, n, place int) [][]int64 {
 	return slices.Insert(items, place, item)
 }
 
-// TestNeighboursChangeNoBit: inside one bucket an item's numbers are the same, bit for bit, alone and among any others,
-// at any place, whether the step computes the query or finds it on the device. Only a step so full that the large head
-// reads it may differ, in the last digit.
-func TestNeighboursChangeNoBit(t *testing.T) {
+// TestNeighboursChangeNothing: inside one bucket an item's numbers are within the bound of two roundings of those it has
+// alone, among any others, at any place, whether the step computes the query or finds it on the device. Of the first item
+// they are the same bits, as long as the same head reads them: a token's sums go over those before it, whose places in
+// the step decide in what order, and over none behind it.
+func TestNeighboursChangeNothing(t *testing.T) {
+	const sameHead = 7 // others beside which the smallest head still reads all rows
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
 	for _, b := range shapes() {
@@ -46,29 +44,20 @@ func TestNeighboursChangeNoBit(t *testing.T) {
 			scorer := newScorer(t, only{engine, []score.Bucket{b}}, holds(b), nil)
 			flush(t, scorer)
 			var query []int64
-			if b.Prefix > 0 {
+			if b.Context > 0 {
 				query = tokens(1, 70) // enough for an item alone to hang on it too
 			}
 			item := tokens(7, 20)
 			alone := logprobs(t, scorer, query, item)[0]
-			var full []float64 // the answer from a step with as many rows as the bucket has
-			for _, others := range []int{1, 7, 31, 499} {
-				if others > 31 && b.Rows < headRows {
+			for _, others := range []int{1, sameHead, 31, 499} {
+				if others > 31 && b.Rows < 8 {
 					continue // hundreds of steps, all alike
 				}
 				for _, place := range []int{0, others / 2, others} {
 					what := fmt.Sprintf("at %d among %d others", place, others)
 					got := logprobs(t, scorer, query, among(item, others, place)...)[place]
-					switch {
-					case b.Rows <= headRows || others < headRows:
+					if near(t, what, got, alone); place == 0 && others <= sameHead {
 						sameBits(t, what, got, alone)
-					case others < b.Rows || place == others: // some of the steps are full
-						near(t, what, got, alone)
-					case full == nil:
-						full = got
-						near(t, what, got, alone)
-					default:
-						sameBits(t, what, got, full)
 					}
 					if place == 0 {
 						flush(t, scorer) // the next one computes the query again
@@ -101,15 +90,13 @@ func TestNeighboursAcrossBuckets(t *testing.T) {
 	}
 }
 
-// TestPermutation: the same items in another order have the same numbers in that order, bit for bit, as their steps are
-// alike: the items are equally long, so every step is as full as before.
+// TestPermutation: the same items in another order have the same numbers in that order, within the bound.
 func TestPermutation(t *testing.T) {
-	plugin := openPlugin(t)
-	seen := &spans{}
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, seen)
+	plugin, near := openPlugin(t), nearness(t, tiny())
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
 	items := make([][]int64, 192)
 	for i := range items {
-		items[i] = tokens(i, 15)
+		items[i] = tokens(i, 1+i%30)
 	}
 	order := rand.New(rand.NewPCG(1, 2)).Perm(len(items))
 	shuffled := make([][]int64, len(items))
@@ -120,14 +107,8 @@ func TestPermutation(t *testing.T) {
 		want := logprobs(t, scorer, query, items...)
 		flush(t, scorer)
 		got := logprobs(t, scorer, query, shuffled...)
-		steps := seen.take()
-		for _, step := range steps {
-			if len(steps) < 4 || step.Rows != steps[0].Rows || step.Bucket != steps[0].Bucket {
-				t.Fatalf("step %+v is not like step %+v of %d; choose another number of items", step, steps[0], len(steps))
-			}
-		}
 		for to, from := range order {
-			sameBits(t, fmt.Sprintf("%s: item %d at %d", name, from, to), got[to], want[from])
+			near(t, fmt.Sprintf("%s: item %d at %d", name, from, to), got[to], want[from])
 		}
 	}
 }

@@ -1,74 +1,47 @@
 package laws
 
 import (
-	"slices"
 	"time"
 
-	"scored/model"
 	"scored/score"
+	"scored/score/scoretest"
 )
 
-// nullEngine computes nothing: it takes the time that a step's cost stands for, and keeps prefixes as model.Engine does.
+// nullEngine computes nothing: a step takes the time that it is predicted to take. A device that queues steps runs them
+// one after the other, and Run returns at once.
 type nullEngine struct {
 	buckets []score.Bucket
-	perKept int64 // bytes that a prefix keeps per token of its size
-	limit   int64
-	kept    []*score.Prefix // least recently used first
-}
-
-// newNullEngine stands for a model with these buckets and a prefix cache of 1 GiB.
-func newNullEngine(cfg model.Config, buckets []score.Bucket) *nullEngine {
-	return &nullEngine{buckets: buckets, perKept: int64(2 * cfg.Layers * cfg.KVHeads * cfg.HeadDim * 2), limit: 1 << 30}
+	pages   int
+	queues  bool
+	free    time.Time // when the device has run what it was given
 }
 
 func (e *nullEngine) Buckets() []score.Bucket { return e.buckets }
+func (e *nullEngine) Pages() int              { return e.pages }
 
-func (e *nullEngine) Match(prompt []int32, size int) (best *score.Prefix, most int) {
-	for _, prefix := range slices.Backward(e.kept) {
-		if prefix.Size > size {
-			continue
-		}
-		n := 0
-		for n < len(prompt) && n < len(prefix.Tokens) && prompt[n] == prefix.Tokens[n] {
-			n++
-		}
-		if n > most {
-			best, most = prefix, n
-		}
-	}
-	return best, most
-}
-
-func (e *nullEngine) Flush() int {
-	n := len(e.kept)
-	e.kept = nil
-	return n
-}
-
-func (e *nullEngine) Run(step *score.Step) ([][]float32, error) {
-	time.Sleep(step.Bucket.Cost)
-	if base := slices.Index(e.kept, step.Base); base >= 0 {
-		e.kept = slices.Delete(e.kept, base, base+1)
-		if step.New == 0 || step.Kept < len(step.Base.Tokens) {
-			e.kept = append(e.kept, step.Base)
-		}
-	}
-	if step.New > 0 {
-		e.kept = append(e.kept, step.Prefix)
-		for len(e.kept) > 1 && e.bytes() > e.limit {
-			e.kept = e.kept[1:]
-		}
-	}
+func (e *nullEngine) Run(step *score.Step) (score.Pending, error) {
 	answers := make([][]float32, len(step.Rows))
-	for i, row := range step.Rows {
-		answers[i] = make([]float32, len(row.Labels))
+	for i := range step.Rows {
+		answers[i] = make([]float32, len(step.Rows[i].Labels))
 	}
-	return answers, nil
+	if !e.queues {
+		time.Sleep(step.Cost())
+		return scoretest.Done(answers), nil
+	}
+	if now := time.Now(); e.free.Before(now) {
+		e.free = now
+	}
+	e.free = e.free.Add(step.Cost())
+	return queued{answers, e.free}, nil
 }
 
-func (e *nullEngine) bytes() (n int64) {
-	for _, prefix := range e.kept {
-		n += int64(prefix.Size) * e.perKept
-	}
-	return n
+// queued is a step that is done at a time.
+type queued struct {
+	answers [][]float32
+	end     time.Time
+}
+
+func (q queued) Wait() ([][]float32, error) {
+	time.Sleep(time.Until(q.end))
+	return q.answers, nil
 }

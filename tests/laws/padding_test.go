@@ -44,6 +44,17 @@ func short(random *rand.Rand) *score.Request {
 	return request(tokens(random.Int(), 10+random.IntN(31)), items...)
 }
 
+// common has items after a query of which the first tokens are the same in all requests, as a template or a policy is.
+func common(same, query, item, items int) func(random *rand.Rand) *score.Request {
+	return func(random *rand.Rand) *score.Request {
+		all := make([][]int64, items)
+		for i := range all {
+			all[i] = tokens(random.Int(), item)
+		}
+		return request(append(tokens(1, same), tokens(random.Int(), query)...), all...)
+	}
+}
+
 // simulated is a device of the simulator: a row of target's table, and how it attends.
 type simulated struct {
 	target    string
@@ -62,19 +73,28 @@ func (d simulated) name() string {
 // TestPaddingReport says how much of what Qwen3-0.6B's default buckets compute is padding, and how long requests take. A
 // device is a clock: a step takes what its target's price says, so what queues up meanwhile is what would on a real one.
 func TestPaddingReport(t *testing.T) {
-	processors := []workload{
+	// Several clients with a query of their own each; their loose bounds are those of the first row of a device.
+	shared := func(padding, s1, s2, s3, s4 float64) []workload {
+		return []workload{
+			{"S1: 200 + 5 x 30, 16 clients", 16, 320, same(200, 30, 5), padding, s1},
+			{"S2: 90 of all + 30 + 20 x 150, 8 clients", 8, 80, common(90, 30, 150, 20), padding, s2},
+			{"S3: 120 + 10 x 180, 64 clients", 64, 256, same(120, 180, 10), padding, s3},
+			{"S4: 600 of all + 60, 32 clients", 32, 640, common(600, 0, 60, 1), max(padding, 0.35), s4},
+		}
+	}
+	processors := append([]workload{
 		{"W1: 300 tokens, 1 item", 1, 20, same(0, 300, 1), 0.10, 1},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 6},
-		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 33},
-		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.10, 8},
-		{"W3 scaled: 500 + 50 x 20", 1, 10, same(500, 20, 50), 0.10, 4},
+		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 45},
+		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.10, 12},
+		{"W3 scaled: 500 + 50 x 20", 1, 10, same(500, 20, 50), 0.10, 6},
 		{"words: 200 + 100 x 3", 1, 10, same(200, 3, 100), 0.35, 6},
 		{"short, 1 client", 1, 40, short, 0.50, 3},
 		{"short, 3 clients", 3, 12, short, 0.50, 3},
-		{"short, 16 clients", 16, 160, short, 0.50, 3},
-	}
-	kernels := []workload{
-		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.10, 0.3},
+		{"short, 16 clients", 16, 160, short, 0.30, 1},
+	}, shared(0.20, 2.5, 9, 8, 0.5)...)
+	kernels := append([]workload{
+		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.10, 0.35},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.10, 1},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.10, 7},
 		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.20, 2},
@@ -82,48 +102,51 @@ func TestPaddingReport(t *testing.T) {
 		{"short, 1 client", 1, 40, short, 0.70, 1}, // a step of fewer tokens would take as long
 		{"short, 16 clients", 16, 160, short, 0.30, 0.3},
 		{"long: 30000 + 10 x 100", 1, 3, same(30_000, 100, 10), 0.10, 17},
-	}
-	native := []workload{ // rows padded to few lengths
+	}, shared(0.15, 0.3, 2.1, 1.1, 0.15)...)
+	native := append([]workload{ // rows padded to few lengths
 		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.45, 0.6},
 		{"W2: 120 + 10 x 180", 1, 20, same(120, 180, 10), 0.15, 3},
 		{"W3: 2000 + 500 x 20", 1, 10, same(2000, 20, 500), 0.15, 8},
 		{"W4: 1000 + 80 x 26, 2 clients", 2, 20, same(1000, 26, 80), 0.30, 3},
 		{"short, 16 clients", 16, 160, short, 0.80, 0.6}, // small steps wait for launches, and cost as much as larger ones
-	}
+	}, shared(0.70, 1, 3, 3, 0.6)...)
 	coarse := []workload{ // few shapes, as --buckets may give
-		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.20, 0.3},
+		{"W1: 300 tokens, 1 item, 16 clients", 16, 160, same(0, 300, 1), 0.20, 0.35},
 	}
 	for _, d := range []simulated{
 		{"cpu-avx2", target.Native, processors, nil}, {"cpu-avx512", target.Native, processors, nil},
 		{"v6e", target.Fused, kernels, nil}, {"h100", target.Fused, kernels, nil}, {"h100", target.Native, native, nil},
 		{"h100", target.Fused, coarse, []score.Bucket{
 			{Tokens: 256, Rows: 64, Length: 256}, {Tokens: 512, Rows: 128, Length: 512}, {Tokens: 2048, Rows: 512, Length: 2048},
-			{Tokens: 2048, Rows: 512, Length: 2048, Prefix: 40_960}}},
+			{Tokens: 2048, Rows: 512, Length: 2048, Context: 40_960}}},
 	} {
 		t.Run(d.name(), func(t *testing.T) {
 			cfg := model.Qwen3_0_6B()
+			row, _ := target.Named(d.target)
 			buckets := priced(cfg, d.target, d.attention, cfg.MaxPositions)
-			if row, _ := target.Named(d.target); d.buckets != nil {
+			if d.buckets != nil {
 				buckets = d.buckets
-				cfg.Predict(buckets, row.Prices[d.attention], d.attention, row.Weights)
+				cfg.Predict(buckets, row, row.Prices[d.attention], d.attention, row.Weights)
 			}
 			for _, w := range d.workloads {
 				t.Run(w.name, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { w.report(t, cfg, buckets) })
+					synctest.Test(t, func(t *testing.T) { w.report(t, cfg, buckets, row, d.attention) })
 				})
 			}
 		})
 	}
 }
 
-func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket) {
+func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket, on target.Target, attention target.Attention) {
 	seen := &spans{}
-	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, newNullEngine(cfg, buckets))
+	device := &nullEngine{buckets: buckets, pages: cachePages, queues: on.Async}
+	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, device)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer scorer.Close()
 	var all sync.WaitGroup
+	items, begun := 0, time.Now()
 	for client := range w.clients {
 		random := rand.New(rand.NewPCG(uint64(client), 7))
 		all.Go(func() {
@@ -135,21 +158,28 @@ func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket)
 		})
 	}
 	all.Wait()
+	took := time.Since(begun)
+	items = w.requests * len(w.make(rand.New(rand.NewPCG(1, 1))).Items)
 
 	steps := seen.take()
 	var used, room int
-	var predicted time.Duration
+	var predicted, useful float64
 	shapes := map[string]int{}
 	for _, step := range steps {
 		used += step.Tokens
 		room += step.Bucket.Tokens
-		predicted += step.Bucket.Cost
-		shapes[fmt.Sprintf("%dx%dx%dx%d", step.Bucket.Tokens, step.Bucket.Rows, step.Bucket.Length, step.Bucket.Prefix)]++
+		predicted += step.Predicted.Seconds()
+		useful += float64(step.Tokens) * cfg.Work(step.Bucket, attention, on.Weights, 0).TokenFlops / on.Prices[attention].Flops
+		shapes[fmt.Sprintf("%dx%dx%dx%d", step.Bucket.Tokens, step.Bucket.Rows, step.Bucket.Length, step.Bucket.Context)]++
 	}
 	padding, perRequest := 1-float64(used)/float64(room), float64(len(steps))/float64(w.requests)
-	t.Logf("%.0f %% padding, %.2f steps, %.0f tokens and %.4g s a request; steps %v",
-		100*padding, perRequest, float64(used)/float64(w.requests), predicted.Seconds()/float64(w.requests), shapes)
+	t.Logf("%.4g items/s, %.0f %% padding, %.0f %% real tokens' linear layers, %.2f steps, %.0f tokens and %.4g s a request; steps %v",
+		float64(items)/took.Seconds(), 100*padding, 100*useful/predicted, perRequest,
+		float64(used)/float64(w.requests), predicted/float64(w.requests), shapes)
 	if padding > w.padding || perRequest > w.steps {
 		t.Errorf("%.0f %% padding in %.1f steps a request, want %.0f %% and %.1f at most", 100*padding, perRequest, 100*w.padding, w.steps)
 	}
 }
+
+// cachePages is what the simulator's devices have: a prompt as long as the model takes them, and some more.
+const cachePages = 400

@@ -181,13 +181,14 @@ func newScorer(t *testing.T, options model.Options) *score.Scorer {
 	if err != nil {
 		t.Fatalf("%v; run `make setup`", err)
 	}
-	plugin, err := pjrt.Open(path, pjrt.Options{CacheDir: "../../.cache/compile"})
+	options.Splicer = model.NewSplicer(cfg)
+	plugin, err := pjrt.Open(path, pjrt.Options{CacheDir: "../../.cache/compile", Rewrite: options.Splicer.Rewrite})
 	if err != nil {
 		t.Fatal(err)
 	}
 	options.PrefixCacheBytes, options.Buckets = 1<<28, []score.Bucket{
 		{Tokens: 256, Rows: 1, Length: 256, Cost: 256},
-		{Tokens: 256, Rows: 8, Length: 64, Prefix: 256, Cost: 256},
+		{Tokens: 256, Rows: 8, Length: 64, Context: 256, Cost: 256},
 	}
 	engine, err := model.New(t.Context(), plugin.Backend(), cfg, weights, options)
 	if err != nil {

@@ -64,7 +64,7 @@ func load(o score.Observer) {
 		span(score.StageRun, started, ended)
 		span(score.StageReply, ended, ended.Add(time.Millisecond/2))
 		o.Observe(score.Span{Stage: score.StageStep, Number: n + 1, Start: started, End: ended, Rows: 10, Tokens: size - 20, Cached: 100,
-			Bucket: score.Bucket{Tokens: size, Rows: 16, Length: 64, Prefix: 128}, Requests: []string{id}})
+			Bucket: score.Bucket{Tokens: size, Rows: 16, Length: 64, Context: 128}, Requests: []string{id}})
 		at = at.Add(6 * time.Millisecond)
 	}
 }

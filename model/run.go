@@ -1,0 +1,165 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"scored/score/plan"
+)
+
+// Run queues the step on the device: embed, every layer, heads. Where the device does not queue, it computes the step. It is
+// not safe for concurrent use, but for the Wait of steps before. The step may be changed once Run has returned.
+//
+// Errors of Run and Wait wrap plan.ErrMemory, plan.ErrCache and plan.ErrLost where those hold. After one, the slots that the
+// step wrote hold nothing.
+func (e *Engine) Run(step *plan.Step) (plan.Pending, error) {
+	p, err := e.queue(step)
+	if err != nil {
+		return nil, e.told(err)
+	}
+	return p, nil
+}
+
+func (e *Engine) queue(step *plan.Step) (p *pending, err error) {
+	if err := step.Check(e.Pages()); err != nil {
+		return nil, err
+	}
+	p = &pending{engine: e, answers: make([][]float32, len(step.Rows)), fills: noCache}
+	for i := range step.Rows {
+		p.answers[i] = make([]float32, len(step.Rows[i].Labels))
+	}
+	if step.Bucket.Context > 0 {
+		if p.fills, err = e.cache.ready(e.programs.blank); err != nil {
+			return nil, err
+		}
+	}
+	l := e.net.cache.lay(step)
+	hidden, err := e.layers(step.Bucket, l, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, finalize(hidden)) }()
+	if err := e.heads(step, l, hidden, p); err != nil {
+		return nil, errors.Join(err, p.free())
+	}
+	return p, nil
+}
+
+// layers runs embed and every layer: the hidden states [T, D].
+func (e *Engine) layers(bucket plan.Bucket, l *layout, p *pending) (hidden *tensors.Tensor, err error) {
+	s := shapeOf(bucket)
+	program := e.programs.layer[s]
+	if program == nil {
+		return nil, fmt.Errorf("bucket %+v is not one of the engine's", bucket)
+	}
+	ids, positions := vector(l.ids), vector(l.positions)
+	defer func() { err = errors.Join(err, finalize(ids, positions)) }()
+	embedded, err := e.programs.embed[bucket.Tokens].run(ids, positions, e.weights.table)
+	if err != nil {
+		return nil, err
+	}
+	hidden = embedded[0]
+	inputs := append(embedded[1:], e.net.stepInputs(l, s)...)
+	defer func() { err = errors.Join(err, finalize(inputs...)) }()
+	for i, weights := range e.weights.layers {
+		arguments := slices.Concat([]*tensors.Tensor{hidden}, inputs, weights)
+		var next *tensors.Tensor
+		if s.context == 0 {
+			next, err = e.alone(program, arguments)
+		} else {
+			next, err = e.onCache(program, i, arguments, p)
+		}
+		if err = errors.Join(err, finalize(hidden)); err != nil {
+			return nil, errors.Join(fmt.Errorf("layer %d: %w", i, err), finalize(next))
+		}
+		hidden = next
+	}
+	return hidden, nil
+}
+
+// stepInputs are what a layer takes of a step beside what embed gives, in the order of layerGraph.
+func (n network) stepInputs(l *layout, s shape) []*tensors.Tensor {
+	inputs := append([]*tensors.Tensor{l.sight()}, n.attention.pack(l, s)...)
+	if s.context > 0 {
+		inputs = append(inputs, n.cache.pack(l)...)
+	}
+	return inputs
+}
+
+func (e *Engine) alone(program *program, arguments []*tensors.Tensor) (hidden *tensors.Tensor, err error) {
+	outputs, err := program.run(arguments...)
+	if err != nil {
+		return nil, err
+	}
+	return outputs[0], nil
+}
+
+// onCache runs layer i on its part of the cache, which is gone if that fails.
+func (e *Engine) onCache(program *program, i int, arguments []*tensors.Tensor, p *pending) (hidden *tensors.Tensor, err error) {
+	outputs, err := program.update(e.cache.layers[i], arguments...)
+	e.cache.layers[i] = nil
+	if err != nil {
+		return nil, p.lose(err)
+	}
+	e.cache.layers[i] = outputs[0]
+	return outputs[1], nil
+}
+
+// pending is a step that has been queued. It implements plan.Pending.
+type pending struct {
+	engine  *Engine
+	answers [][]float32
+	reads   []reading
+	fills   int // of the cache that the step is on; or noCache
+}
+
+const noCache = -1
+
+// reading is an array on the device of which numbers go into answers, in order; none: it is only waited for.
+type reading struct {
+	from *tensors.Tensor
+	to   []*float32
+}
+
+// Wait implements plan.Pending. The device does what it is given in order, so when it has computed what the step reads, it
+// has nothing left to do for it.
+func (p *pending) Wait() ([][]float32, error) {
+	var failed error
+	for _, r := range p.reads {
+		err := tensors.ConstFlatData(r.from, func(values []float32) {
+			for i, to := range r.to {
+				*to = values[i]
+			}
+		})
+		failed = errors.Join(failed, err)
+	}
+	if failed != nil {
+		// What fails here may have failed in a layer, and then its part of the cache has, too.
+		failed = p.lose(failed)
+	}
+	if err := errors.Join(failed, p.free()); err != nil {
+		return nil, p.engine.told(err)
+	}
+	return p.answers, nil
+}
+
+// lose tells of a lost cache, once for every cache.
+func (p *pending) lose(err error) error {
+	if p.fills != noCache && p.engine.cache.lose(p.fills) {
+		return errors.Join(plan.ErrCache, err)
+	}
+	return err
+}
+
+// free frees what the step has on the device.
+func (p *pending) free() error {
+	var errs []error
+	for _, r := range p.reads {
+		errs = append(errs, finalize(r.from))
+	}
+	p.reads = nil
+	return errors.Join(errs...)
+}

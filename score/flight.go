@@ -1,0 +1,129 @@
+package score
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"scored/score/plan"
+)
+
+// flight is a step between its forming and its answers.
+type flight struct {
+	*plan.Formed
+	jobs    []*job // of Formed.Takes, in their order
+	lead    *job
+	number  int64 // of the step, among those of all devices
+	start   time.Time
+	pending Pending
+	err     error         // of Run
+	halved  bool          // it runs in halves, as the device had no memory for it at once
+	spoiled error         // why its answers mean nothing, though it ran; queue.mu must be held
+	settled chan struct{} // closed when its answers have been handed out
+}
+
+// finished is a step that has run already.
+type finished struct {
+	answers [][]float32
+	err     error
+}
+
+func (f finished) Wait() ([][]float32, error) { return f.answers, f.err }
+
+// run gives the step to the engine. A panic in it fails this step, not the process.
+func (d *device) run(step *Step) (pending Pending, err error) {
+	defer recovered(&err)
+	return d.engine.Run(step)
+}
+
+// wait takes the answers of a step.
+func wait(pending Pending, rows int) (answers [][]float32, err error) {
+	defer recovered(&err)
+	answers, err = pending.Wait()
+	if err == nil && len(answers) != rows {
+		err = fmt.Errorf("engine answered %d of %d rows", len(answers), rows)
+	}
+	return answers, err
+}
+
+func recovered(err *error) {
+	if fault := recover(); fault != nil {
+		*err = fmt.Errorf("engine panicked: %v\n%s", fault, debug.Stack())
+	}
+}
+
+// divisible tells whether a step that failed may work in halves: the device lacked memory, and still has its cache.
+func divisible(step *Step, err error) bool {
+	return errors.Is(err, ErrMemory) && !errors.Is(err, ErrCache) && len(step.Rows) > 1
+}
+
+// runHalves runs both halves of a step, one after the other. Nothing else is queued meanwhile.
+func (d *device) runHalves(step *Step) finished {
+	var all [][]float32
+	for _, half := range halves(step) {
+		pending, err := d.run(half)
+		if err == nil {
+			var answers [][]float32
+			answers, err = wait(pending, len(half.Rows))
+			all = append(all, answers...)
+		}
+		if err != nil {
+			return finished{err: fmt.Errorf("half of a step: %w", err)}
+		}
+	}
+	return finished{answers: all}
+}
+
+// halves splits the rows. The first half computes what is new of the prefixes, and the second uses it.
+func halves(s *Step) []*Step {
+	first, second := *s, *s
+	n := len(s.Rows) / 2
+	first.Rows, second.Rows = s.Rows[:n], s.Rows[n:]
+	second.Prefixes = make([]Prefix, len(s.Prefixes))
+	for i, p := range s.Prefixes {
+		second.Prefixes[i].Slots = p.Slots
+	}
+	return []*Step{&first, &second}
+}
+
+// reads tells whether a step reads slots of the cache that another was to write.
+func reads(step, writer *Step) bool {
+	written := map[int32]bool{}
+	for _, p := range writer.Prefixes {
+		for _, slot := range p.Slots[len(p.Slots)-len(p.New):] {
+			written[slot] = true
+		}
+	}
+	for _, p := range step.Prefixes {
+		for _, slot := range p.Slots[:len(p.Slots)-len(p.New)] {
+			if written[slot] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readsCache tells whether a step reads anything that earlier steps wrote.
+func readsCache(step *Step) bool {
+	for _, p := range step.Prefixes {
+		if len(p.Slots) > len(p.New) {
+			return true
+		}
+	}
+	return false
+}
+
+// span tells of the step; Requests are the ids of those with rows in it. It began to run at start.
+func (f *flight) span(device int, start time.Time, err error) Span {
+	s := Span{Stage: StageStep, Number: f.number, Device: device, Start: start, End: time.Now(), Bucket: f.Step.Bucket,
+		Rows: len(f.Step.Rows), Tokens: f.Step.Computed(), Predicted: f.Step.Cost(), Err: err}
+	for i, take := range f.Takes {
+		s.Cached += take.Count*take.Shared - take.New
+		if take.Count > 0 {
+			s.Requests = append(s.Requests, f.jobs[i].id)
+		}
+	}
+	return s
+}

@@ -1,0 +1,61 @@
+package score
+
+import (
+	"time"
+
+	"scored/score/plan"
+)
+
+// job is one request's rows on their way through the queue. The queue's lock guards it until done is closed.
+type job struct {
+	*plan.Job
+	id      string
+	answers [][]float32 // by item and distinct label; nil for an item that has no row or failed
+	columns []int       // by label of the request: its place in an answer
+	left    int         // rows not answered yet
+	cached  int         // prompt tokens that did not have to be computed
+	err     error
+	done    chan struct{} // closed when left reaches 0 or err is set
+	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
+	probe   bool          // nobody's request: see watch
+
+	queued, started, ended time.Time
+}
+
+// newJob turns a request's prompts into rows. Items in failed get none. head is the number of leading tokens that a lone
+// row is likely to share with later requests.
+func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, failed map[int]*Error, head int) *job {
+	for i := range failed {
+		prompts[i] = nil
+	}
+	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), columns: columns.of, done: make(chan struct{})}
+	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Relative: req.Softmax && !req.Logprobs, Salt: req.Salt, Head: head})
+	j.left = j.Rows
+	return j
+}
+
+// begin notes the device that a job's first step runs on. It stays there: that is where its prefix will be.
+func (j *job) begin(d *device, now time.Time) {
+	if j.device == nil {
+		j.device, j.started = d, now
+	}
+}
+
+// answered tells whether the job has ended.
+func (j *job) answered() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// waiting counts the job's rows that no step has taken, and their tokens.
+func (j *job) waiting() (rows, tokens int) {
+	for _, g := range j.Groups {
+		rows += g.Pending()
+		tokens += g.PendingTokens()
+	}
+	return rows, tokens
+}

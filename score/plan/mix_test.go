@@ -1,0 +1,150 @@
+package plan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"scored/score/plan"
+	"scored/score/scoretest"
+)
+
+func mixBuckets() []plan.Bucket {
+	return []plan.Bucket{
+		{Tokens: 16, Rows: 1, Length: 16, Cost: 17}, {Tokens: 64, Rows: 4, Length: 64, Cost: 65},
+		{Tokens: 64, Rows: 8, Length: 16, Context: 128, Cost: 70}, {Tokens: 128, Rows: 16, Length: 64, Context: 512, Cost: 150},
+		{Tokens: 256, Rows: 16, Length: 64, Context: 512, Cost: 280}, {Tokens: 64, Rows: 4, Length: 64, Context: 1024, Cost: 130, Pair: 1e-3},
+	}
+}
+
+// TestMixesOfRequests plays random mixes of requests on caches of all sizes, with steps that fail and jobs that end early.
+// Every step keeps the contract, every row gets the answer that its prompt alone has, and all work comes to an end.
+func TestMixesOfRequests(t *testing.T) {
+	for seed := range uint64(60) {
+		for _, pages := range []int{8, 9, 12, 40} {
+			t.Run(fmt.Sprintf("seed %d, %d pages", seed, pages), func(t *testing.T) { newMix(t, seed, pages).play() })
+		}
+	}
+}
+
+// mix is jobs in their order, and the one device they run on.
+type mix struct {
+	*testing.T
+	random  *rand.Rand
+	ladder  *plan.Ladder
+	planner *plan.Planner
+	engine  *scoretest.Fake
+	fail    bool
+	jobs    []*plan.Job
+	sent    int
+}
+
+func newMix(t *testing.T, seed uint64, pages int) *mix {
+	l, err := plan.NewLadder(mixBuckets(), 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mix{T: t, random: rand.New(rand.NewPCG(seed, 1)), ladder: l, planner: plan.NewPlanner(l, plan.NewTable(pages, pages*3/4))}
+	m.engine = &scoretest.Fake{Shapes: mixBuckets(), CacheSize: pages, Fault: func(*plan.Step) error {
+		if m.fail {
+			return fmt.Errorf("injected")
+		}
+		return nil
+	}}
+	return m
+}
+
+func (m *mix) play() {
+	for steps := 0; m.sent < 40 || len(m.jobs) > 0; steps++ {
+		if steps > 3000 {
+			m.Fatalf("%d jobs are not done after %d steps", len(m.jobs), steps)
+		}
+		if m.sent < 40 && (len(m.jobs) == 0 || m.random.IntN(3) == 0) {
+			m.jobs = append(m.jobs, m.job())
+			m.sent++
+		}
+		if n := m.random.IntN(40); n < len(m.jobs) {
+			m.end(m.jobs[n])
+		}
+		if len(m.jobs) > 0 {
+			m.step()
+		}
+	}
+}
+
+// job is a request of some of a few queries, that begin alike, with a few items.
+func (m *mix) job() *plan.Job {
+	length := []int{20, 90, 150, 300, 700}[m.random.IntN(5)]
+	query := make([]int32, length+m.random.IntN(20))
+	like, other := m.random.IntN(len(query)), int32(m.random.IntN(3))
+	for i := range query {
+		query[i] = int32(i)
+		if i >= like {
+			query[i] += 10_000 * other
+		}
+	}
+	p := plan.Prompts{Labels: []int32{3, 4}, Salt: []string{"", "", "a"}[m.random.IntN(3)], Head: len(query)}
+	for range 1 + m.random.IntN(12) {
+		prompt := append([]int32{}, query...)
+		for k := range 1 + m.random.IntN(60) {
+			prompt = append(prompt, int32(m.random.IntN(5)*1000+k))
+		}
+		p.Tokens = append(p.Tokens, prompt)
+	}
+	return m.ladder.NewJob(p)
+}
+
+// end takes a job out, and lets go of what it holds.
+func (m *mix) end(job *plan.Job) {
+	m.planner.Release(job)
+	for i, j := range m.jobs {
+		if j == job {
+			m.jobs = append(m.jobs[:i:i], m.jobs[i+1:]...)
+			return
+		}
+	}
+}
+
+// step runs the next step and checks its answers.
+func (m *mix) step() {
+	m.fail = m.random.IntN(15) == 0
+	f := m.planner.Next(m.jobs)
+	if err := m.planner.CheckTable(); err != nil {
+		m.Fatal(err)
+	}
+	jobs := m.jobs
+	if f.Step.Computed() == 0 {
+		m.Fatal("a step computes nothing")
+	}
+	for _, take := range f.Takes {
+		take.Group.Next += take.Count
+	}
+	pending, err := m.engine.Run(f.Step)
+	if err != nil {
+		m.Fatal(err)
+	}
+	answers, err := pending.Wait()
+	if err != nil {
+		m.planner.Forget(f.Number)
+		for _, take := range f.Takes {
+			m.end(jobs[take.Job])
+		}
+		return
+	}
+	for i := range f.Step.Rows {
+		row := &f.Step.Rows[i]
+		if want := scoretest.Logprob(row.Tokens, 4); answers[i][1] != want {
+			m.Fatalf("row %d scores %v, want %v: its prefix is not where it reads it", i, answers[i][1], want)
+		}
+	}
+	lead := jobs[f.Lead]
+	for _, j := range jobs {
+		if j.Pending() == nil {
+			m.end(j)
+		}
+	}
+	if lead.Pending() != nil {
+		m.end(lead)
+		m.jobs = append(m.jobs, lead)
+	}
+}

@@ -1,0 +1,157 @@
+// Package scoretest has what tests of a Scorer, and of engines, have in common: Fake, an engine without a device that
+// knows what its KV cache holds.
+package scoretest
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"sync"
+
+	"scored/score/plan"
+)
+
+// Fake is an engine without a device. A row's answers depend on all its tokens and the label, and on nothing else, if the
+// slots that it reads hold its prefix; if they do not, they are wrong. A step that breaks a rule of the contract fails.
+//
+// Its fields are set before the first step.
+type Fake struct {
+	Shapes    []plan.Bucket
+	CacheSize int                         // pages; 0: as many as the largest context takes
+	Fault     func(step *plan.Step) error // makes a step fail when it runs; nil: none does
+	Refuse    func(step *plan.Step) error // makes Run fail; nil: it never does
+	Began     chan struct{}               // told of every Run, if set
+	Free      chan struct{}               // a step waits for it before it runs, if set
+
+	mu    sync.Mutex
+	holds map[int32]uint64 // by slot: what it stands for, see chain
+	steps []plan.Step
+}
+
+// Buckets lists Shapes.
+func (e *Fake) Buckets() []plan.Bucket { return slices.Clone(e.Shapes) }
+
+// Pages is CacheSize, or what the largest context takes.
+func (e *Fake) Pages() int {
+	if e.CacheSize > 0 {
+		return e.CacheSize
+	}
+	most := 0
+	for _, b := range e.Shapes {
+		most = max(most, b.Context)
+	}
+	return (most + plan.PageTokens - 1) / plan.PageTokens
+}
+
+// Steps lists the steps given to Run so far.
+func (e *Fake) Steps() []plan.Step {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.steps)
+}
+
+// Run checks the step. It runs when its Wait is called.
+func (e *Fake) Run(step *plan.Step) (plan.Pending, error) {
+	if e.Began != nil {
+		e.Began <- struct{}{}
+	}
+	e.mu.Lock()
+	e.steps = append(e.steps, *step)
+	e.mu.Unlock()
+	if e.Refuse != nil {
+		if err := e.Refuse(step); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.Contains(e.Shapes, step.Bucket) {
+		return nil, fmt.Errorf("bucket %+v is not one of the engine's", step.Bucket)
+	}
+	if step.Computed() == 0 {
+		return nil, fmt.Errorf("step of bucket %+v computes nothing", step.Bucket)
+	}
+	if err := step.Check(e.Pages()); err != nil {
+		return nil, err
+	}
+	return &pending{e, step}, nil
+}
+
+type pending struct {
+	engine *Fake
+	step   *plan.Step
+}
+
+// Wait runs the step.
+func (p *pending) Wait() ([][]float32, error) {
+	e := p.engine
+	if e.Free != nil {
+		<-e.Free
+	}
+	var err error
+	if e.Fault != nil {
+		err = e.Fault(p.step)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.holds == nil {
+		e.holds = map[int32]uint64{}
+	}
+	for i := range p.step.Prefixes {
+		e.write(&p.step.Prefixes[i], err != nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	answers := make([][]float32, len(p.step.Rows))
+	for i := range p.step.Rows {
+		answers[i] = e.answer(p.step, &p.step.Rows[i])
+	}
+	return answers, nil
+}
+
+// write has the last slots of a prefix stand for its new tokens, or for nothing.
+func (e *Fake) write(p *plan.Prefix, failed bool) {
+	kept := len(p.Slots) - len(p.New)
+	before := uint64(start)
+	if kept > 0 {
+		before = e.holds[p.Slots[kept-1]]
+	}
+	for i, id := range p.New {
+		before = chain(before, id)
+		e.holds[p.Slots[kept+i]] = before
+		if failed {
+			delete(e.holds, p.Slots[kept+i])
+		}
+	}
+}
+
+// answer gives the row's numbers, wrong ones if its prefix is not in the slots that it reads.
+func (e *Fake) answer(step *plan.Step, row *plan.Row) (numbers []float32) {
+	stands := uint64(start)
+	right := true
+	for i, id := range row.Tokens[:row.Shared] {
+		stands = chain(stands, id)
+		right = right && e.holds[step.Prefixes[row.Prefix].Slots[i]] == stands
+	}
+	for _, label := range row.Labels {
+		number := Logprob(row.Tokens, label)
+		if !right {
+			number -= 1000
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers
+}
+
+const start = 14695981039346656037 // of FNV-1a, as is the factor below
+
+// chain is what a slot stands for: its token, and all tokens before it.
+func chain(before uint64, id int32) uint64 { return (before ^ uint64(uint32(id)+1)) * 1099511628211 }
+
+// Logprob is the log-probability that Fake gives a label after a prompt.
+func Logprob(prompt []int32, label int32) float32 {
+	h := fnv.New32a()
+	for _, id := range append(slices.Clone(prompt), label) {
+		h.Write([]byte{byte(id), byte(id >> 8), byte(id >> 16)})
+	}
+	return -float32(h.Sum32()%100000)/10000 - 0.001
+}

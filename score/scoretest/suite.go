@@ -1,0 +1,272 @@
+package scoretest
+
+import (
+	"math"
+	"testing"
+
+	"scored/score/plan"
+)
+
+// Engine is what the Scorer needs of a device: see score.Engine.
+type Engine interface {
+	Buckets() []plan.Bucket
+	Pages() int
+	Run(*plan.Step) (plan.Pending, error)
+}
+
+// Options tell the suite of an engine.
+type Options struct {
+	Vocab int32 // token ids are below it
+	// Near says whether two rows of numbers are the same but for rounding. Nil: they must have the same bits.
+	Near func(got, want []float32) bool
+}
+
+// Run holds an engine to score.Engine's contract. It needs a bucket without a context, and one with at least 40 tokens of
+// context, both of at least 60 tokens, 4 rows and a length of 20. Every test leaves the engine as it found it, but for what
+// its cache holds.
+func Run(t *testing.T, engine Engine, o Options) {
+	if o.Near == nil {
+		o.Near = func(got, want []float32) bool {
+			for i := range want {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	for name, test := range map[string]func(s *suite){
+		"a prefix new, kept and grown": (*suite).prefix, "several prefixes in a step": (*suite).several,
+		"a prefix that goes on from another of the step": (*suite).goesOn, "slots in any order": (*suite).scattered,
+		"slots used again": (*suite).usedAgain, "a step queued behind the one that writes its prefix": (*suite).queued,
+		"neighbours": (*suite).neighbours, "labels": (*suite).labels, "a step without rows": (*suite).noRows,
+		"a bad step": (*suite).bad,
+	} {
+		t.Run(name, func(t *testing.T) { test(&suite{T: t, engine: engine, Options: o}) })
+	}
+}
+
+type suite struct {
+	*testing.T
+	Options
+	engine Engine
+}
+
+// tokens are n ids; another seed has others.
+func (s *suite) tokens(seed, n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32((seed*7919 + i*i*31 + i*104729) % int(s.Vocab))
+	}
+	return ids
+}
+
+// slots are n slots of the cache, from a page on.
+func slots(page, n int) []int32 {
+	all := make([]int32, n)
+	for i := range all {
+		all[i] = int32(page*plan.PageTokens + i)
+	}
+	return all
+}
+
+// bucket is the cheapest that takes the step.
+func (s *suite) bucket(step *plan.Step) plan.Bucket {
+	s.Helper()
+	var best *plan.Bucket
+	for _, b := range s.engine.Buckets() {
+		with := *step
+		with.Bucket = b
+		if with.Check(s.engine.Pages()) == nil && (best == nil || b.Cost < best.Cost) {
+			best = &b
+		}
+	}
+	if best == nil {
+		s.Fatalf("no bucket takes a step of %d tokens", step.Computed())
+	}
+	return *best
+}
+
+func (s *suite) start(step *plan.Step) plan.Pending {
+	s.Helper()
+	step.Bucket = s.bucket(step)
+	pending, err := s.engine.Run(step)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return pending
+}
+
+func (s *suite) end(pending plan.Pending, rows int) [][]float32 {
+	s.Helper()
+	answers, err := pending.Wait()
+	if err != nil || len(answers) != rows {
+		s.Fatalf("%d answers of %d rows with error %v", len(answers), rows, err)
+	}
+	return answers
+}
+
+func (s *suite) run(step *plan.Step) [][]float32 {
+	s.Helper()
+	return s.end(s.start(step), len(step.Rows))
+}
+
+// labelsOf are the labels that most tests read.
+func (s *suite) labelsOf() []int32 { return []int32{3, s.Vocab - 1, 77 % s.Vocab} }
+
+// row hangs on the step's prefix of that number with the query as shared part; without one it stands alone.
+func (s *suite) row(prefix int, query []int32, seed, own int) plan.Row {
+	r := plan.Row{Tokens: append(append([]int32{}, query...), s.tokens(seed, own)...), Prefix: max(prefix, 0), Labels: s.labelsOf()}
+	if prefix >= 0 {
+		r.Shared = len(query)
+	}
+	return r
+}
+
+// alone is what each row gives in a step of its own, without a prefix.
+func (s *suite) alone(rows []plan.Row) (answers [][]float32) {
+	s.Helper()
+	for _, r := range rows {
+		r.Shared, r.Prefix = 0, 0
+		answers = append(answers, s.run(&plan.Step{Rows: []plan.Row{r}})[0])
+	}
+	return answers
+}
+
+// want compares the answers with what each row gives alone.
+func (s *suite) want(what string, got [][]float32, rows []plan.Row) {
+	s.Helper()
+	for i, want := range s.alone(rows) {
+		if !s.Near(got[i], want) {
+			s.Errorf("%s: row %d is %v, and %v alone", what, i, got[i], want)
+		}
+	}
+}
+
+func (s *suite) prefix() {
+	query := s.tokens(1, 30)
+	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query[:17], 3, 9), s.row(-1, query[:4], 4, 6)}
+	whole := plan.Prefix{Slots: slots(0, 30), New: query}
+	s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{whole}, Rows: rows}), rows)
+	kept := plan.Prefix{Slots: whole.Slots}
+	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{kept}, Rows: rows}), rows)
+
+	first, rest := plan.Prefix{Slots: whole.Slots[:11], New: query[:11]}, plan.Prefix{Slots: whole.Slots, New: query[11:]}
+	s.run(&plan.Step{Prefixes: []plan.Prefix{first}})
+	s.want("grown", s.run(&plan.Step{Prefixes: []plan.Prefix{rest}, Rows: rows}), rows)
+}
+
+func (s *suite) several() {
+	one, other := s.tokens(1, 13), s.tokens(2, 20)
+	prefixes := []plan.Prefix{{Slots: slots(0, 13), New: one}, {Slots: slots(0, 40)[13:33], New: other}}
+	rows := []plan.Row{s.row(1, other, 5, 4), s.row(0, one, 6, 7), s.row(-1, nil, 7, 5), s.row(1, other[:6], 8, 3)}
+	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
+	prefixes[0].New = nil
+	s.want("one kept", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
+}
+
+func (s *suite) goesOn() {
+	query := s.tokens(3, 20)
+	prefixes := []plan.Prefix{{Slots: slots(0, 12), New: query[:12]}, {Slots: slots(0, 20), New: query[12:]}}
+	rows := []plan.Row{s.row(0, query[:12], 4, 6), s.row(1, query, 5, 6)}
+	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
+}
+
+func (s *suite) scattered() {
+	query := s.tokens(4, 25)
+	all := slots(0, 128)
+	at := make([]int32, len(query))
+	for i := range at {
+		at[i] = all[(i*53+7)%len(all)]
+	}
+	rows := []plan.Row{s.row(0, query, 5, 5), s.row(0, query[:9], 6, 5)}
+	s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at, New: query}}, Rows: rows}), rows)
+	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at}}, Rows: rows}), rows)
+}
+
+func (s *suite) usedAgain() {
+	for seed := range 3 {
+		query := s.tokens(10+seed, 20+seed)
+		rows := []plan.Row{s.row(0, query, 5, 5)}
+		s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query)), New: query}}, Rows: rows}), rows)
+		s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query))}}, Rows: rows}), rows)
+	}
+}
+
+func (s *suite) queued() {
+	query := s.tokens(5, 22)
+	rows := []plan.Row{s.row(0, query, 6, 5), s.row(0, query, 7, 9)}
+	first := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22), New: query}}, Rows: rows[:1]})
+	second := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22)}}, Rows: rows[1:]})
+	answers := append(s.end(first, 1), s.end(second, 1)...)
+	s.want("in two steps", answers, rows)
+}
+
+func (s *suite) neighbours() {
+	query := s.tokens(6, 18)
+	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query, 3, 9), s.row(0, query, 4, 3), s.row(-1, nil, 5, 7)}
+	prefix := plan.Prefix{Slots: slots(0, 18), New: query}
+	s.want("in order", s.run(&plan.Step{Prefixes: []plan.Prefix{prefix}, Rows: rows}), rows)
+	rows[0], rows[3] = rows[3], rows[0]
+	s.want("in another order", s.run(&plan.Step{Prefixes: []plan.Prefix{prefix}, Rows: rows}), rows)
+}
+
+func (s *suite) labels() {
+	many := make([]int32, 5*plan.LabelsPerRow)
+	for i := range many {
+		many[i] = int32(i*13) % s.Vocab
+	}
+	rows := []plan.Row{s.row(-1, nil, 1, 8), s.row(-1, nil, 1, 8)}
+	rows[0].Labels, rows[1].Labels, rows[1].Relative = many, many, true
+	answers := s.run(&plan.Step{Rows: rows})
+	shift := answers[0][0] - answers[1][0]
+	relative := make([]float32, len(many))
+	for i := range many {
+		relative[i] = answers[1][i] + shift
+		if v := float64(answers[0][i]); math.IsNaN(v) || v > 1e-3 {
+			s.Errorf("label %d has log-probability %v", many[i], v)
+		}
+	}
+	if near := s.Near; !near(relative, answers[0]) {
+		s.Errorf("a relative row has %v, the other %v: they differ by more than a constant", relative, answers[0])
+	}
+	for i, label := range many {
+		rows[0].Labels = []int32{label}
+		if one := s.run(&plan.Step{Rows: rows[:1]})[0]; i%17 == 0 && !s.Near(one, answers[0][i:i+1]) {
+			s.Errorf("label %d is %v by itself and %v among others", label, one[0], answers[0][i])
+		}
+	}
+}
+
+func (s *suite) noRows() {
+	query := s.tokens(7, 15)
+	s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15), New: query}}})
+	rows := []plan.Row{s.row(0, query, 2, 5)}
+	s.want("after it", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15)}}, Rows: rows}), rows)
+}
+
+func (s *suite) bad() {
+	query := s.tokens(8, 10)
+	beyond := int32(s.engine.Pages() * plan.PageTokens)
+	good := plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 10), New: query}}, Rows: []plan.Row{s.row(0, query, 2, 5)}}
+	good.Bucket = s.bucket(&good)
+	for what, spoil := range map[string]func(step *plan.Step){
+		"an unknown bucket":           func(step *plan.Step) { step.Bucket.Tokens++ },
+		"a slot beyond the cache":     func(step *plan.Step) { step.Prefixes = []plan.Prefix{{Slots: []int32{beyond}, New: query[:1]}} },
+		"a row without its own token": func(step *plan.Step) { step.Rows[0].Shared = len(step.Rows[0].Tokens) },
+		"a prefix that is not there":  func(step *plan.Step) { step.Rows[0].Prefix = 1 },
+		"too long a context": func(step *plan.Step) {
+			step.Prefixes[0].Slots = append([]int32{}, make([]int32, step.Bucket.Context+1)...)
+			step.Prefixes[0].New = nil
+		},
+	} {
+		step := good
+		step.Prefixes = append([]plan.Prefix{}, good.Prefixes...)
+		step.Rows = append([]plan.Row{}, good.Rows...)
+		spoil(&step)
+		if _, err := s.engine.Run(&step); err == nil {
+			s.Errorf("a step with %s runs", what)
+		}
+		s.want("after a step with "+what, s.run(&good), good.Rows)
+	}
+}
