@@ -37,7 +37,12 @@ def same(got, want=probability, most=len(documents)):
     """got is pairs of index and score, best first."""
     got = [(int(i), float(s)) for i, s in got]
     assert [i for i, _ in got] == order[:most], (got, order)
-    assert all(math.isclose(s, want[i], rel_tol=1e-6, abs_tol=1e-9) for i, s in got), (got, want)
+    assert all(near(s, want[i]) for i, s in got), (got, want)
+
+
+def near(got, want):
+    """Another step may hold the pair the second time: so the last digits of float32 may differ."""
+    return math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-7)
 
 
 def at(text):
@@ -213,7 +218,7 @@ def openai_client():
     client = openai.OpenAI(base_url=base + "/v1", api_key="none")
     assert len(client.models.list().data) == 1
     pairs = client.post("/score", body={"text_1": query, "text_2": documents}, cast_to=httpx.Response).json()
-    assert {d["index"]: d["score"] for d in pairs["data"]} == probability, pairs
+    assert len(pairs["data"]) == len(documents) and all(near(d["score"], probability[d["index"]]) for d in pairs["data"]), pairs
     try:
         client.post("/score", body={"text_1": query, "text_2": ["a", 1]}, cast_to=httpx.Response)
     except openai.BadRequestError as e:

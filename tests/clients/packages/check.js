@@ -15,7 +15,9 @@ const documents = ['The capital of China is Beijing.', 'Gravity attracts two bod
 const post = async (path, body) => (await fetch(base + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })).json()
 const plain = (await post('/v1/rerank', { query, documents })).results
 const check = (ok, got) => { if (!ok) throw new Error(JSON.stringify(got)) }
-const same = (got, most = documents.length) => check(got.length === most && got.every(([i, s], k) => i === plain[k].index && Math.abs(s - plain[k].relevance_score) < 1e-9), got)
+// Another step may hold the pair the second time: so the last digits of float32 may differ.
+const near = (got, want) => Math.abs(got - want) < 1e-5
+const same = (got, most = documents.length) => check(got.length === most && got.every(([i, s], k) => i === plain[k].index && near(s, plain[k].relevance_score)), got)
 
 const checks = {
   'cohere-ai: v2': async () => same((await new CohereClientV2({ token: 'none', environment: base }).rerank({ model: 'm', query, documents, topN: 2 })).results.map(r => [r.index, r.relevanceScore]), 2),
@@ -36,7 +38,7 @@ const checks = {
     const client = new OpenAI({ apiKey: 'none', baseURL: base + '/v1' })
     check((await client.models.list()).data.length === 1, 'models')
     const { data } = await client.post('/score', { body: { text_1: query, text_2: documents } })
-    check(data.every(d => d.score === plain.find(r => r.index === d.index).relevance_score), data)
+    check(data.every(d => near(d.score, plain.find(r => r.index === d.index).relevance_score)), data)
     const refused = await client.post('/score', { body: { text_1: query, text_2: ['a', 1] } }).then(() => null, e => e)
     check(refused?.status === 400 && refused.param === 'text_2[1]', refused)
   },
