@@ -73,7 +73,7 @@ func wide(contextLength int) []plan.Bucket {
 // long context, which attention rules, have few. A context is gathered whole, which takes time by its size: hence several.
 func packed(contextLength int) []plan.Bucket {
 	var l list
-	for _, context := range append([]int{0}, contexts(512, contextLength, 512)...) { // whole blocks of keys
+	for _, context := range append([]int{0}, contexts(128, contextLength, 512)...) { // whole blocks of keys
 		sizes := []int{256, 1024, 2048}
 		if context <= shortContext {
 			sizes = []int{256, 512, 768, 1024, 1280, 1536, 1792, 2048}
