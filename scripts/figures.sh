@@ -1,10 +1,13 @@
 #!/bin/sh
 # Prints every figure of docs/performance.md that this machine can give, one after the other. Let nothing else run
-# meanwhile: it takes some ten minutes. PYTHON needs torch and transformers. LIBTPU, the path of libtpu.so, adds what a
+# meanwhile: it takes some fifteen minutes. PYTHON needs torch and transformers. LIBTPU, the path of libtpu.so, adds what a
 # TPU v6e would do, by its compiler.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+
+echo '# single prompts beside transformers, in both dtypes'
+"$python" tests/golden/beside.py --seconds 6 --prompts 8 16 64 256 512
 
 echo '# beside transformers; start, memory'
 "$python" tests/golden/beside.py --seconds 8 --items 10 --workloads 120+180

@@ -2,6 +2,9 @@
 """Measures scored and transformers one after the other on this machine, on the same weights, and prints the ratios.
 
     beside.py [--binary bin/scored] [--items 10] [--their-items 10] [--workloads 120+180 500+20] [--seconds 20]
+    beside.py --prompts 8 16 64 256 512 [--dtypes float32 bfloat16] [--seconds 4]
+
+The second form takes single prompts, in each dtype: both are asked in turn, so that they share what else the machine does.
 
 scored runs as a user runs it: the binary, asked over HTTP with token ids, softmax off (so the whole vocabulary counts).
 Every prompt is new, so nothing is found in its prefix cache but what a request shares within itself. Run `make setup`
@@ -12,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,11 +33,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 class Server:
     """scored with the full-size shape's generated weights, on a free port."""
 
-    def __init__(self, binary: str, cache: str):
+    def __init__(self, binary: str, cache: str, dtype: str = "float32"):
         begin = time.perf_counter()
         self.process = subprocess.Popen(
             [binary, "serve", "--model-path", "Qwen/Qwen3-0.6B", "--load-format", "dummy", "--random-seed", "1", "--port", "0", "--offline",
-             "--dtype", "float32", "--tokenizer-path", f"{ROOT}/.cache/tokenizer/qwen3", "--plugin-dir", f"{ROOT}/.cache/plugins", "--compile-cache", cache],
+             "--dtype", dtype, "--tokenizer-path", f"{ROOT}/.cache/tokenizer/qwen3", "--plugin-dir", f"{ROOT}/.cache/plugins", "--compile-cache", cache],
             stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
             if found := re.search(r'ready to roll!" address=(\S+)', line):
@@ -73,6 +77,32 @@ def measure(server: Server, seconds: float, items: int, workloads: list[str]) ->
     return result
 
 
+def prompts(args) -> None:
+    """A table of single prompts: milliseconds, the least and the median of rounds in which both take their turn."""
+    import torch
+
+    torch.set_num_threads(2)
+    random = np.random.default_rng(2)
+    print("| dtype | tokens | scored, ms | transformers, ms | ratio |\n|---|---|---|---|---|")
+    for dtype in args.dtypes:
+        with torch.inference_mode():
+            server = Server(args.binary, f"{ROOT}/.cache/compile", dtype)
+            theirs = speed.Speed(speed.weights.model("full", 1, attention="sdpa").to(getattr(torch, dtype)), args.seconds)
+            for length in args.prompts:
+                took = [[], []]
+                begin = time.perf_counter()
+                while len(took[0]) < 4 or time.perf_counter() - begin < args.seconds:
+                    ids, prompt = random.integers(0, 151_000, length).tolist(), theirs.tokens(length)
+                    for times, work in zip(took, (lambda: server.score([], [ids]), lambda: theirs.once(prompt))):
+                        start = time.perf_counter()
+                        work()
+                        times.append(1e3 * (time.perf_counter() - start))
+                median, least = [statistics.median(times[1:]) for times in took], [min(times[1:]) for times in took]
+                print(f"| {dtype} | {length} | {median[0]:.0f} (least {least[0]:.0f}) | {median[1]:.0f} ({least[1]:.0f}) "
+                      f"| {median[1] / median[0]:.2f} ({least[1] / least[0]:.2f}) |", flush=True)  # fmt: skip
+            server.stop()
+
+
 def transformers(args) -> dict:
     command = [sys.executable, f"{ROOT}/tests/golden/speed.py", "--items", str(args.their_items or args.items), "--seconds", str(args.seconds),
                "--workloads", *args.workloads]
@@ -86,7 +116,12 @@ def main() -> None:
     parser.add_argument("--their-items", type=int, help="for transformers, whose rate item by item does not depend on it (default: --items)")
     parser.add_argument("--workloads", nargs="*", default=list(speed.WORKLOADS), choices=list(speed.WORKLOADS))
     parser.add_argument("--seconds", type=float, default=20, help="for each figure, at least")
+    parser.add_argument("--prompts", nargs="+", type=int, help="tokens of single prompts")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
     args = parser.parse_args()
+    if args.prompts:
+        prompts(args)
+        return
     with tempfile.TemporaryDirectory() as cache:
         cold = Server(args.binary, cache)
         cold.stop()

@@ -46,7 +46,10 @@ class Speed:
 
     def forward(self, length: int) -> dict:
         prompt = self.tokens(length)
-        return rate(length, self.seconds, lambda: self.model(prompt, use_cache=False, logits_to_keep=1))
+        return rate(length, self.seconds, lambda: self.once(prompt))
+
+    def once(self, prompt: torch.Tensor) -> None:
+        self.model(prompt, use_cache=False, logits_to_keep=1)
 
     def workload(self, query: int, item: int, items: int) -> dict:
         head = self.tokens(query)
