@@ -12,7 +12,7 @@ import (
 // elsewhere float32 products are as fast, and exact.
 //
 // Prices are those of Qwen3-0.6B's layers on two cores of an Intel Xeon (family 6, model 207: Emerald Rapids),
-// the least of several runs of
+// the least of several runs, of one for the processor's own ISA in float32, of
 //
 //	XLA_FLAGS=--xla_cpu_max_isa=ISA scored calibrate --model-path Qwen/Qwen3-0.6B --load-format dummy --dtype DTYPE --out FILE
 //
