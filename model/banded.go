@@ -131,14 +131,24 @@ func (b banded) blockTokens(tokens, keys int) int {
 
 // attendBlock is the attention of some tokens q [Q, H·E] to keys and values [K, n, E], of which sees [Q, n] tells.
 func (b banded) attendBlock(q, keys, values, sees *Node) partial {
-	tokens, size, groups := q.Shape().Dim(0), keys.Shape().Dim(1), b.Heads/b.KVHeads
-	q = Reshape(b.headsFirst(q), b.KVHeads, groups*tokens, b.HeadDim)
-	sees = BroadcastToDims(Reshape(sees, 1, 1, tokens, size), b.KVHeads, groups, tokens, size)
-	mixed, mass := b.mix(q, keys, values, Reshape(sees, b.KVHeads, groups*tokens, size)) // [K, G·Q, …]
-	packed := func(x *Node) *Node {
-		return Reshape(TransposeAllDims(Reshape(x, b.Heads, tokens, -1), 1, 0, 2), tokens, -1)
-	}
-	return partial{packed(mixed), packed(mass)}
+	tokens := q.Shape().Dim(0)
+	mixed, mass := b.mix(b.byKVHead(q), keys, values, b.ofGroups(sees)) // [K, G·Q, …]
+	return partial{b.tokensFirst(mixed, tokens), b.tokensFirst(mass, tokens)}
+}
+
+// byKVHead lays queries [Q, H·E] out by the head of keys and values that they read, [K, G·Q, E].
+func (b banded) byKVHead(q *Node) *Node { return Reshape(b.headsFirst(q), b.KVHeads, -1, b.HeadDim) }
+
+// ofGroups gives all heads what tokens see, [Q, n], in the layout of byKVHead: [K, G·Q, n].
+func (b banded) ofGroups(sees *Node) *Node {
+	tokens, keys, groups := sees.Shape().Dim(0), sees.Shape().Dim(1), b.Heads/b.KVHeads
+	sees = BroadcastToDims(Reshape(sees, 1, 1, tokens, keys), b.KVHeads, groups, tokens, keys)
+	return Reshape(sees, b.KVHeads, groups*tokens, keys)
+}
+
+// tokensFirst lays [K, G·Q, d] out as [Q, H·d]: the way back from byKVHead.
+func (b banded) tokensFirst(x *Node, tokens int) *Node {
+	return Reshape(TransposeAllDims(Reshape(x, b.Heads, tokens, -1), 1, 0, 2), tokens, -1)
 }
 
 // headsFirst lays [T, h·E] out as [h, T, E].

@@ -1,15 +1,13 @@
 package model
 
 import (
-	"fmt"
-
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 
 	"scored/score/plan"
 )
 
-// contextBlock is how many keys of the context tokens attend to at a time. Two pages: fewer make more and smaller products.
+// contextBlock is how many keys of the context tokens attend to at a time. A page: fewer make more and smaller products.
 const contextBlock = plan.PageTokens
 
 // attendLoop is attendContext block after block of keys, up to the last that any token of the step sees: so a context costs
@@ -17,7 +15,7 @@ const contextBlock = plan.PageTokens
 // (FlashAttention, arXiv:2205.14135, algorithm 1). A block without a key that a token sees changes nothing for that token.
 func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 	g, tokens, groups := q.Graph(), seen.tokens(), b.Heads/b.KVHeads
-	q = Reshape(b.headsFirst(q), b.KVHeads, groups*tokens, b.HeadDim)
+	q = b.byKVHead(q)
 	one := Scalar(g, dtypes.Int32, 1)
 	block := MulScalar(one, contextBlock)
 	last := Div(Sub(Add(ReduceAllMax(seen.to()), block), one), block)
@@ -28,32 +26,20 @@ func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 	if beyond := slots.Shape().Dim(0) % contextBlock; beyond > 0 { // whole blocks; nobody sees what is added
 		slots = Concatenate([]*Node{slots, BroadcastToDims(Slice(slots, AxisRange(0, 1)), contextBlock-beyond)}, 0)
 	}
-	// A loop's body sees nothing but its state, constants included.
 	state := []*Node{Sub(one, one), wide(none, 1), wide(zero, 1), wide(zero, b.HeadDim),
 		one, block, last, none, q, seen.from(), seen.to(), slots, context.cache, OnesLike(none)}
-	parameters := func(g *Graph) (all []*Node) {
-		for i, x := range state {
-			all = append(all, Parameter(g, fmt.Sprintf("loop%d", i), x.Shape()))
-		}
-		return all
-	}
-	more := NewClosure(g, func(g *Graph) []*Node {
-		s := parameters(g)
-		return []*Node{LessThan(s[0], s[6])}
-	})
-	next := NewClosure(g, func(g *Graph) []*Node {
-		s := parameters(g)
+	more := func(s []*Node) *Node { return LessThan(s[0], s[6]) }
+	out := loop(state, more, func(s []*Node) []*Node {
 		i, top, sum, mixed, one, block, none, q, from, to := s[0], s[1], s[2], s[3], s[4], s[5], s[7], s[8], s[9], s[10]
 		sumOf := s[13]
 		first := Mul(i, block)
 		keys, values := b.keysOf(Gather(s[12], ExpandDims(DynamicSlice(s[11], []*Node{first}, []int{contextBlock}), -1)))
 		scores := float32s(dotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0})) // [K, G·T, block]
 		dims := []int{tokens, contextBlock}
-		key := Add(iota(g, 1, dims...), BroadcastToDims(first, dims...))
+		key := Add(iota(i.Graph(), 1, dims...), BroadcastToDims(first, dims...))
 		each := func(x *Node) *Node { return BroadcastToDims(ExpandDims(x, -1), dims...) }
 		sees := LogicalAnd(GreaterOrEqual(key, each(from)), LessThan(key, each(to)))
-		sees = Reshape(BroadcastToDims(Reshape(sees, 1, 1, tokens, contextBlock), b.KVHeads, groups, tokens, contextBlock), b.KVHeads, groups*tokens, contextBlock)
-		scores = Where(sees, scores, BroadcastToDims(none, scores.Shape().Dimensions...))
+		scores = Where(b.ofGroups(sees), scores, BroadcastToDims(none, scores.Shape().Dimensions...))
 		greatest := Max(top, Neg(ReduceAndKeep(Neg(scores), ReduceMin, -1)))
 		weights, shrink := Exp(Sub(scores, greatest)), Exp(Sub(top, greatest))
 		ones := BroadcastToDims(sumOf, b.KVHeads, contextBlock, 1)
@@ -62,12 +48,8 @@ func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 		mixed = Add(Mul(mixed, shrink), float32s(product))
 		return append([]*Node{Add(i, one), greatest, sum, mixed}, s[4:]...)
 	})
-	out := While(more, next, state...)
 	top, sum, mixed := out[1], out[2], out[3]
-	packed := func(x *Node) *Node {
-		return Reshape(TransposeAllDims(Reshape(x, b.Heads, tokens, -1), 1, 0, 2), tokens, -1)
-	}
-	return partial{packed(Div(mixed, sum)), packed(Add(top, Log(sum)))}
+	return partial{b.tokensFirst(Div(mixed, sum), tokens), b.tokensFirst(Add(top, Log(sum)), tokens)}
 }
 
 // keysOf cuts [n, K·2E] into keys and values [K, n, E].

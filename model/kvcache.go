@@ -21,7 +21,7 @@ import (
 const cacheName = "cache"
 
 // cacheLayout is what a layer's KV cache is: pages of plan.PageTokens slots, of each head the keys and then the values, as
-// network.kernel and banded make them. The last page is the engine's own.
+// every attention makes them. The last page is the engine's own.
 type cacheLayout struct {
 	pages  int // that the host gives out; 0: there is no cache
 	width  int // K·2E
@@ -48,7 +48,7 @@ func (d decoder) newCacheLayout(bytes int64, buckets []plan.Bucket, writer cache
 		longest = max(longest, b.Context)
 	}
 	if longest > 0 {
-		c.pages = max(int(bytes/d.PageBytes(c.dtype)), (longest+plan.PageTokens-1)/plan.PageTokens)
+		c.pages = max(int(bytes/d.PageBytes(c.dtype)), plan.PagesFor(longest))
 	}
 	return c
 }

@@ -1,8 +1,6 @@
 package model
 
 import (
-	"fmt"
-
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
@@ -53,37 +51,24 @@ func windowsOf(keep []int32, spare int32) (all [][4]int32) {
 }
 
 func (windows) write(cache, fresh *Node, inputs []*Node) *Node {
-	g, width := cache.Graph(), cache.Shape().Dim(1)
+	width := cache.Shape().Dim(1)
 	count, list := inputs[0], inputs[1]
-	// A loop's body sees nothing but its state, so whatever it needs is in there. A constant made inside would be the
-	// graph's one of that value ever after, and of no use outside.
 	state := []*Node{Sub(count, count), OnesLike(count), count, list, fresh, cache}
-	parameters := func(g *Graph) (all []*Node) {
-		for i, x := range state {
-			all = append(all, Parameter(g, fmt.Sprintf("state%d", i), x.Shape()))
-		}
-		return all
-	}
-	more := NewClosure(g, func(g *Graph) []*Node {
-		s := parameters(g)
-		return []*Node{LessThan(s[0], s[2])}
-	})
-	next := NewClosure(g, func(g *Graph) []*Node {
-		s := parameters(g)
+	more := func(s []*Node) *Node { return LessThan(s[0], s[2]) }
+	return loop(state, more, func(s []*Node) []*Node {
 		i, list, fresh, cache := s[0], s[3], s[4], s[5]
 		first := Sub(i, i)
 		window := Reshape(DynamicSlice(list, []*Node{i, first}, []int{1, 4}), 4)
 		number := func(k int) *Node { return Reshape(Slice(window, AxisElem(k))) }
 		each := func(x *Node) *Node { return BroadcastToDims(x, plan.PageTokens) }
-		row := Iota(g, shapes.Make(dtypes.Int32, plan.PageTokens), 0)
+		row := Iota(i.Graph(), shapes.Make(dtypes.Int32, plan.PageTokens), 0)
 		// Rows outside the window ask for tokens that may not be there; a gather takes the nearest instead.
 		tokens := Gather(fresh, ExpandDims(Add(row, each(number(1))), -1))
 		at, page := []*Node{number(0), first}, []int{plan.PageTokens, width}
 		inside := LogicalAnd(GreaterOrEqual(row, each(number(2))), LessThan(row, each(number(3))))
 		updated := Where(BroadcastToDims(ExpandDims(inside, -1), page...), tokens, DynamicSlice(cache, at, page))
 		return []*Node{Add(i, s[1]), s[1], s[2], list, fresh, DynamicUpdateSlice(cache, updated, at)}
-	})
-	return While(more, next, state...)[5]
+	})[5]
 }
 
 // scatter writes all of a step's tokens at once, those that are not kept to a spare slot. GoMLX has no scatter that sets, but

@@ -19,7 +19,6 @@ type programs struct {
 	head  map[headKey]*program
 	check map[string]*program // by name: see attention.checks
 	blank *program            // a layer's KV cache of zeros; nil without one
-
 }
 
 // shape is what of a bucket a layer's program depends on. How many rows a step has it does not.

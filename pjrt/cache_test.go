@@ -302,14 +302,7 @@ func TestCompilerFolders(t *testing.T) {
 		}
 		var captured []byte
 		p := openTest(t, Options{CacheDir: test.dir, Folders: folders, Capture: func(_ string, _, options []byte) { captured = bytes.Clone(options) }})
-		g := square(t, p, "square", 1)
-		if got := run(t, p, g, 1, []float32{3}); got[0] != 9 {
-			t.Errorf("plugin %d: 3 gives %v, want 9", i, got[0])
-		}
-		g.Finalize()
-		if stats := p.Stats(); stats.Compiles != test.compiles || stats.CacheHits != test.hits {
-			t.Errorf("plugin %d: %+v, want %d compiles and %d hits", i, stats, test.compiles, test.hits)
-		}
+		squares(t, p, i, test.compiles, test.hits)
 		if bytes.Contains(captured, []byte("xla_dump_to")) {
 			t.Errorf("plugin %d: captured options hold the path: %q", i, captured)
 		}
@@ -320,6 +313,19 @@ func TestCompilerFolders(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// squares runs a program on a test's plugin, and checks how often that was compiled and how often it came from the cache.
+func squares(t *testing.T, p *Plugin, plugin int, compiles, hits int64) {
+	t.Helper()
+	g := square(t, p, "square", 1)
+	defer g.Finalize()
+	if got := run(t, p, g, 1, []float32{3}); got[0] != 9 {
+		t.Errorf("plugin %d: 3 gives %v, want 9", plugin, got[0])
+	}
+	if stats := p.Stats(); stats.Compiles != compiles || stats.CacheHits != hits {
+		t.Errorf("plugin %d: %+v, want %d compiles and %d hits", plugin, stats, compiles, hits)
 	}
 }
 
@@ -351,14 +357,7 @@ func TestCompileOptions(t *testing.T) {
 	} {
 		var captured []byte
 		p := openTest(t, Options{CacheDir: dir, Compile: test.options, Capture: func(_ string, _, options []byte) { captured = bytes.Clone(options) }})
-		g := square(t, p, "square", 1)
-		if got := run(t, p, g, 1, []float32{3}); got[0] != 9 {
-			t.Errorf("plugin %d: 3 gives %v, want 9", i, got[0])
-		}
-		g.Finalize()
-		if stats := p.Stats(); stats.Compiles != test.compiles || stats.CacheHits != test.hits {
-			t.Errorf("plugin %d: %+v, want %d compiles and %d hits", i, stats, test.compiles, test.hits)
-		}
+		squares(t, p, i, test.compiles, test.hits)
 		if has := bytes.Contains(captured, []byte("xla_gpu_enable_command_buffer")); has != (test.options != nil) {
 			t.Errorf("plugin %d: captured options %q", i, captured)
 		}

@@ -2,8 +2,8 @@ package score
 
 import "context"
 
-// BetweenSteps calls do while no device runs a step, and lets none begin until do returns. An Engine leaves
-// nothing queued behind a step, so the devices are idle meanwhile. Requests wait; their queue goes on growing.
+// BetweenSteps calls do while no device runs a step, and lets none begin until do returns. Steps that
+// were queued have ended too, so the devices are idle meanwhile. Requests wait; their queue goes on growing.
 //
 // If ctx ends before the steps under way have, or a device is lost, do is not called and the error says why.
 // After Close it is called as soon as the last step has ended.

@@ -36,12 +36,8 @@ type device struct {
 const mostFlights = 2
 
 func newDevice(index int, engine Engine, planner *plan.Planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
-	d := &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog, observe: observe,
-		toSettle: make(chan *flight, mostFlights), epoch: time.Now(), stopped: make(chan struct{})}
-	for _, b := range engine.Buckets() {
-		d.full = max(d.full, b.Tokens)
-	}
-	return d
+	return &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog, observe: observe,
+		full: planner.StepTokens(), toSettle: make(chan *flight, mostFlights), epoch: time.Now(), stopped: make(chan struct{})}
 }
 
 // start starts both goroutines. They end when the queue is closed or a device is lost, and close stopped.

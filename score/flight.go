@@ -3,7 +3,6 @@ package score
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"scored/score/plan"
@@ -33,25 +32,26 @@ func (f finished) Wait() ([][]float32, error) { return f.answers, f.err }
 
 // run gives the step to the engine. A panic in it fails this step, not the process.
 func (d *device) run(step *Step) (pending Pending, err error) {
-	defer recovered(&err)
-	return d.engine.Run(step)
+	err = guard(enginePanicked, func() (err error) {
+		pending, err = d.engine.Run(step)
+		return err
+	})
+	return pending, err
 }
 
 // wait takes the answers of a step.
 func wait(pending Pending, rows int) (answers [][]float32, err error) {
-	defer recovered(&err)
-	answers, err = pending.Wait()
+	err = guard(enginePanicked, func() (err error) {
+		answers, err = pending.Wait()
+		return err
+	})
 	if err == nil && len(answers) != rows {
 		err = fmt.Errorf("engine answered %d of %d rows", len(answers), rows)
 	}
 	return answers, err
 }
 
-func recovered(err *error) {
-	if fault := recover(); fault != nil {
-		*err = fmt.Errorf("engine panicked: %v\n%s", fault, debug.Stack())
-	}
-}
+const enginePanicked = "engine panicked"
 
 // divisible tells whether a step that failed may work in halves: the device lacked memory, and still has its cache.
 func divisible(step *Step, err error) bool {

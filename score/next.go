@@ -42,14 +42,11 @@ func (q *queue) awaitWork(d *device) bool {
 // formed early is one that others can no longer join. q.mu must be held.
 func (q *queue) mayBegin(d *device) bool {
 	least := 1
-	switch len(d.flights) {
-	case 0:
-	case 1:
-		if !d.nearEnd(d.flights[0]) {
-			least = plentyWaits * d.full
-		}
-	default:
+	switch under := len(d.flights); {
+	case under == mostFlights:
 		return false
+	case under > 0 && !d.nearEnd(d.flights[0]):
+		least = plentyWaits * d.full
 	}
 	waiting := 0
 	for _, j := range q.jobs {

@@ -16,7 +16,7 @@ type queue struct {
 	planning sync.Mutex
 
 	mu      sync.Mutex
-	changed *sync.Cond // work, a request to flush, room, or the end
+	changed *sync.Cond // work, room, a step that ends or is about to, or the end of all
 
 	maxRows, maxTokens int
 	rows               int          // admitted and not yet released

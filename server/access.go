@@ -68,8 +68,8 @@ func (s *Server) isProbe(path string) bool {
 	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
 }
 
-// authorized tells whether a request may be answered, and the name of its key. It compares keys in constant time. Preflights need none, nor do probes but for sglang-jax's own /ping, unless
-// that is said to be one.
+// authorized tells whether a request may be answered, and the name of its key. It compares keys in constant time. Preflights
+// need none, nor do probes but for sglang-jax's own /ping, unless that is said to be one.
 func (s *Server) authorized(r *http.Request) (key string, ok bool) {
 	open := s.isProbe(r.URL.Path) && (r.URL.Path != "/ping" || s.cfg.KeylessPing)
 	if s.cfg.APIKey == "" && s.cfg.Keys == nil || r.Method == http.MethodOptions || open {

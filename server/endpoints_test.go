@@ -320,7 +320,9 @@ func (l *spanList) last() score.Span {
 // brokenEngine fails every step.
 type brokenEngine struct{ fakeEngine }
 
-func (brokenEngine) Run(*score.Step) (score.Pending, error) { return nil, errors.New("device fell over") }
+func (brokenEngine) Run(*score.Step) (score.Pending, error) {
+	return nil, errors.New("device fell over")
+}
 
 // TestDescription: every route is described, and every path that is described is routed.
 func TestDescription(t *testing.T) {

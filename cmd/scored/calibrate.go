@@ -136,14 +136,15 @@ func sampleSteps(all []score.Bucket) (some []sampledStep) {
 	byCost := func(a, b score.Bucket) int { return cmp.Compare(a.Cost, b.Cost) }
 	most := max(longestStep, slowerSteps*slices.MinFunc(all, byCost).Cost)
 	for _, keys := range []int{0, score.PageTokens, longestSampled} {
+		step := func(b score.Bucket) sampledStep { return sampledStep{b, min(keys, b.Context)} }
 		var quick []score.Bucket
 		for _, b := range all {
-			if one := (sampledStep{b, min(keys, b.Context)}); (b.Context > 0) == (keys > 0) && fullStep(one).Cost() <= most {
+			if (b.Context > 0) == (keys > 0) && fullStep(step(b)).Cost() <= most {
 				quick = append(quick, b)
 			}
 		}
 		for _, b := range spread(quick) {
-			if one := (sampledStep{b, min(keys, b.Context)}); !slices.Contains(some, one) {
+			if one := step(b); !slices.Contains(some, one) {
 				some = append(some, one)
 			}
 		}

@@ -64,9 +64,7 @@ func NewLadder(buckets []Bucket, contextLength int) (*Ladder, error) {
 func (l *Ladder) Buckets() []Bucket { return slices.Clone(l.buckets) }
 
 // Pages is how many pages of the KV cache the longest prompt needs.
-func (l *Ladder) Pages() int {
-	return (l.sizes[len(l.sizes)-1].context + PageTokens - 1) / PageTokens
-}
+func (l *Ladder) Pages() int { return PagesFor(l.sizes[len(l.sizes)-1].context) }
 
 // rateBuckets fills in what follows from the buckets' costs.
 func (s *size) rateBuckets() {

@@ -69,8 +69,8 @@ func (p *Planner) Release(j *Job) {
 // Match is how many leading tokens of the group's prefix the cache holds.
 func (p *Planner) Match(g *Group) int { return p.table.Match(g.Salt, g.want()) }
 
-// UsedPages is how many pages of the cache are in use.
-func (p *Planner) UsedPages() int { return p.table.pages.used }
+// StepTokens is the most tokens a step computes. It is fixed, so no lock is needed to read it.
+func (p *Planner) StepTokens() int { return p.ladder.tokens }
 
 // form puts together the step that the lead's next rows are in; nil if it has no room for the lead's prefix.
 func (p *Planner) form(jobs []*Job, lead int) *Formed {

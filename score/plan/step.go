@@ -13,6 +13,9 @@ import (
 // PageTokens is how many tokens a page of the KV cache holds. Slot s is token s%PageTokens of page s/PageTokens.
 const PageTokens = 128
 
+// PagesFor is how many pages so many tokens take from a page's start on.
+func PagesFor(tokens int) int { return (tokens + PageTokens - 1) / PageTokens }
+
 // LabelsPerRow is how many labels of a row, on average over a step's rows, an engine reads in one pass of its output head.
 // A row with more counts in a step, and in the queue, as several.
 const LabelsPerRow = 16

@@ -12,7 +12,6 @@ type Table struct {
 	pages    *pages
 	keep     int // pages in use beyond which something unused gives its own up, if it can
 	roots    map[string]*node
-	nodes    int
 	now      int64 // number of the step being planned
 	holds    map[*node]int
 	reserved int // pages that holds may need, taken together
@@ -44,7 +43,7 @@ func NewTable(pages, keep int) *Table {
 
 func (t *Table) empty() {
 	t.pages = newPages(len(t.pages.owners))
-	t.roots, t.holds, t.nodes, t.reserved = map[string]*node{}, map[*node]int{}, 0, 0
+	t.roots, t.holds, t.reserved = map[string]*node{}, map[*node]int{}, 0
 	t.resets++
 }
 
@@ -122,7 +121,6 @@ func (t *Table) put(salt string, prompt []int32) (slots []int32, missing int) {
 	}
 	more := &node{parent: at, tokens: slices.Clone(prompt[shared:]), slots: t.pages.take(missing, at.lastSlot()), used: t.now, made: t.now}
 	at.children = append(at.children, more)
-	t.nodes++
 	root := more
 	for root.parent != nil {
 		root = root.parent
@@ -136,7 +134,7 @@ func (t *Table) put(salt string, prompt []int32) (slots []int32, missing int) {
 func (t *Table) hold(salt string, prompt []int32, h *hold) bool {
 	pages := h.pages
 	if pages == 0 || h.resets != t.resets {
-		pages = pagesOf(len(prompt))
+		pages = mostPages(len(prompt))
 		if t.reserved > 0 && t.reserved+pages > len(t.pages.owners) {
 			return false
 		}
@@ -149,8 +147,8 @@ func (t *Table) hold(salt string, prompt []int32, h *hold) bool {
 	return true
 }
 
-// pagesOf is how many pages a prefix needs at most that goes on from no more than one other.
-func pagesOf(tokens int) int { return (tokens+PageTokens-1)/PageTokens + 1 }
+// mostPages is how many pages a prefix needs at most that goes on from no more than one other.
+func mostPages(tokens int) int { return PagesFor(tokens) + 1 }
 
 // release ends a hold, if there is one.
 func (t *Table) release(h *hold) {
@@ -213,13 +211,12 @@ func (t *Table) split(n *node, first int) *node {
 	if upper.lastSlot()/PageTokens == n.slots[0]/PageTokens {
 		t.pages.own(n.slots[:1], 1) // both have slots in that page
 	}
-	t.nodes++
 	return upper
 }
 
 // makeRoom drops prefixes that the step does not use until so many tokens fit behind a slot.
 func (t *Table) makeRoom(tokens int, after int32) bool {
-	need := max(0, tokens-t.pages.tail(after)+PageTokens-1) / PageTokens
+	need := PagesFor(max(0, tokens-t.pages.tail(after)))
 	for t.pages.used+need > t.keep {
 		if !t.dropOldest() {
 			break
@@ -258,7 +255,6 @@ func (n *node) each(visit func(*node)) {
 func (t *Table) drop(n *node) {
 	n.parent.children = slices.DeleteFunc(n.parent.children, func(other *node) bool { return other == n })
 	t.pages.giveBack(n.slots)
-	t.nodes--
 	if root := n.parent; root.parent == nil && len(root.children) == 0 {
 		delete(t.roots, root.salt)
 	}

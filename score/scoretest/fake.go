@@ -40,7 +40,7 @@ func (e *Fake) Pages() int {
 	for _, b := range e.Shapes {
 		most = max(most, b.Context)
 	}
-	return (most + plan.PageTokens - 1) / plan.PageTokens
+	return plan.PagesFor(most)
 }
 
 // Steps lists the steps given to Run so far.

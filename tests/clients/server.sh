@@ -1,8 +1,8 @@
-# Sourced by the scripts beside it, in the repository's root: serves a small model with generated weights from the file
-# $binary, and sets address. The server ends with the script.
+# Sourced by scripts of tests, in the repository's root: serves a small model with generated weights, and metrics, from the
+# file $binary, and sets address. The server ends with the script.
 log=$(mktemp)
 "$binary" serve --load-format dummy --model-path tests/models/tiny --tokenizer-path .cache/tokenizer/qwen3 --plugin-dir .cache/plugins \
-  --context-length 2048 --buckets 64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048 --port 0 2>"$log" &
+  --context-length 2048 --buckets 64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048 --port 0 --enable-metrics 2>"$log" &
 server=$!
 trap 'kill $server 2>/dev/null; rm -f "$log"' EXIT
 for _ in $(seq 300); do

@@ -8,17 +8,7 @@ cd "$(dirname "$0")/../.."
 venv=${2:-.cache/venv-schemathesis}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check schemathesis==4.32.5
-log=$(mktemp)
-"$binary" serve --load-format dummy --model-path tests/models/tiny --tokenizer-path .cache/tokenizer/qwen3 --plugin-dir .cache/plugins \
-  --context-length 2048 --buckets 64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048 --port 0 --enable-metrics 2>"$log" &
-server=$!
-trap 'kill $server; rm -f "$log"' EXIT
-for _ in $(seq 300); do
-  address=$(sed -n 's/.*ready to roll!" address=\([^ ]*\).*/\1/p' "$log")
-  [ -z "$address" ] || break
-  kill -0 $server || { cat "$log" >&2; exit 1; }
-  sleep 0.2
-done
+source tests/clients/server.sh
 # A request that fits the schema may still name ids beyond the vocabulary, and one that does not may be coerced or have its
 # unknown fields ignored, as the peer does: neither acceptance nor refusal follows from the schema alone. Traces are not
 # started, for their folders would be written.

@@ -133,18 +133,7 @@ func TestStaysInItsPlace(t *testing.T) {
 // TestSharesAndKeeps: a row on a prefix scores as alone, whatever the dtype, however the device queues and however the cache
 // is written: with prefixes new and kept, two in a step, one that goes on from another, and two steps in the queue.
 func TestSharesAndKeeps(t *testing.T) {
-	for name, c := range map[string]struct {
-		options pjrt.Options
-		how     model.Options
-		rule    rounding.Rule
-	}{
-		"float32":                           {pjrt.Options{}, model.Options{DType: dtypes.Float32}, float32s()},
-		"queued":                            {pjrt.Options{Async: true}, model.Options{DType: dtypes.Float32}, float32s()},
-		"scattered":                         {pjrt.Options{Async: true}, model.Options{DType: dtypes.Float32, Scatter: true}, float32s()},
-		"bfloat16":                          {pjrt.Options{}, model.Options{DType: dtypes.BFloat16}, shape().BFloat16().Both()},
-		"bfloat16, scattered":               {pjrt.Options{}, model.Options{DType: dtypes.BFloat16, Scatter: true}, shape().BFloat16().Both()},
-		"bfloat16 weights, float32 numbers": {pjrt.Options{}, model.Options{DType: dtypes.BFloat16, Products: dtypes.Float32}, float32s()},
-	} {
+	for name, c := range ways() {
 		t.Run(name, func(t *testing.T) {
 			_, e := open(t, c.options, c.how)
 			sharesAndKeeps(t, e, c.rule)
