@@ -44,6 +44,9 @@ func (f *filling) fill(b Bucket, candidates []candidate) bool {
 // cost is what the step is predicted to take, in nanoseconds.
 func (f *filling) cost() float64 { return f.bucket.cost(f.used, f.pairs) }
 
+// rate is what a useful token costs, in nanoseconds.
+func (f *filling) rate() float64 { return f.cost() / float64(f.useful) }
+
 // place puts as much of a candidate into the step as there is room for; false if that is nothing.
 func (f *filling) place(i int, candidates []candidate) bool {
 	c := &candidates[i]

@@ -84,6 +84,32 @@ func TestStepTakesSeveralPrefixes(t *testing.T) {
 	}
 }
 
+// TestFullerStepGoesFirst: 13 rows of 300 tokens take two steps of five rows and one of three, in any order at the same
+// cost. The one of three goes last: in front, it would leave ten, and with three more would be in front again.
+func TestFullerStepGoesFirst(t *testing.T) {
+	var buckets []Bucket
+	for tokens, cost := range map[int]time.Duration{512: 5399, 1024: 5627, 1536: 5856, 2048: 7245} { // about an H100's, in µs
+		buckets = append(buckets, Bucket{Tokens: tokens, Rows: tokens / 4, Length: tokens, Cost: cost * time.Microsecond})
+	}
+	l := ladder(t, 512, buckets...)
+	p := NewPlanner(l, NewTable(4, 0))
+	var jobs []*Job
+	for i := range int32(13) {
+		jobs = append(jobs, l.prompts([][]int32{tokensFrom(1000*i, 300)}))
+	}
+	if n := len(p.Next(jobs).Step.Rows); n != 5 {
+		t.Errorf("the first step takes %d rows, want 5", n)
+	}
+}
+
+// tokensFrom are n tokens in ascending order.
+func tokensFrom(first int32, n int) (tokens []int32) {
+	for i := range int32(n) {
+		tokens = append(tokens, first+i)
+	}
+	return tokens
+}
+
 // TestPrefixGoesOn: tokens that a kept prefix lacks are computed once for all rows, not by each, unless they are very few.
 func TestPrefixGoesOn(t *testing.T) {
 	for missing, added := range map[int]int{0: 0, 10: 0, 21: 0, 22: 22, 70: 70} {
