@@ -35,7 +35,7 @@ type encoding struct {
 // requests. With Request.Partial a prompt that cannot be made is nil and fails its item, in result; else the first
 // such item's error fails the request.
 func (s *Scorer) encode(ctx context.Context, req *Request, result *Result, reserved *reservation) (prompts [][]int32, head int, err error) {
-	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved, mostBytes: mostBytes(req),
+	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved, mostBytes: s.mostBytes(req),
 		prompts: make([][]int32, len(req.Items)), errs: make([]error, len(req.Items)), cut: make([]bool, len(req.Items))}
 	err = guard("prompts cannot be made", func() error {
 		join := e.joinTexts
@@ -154,7 +154,7 @@ func (e *encoding) join(i int, t *queryTokens) error {
 	more := t.tooLong
 	if !more {
 		first, second := order(e.req, t.text, e.req.Items[i].Text)
-		own, rest, err := e.tokenize(first+second, max(1, t.limit-len(t.front)))
+		own, rest, err := e.tokenize(first+second, max(1, t.limit-len(t.front)), len(t.front) > 0)
 		if err != nil {
 			return blame(e.req.itemField(i), err)
 		}

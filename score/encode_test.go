@@ -22,6 +22,8 @@ func (e wordEncoder) Encode(text string, _ bool) ([]int32, error) {
 	return ids, nil
 }
 
+func (wordEncoder) Lead() int { return 0 }
+
 func (wordEncoder) Cut(text string) int { return max(strings.LastIndexByte(text, ' '), 0) }
 
 func (wordEncoder) CutFront(text string) int { return max(strings.IndexByte(text, ' '), 0) }
@@ -116,7 +118,7 @@ func TestTextsFarTooLong(t *testing.T) {
 }
 
 // TestTextWithoutPlaces: a text that cannot be cut is tokenized whole up to a bound that the context sets, truncated or
-// not, and a query that cannot be cut is not tokenized with each of too many items.
+// not.
 func TestTextWithoutPlaces(t *testing.T) {
 	read := &atomic.Int64{}
 	const without = " bytes of text without a place to cut it"
@@ -147,11 +149,69 @@ func TestTextWithoutPlaces(t *testing.T) {
 			t.Errorf("%d bytes, context of %d: %d bytes were tokenized of a text that is refused", c.bytes, c.context, read.Load())
 		}
 	}
-	read.Store(0)
-	req := &Request{Query: Part{Text: strings.Repeat("x", mostWhole/2)}, Items: make([]Part, 17)}
-	_, _, _, err := tokenize(t, Config{Encoders: 1, ContextLength: 1 << 20}, wordEncoder{read}, req)
-	if err == nil || !strings.HasPrefix(err.Error(), "query must be tokenized with each of 17 items") || read.Load() > 0 {
-		t.Errorf("error %v after %d bytes", err, read.Load())
+}
+
+// TestQueryIsReadAgain: a query that cannot be cut is not tokenized with each of too many items. An encoder that knows no
+// place in any text may read more.
+func TestQueryIsReadAgain(t *testing.T) {
+	read := &atomic.Int64{}
+	const query = 8 << 10
+	for _, c := range []struct {
+		encoder Encoder
+		items   int
+		refused bool
+	}{
+		{wordEncoder{read}, retokenizedBytes / query, false},
+		{wordEncoder{read}, retokenizedBytes/query + 1, true},
+		{blindEncoder{wordEncoder{read}}, retokenizedBlind / query, false},
+		{blindEncoder{wordEncoder{read}}, retokenizedBlind/query + 1, true},
+	} {
+		read.Store(0)
+		req := &Request{Query: Part{Text: strings.Repeat("x", query)}, Items: make([]Part, c.items)}
+		_, _, _, err := tokenize(t, Config{Encoders: 1, ContextLength: 1 << 20}, c.encoder, req)
+		if c.refused != (err != nil) || c.refused != (read.Load() == 0) {
+			t.Errorf("%T, %d items: error %v after %d bytes", c.encoder, c.items, err, read.Load())
+		}
+		if want := "query must be tokenized with each of "; err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %q, want it to begin with %q", err, want)
+		}
+	}
+}
+
+// leadEncoder puts two tokens before every text.
+type leadEncoder struct{ wordEncoder }
+
+func (leadEncoder) Lead() int { return 2 }
+
+func (e leadEncoder) Encode(text string, plain bool) ([]int32, error) {
+	ids, err := e.wordEncoder.Encode(text, plain)
+	return append([]int32{71, 72}, ids...), err
+}
+
+// TestLeadStandsOnce: what an encoder puts before every text stands at a prompt's beginning alone, however the prompt's
+// text is cut, and not behind a template's.
+func TestLeadStandsOnce(t *testing.T) {
+	encoder := leadEncoder{wordEncoder{&atomic.Int64{}}}
+	long := strings.Repeat("long ", pieceBytes/4)
+	cfg := Config{Encoders: 2, ContextLength: 1 << 16}
+	for _, query := range []string{"", "q", "a query", long} {
+		for _, item := range []string{" item", " an item", " " + long} {
+			for _, req := range []*Request{{}, {ItemFirst: true}, {Template: &Template{Before: []int32{5}, After: []int32{6}}}} {
+				req.Query.Text, req.Items = query, []Part{{Text: item}}
+				prompts, _, _, err := tokenize(t, cfg, encoder, req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first, second := order(req, query, item)
+				want, _ := encoder.Encode(first+second, false)
+				if req.Template != nil {
+					want = slices.Concat([]int32{5}, want[2:], []int32{6})
+				}
+				if !slices.Equal(prompts[0], want) {
+					t.Errorf("query of %d bytes, item of %d, item first %t, template %t: %d ids, want %d", len(query), len(item), req.ItemFirst, req.Template != nil, len(prompts[0]), len(want))
+				}
+			}
+		}
 	}
 }
 

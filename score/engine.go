@@ -7,9 +7,12 @@ type Encoder interface {
 	// Encode tokenizes text, which is UTF-8. With plainSpecials, special-token text such as "<|im_end|>" is ordinary
 	// text. An *Error says what is wrong with the text, without a field; any other error is the Encoder's own failure.
 	Encode(text string, plainSpecials bool) ([]int32, error)
-	// Cut finds the last place where text may be cut so that the ids of both parts, each encoded by itself, are those
-	// of the whole, whatever is appended to text; 0 if it knows none. It may be asked for the leading bytes of a text,
-	// even if they end inside a character.
+	// Lead is how many ids Encode puts before those of every text: 1 for a tokenizer that begins a text with a token of
+	// its own, often called BOS.
+	Lead() int
+	// Cut finds the last place where text may be cut so that the ids of both parts, each encoded by itself and the second
+	// without its Lead, are those of the whole, whatever is appended to text; 0 if it knows none. It may be asked for the
+	// leading bytes of a text, even if they end inside a character.
 	Cut(text string) int
 	// CutFront finds the first place where text may be cut so, whatever is put before text and appended to it; 0 if it
 	// knows none.

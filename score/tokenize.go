@@ -20,13 +20,18 @@ const (
 	aroundBytes = 256
 
 	// A request may have retokenizedBytes of text tokenized, or retokenizedTimes what it sent, if that is more. Only a
-	// query that cannot be cut is read again for each item.
-	retokenizedBytes = 8 << 20
+	// query that cannot be cut is read again for each item. With an Encoder that can cut texts, such a query is one long
+	// word or the like, and 512 KiB take a quarter of a second. With one that cannot, every query is read so.
+	retokenizedBytes = 512 << 10
+	retokenizedBlind = 8 << 20
 	retokenizedTimes = 8
 )
 
+// cutsTexts tells whether an Encoder can cut ordinary text.
+func cutsTexts(encoder Encoder) bool { return encoder != nil && encoder.Cut("two words") > 0 }
+
 // mostBytes is how many bytes of text may be tokenized for the request.
-func mostBytes(req *Request) int64 {
+func (s *Scorer) mostBytes(req *Request) int64 {
 	sent := len(req.Query.Text)
 	for _, item := range req.Items {
 		sent += len(item.Text)
@@ -35,7 +40,11 @@ func mostBytes(req *Request) int64 {
 		sent += len(query)
 	}
 	around := 2 * len(req.Queries) * min(len(req.QueryBefore)+len(req.QueryAfter), aroundBytes)
-	return max(retokenizedBytes, retokenizedTimes*int64(sent)) + int64(around)
+	least := int64(retokenizedBytes)
+	if !cutsTexts(s.encoder) {
+		least = retokenizedBlind
+	}
+	return max(least, retokenizedTimes*int64(sent)) + int64(around)
 }
 
 // whole is the longest text that is tokenized where it cannot be cut.
@@ -68,12 +77,12 @@ func (e *encoding) tokenizeQuery(text, field string) (*queryTokens, error) {
 	if req.ItemFirst {
 		if at := e.encoder.CutFront(text); at > 0 {
 			t.text = text[:at]
-			t.back, t.backMore, err = e.tokenize(text[at:], t.limit)
+			t.back, t.backMore, err = e.tokenize(text[at:], t.limit, true)
 		}
 	} else if at := e.encoder.Cut(text); at > 0 {
 		var ids []int32
 		t.text = text[at:]
-		ids, t.tooLong, err = e.tokenize(text[:at], t.limit-len(t.front))
+		ids, t.tooLong, err = e.tokenize(text[:at], t.limit-len(t.front), req.Template != nil)
 		t.front = slices.Concat(t.front, ids)
 	}
 	if err != nil {
@@ -82,7 +91,7 @@ func (e *encoding) tokenizeQuery(text, field string) (*queryTokens, error) {
 	if req.Template == nil {
 		return t, nil
 	}
-	rest, more, err := e.tokenize(t.text, t.limit)
+	rest, more, err := e.tokenize(t.text, t.limit, true)
 	if err != nil {
 		return nil, blame(field, err)
 	}
@@ -121,9 +130,10 @@ func (e *encoding) longest(t *Template) int {
 	return longest
 }
 
-// tokenize gives the ids of a text. It goes from piece to piece, cut where that changes no id, and asks the context in
-// between. It ends early with more set once there are limit ids; then the ids are the text's first ones.
-func (e *encoding) tokenize(text string, limit int) (ids []int32, more bool, err error) {
+// tokenize gives the ids of a text; follows tells whether others stand before it in the prompt. It goes from piece to
+// piece, cut where that changes no id, and asks the context in between. It ends early with more set once there are limit
+// ids; then the ids are the text's first ones.
+func (e *encoding) tokenize(text string, limit int, follows bool) (ids []int32, more bool, err error) {
 	for {
 		if e.ctx.Err() != nil {
 			return nil, false, e.ctx.Err()
@@ -132,7 +142,7 @@ func (e *encoding) tokenize(text string, limit int) (ids []int32, more bool, err
 		if err != nil {
 			return nil, false, err
 		}
-		piece, err := e.tokenizePiece(text[:n])
+		piece, err := e.tokenizePiece(text[:n], follows || ids != nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -171,8 +181,8 @@ func (e *encoding) piece(text string) (int, error) {
 // weigh is how many bytes a text has in a tokenizer, where a NUL crosses as six.
 func weigh(text string) int { return len(text) + 5*strings.Count(text, "\x00") }
 
-// tokenizePiece calls the Encoder.
-func (e *encoding) tokenizePiece(text string) ([]int32, error) {
+// tokenizePiece calls the Encoder, whose Lead stands at a prompt's beginning alone.
+func (e *encoding) tokenizePiece(text string, follows bool) ([]int32, error) {
 	if e.bytes.Add(int64(len(text))) > e.mostBytes {
 		return nil, e.tooMuchText()
 	}
@@ -181,5 +191,9 @@ func (e *encoding) tokenizePiece(text string) ([]int32, error) {
 		return nil, err
 	}
 	defer e.gate.leave(weight)
-	return e.encoder.Encode(text, e.req.PlainSpecials)
+	ids, err := e.encoder.Encode(text, e.req.PlainSpecials)
+	if follows && err == nil {
+		ids = ids[e.encoder.Lead():]
+	}
+	return ids, err
 }

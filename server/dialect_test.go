@@ -198,6 +198,8 @@ func TestGenerative(t *testing.T) {
 // startWords begins every text with a token.
 type startWords struct{ fakeWords }
 
+func (startWords) Lead() int { return 1 }
+
 func (w startWords) Encode(text string, plain bool) ([]int32, error) {
 	ids, err := w.fakeWords.Encode(text, plain)
 	return append([]int32{1}, ids...), err

@@ -30,6 +30,7 @@ func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 	if err != nil {
 		return t, &score.Error{Kind: score.Internal, Message: "rerank template cannot be tokenized", Err: err}
 	}
+	t.after = t.after[m.Words.Lead():] // which stands at a prompt's beginning alone
 	if t.yes, err = m.Words.Single("yes"); err == nil {
 		t.no, err = m.Words.Single("no")
 	}

@@ -26,6 +26,7 @@ const (
 // byteWords makes every byte a token, and of special-token text one token unless it is to be plain.
 type byteWords struct{}
 
+func (byteWords) Lead() int           { return 0 }
 func (byteWords) Cut(string) int      { return 0 }
 func (byteWords) CutFront(string) int { return 0 }
 func (byteWords) Least(string) int    { return 0 }
@@ -156,6 +157,23 @@ func TestRerankPromptWhereTextsMerge(t *testing.T) {
 		if i >= len(got) || got[i] != want {
 			t.Errorf("prompts %q, want %q at %d", got, want, i)
 		}
+	}
+}
+
+// leading puts a byte before every text.
+type leading struct{ byteWords }
+
+func (leading) Lead() int { return 1 }
+
+func (leading) Encode(text string, plain bool) ([]int32, error) {
+	return byteWords{}.Encode("\x02"+text, plain)
+}
+
+func TestRerankPromptBeginsOnce(t *testing.T) {
+	got := prompts(t, leading{}, `{"query":"q","documents":["a"],"instruct":"i"}`)
+	want := "\x02" + wantBefore + "<Instruct>: i\n<Query>: q\n<Document>: a" + wantAfter
+	if len(got) != 1 || got[0] != want {
+		t.Errorf("prompts %q, want %q", got, want)
 	}
 }
 

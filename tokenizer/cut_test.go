@@ -1,7 +1,11 @@
 package tokenizer
 
 import (
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +16,12 @@ import (
 // TestCut: whatever follows, a text's ids are those of its two parts. Texts come from the corpus, whole and cut short at
 // random places; what follows comes from it too.
 func TestCut(t *testing.T) {
-	tok := open(t, qwen3(t))
+	for name, path := range map[string]string{"qwen3": qwen3(t), "llama3": likeLlama3(t)} {
+		t.Run(name, func(t *testing.T) { testCut(t, open(t, path)) })
+	}
+}
+
+func testCut(t *testing.T, tok *Tokenizer) {
 	var texts []string
 	for _, v := range qwen3Corpus(t).vectors {
 		if text := v.text(); len(text) < 2000 {
@@ -89,10 +98,13 @@ func checkParts(t *testing.T, tok *Tokenizer, first, second string, plain bool) 
 		t.Fatal(err)
 	}
 	var parts []int32
-	for _, part := range []string{first, second} {
+	for i, part := range []string{first, second} {
 		ids, err := tok.Encode(part, plain)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if i > 0 {
+			ids = ids[tok.Lead():]
 		}
 		parts = append(parts, ids...)
 	}
@@ -134,10 +146,94 @@ func TestCutPlaces(t *testing.T) {
 			checkCut(t, tok, text, next, false)
 		}
 	}
-	// A file that splits in another way, or adds tokens around texts, is never cut.
+	// A file that splits in another way is never cut.
 	if small := open(t, smallCorpus(t).tokenizer); small.Cut("two words here") != 0 {
 		t.Error("a tokenizer of another kind is cut")
 	}
+}
+
+// TestCutPlacesOfLlama3: as Qwen's, but for digits, of which a piece has three.
+func TestCutPlacesOfLlama3(t *testing.T) {
+	tok := open(t, likeLlama3(t))
+	for text, want := range map[string]int{
+		"two words":              3,
+		"1 2 3":                  3,
+		"1234":                   0,
+		"1234 5":                 4,
+		"12a":                    2,
+		"ends in <|start_header": 7,
+	} {
+		if got := tok.Cut(text); got != want {
+			t.Errorf("Cut(%q) = %d, want %d", text, got, want)
+		}
+		for _, next := range []string{"", "5", "678", " ", "_id|>"} {
+			checkCut(t, tok, text, next, false)
+		}
+	}
+}
+
+// TestLead: what stands before a text's ids, and that a text with more around it is not cut.
+func TestLead(t *testing.T) {
+	const split = `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":%q},"behavior":"Isolated"},{"type":"ByteLevel"}]}`
+	template := func(single, ids string) string {
+		return `{"type":"TemplateProcessing","single":[` + single + `],"special_tokens":{"<s>":{"ids":[` + ids + `]}}}`
+	}
+	const special, text = `{"SpecialToken":{"id":"<s>"}}`, `{"Sequence":{"id":"A"}}`
+	for post, want := range map[string]struct{ lead, cut int }{
+		`null`:                                      {0, 3},
+		`{"type":"ByteLevel"}`:                      {0, 3},
+		template(text, "7"):                         {0, 3},
+		template(special+","+text, "7"):             {1, 3},
+		template(special+","+text, "7,8"):           {2, 3},
+		template(text+","+special, "7"):             {0, 0},
+		template(special+","+text+","+special, "7"): {1, 0},
+		`{"type":"Sequence","processors":[{"type":"ByteLevel"},` + template(special+","+text, "7") + `]}`: {1, 3},
+		`{"type":"Sequence","processors":[` + template(text+","+special, "7") + `,{"type":"ByteLevel"}]}`: {0, 0},
+		`{"type":"BertProcessing","sep":["<s>",7],"cls":["<s>",7]}`:                                       {0, 0},
+		`"?"`: {0, 0},
+	} {
+		f := &file{}
+		if err := f.parse(fmt.Appendf(nil, `{"model":{"type":"BPE","vocab":{"a":0}},`+split+`,"post_processor":%s}`, llamaPattern, post)); err != nil {
+			t.Fatal(err)
+		}
+		tok := &Tokenizer{file: f}
+		if lead, cut := tok.Lead(), tok.Cut("two words"); lead != want.lead || cut != want.cut {
+			t.Errorf("%s: a lead of %d and a cut at %d, want %d and %d", post, lead, cut, want.lead, want.cut)
+		}
+	}
+}
+
+// likeLlama3 is the folder of a tokenizer with Qwen3's tokens that splits text as Llama 3's does, puts a token before it,
+// and takes words that are tokens as they are.
+func likeLlama3(t testing.TB) string {
+	t.Helper()
+	var f map[string]any
+	if err := json.Unmarshal(read(t, filepath.Join(qwen3(t), "tokenizer.json")), &f); err != nil {
+		t.Fatal(err)
+	}
+	split := f["pre_tokenizer"].(map[string]any)["pretokenizers"].([]any)[0].(map[string]any)
+	split["pattern"] = map[string]any{"Regex": llamaPattern}
+	f["normalizer"] = nil
+	f["model"].(map[string]any)["ignore_merges"] = true
+	const begin = "<|start_header_id|>"
+	id := 151_669
+	f["added_tokens"] = append(f["added_tokens"].([]any), map[string]any{"id": id, "content": begin, "special": true,
+		"single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
+	f["post_processor"] = map[string]any{"type": "Sequence", "processors": []any{f["post_processor"], map[string]any{
+		"type":           "TemplateProcessing",
+		"single":         []any{map[string]any{"SpecialToken": map[string]any{"id": begin, "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}},
+		"pair":           []any{map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "B", "type_id": 1}}},
+		"special_tokens": map[string]any{begin: map[string]any{"id": begin, "ids": []int{id}, "tokens": []string{begin}}},
+	}}}
+	data, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func FuzzCut(f *testing.F) {

@@ -25,8 +25,10 @@ type file struct {
 	base   int            // how many of them are the model's own
 	size   int            // one more than the largest id
 
-	divisible    bool // see Tokenizer.Cut
-	longestAdded int  // bytes of the longest added token
+	lead         int                 // see Tokenizer.Lead
+	digits       int                 // see Tokenizer.Cut; 0 where texts cannot be cut
+	beginnings   map[string]struct{} // of added tokens, whole ones not among them
+	longestAdded int                 // bytes of the longest added token
 	reach        *reach
 }
 
@@ -114,7 +116,17 @@ func (f *file) parse(raw []byte) error {
 	for id := range f.tokens {
 		f.size = max(f.size, id+1)
 	}
-	f.divisible = f.canDivide()
+	var alone bool
+	f.lead, alone = f.around()
+	if f.digits = f.digitsInPiece(); !alone {
+		f.digits = 0
+	}
+	f.beginnings = map[string]struct{}{}
+	for _, token := range f.added {
+		for n := 1; n < len(token.Content); n++ {
+			f.beginnings[token.Content[:n]] = struct{}{}
+		}
+	}
 	f.reach = f.measureReach(model.Vocab)
 	return nil
 }

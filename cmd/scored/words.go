@@ -33,6 +33,9 @@ func loadTokenizer(found *source, log *slog.Logger) (words, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Cut("two words") == 0 {
+		log.Info("tokenizer splits texts in a way that scored does not know, so a query is tokenized again with each item; send token ids if that is slow")
+	}
 	_, err = t.Encode("", true) // or the first request for plain specials would wait for their tables
 	var checked words
 	if err == nil {

@@ -51,6 +51,11 @@ func products() []body {
 		{name: "query of 2,000 tokens x 60,000 items", build: scoring(text(1000, words), list(60_000, `"a"`), label), status: 413, field: "items"},
 		{name: "query of 2,000 tokens x 60,000 items, item first", build: scoring(text(1000, words), list(60_000, `"a"`), label, itemFirst), status: 413, field: "items"},
 		{name: "query of 2,000 tokens x 60,000 items, item first, partial", build: scoring(text(1000, words), list(60_000, `"a"`), label, itemFirst, partial), status: 413, field: "items"},
+		{name: "query of 5 kB, one word, x 100 items", plain: true, build: scoring(text(5000, "x"), list(100, `"a"`), label), status: 200, kind: longPrefix},
+		{name: "query of 5 kB, one word, x 1,500 items", plain: true, build: scoring(text(5000, "x"), list(1500, `"a"`), label), status: 413, field: "query"},
+		{name: "query of 5 kB, one word, x 1,500 items, truncate", plain: true, build: scoring(text(5000, "x"), list(1500, `"a"`), label, truncate), status: 413, field: "query"},
+		{name: "query of 5 kB, one word, x 1,500 items, item first", plain: true, build: scoring(text(5000, "x"), list(1500, `"a"`), label, itemFirst), status: 413, field: "query"},
+		{name: "query of 5 kB of blanks x 1,500 items, partial", plain: true, build: scoring(text(5000, " "), list(1500, `"a"`), label, partial), status: 413, field: "query"},
 		{name: "query of 1.5 MB, one word, x 60,000 items", build: scoring(text(1_500_000, "x"), list(60_000, `"a"`), label), status: 400, field: "items[0]"},
 	}
 }
