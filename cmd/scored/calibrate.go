@@ -53,10 +53,7 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io
 		return err
 	}
 	t := c.target()
-	p := priceFile{Attention: target.Native, DType: dtypeName(options.DType)}
-	if options.Kernels.Any() {
-		p.Attention = target.Fused
-	}
+	p := priceFile{Attention: attentionOf(options), DType: dtypeName(options.DType)}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		p.Device = kinds[0]
 	}

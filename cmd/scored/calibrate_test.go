@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -44,6 +45,19 @@ func TestCalibrate(t *testing.T) {
 			t.Errorf("%s costs %s, want %s of the file", bucketText(b), b.Cost, want)
 		}
 	}
+}
+
+// TestPriceOfOtherSteps: a price of another dtype is not used, and the log says so.
+func TestPriceOfOtherSteps(t *testing.T) {
+	p := &priceFile{Attention: target.Native, DType: target.BFloat16, Price: target.Price{Flops: 1, Bytes: 1, Attention: 1}}
+	for dtype, want := range map[target.DType]bool{target.BFloat16: false, target.Float32: true} {
+		var said strings.Builder
+		if p.warn(target.Native, dtype, slog.New(slog.NewTextHandler(&said, nil))); (said.Len() > 0) != want || p.isOf(target.Native, dtype) == want {
+			t.Errorf("%s: log says %q", dtype, said.String())
+		}
+	}
+	var none *priceFile
+	none.warn(target.Native, target.Float32, slog.New(slog.DiscardHandler))
 }
 
 func TestBadPrices(t *testing.T) {

@@ -52,6 +52,7 @@ func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *
 		return nil, 0, err
 	}
 	options.Splicer = splicer
+	c.price.warn(attentionOf(options), dtypeName(options.DType), log)
 	if c.target().Kernels != target.NoKernels {
 		c.logAttention(found.config, options, contextLength, log)
 	}

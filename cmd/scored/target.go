@@ -53,6 +53,19 @@ type priceFile struct {
 	Price     target.Price     `json:"price"`
 }
 
+// isOf tells whether the price is of steps with this attention and dtype; no price is of none.
+func (p *priceFile) isOf(attention target.Attention, dtype target.DType) bool {
+	return p != nil && p.Attention == attention && p.DType == dtype
+}
+
+// warn says why the price is not used for such steps, where there is one.
+func (p *priceFile) warn(attention target.Attention, dtype target.DType, log *slog.Logger) {
+	if p != nil && !p.isOf(attention, dtype) {
+		log.Warn("price file is of other steps and is not used; run scored calibrate with the flags of this start",
+			"attention", p.Attention, "dtype", p.DType, "wanted_attention", attention, "wanted_dtype", dtype)
+	}
+}
+
 // readPrice reads the file of --price.
 func (c *config) readPrice() error {
 	if c.Price == "" {
@@ -99,6 +112,13 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	}
 	options.Buckets, err = c.chooseBuckets(cfg, target.Native, weights, contextLength)
 	return options, contextLength, err
+}
+
+func attentionOf(options model.Options) target.Attention {
+	if options.Kernels.Any() {
+		return target.Fused
+	}
+	return target.Native
 }
 
 func dtypeOf(d target.DType) dtypes.DType {
@@ -160,7 +180,7 @@ func (c *config) chooseBuckets(cfg model.Config, attention target.Attention, wei
 		}
 	}
 	price := t.Price(attention, weights)
-	if c.price != nil && c.price.Attention == attention && c.price.DType == weights {
+	if c.price.isOf(attention, weights) {
 		price = c.price.Price
 	}
 	cfg.Predict(buckets, t, price, attention, weights)
