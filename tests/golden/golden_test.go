@@ -3,8 +3,10 @@
 package golden
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"scored/model"
 	"scored/pjrt"
 	"scored/score"
+	"scored/score/scoretest"
 	"scored/target"
 )
 
@@ -93,30 +96,64 @@ func TestBFloat16Products(t *testing.T) {
 	}
 }
 
-// TestOnDevice is the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names, such as a TPU's.
+// TestOnDevice is the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names, such as a TPU's. The vectors are
+// those of the full-size model, or of the model that SCORED_GOLDEN_VECTORS names.
 func TestOnDevice(t *testing.T) {
-	path := os.Getenv("SCORED_GOLDEN_PLUGIN")
+	onDevice(t, func(t *testing.T, on device, name string, options model.Options) { compare(t, on, name, options) })
+}
+
+// TestContractOnDevice holds an engine on that device to what the Scorer relies on.
+func TestContractOnDevice(t *testing.T) {
+	onDevice(t, func(t *testing.T, on device, name string, options model.Options) {
+		v, cfg := read(t, name)
+		options.Splicer, options.Buckets, options.PrefixCacheBytes = on.splicer, bucketsFor(options), 1<<28
+		engine, err := model.New(t.Context(), on.Backend, cfg, model.Generate(cfg, v.Seed), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := engine.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		rule := newChecker(cfg, options).rule.Both()
+		scoretest.Run(t, engine, scoretest.Options{Vocab: int32(cfg.VocabSize), Near: func(got, want []float32) bool {
+			for i := range want {
+				if !(math.Abs(float64(got[i]-want[i])) <= rule.Logprob(float64(want[i]))) {
+					return false
+				}
+			}
+			return true
+		}})
+	})
+}
+
+// onDevice runs a test with each way to attend on the device of SCORED_GOLDEN_PLUGIN.
+func onDevice(t *testing.T, test func(t *testing.T, on device, name string, options model.Options)) {
+	path, vectors := os.Getenv("SCORED_GOLDEN_PLUGIN"), cmp.Or(os.Getenv("SCORED_GOLDEN_VECTORS"), "full")
 	if path == "" {
 		t.Skip("SCORED_GOLDEN_PLUGIN names no plugin")
 	}
-	_, cfg := read(t, "full")
+	_, cfg := read(t, vectors)
 	for name, options := range acceleratorOptions() {
 		t.Run(name, func(t *testing.T) {
 			splicer := model.NewSplicer(cfg)
 			plugin := open(t, path, pjrt.Options{Async: true, Rewrite: splicer.Rewrite})
+			info := plugin.Info()
+			row, _ := target.Find(info.Platform, info.Devices[0])
+			options.Scatter = row.HostLoops // as a server writes the cache there
 			if options.Formula {
-				switch info := plugin.Info(); info.Platform {
+				switch info.Platform {
 				case "tpu":
 					options.Kernels = model.TPUKernels()
 				case "cuda":
-					row, _ := target.Find(info.Platform, info.Devices[0])
 					options.Kernels = model.GPUKernels(row.SharedMemory)
 				default:
 					t.Skipf("there are no kernels for a %s", info.Platform)
 				}
 				options.Formula = false
 			}
-			compare(t, device{plugin.Backend(), splicer}, "full", options)
+			test(t, device{plugin.Backend(), splicer}, vectors, options)
 		})
 	}
 }
@@ -133,10 +170,7 @@ func acceleratorOptions() map[string]model.Options {
 func compare(t *testing.T, on device, name string, options model.Options) {
 	v, cfg := read(t, name)
 	options.Splicer = on.splicer
-	options.Buckets, options.PrefixCacheBytes = buckets(), 1<<30
-	if options.Kernels.Any() || options.Formula {
-		options.Buckets = kernelBuckets()
-	}
+	options.Buckets, options.PrefixCacheBytes = bucketsFor(options), 1<<30
 	scorer := newScorer(t, on.Backend, nil, cfg, v.Seed, options)
 	within := newChecker(cfg, options)
 	for _, c := range v.Cases {
@@ -147,6 +181,13 @@ func compare(t *testing.T, on device, name string, options model.Options) {
 		r.check(t, scorer, within)
 	}
 	within.log(t)
+}
+
+func bucketsFor(options model.Options) []score.Bucket {
+	if options.Kernels.Any() || options.Formula {
+		return kernelBuckets()
+	}
+	return buckets()
 }
 
 func buckets() []score.Bucket {
