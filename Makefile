@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./server/... ./profile/... ./model/... ./trace/... ./bench/...
 
-.PHONY: run demo build setup test real amplify isa golden schema openapi-clients clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test real amplify salts isa golden schema openapi-clients clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -41,6 +41,9 @@ test: setup ## everything: a few minutes of it run the full-size model
 
 amplify: setup ## what requests may cost against what they send: a table, measured with nothing else running
 	SCORED_AMPLIFY=1 go test -count=1 -timeout 40m -v ./tests/amplify
+
+salts: setup ## what the time of an answer tells of prompts that another client has sent: a rank-sum test; ROUNDS=500
+	go test -run - -bench Timing -benchtime $(or $(ROUNDS),500)x ./tests/salts
 
 isa: setup ## scores as on another processor: ISA=SSE4_2, AVX, AVX2 or AVX512
 	XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$(or $(ISA),SSE4_2)" go test -count=1 -timeout 40m ./tests/golden ./tests/laws

@@ -24,9 +24,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m := s.model.Load(); m != nil && m.Generated {
 		answer.Header().Set("X-Scored-Weights", "generated")
 	}
-	key, authorized := s.authorized(r)
-	if key != "" {
-		r = withKey(r, key)
+	by, authorized := s.authorized(r)
+	if by != (caller{}) {
+		r = by.with(r)
 	}
 	defer s.account(answer, r, begin)
 	if !authorized {
@@ -68,21 +68,25 @@ func (s *Server) isProbe(path string) bool {
 	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
 }
 
-// authorized tells whether a request may be answered, and the name of its key. It compares keys in constant time. Preflights
+// authorized tells whether a request may be answered, and whose key it has. It compares keys in constant time. Preflights
 // need none, nor do probes but for sglang-jax's own /ping, unless that is said to be one.
-func (s *Server) authorized(r *http.Request) (key string, ok bool) {
+func (s *Server) authorized(r *http.Request) (by caller, ok bool) {
 	open := s.isProbe(r.URL.Path) && (r.URL.Path != "/ping" || s.cfg.KeylessPing)
 	if s.cfg.APIKey == "" && s.cfg.Keys == nil || r.Method == http.MethodOptions || open {
-		return "", true
+		return by, true
 	}
 	header := r.Header.Get("Authorization")
 	if s.cfg.Keys != nil {
-		if key, ok := s.cfg.Keys.find(header); ok {
-			return key, true
+		if by, ok := s.cfg.Keys.find(header); ok {
+			return by, true
 		}
 	}
 	got, want := sha256.Sum256([]byte(header)), sha256.Sum256([]byte("Bearer "+s.cfg.APIKey))
-	return "", s.cfg.APIKey != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	if s.cfg.APIKey == "" || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+		return by, false
+	}
+	by.hash = sha256.Sum256([]byte(s.cfg.APIKey))
+	return by, true
 }
 
 // corsMethods are what the peer lets a page of another origin use.

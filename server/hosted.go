@@ -101,7 +101,7 @@ func readInstance(s *Server, m *Model, id string, known []dialect, o *python.Obj
 	if !d.mine(o) {
 		return part{}, errShape("it")
 	}
-	parts, err := d.read(s, m, id, o)
+	parts, err := d.parts(s, m, id, o)
 	if err != nil {
 		return part{}, err
 	}

@@ -49,26 +49,36 @@ func (k *Keys) Read(file []byte) error {
 	return nil
 }
 
-// find tells whether a header Authorization brings a key, and the key's name. Hashes are looked up, so that the time it
-// takes tells nothing of the keys.
-func (k *Keys) find(authorization string) (name string, ok bool) {
+// find gives whose key a header Authorization brings, if it brings one. Hashes are looked up, so that the time it takes
+// tells nothing of the keys.
+func (k *Keys) find(authorization string) (by caller, ok bool) {
 	key, bearer := strings.CutPrefix(authorization, "Bearer ")
 	if !bearer {
-		return "", false
+		return by, false
 	}
-	name, ok = (*k.names.Load())[sha256.Sum256([]byte(key))]
-	return name, ok
+	by.hash = sha256.Sum256([]byte(key))
+	by.name, ok = (*k.names.Load())[by.hash]
+	return by, ok
 }
 
-// keyName is where a request's context has the name of its key.
-type keyName struct{}
+// caller is the key that a request has brought.
+type caller struct {
+	name string // "" for a key without a name
+	hash [sha256.Size]byte
+}
 
-func withKey(r *http.Request, name string) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), keyName{}, name))
+// byCaller is where a request's context has its caller.
+type byCaller struct{}
+
+func (by caller) with(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), byCaller{}, by))
+}
+
+// callerOf gives the request's caller; the zero caller where no key was asked for.
+func callerOf(ctx context.Context) caller {
+	by, _ := ctx.Value(byCaller{}).(caller)
+	return by
 }
 
 // keyOf is the name of the request's key; "" if it has none.
-func keyOf(r *http.Request) string {
-	name, _ := r.Context().Value(keyName{}).(string)
-	return name
-}
+func keyOf(r *http.Request) string { return callerOf(r.Context()).name }

@@ -89,7 +89,7 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	}
 	r.readCuts(f)
 	r.readInstruction(f)
-	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true)
+	r.readRaw(f)
 	return r, f.done(rerankUnserved())
 }
 

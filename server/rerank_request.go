@@ -46,9 +46,13 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 	r.withDocuments = f.boolean("return_documents", true)
 	r.readCuts(f)
 	r.readInstruction(f)
-	// vLLM's name now and before, and TEI's.
-	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true) || f.boolean("raw_scores", false)
+	r.readRaw(f)
 	return r, f.done(rerankUnserved())
+}
+
+// readRaw reads whether relevance is a logit, in vLLM's words now and before, and in TEI's.
+func (r *rerankRequest) readRaw(f *fieldReader) {
+	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true) || f.boolean("raw_scores", false)
 }
 
 // readCuts reads how documents are cut, in the words of vLLM, Jina and TEI.

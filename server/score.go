@@ -93,9 +93,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []diale
 
 // answer takes a body through the dialect and the Scorer.
 func (s *Server) answer(ctx context.Context, m *Model, id string, d *dialect, o *python.Object) (*reply, error) {
-	parts, err := d.read(s, m, id, o)
+	parts, err := d.parts(s, m, id, o)
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range parts {
+		p.request.Salt = s.kept(ctx, p.request.Salt)
 	}
 	if d.join != nil {
 		return s.scoreAll(ctx, m, parts, d.join)

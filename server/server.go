@@ -41,6 +41,8 @@ type Config struct {
 	PredictRoute string // a path for requests of any dialect, and those of Vertex AI; "": none
 	KeylessPing  bool   // /ping needs no key
 
+	SaltByKey bool // what is kept of prompts is shared by requests of one key alone
+
 	Metrics *Metrics // nil: /metrics is 404
 	Logger  *slog.Logger
 	Access  *slog.Logger // a line for each request; nil: Logger

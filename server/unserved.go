@@ -7,8 +7,8 @@ import (
 	"scored/server/internal/python"
 )
 
-// unserved is a field that other servers of the same API have, and on which the answer depends, or who may share what is
-// kept of the prompt. It is refused by name: an answer that ignores it would be wrong without a word.
+// unserved is a field that other servers of the same API have, and on which the answer depends. It is refused by name: an
+// answer that ignores it would be wrong without a word.
 type unserved struct {
 	field  string
 	same   func(v python.Value) bool // tells the values that change nothing; null is one always
@@ -42,13 +42,10 @@ func word(words ...python.String) func(python.Value) bool {
 	}
 }
 
-const unsalted = "this server cannot keep the cached prompts of clients apart: leave it out, or give each tenant a server of its own"
-
 // scoreUnserved are fields of sglang's and vLLM's requests for scores. sglang-jax, which has none of them, ignores them.
 func scoreUnserved() []unserved {
 	const embeddings = "inputs are text or token ids: leave it out"
 	return []unserved{
-		{field: "cache_salt", remedy: unsalted},
 		{field: "temperature", same: whole(0, 1), remedy: "scores are those of temperature 1: leave it out"},
 		{field: "score_extraction_token", remedy: "an item has one score, after its last token: leave it out"},
 		{field: "embed_override_token_id", remedy: embeddings},
@@ -65,7 +62,6 @@ const (
 // rerankUnserved are fields of vLLM's and TEI's requests to rerank, and of vLLM's to score pairs.
 func rerankUnserved() []unserved {
 	return []unserved{
-		{field: "cache_salt", remedy: unsalted},
 		{field: "max_tokens_per_query", same: whole(0), remedy: "send a shorter query"},
 		{field: "truncation_side", same: word("right"), remedy: cutAtEnd},
 		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
@@ -77,7 +73,6 @@ func rerankUnserved() []unserved {
 // teiUnserved are fields of TEI's requests.
 func teiUnserved() []unserved {
 	return []unserved{
-		{field: "cache_salt", remedy: unsalted},
 		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
 	}
 }
@@ -86,7 +81,6 @@ func teiUnserved() []unserved {
 func nimUnserved() []unserved {
 	const all = "every passage is ranked: leave it out"
 	return []unserved{
-		{field: "cache_salt", remedy: unsalted},
 		{field: "top_k", remedy: all},
 		{field: "top_n", remedy: all},
 	}

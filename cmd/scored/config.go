@@ -38,6 +38,7 @@ type config struct {
 	APIKey            string
 	APIKeyFile        string
 	KeylessPing       bool
+	CacheSaltByKey    bool
 	CORSOrigins       string
 	Sampling          string `validate:"omitempty,json"`
 	StrictEmptyItems  bool

@@ -44,6 +44,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.IntVar(&c.Port, "port", 30000, "port to listen on; 0 picks a free one")
 	f.StringVar(&c.APIKey, "api-key", "", "`key` that requests must bring as Bearer key")
 	f.StringVar(&c.APIKeyFile, "api-key-file", "", "`file` of further keys, one a line, or sha256:HASH of one, each with a name after it if you like; read again on SIGHUP")
+	f.BoolVar(&c.CacheSaltByKey, "cache-salt-by-key", false, "share cached prompts among requests of one API key alone")
 	f.BoolVar(&c.KeylessPing, "keyless-ping", false, "/ping needs no key, as SageMaker's probes bring none")
 	f.StringVar(&c.CORSOrigins, "cors-origins", "*", "origins that browsers may call from, comma separated")
 	f.StringVar(&c.Sampling, "preferred-sampling-params", "", "JSON shown in /get_model_info; a temperature must be 1")

@@ -66,6 +66,7 @@ func TestRefusedBeforeLoading(t *testing.T) {
 		{args: "--context-length 40961", env: []string{"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN", "0"}, want: []string{"--context-length", "40960"}},
 		{args: "--buckets 99999999x1x64x0", want: []string{"--buckets"}},
 		{args: "--buckets 64x1x64x99999999", want: []string{"--buckets"}},
+		{args: "--cache-salt-by-key", want: []string{"--cache-salt-by-key", "--api-key-file"}},
 		{args: "--dtype float16", want: []string{"--dtype"}},
 		{args: "--attention-backend flash", want: []string{"--attention-backend"}},
 		{args: "--dp-size 0", want: []string{"--dp-size"}},

@@ -187,7 +187,7 @@ func (c *config) serverConfig(metrics *server.Metrics, keys *server.Keys, log, a
 		Version: version(), APIKey: c.APIKey, Keys: keys, MaxBody: c.MaxBody, MaxHeld: c.MaxHeld, BodyTimeout: c.BodyTimeout,
 		MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
 		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
-		HealthRoute: c.variables.healthRoute, PredictRoute: c.variables.predictRoute, KeylessPing: c.KeylessPing,
+		HealthRoute: c.variables.healthRoute, PredictRoute: c.variables.predictRoute, KeylessPing: c.KeylessPing, SaltByKey: c.CacheSaltByKey,
 		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
 }
 

@@ -25,6 +25,9 @@ func (c *config) checkTogether() error {
 			return fmt.Errorf("flag --%s is %s, which is a file; it must be a folder", folder.name, folder.path)
 		}
 	}
+	if c.CacheSaltByKey && c.APIKey == "" && c.APIKeyFile == "" {
+		return errors.New("flag --cache-salt-by-key needs keys to go by; give --api-key-file or --api-key")
+	}
 	if err := c.readPrice(); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func WithBinary(run func() int) int {
 }
 
 // Binary is the path of the binary to test.
-func Binary(t *testing.T) string {
+func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := filepath.Abs(os.Getenv(binaryEnv))
 	if err != nil {
@@ -50,7 +50,7 @@ func Binary(t *testing.T) string {
 }
 
 // Launch serves with a binary until the test ends. It returns the address and the process when the server is ready.
-func Launch(t *testing.T, scored string, args ...string) (string, *exec.Cmd) {
+func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 	t.Helper()
 	cmd := exec.Command(scored, append([]string{"serve", "--plugin-dir", root + "/.cache/plugins"}, args...)...)
 	read, write, err := os.Pipe()

@@ -33,6 +33,11 @@ func main() {
 	}
 	check(double, "scores have but float32's digits")
 
+	tenant := "tenant"
+	request.CacheSalt = &tenant
+	salted, err := client.ScoreWithResponse(ctx, nil, request)
+	check(err == nil && salted.JSON200 != nil && len(salted.JSON200.Scores) == 2, salted)
+
 	request.LabelTokenIds = nil
 	refused, err := client.ScoreWithResponse(ctx, nil, request)
 	check(err == nil && refused.JSON400 != nil && *refused.JSON400.Message == "label_token_ids must be provided", refused)

@@ -69,6 +69,13 @@ def cohere_async():
     same([(r.index, r.relevance_score) for r in answer.results])
 
 
+def cohere_salted():
+    import cohere
+    answer = cohere.ClientV2(api_key="none", base_url=base).rerank(model="m", query=query, documents=documents,
+                                                                   request_options={"additional_body_parameters": {"cache_salt": "tenant"}})
+    same([(r.index, r.relevance_score) for r in answer.results])
+
+
 def cohere_refused():
     import cohere
     try:
@@ -219,6 +226,14 @@ def openai_client():
     assert len(client.models.list().data) == 1
     pairs = client.post("/score", body={"text_1": query, "text_2": documents}, cast_to=httpx.Response).json()
     assert len(pairs["data"]) == len(documents) and all(near(d["score"], probability[d["index"]]) for d in pairs["data"]), pairs
+    salted = client.post("/score", body={"text_1": query, "text_2": documents, "cache_salt": "tenant"}, cast_to=httpx.Response).json()
+    assert all(near(d["score"], probability[d["index"]]) for d in salted["data"]), salted
+    try:
+        client.post("/score", body={"text_1": query, "text_2": documents, "cache_salt": ""}, cast_to=httpx.Response)
+    except openai.BadRequestError as e:
+        assert e.param == "cache_salt", e
+    else:
+        raise AssertionError("an empty salt is no error")
     try:
         client.post("/score", body={"text_1": query, "text_2": ["a", 1]}, cast_to=httpx.Response)
     except openai.BadRequestError as e:
@@ -227,7 +242,7 @@ def openai_client():
         raise AssertionError("a number is no error")
 
 
-checks = {package: functions for package, *functions in [("cohere", cohere_v2, cohere_v1, cohere_async, cohere_refused), ("langchain-cohere", langchain_cohere), ("langchain-nvidia-ai-endpoints", langchain_nvidia),
+checks = {package: functions for package, *functions in [("cohere", cohere_v2, cohere_v1, cohere_async, cohere_salted, cohere_refused), ("langchain-cohere", langchain_cohere), ("langchain-nvidia-ai-endpoints", langchain_nvidia),
           ("llama-index-postprocessor-cohere-rerank", llama_index_cohere), ("llama-index-postprocessor-jinaai-rerank", llama_index_jina),
           ("llama-index-postprocessor-tei-rerank", llama_index_tei), ("llama-index-postprocessor-nvidia-rerank", llama_index_nvidia),
           ("cohere-haystack", haystack_cohere), ("huggingface-api-haystack", haystack_tei), ("nvidia-haystack", haystack_nvidia),

@@ -19,6 +19,9 @@ assert scored.usage.prompt_tokens > 0 and scored.object_ == "scoring", scored
 ids = score.sync(client=client, body=ScoreRequest(model="m", query=[1, 2], items=[[3], [4, 5]], label_token_ids=[7]))
 assert len(ids.scores) == 2 and ids.usage is None, ids
 
+salted = score.sync(client=client, body=ScoreRequest(model="m", query=[1, 2], items=[[3], [4, 5]], label_token_ids=[7], cache_salt="tenant"))
+assert all(abs(a[0] - b[0]) <= 1e-4 * b[0] for a, b in zip(salted.scores, ids.scores)), (salted, ids)
+
 refused = score.sync_detailed(client=client, body=ScoreRequest(model="m", query="q", items=["a"]))
 assert refused.status_code == 400 and isinstance(refused.parsed, Error) and refused.parsed.message == "label_token_ids must be provided", refused
 

@@ -17,6 +17,9 @@ const rows: (number[] | null)[] = scored.data.scores
 check(rows.length === 2 && rows.every(row => row && Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-12), scored.data)
 check((scored.data.usage?.prompt_tokens ?? 0) > 0, scored.data)
 
+const salted = await client.POST('/v1/score', { body: { ...request, cache_salt: 'tenant' } })
+check(salted.data?.scores.length === 2, salted.error)
+
 const refused = await client.POST('/v1/score', { body: { ...request, label_token_ids: null } })
 check(refused.response.status === 400 && refused.error && 'message' in refused.error && refused.error.message === 'label_token_ids must be provided', refused.error)
 

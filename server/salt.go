@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"unicode/utf8"
+
+	"scored/server/internal/python"
+)
+
+// mostSalt is how many characters a cache_salt may have, as in vLLM. A random one needs 43: 256 bits in base64.
+const mostSalt = 1024
+
+// salt reads cache_salt, which every dialect has with vLLM's meaning: prompts share what is kept of them only with those of
+// the same salt. It is "" if the body has none.
+func (f *fieldReader) salt() string {
+	const field = "cache_salt"
+	v := f.get(field)
+	if v == nil {
+		return ""
+	}
+	salt, ok := v.(python.String)
+	switch {
+	case !ok || salt == "":
+		f.fail(field, "%s must be a string that is not empty; leave it out to share cached prompts with all who do", field)
+	case utf8.RuneCountInString(string(salt)) > mostSalt:
+		f.fail(field, "%s has more than %d characters; send a shorter one", field, mostSalt)
+	}
+	return f.characters(field, salt)
+}
+
+// parts are the requests of a body of the dialect, with the body's salt where they have none of their own.
+func (d *dialect) parts(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+	parts, err := d.read(s, m, id, o)
+	if err != nil {
+		return nil, err
+	}
+	f := &fieldReader{object: o}
+	salt := f.salt()
+	for _, p := range parts {
+		if p.request.Salt == "" {
+			p.request.Salt = salt
+		}
+	}
+	return parts, f.err
+}
+
+// kept is the salt that the request's prefixes are kept under: "" for what all share. It is a hash, so that nothing keeps
+// what the client sent, and depends on the key too if Config.SaltByKey is set.
+func (s *Server) kept(ctx context.Context, salt string) string {
+	var by caller
+	if s.cfg.SaltByKey {
+		by = callerOf(ctx)
+	} else if salt == "" {
+		return ""
+	}
+	hash := sha256.Sum256(append(by.hash[:], salt...))
+	return string(hash[:])
+}
