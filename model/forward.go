@@ -18,7 +18,7 @@ import (
 // Numbers: matrix products take their inputs in one dtype and everything between them is float32.
 type decoder struct {
 	Config
-	stored   dtypes.DType // of the weights on the device
+	stored   dtypes.DType // of the matrices on the device; vectors are float32
 	products dtypes.DType // of the inputs of matrix products, and of the keys and values in the KV cache
 }
 
@@ -59,7 +59,7 @@ func (d decoder) transform(x *Node, w layerWeights, attend func(qkv *Node) *Node
 	qkv := d.linear(h, w.qkv)
 	qkv.AssertDims(tokens, (d.Heads+2*d.KVHeads)*d.HeadDim)
 	if d.QKVBias {
-		qkv = ConvertDType(Add(float32s(qkv), ExpandDims(float32s(w.qkvBias), 0)), d.products)
+		qkv = ConvertDType(Add(float32s(qkv), ExpandDims(w.qkvBias, 0)), d.products)
 	}
 	mixed := attend(qkv)
 	mixed.AssertDims(tokens, d.Heads*d.HeadDim)
@@ -119,7 +119,7 @@ func (d decoder) linear(x, w *Node) *Node {
 func (d decoder) norm(x, weight *Node) *Node {
 	meanSquare := ReduceAndKeep(Mul(x, x), ReduceMean, -1)
 	x = Mul(x, Rsqrt(AddScalar(meanSquare, d.RMSEps)))
-	return Mul(x, ExpandLeftToRank(float32s(weight), x.Rank()))
+	return Mul(x, ExpandLeftToRank(weight, x.Rank()))
 }
 
 // heads cuts [T, (H+2K)·E] into queries [T, H·E], keys and values [T, K·E] in the dtype of products. Queries and keys
@@ -143,7 +143,7 @@ func (d decoder) headWeight(norm *Node, g *Graph, scale float64) *Node {
 	if !d.QKNorm {
 		norm = Ones(g, shapes.Make(dtypes.Float32, d.HeadDim))
 	}
-	return MulScalar(float32s(norm), scale)
+	return MulScalar(norm, scale)
 }
 
 // turn norms each head's vector and turns it by its token's angles, the pair (x_i, x_{i+E/2}) by angle i:

@@ -2,7 +2,6 @@ package model
 
 import (
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -12,62 +11,67 @@ import (
 // windows writes page by page, in a loop that goes over as many pages as the step has new tokens for: a step without any
 // touches nothing. It is for devices that run a loop of their own accord: a GPU's host waits for each of its rounds.
 //
-// A window is four numbers: the page's first slot, the token that would go there if all the page were the window's, and
-// which slots of the page are written, from … to-1.
+// A window is a line of numbers: of each slot of a page the token that goes there, or keeps where it stays as it is, and then
+// the page's first slot.
 type windows struct{}
+
+const (
+	windowWidth = plan.PageTokens + 1
+	keeps       = -1
+)
 
 func (windows) stored(dtype dtypes.DType) dtypes.DType { return dtype }
 
 func (windows) inputs(in *parameters, tokens int) []*Node {
-	return []*Node{in.next(dtypes.Int32), in.next(dtypes.Int32, tokens, 4)}
+	return []*Node{in.next(dtypes.Int32), in.next(dtypes.Int32, tokens, windowWidth)}
 }
 
 func (windows) pack(l *layout) []*tensors.Tensor {
-	all := windowsOf(l.keep, l.spare)
-	flat := make([]int32, 4*len(l.keep))
-	for i, w := range all {
-		copy(flat[4*i:], w[:])
-	}
-	return []*tensors.Tensor{tensors.FromScalar(int32(len(all))), tensors.FromFlatDataAndDimensions(flat, len(l.keep), 4)}
+	lines, count := windowsOf(l.keep, l.spare)
+	return []*tensors.Tensor{tensors.FromScalar(int32(count)), tensors.FromFlatDataAndDimensions(lines, len(l.keep), windowWidth)}
 }
 
-// windowsOf are the windows of tokens that go to slots; those that go to spare are not kept.
-func windowsOf(keep []int32, spare int32) (all [][4]int32) {
-	for t := 0; t < len(keep); {
-		slot := keep[t]
+// windowsOf are the windows of tokens that go to slots, and how many they are, in as many lines as there are tokens; those
+// that go to spare are not kept.
+func windowsOf(keep []int32, spare int32) (lines []int32, count int) {
+	lines = make([]int32, len(keep)*windowWidth)
+	at := map[int32][]int32{} // the window of a page, by its first slot
+	for t, slot := range keep {
 		if slot == spare {
-			t++
 			continue
 		}
-		row := slot % plan.PageTokens
-		n := int32(1)
-		for t+int(n) < len(keep) && row+n < plan.PageTokens && keep[t+int(n)] == slot+n {
-			n++
+		first := slot / plan.PageTokens * plan.PageTokens
+		window := at[first]
+		if window == nil {
+			window = lines[count*windowWidth : (count+1)*windowWidth]
+			for row := range plan.PageTokens {
+				window[row] = keeps
+			}
+			window[plan.PageTokens] = first
+			at[first] = window
+			count++
 		}
-		all = append(all, [4]int32{slot - row, int32(t) - row, row, row + n})
-		t += int(n)
+		window[slot-first] = int32(t)
 	}
-	return all
+	return lines, count
 }
 
 func (windows) write(cache, fresh *Node, inputs []*Node) *Node {
-	width := cache.Shape().Dim(1)
-	count, list := inputs[0], inputs[1]
-	state := []*Node{Sub(count, count), OnesLike(count), count, list, fresh, cache}
+	page := []int{plan.PageTokens, cache.Shape().Dim(1)}
+	count, lines := inputs[0], inputs[1]
+	state := []*Node{Sub(count, count), OnesLike(count), count, lines, fresh, cache}
 	more := func(s []*Node) *Node { return LessThan(s[0], s[2]) }
 	return loop(state, more, func(s []*Node) []*Node {
-		i, list, fresh, cache := s[0], s[3], s[4], s[5]
-		first := Sub(i, i)
-		window := Reshape(DynamicSlice(list, []*Node{i, first}, []int{1, 4}), 4)
-		number := func(k int) *Node { return Reshape(Slice(window, AxisElem(k))) }
-		each := func(x *Node) *Node { return BroadcastToDims(x, plan.PageTokens) }
-		row := Iota(i.Graph(), shapes.Make(dtypes.Int32, plan.PageTokens), 0)
-		// Rows outside the window ask for tokens that may not be there; a gather takes the nearest instead.
-		tokens := Gather(fresh, ExpandDims(Add(row, each(number(1))), -1))
-		at, page := []*Node{number(0), first}, []int{plan.PageTokens, width}
-		inside := LogicalAnd(GreaterOrEqual(row, each(number(2))), LessThan(row, each(number(3))))
-		updated := Where(BroadcastToDims(ExpandDims(inside, -1), page...), tokens, DynamicSlice(cache, at, page))
-		return []*Node{Add(i, s[1]), s[1], s[2], list, fresh, DynamicUpdateSlice(cache, updated, at)}
+		i, lines, fresh, cache := s[0], s[3], s[4], s[5]
+		none := Sub(i, i)
+		line := Reshape(DynamicSlice(lines, []*Node{i, none}, []int{1, windowWidth}), windowWidth)
+		token := Slice(line, AxisRange(0, plan.PageTokens))
+		at := []*Node{Reshape(Slice(line, AxisElem(plan.PageTokens))), none}
+		// A slot that keeps what it has asks for a token that is not there; a gather takes the nearest instead.
+		tokens := Gather(fresh, ExpandDims(token, -1))
+		isNew := BroadcastToDims(ExpandDims(GreaterOrEqual(token, BroadcastToDims(none, plan.PageTokens)), -1), page...)
+		updated := Where(isNew, tokens, DynamicSlice(cache, at, page))
+		return []*Node{Add(i, s[1]), s[1], s[2], lines, fresh, DynamicUpdateSlice(cache, updated, at)}
 	})[5]
 }
 

@@ -87,7 +87,8 @@ func (p parameter) dims(rows int) []int {
 // layerParameters takes a layer's arrays, in the order of Config.layer.
 func (d decoder) layerParameters(in *parameters) (w layerWeights) {
 	for _, p := range d.layer() {
-		*p.node(&w) = in.next(d.stored, p.shape()...)
+		shape := p.shape()
+		*p.node(&w) = in.next(d.dtypeOf(shape), shape...)
 	}
 	return w
 }

@@ -266,7 +266,7 @@ func (n network) stream(x *Node) *Node {
 func (n network) lastGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		x, last := n.streamParameter(in, tokens), in.next(dtypes.Int32, lastRows)
-		return []*Node{n.last(x, last, in.next(n.stored, n.HiddenSize))}
+		return []*Node{n.last(x, last, in.next(dtypes.Float32, n.HiddenSize))}
 	}
 }
 

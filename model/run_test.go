@@ -236,9 +236,13 @@ func TestWindows(t *testing.T) {
 		{}, {spare, spare}, {5, 6, 7, spare}, {126, 127, 128, 129}, {spare, 300, 301, 9, 8, 7, spare, 128}, {255, 256, 0, 1, 127, spare},
 	} {
 		got := map[int32]int32{}
-		for _, w := range windowsOf(keep, spare) {
-			for row := w[2]; row < w[3]; row++ {
-				got[w[0]+row] = w[1] + row
+		lines, count := windowsOf(keep, spare)
+		for i := range count {
+			line := lines[i*windowWidth:][:windowWidth]
+			for row, token := range line[:plan.PageTokens] {
+				if token != keeps {
+					got[line[plan.PageTokens]+int32(row)] = token
+				}
 			}
 		}
 		want := map[int32]int32{}

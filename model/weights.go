@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// weights are the model's parameters on the device, in the stored dtype. Matrices stay [out, in] as checkpoints store
-// them, which products on CPU like at least as well as [in, out]; those that read the same input are stacked.
+// weights are the model's parameters on the device. Matrices are in the stored dtype and stay [out, in] as checkpoints store
+// them, which products on CPU like at least as well as [in, out]; those that read the same input are stacked. Vectors are
+// float32, as which they are used: a TPU takes longer to convert one than to use it.
 type weights struct {
 	table     *tensors.Tensor     // [V, D]
 	head      *tensors.Tensor     // [V, D]; the table itself if tied
@@ -26,7 +27,10 @@ type weights struct {
 // load reads every parameter once and puts it on the device, until ctx ends.
 func (d decoder) load(ctx context.Context, on device, source Source, progress func(stage Stage, done, total int64)) (w *weights, err error) {
 	w = &weights{}
-	done, total := int64(0), d.Parameters()*int64(d.stored.Size())
+	done, total := int64(0), int64(0)
+	for _, spec := range d.Tensors() {
+		total += int64(spec.Size() * d.dtypeOf(spec.Shape).Size())
+	}
 	put := func(names ...string) (t *tensors.Tensor) {
 		if err == nil {
 			t, err = d.upload(ctx, on, source, names)
@@ -60,6 +64,14 @@ func (d decoder) load(ctx context.Context, on device, source Source, progress fu
 	return w, nil
 }
 
+// dtypeOf is the dtype of a parameter on the device.
+func (d decoder) dtypeOf(dims []int) dtypes.DType {
+	if len(dims) == 1 {
+		return dtypes.Float32
+	}
+	return d.stored
+}
+
 // upload stacks the named tensors into one array on the device. Where device and host share memory, the values are
 // written in place and exist once.
 func (d decoder) upload(ctx context.Context, on device, source Source, names []string) (*tensors.Tensor, error) {
@@ -77,7 +89,7 @@ func (d decoder) upload(ctx context.Context, on device, source Source, names []s
 		}
 		dims[0] += part.Shape[0]
 	}
-	shape := shapes.Make(d.stored, dims...)
+	shape := shapes.Make(d.dtypeOf(dims), dims...)
 	if on.HasSharedBuffers() {
 		buffer, flat, err := on.NewSharedBuffer(on.number, shape)
 		if err != nil {
@@ -85,7 +97,7 @@ func (d decoder) upload(ctx context.Context, on device, source Source, names []s
 		}
 		return tensorOf(buffer, fill(ctx, flat, parts))
 	}
-	flat := dtypes.MakeAnySlice(d.stored, shape.Size())
+	flat := dtypes.MakeAnySlice(shape.DType, shape.Size())
 	if err := fill(ctx, flat, parts); err != nil {
 		return nil, err
 	}
