@@ -33,10 +33,11 @@ type cacheLayout struct {
 type cacheWriter interface {
 	// stored is the dtype in which numbers of dtype lie in the cache, in the same bits.
 	stored(dtype dtypes.DType) dtypes.DType
-	// inputs takes what it wants to know of where a step's tokens go, and pack makes the arrays for it, in the same order.
+	// inputs takes what it wants to know of where tokens go, at most so many, and pack makes the arrays for it, in the same
+	// order, of the slot of each; spare if it is not kept.
 	inputs(in *parameters, tokens int) []*Node
-	pack(l *layout) []*tensors.Tensor
-	// write puts tokens [T, K·2E] into the cache.
+	pack(slots []int32, spare int32) []*tensors.Tensor
+	// write puts the first of tokens [T, K·2E] into the cache: those that pack got a slot for.
 	write(cache, fresh *Node, inputs []*Node) *Node
 }
 
@@ -73,12 +74,12 @@ type places struct {
 // inputs takes places but for the cache itself; pack makes the arrays.
 func (c cacheLayout) inputs(in *parameters, s shape) (p places) {
 	p.context = in.next(dtypes.Int32, s.context)
-	p.writes = c.writer.inputs(in, s.tokens)
+	p.writes = c.writer.inputs(in, s.fresh())
 	return p
 }
 
 func (c cacheLayout) pack(l *layout) []*tensors.Tensor {
-	return append([]*tensors.Tensor{vector(l.context)}, c.writer.pack(l)...)
+	return append([]*tensors.Tensor{vector(l.context)}, c.writer.pack(l.keep[:min(len(l.keep), len(l.context))], l.spare)...)
 }
 
 // update writes a step's keys and values [T, K·2E] and gives the cache after it, and the step's context.

@@ -26,9 +26,9 @@ func (windows) inputs(in *parameters, tokens int) []*Node {
 	return []*Node{in.next(dtypes.Int32), in.next(dtypes.Int32, tokens, windowWidth)}
 }
 
-func (windows) pack(l *layout) []*tensors.Tensor {
-	lines, count := windowsOf(l.keep, l.spare)
-	return []*tensors.Tensor{tensors.FromScalar(int32(count)), tensors.FromFlatDataAndDimensions(lines, len(l.keep), windowWidth)}
+func (windows) pack(slots []int32, spare int32) []*tensors.Tensor {
+	lines, count := windowsOf(slots, spare)
+	return []*tensors.Tensor{tensors.FromScalar(int32(count)), tensors.FromFlatDataAndDimensions(lines, len(slots), windowWidth)}
 }
 
 // windowsOf are the windows of tokens that go to slots, and how many they are, in as many lines as there are tokens; those
@@ -75,7 +75,7 @@ func (windows) write(cache, fresh *Node, inputs []*Node) *Node {
 	})[5]
 }
 
-// scatter writes all of a step's tokens at once, those that are not kept to a spare slot. GoMLX has no scatter that sets, but
+// scatter writes all tokens at once, those that are not kept to a spare slot. GoMLX has no scatter that sets, but
 // one that adds: so the cache holds the numbers' bits as unsigned integers, which a difference changes into others exactly.
 type scatter struct{}
 
@@ -90,10 +90,13 @@ func (scatter) inputs(in *parameters, tokens int) []*Node {
 	return []*Node{in.next(dtypes.Int32, tokens)}
 }
 
-func (scatter) pack(l *layout) []*tensors.Tensor { return []*tensors.Tensor{vector(l.keep)} }
+func (scatter) pack(slots []int32, _ int32) []*tensors.Tensor {
+	return []*tensors.Tensor{vector(slots)}
+}
 
 func (scatter) write(cache, fresh *Node, inputs []*Node) *Node {
 	slots := ExpandDims(inputs[0], -1)
+	fresh = Slice(fresh, AxisRange(0, slots.Shape().Dim(0)))
 	change := Sub(Bitcast(fresh, cache.DType()), Gather(cache, slots))
 	// Only the spare slot is there more than once, and what it holds means nothing.
 	return ScatterSum(cache, slots, change, false, true)

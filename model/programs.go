@@ -26,6 +26,9 @@ type shape struct{ tokens, length, context int }
 
 func shapeOf(b plan.Bucket) shape { return shape{b.Tokens, b.Length, b.Context} }
 
+// fresh is how many new tokens of prefixes a step can have: all of them are in its context.
+func (s shape) fresh() int { return min(s.tokens, s.context) }
+
 func (s shape) name() string {
 	return fmt.Sprintf("layer_t%d_l%d_c%d", s.tokens, s.length, s.context)
 }
