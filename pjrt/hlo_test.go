@@ -104,6 +104,9 @@ func TestTraffic(t *testing.T) {
 		"of what is updated in place, the update is written": {module(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
 			op(3, "dynamic-update-slice", float32s(1000, 0), 1, 2, 2))), 40},
+		"of what is scattered into in place, the updates are": {module(computation(
+			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(1, fast)), op(3, "parameter", float32s(10, fast)),
+			op(4, "scatter", float32s(1000, 0), 1, 2, 3))), 40},
 		"in a fusion, too": {module(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
 			op(3, "fusion", float32s(1000, 0), 1, 2, -1, 2)), update), 40},

@@ -168,8 +168,12 @@ func (m *hloModule) written(c map[int64]*hloInstruction, op *hloInstruction) int
 // updated is how much of an operation's result is written: all, but of an array updated in place the update. A cut message
 // may lack the operation.
 func updated(c map[int64]*hloInstruction, op *hloInstruction, result int64) int64 {
-	if op != nil && op.opcode == "dynamic-update-slice" && len(op.operands) > 1 {
+	switch {
+	case op == nil:
+	case op.opcode == "dynamic-update-slice" && len(op.operands) > 1:
 		return min(result, c[op.operands[1]].shape.bytes())
+	case op.opcode == "scatter" && len(op.operands) > 2: // array, indices, updates
+		return min(result, c[op.operands[2]].shape.bytes())
 	}
 	return result
 }
@@ -202,7 +206,7 @@ func (m *hloModule) reads(op *hloInstruction, operand int, shape hloShape) int64
 		if operand == 0 {
 			return op.shape.bytes()
 		}
-	case "dynamic-update-slice":
+	case "dynamic-update-slice", "scatter":
 		if operand == 0 {
 			return 0
 		}
