@@ -4,6 +4,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
 
+	"scored/model/kernel"
 	"scored/score/plan"
 )
 
@@ -13,6 +14,9 @@ const contextBlock = plan.PageTokens
 // attendLoop is attendContext block after block of keys, up to the last that any token of the step sees: so a context costs
 // what is seen of it, however long it may be. What came before a block is rescaled by the greatest score so far
 // (FlashAttention, arXiv:2205.14135, algorithm 1). A block without a key that a token sees changes nothing for that token.
+//
+// The greatest score begins at kernel.Before, far above unseen. So a key that a token does not see has the weight 0 from the
+// start, and values of others, however large, add nothing to its sum: they could make it infinite, and no rescaling mends that.
 func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 	g, tokens, groups := q.Graph(), seen.tokens(), b.Heads/b.KVHeads
 	q = b.byKVHead(q)
@@ -26,7 +30,7 @@ func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 	if beyond := slots.Shape().Dim(0) % contextBlock; beyond > 0 { // whole blocks; nobody sees what is added
 		slots = Concatenate([]*Node{slots, BroadcastToDims(Slice(slots, AxisRange(0, 1)), contextBlock-beyond)}, 0)
 	}
-	state := []*Node{Sub(one, one), wide(none, 1), wide(zero, 1), wide(zero, b.HeadDim),
+	state := []*Node{Sub(one, one), wide(Scalar(g, dtypes.Float32, kernel.Before), 1), wide(zero, 1), wide(zero, b.HeadDim),
 		one, block, last, none, q, seen.from(), seen.to(), slots, context.cache, OnesLike(none)}
 	more := func(s []*Node) *Node { return LessThan(s[0], s[6]) }
 	out := loop(state, more, func(s []*Node) []*Node {
@@ -49,6 +53,7 @@ func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 		return append([]*Node{Add(i, one), greatest, sum, mixed}, s[4:]...)
 	})
 	top, sum, mixed := out[1], out[2], out[3]
+	sum = Where(Equal(sum, ZerosLike(sum)), OnesLike(sum), sum) // of a token that sees no key
 	return partial{b.tokensFirst(Div(mixed, sum), tokens), b.tokensFirst(Add(top, Log(sum)), tokens)}
 }
 

@@ -29,8 +29,13 @@ func buckets() []plan.Bucket {
 	return []plan.Bucket{{Tokens: 128, Rows: 8, Length: 64, Cost: 1}, {Tokens: 128, Rows: 8, Length: 64, Context: 256, Cost: 2}}
 }
 
-// open gives the CPU plugin and an engine on it.
+// open gives the CPU plugin and an engine on it with generated weights.
 func open(t *testing.T, options pjrt.Options, how model.Options) (*pjrt.Plugin, *model.Engine) {
+	t.Helper()
+	return openOn(t, options, how, model.Generate(config(), 1))
+}
+
+func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model.Source) (*pjrt.Plugin, *model.Engine) {
 	t.Helper()
 	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
@@ -48,7 +53,7 @@ func open(t *testing.T, options pjrt.Options, how model.Options) (*pjrt.Plugin, 
 			t.Error(err)
 		}
 	})
-	e, err := model.New(t.Context(), p.Backend(), config(), model.Generate(config(), 1), how)
+	e, err := model.New(t.Context(), p.Backend(), config(), weights, how)
 	if err != nil {
 		t.Fatal(err)
 	}
