@@ -72,6 +72,7 @@ func (s *Server) isProbe(path string) bool {
 // need none, nor do probes but for sglang-jax's own /ping, unless that is said to be one.
 func (s *Server) authorized(r *http.Request) (by caller, ok bool) {
 	open := s.isProbe(r.URL.Path) && (r.URL.Path != "/ping" || s.cfg.KeylessPing)
+	open = open && (r.URL.Path != s.cfg.PredictRoute || r.Method != http.MethodPost) // the host's routes may be one
 	if s.cfg.APIKey == "" && s.cfg.Keys == nil || r.Method == http.MethodOptions || open {
 		return by, true
 	}

@@ -252,6 +252,10 @@ func TestHosted(t *testing.T) {
 	if w := send(s, "POST", predict, body, "Authorization", "Bearer secret"); w.Code != http.StatusOK || w.Body.String() != `{"predictions":[[{"index":0,"score":0.5}]]}` {
 		t.Errorf("with the key: %d %s", w.Code, w.Body)
 	}
+	one := newRerankServerWith(t, marked(), func(c *Config) { c.APIKey, c.HealthRoute, c.PredictRoute = "secret", "/v1/predict", "/v1/predict" })
+	if get, post := send(one, "GET", "/v1/predict", ""), send(one, "POST", "/v1/predict", body); get.Code != http.StatusOK || post.Code != http.StatusUnauthorized {
+		t.Errorf("one path for both, without a key: GET %d, POST %d, want 200 and 401", get.Code, post.Code)
+	}
 	shared := newRerankServerWith(t, marked(), func(c *Config) { c.HealthRoute, c.PredictRoute = "/health", "/v1/rerank" })
 	for body, want := range map[string]string{body: `{"predictions":[`, `{"query":"q","documents":["a"]}`: `{"id":"rerank-`} {
 		if w := send(shared, "POST", "/v1/rerank", body); w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) {
