@@ -8,41 +8,63 @@ import (
 	"scored/score/plan"
 )
 
+// place is where labels are read: one of the step's tokens, and where the labels' numbers go.
+type place struct {
+	token    int32
+	labels   []int32
+	relative bool
+	to       []float32
+}
+
+// places are all that the step reads, those of a row from the first to the last. All that only compare come first, so that a
+// run of last serves as few runs of the heads as there can be.
+func (p *pending) places(step *plan.Step, l *layout) []place {
+	var relative, absolute []place
+	for i := range step.Rows {
+		row, to := &step.Rows[i], p.answers[i]
+		read := func(back int, labels []int32) {
+			at := place{l.last[i] - int32(back), labels, row.Relative, to[:len(labels)]}
+			to = to[len(labels):]
+			if row.Relative {
+				relative = append(relative, at)
+			} else {
+				absolute = append(absolute, at)
+			}
+		}
+		for _, inner := range row.Inner {
+			read(inner.Back, inner.Labels)
+		}
+		read(0, row.Labels)
+	}
+	return append(relative, absolute...)
+}
+
 // heads queues the reading of every row's labels off the hidden states [T, D]. Rows that only compare their labels take the
 // label head, the others the vocabulary head, whatever else is in the step: so a row's numbers do not depend on its neighbours.
 // A step that nothing is read of waits for what the heads would have got.
 func (e *Engine) heads(step *plan.Step, l *layout, hidden *tensors.Tensor, p *pending) error {
-	var relative, absolute []int
-	for i := range step.Rows {
-		if step.Rows[i].Relative {
-			relative = append(relative, i)
-		} else {
-			absolute = append(absolute, i)
-		}
-	}
-	// All that only compare come first, so that a run of last serves as few runs of the heads as there can be.
-	for rows := append(relative, absolute...); len(rows) > 0; {
-		now := rows[:min(lastRows, len(rows))]
-		rows = rows[len(now):]
-		if err := e.readout(step, l, hidden, now, p); err != nil {
+	for places := p.places(step, l); len(places) > 0; {
+		now := places[:min(lastRows, len(places))]
+		places = places[len(now):]
+		if err := e.readout(step, hidden, now, p); err != nil {
 			return err
 		}
 	}
 	if len(p.reads) > 0 {
 		return nil
 	}
-	normed, err := e.last(step, l, hidden, nil)
+	normed, err := e.last(step, hidden, nil)
 	if err == nil {
 		p.reads = append(p.reads, reading{from: normed})
 	}
 	return err
 }
 
-// last is the final norm of the last tokens of up to lastRows rows: [lastRows, D].
-func (e *Engine) last(step *plan.Step, l *layout, hidden *tensors.Tensor, rows []int) (normed *tensors.Tensor, err error) {
+// last is the final norm of the tokens of up to lastRows places: [lastRows, D].
+func (e *Engine) last(step *plan.Step, hidden *tensors.Tensor, places []place) (normed *tensors.Tensor, err error) {
 	last := make([]int32, lastRows)
-	for r, i := range rows {
-		last[r] = l.last[i]
+	for i := range places {
+		last[i] = places[i].token
 	}
 	index := vector(last)
 	defer func() { err = errors.Join(err, finalize(index)) }()
@@ -53,38 +75,38 @@ func (e *Engine) last(step *plan.Step, l *layout, hidden *tensors.Tensor, rows [
 	return outputs[0], nil
 }
 
-// readout runs the heads over the rows of one run of last.
-func (e *Engine) readout(step *plan.Step, l *layout, hidden *tensors.Tensor, rows []int, p *pending) (err error) {
-	normed, err := e.last(step, l, hidden, rows)
+// readout runs the heads over the places of one run of last.
+func (e *Engine) readout(step *plan.Step, hidden *tensors.Tensor, places []place, p *pending) (err error) {
+	normed, err := e.last(step, hidden, places)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, finalize(normed)) }()
-	for first := 0; first < len(rows); {
-		relative := step.Rows[rows[first]].Relative
+	for first := 0; first < len(places); {
+		relative := places[first].relative
 		end := first
-		for end < len(rows) && step.Rows[rows[end]].Relative == relative {
+		for end < len(places) && places[end].relative == relative {
 			end++
 		}
-		key := headOf(end-first, !relative)
-		if err := e.head(key, step, normed, rows, first, min(end, first+key.rows), p); err != nil {
+		key := headOf(min(end-first, e.programs.headRows), !relative)
+		end = min(end, first+key.rows)
+		if err := e.head(key, normed, places[first:end], first, p); err != nil {
 			return err
 		}
-		first = min(end, first+key.rows)
+		first = end
 	}
 	return nil
 }
 
-// head queues one head program over rows first … end-1 of those that normed has, as often as their labels need.
-func (e *Engine) head(key headKey, step *plan.Step, normed *tensors.Tensor, rows []int, first, end int, p *pending) (err error) {
+// head queues one head program over places, the first of which normed has at first, as often as their labels need.
+func (e *Engine) head(key headKey, normed *tensors.Tensor, places []place, first int, p *pending) (err error) {
 	at := make([]int32, key.rows)
 	var pairs []int32 // of a row of the head, and a label
 	var to []*float32
-	for r := range end - first {
+	for r, place := range places {
 		at[r] = int32(first + r)
-		i := rows[first+r]
-		for k, label := range step.Rows[i].Labels {
-			pairs, to = append(pairs, int32(r), label), append(to, &p.answers[i][k])
+		for k, label := range place.labels {
+			pairs, to = append(pairs, int32(r), label), append(to, &place.to[k])
 		}
 	}
 	index := vector(at)

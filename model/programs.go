@@ -17,8 +17,10 @@ type programs struct {
 	layer map[shape]*program // by bucket
 	last  map[int]*program   // by tokens: final norm of the rows' last tokens
 	head  map[headKey]*program
-	check map[string]*program // by name: see attention.checks
-	blank *program            // a layer's KV cache of zeros; nil without one
+	// headRows is how many rows the largest of head reads. A step may read more places than that.
+	headRows int
+	check    map[string]*program // by name: see attention.checks
+	blank    *program            // a layer's KV cache of zeros; nil without one
 }
 
 // shape is what of a bucket a layer's program depends on. How many rows a step has it does not.
@@ -127,6 +129,7 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 	for _, b := range buckets {
 		most = max(most, b.Rows)
 	}
+	p.headRows = headFor(most)
 	heads := []headKey{headOf(most, false)}
 	for _, rows := range headRowsFor(most) {
 		heads = append(heads, headOf(rows, true))

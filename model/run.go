@@ -29,7 +29,7 @@ func (e *Engine) queue(step *plan.Step) (p *pending, err error) {
 	}
 	p = &pending{engine: e, answers: make([][]float32, len(step.Rows)), fills: noCache}
 	for i := range step.Rows {
-		p.answers[i] = make([]float32, len(step.Rows[i].Labels))
+		p.answers[i] = make([]float32, step.Rows[i].Numbers())
 	}
 	if step.Bucket.Context > 0 {
 		if p.fills, err = e.cache.ready(e.programs.blank); err != nil {

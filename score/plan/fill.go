@@ -116,12 +116,12 @@ func (f *filling) slice(p placement, known, room int) bool {
 	return true
 }
 
-// rowsOf counts the next rows of a group that fit, their own tokens, and the room of rows they take. A row of many labels
-// takes the room of several rows, so that reading labels keeps no step much longer than its shape does; alone it always
+// rowsOf counts the next rows of a group that fit, their own tokens, and the room of rows they take. A row of many labels or
+// places takes the room of several rows, so that reading labels keeps no step much longer than its shape does; alone it always
 // has room.
 func (f *filling) rowsOf(g *Group, shared, room int) (count, tokens, passes int) {
 	for i := g.Next; i < len(g.Rows); i++ {
-		own, more := len(g.Rows[i].Tokens)-shared, LabelPasses(len(g.Rows[i].Labels))
+		own, more := len(g.Rows[i].Tokens)-shared, g.Rows[i].passes()
 		if own > f.bucket.Length || tokens+own > room || f.rows+passes > 0 && f.rows+passes+more > f.bucket.Rows {
 			break
 		}
@@ -142,5 +142,5 @@ func (f *filling) add(p placement, context, own int) {
 	f.pairs += float64(own*p.shared) + float64(p.fresh)*(float64(p.shared)-float64(p.fresh)/2)
 }
 
-// LabelPasses is how many rows' room a row of so many labels takes.
+// LabelPasses is how many rows' room so many labels of one place take.
 func LabelPasses(labels int) int { return max(1, (labels+LabelsPerRow-1)/LabelsPerRow) }

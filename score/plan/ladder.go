@@ -13,6 +13,7 @@ type Ladder struct {
 	buckets []Bucket // cheapest first
 	sizes   []size   // by context, ascending
 	tokens  int      // the most a step computes
+	rows    int      // the most a step reads, as Row.passes counts them
 }
 
 // size is what the buckets of one Bucket.Context can hold.
@@ -45,6 +46,7 @@ func NewLadder(buckets []Bucket, contextLength int) (*Ladder, error) {
 		s.tokens = max(s.tokens, b.Tokens)
 		s.own = max(s.own, min(b.Length, b.Tokens))
 		l.tokens = max(l.tokens, b.Tokens)
+		l.rows = max(l.rows, b.Rows)
 	}
 	if len(l.sizes) == 0 {
 		return nil, errors.New("no bucket given")

@@ -91,7 +91,22 @@ func (m *mix) job() *plan.Job {
 		}
 		p.Tokens = append(p.Tokens, prompt)
 	}
+	if m.random.IntN(3) == 0 {
+		p.Inner = make([][]plan.Read, len(p.Tokens))
+		for i, tokens := range p.Tokens {
+			p.Inner[i] = m.places(len(tokens))
+		}
+	}
 	return m.ladder.NewJob(p)
+}
+
+// places are some inside a prompt: now and then many.
+func (m *mix) places(tokens int) (inner []plan.Read) {
+	step := []int{1, 7, 60, 300}[m.random.IntN(4)]
+	for back := m.random.IntN(tokens); back > 0; back -= 1 + m.random.IntN(step) {
+		inner = append(inner, plan.Read{Back: back, Labels: []int32{5}})
+	}
+	return inner
 }
 
 // end takes a job out, and lets go of what it holds.
@@ -133,9 +148,15 @@ func (m *mix) step() {
 	}
 	for i := range f.Step.Rows {
 		row := &f.Step.Rows[i]
-		if want := scoretest.Logprob(row.Tokens, 4); answers[i][1] != want {
-			m.Fatalf("row %d scores %v, want %v: its prefix is not where it reads it", i, answers[i][1], want)
+		wrong := func(number int, tokens []int32, label int32) {
+			if want := scoretest.Logprob(tokens, label); answers[i][number] != want {
+				m.Fatalf("row %d scores %v, want %v: its prefix is not where it reads it", i, answers[i][number], want)
+			}
 		}
+		for k, inner := range row.Inner {
+			wrong(k, row.Tokens[:len(row.Tokens)-inner.Back], 5)
+		}
+		wrong(row.Numbers()-1, row.Tokens, row.Labels[len(row.Labels)-1])
 	}
 	lead := jobs[f.Lead]
 	for _, j := range jobs {

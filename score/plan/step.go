@@ -33,7 +33,7 @@ var (
 // Bucket is a step shape: every array of a step is padded to it, so that one executable serves many steps.
 type Bucket struct {
 	Tokens  int `json:"tokens"`  // packed tokens, new ones of prefixes and those of rows together
-	Rows    int `json:"rows"`    // rows whose labels are read
+	Rows    int `json:"rows"`    // rows whose labels are read; one that is read at several places counts as several
 	Length  int `json:"length"`  // tokens of one row's own part
 	Context int `json:"context"` // tokens of all the step's prefixes; 0: rows that stand alone only
 	// Cost is the predicted duration of a step of this shape, full or not, less what follows. It counts in nanoseconds in
@@ -49,8 +49,9 @@ type Bucket struct {
 // Pending is a step that is queued on a device.
 type Pending interface {
 	// Wait returns when the device has nothing left to do for the step. It gives, for each of the step's rows, one number
-	// per label of the row: its natural-log probability over the whole vocabulary or, for a row that is Relative, that
-	// plus a constant of the row's own. It is called once. After an error the slots that the step wrote hold nothing.
+	// per label of the row, those of Inner first: its natural-log probability over the whole vocabulary or, for a row that
+	// is Relative, that plus a constant of the place's own. It is called once. After an error the slots that the step wrote
+	// hold nothing.
 	Wait() ([][]float32, error)
 }
 
@@ -79,12 +80,45 @@ type Row struct {
 	Tokens   []int32 // the whole prompt
 	Prefix   int     // the row's prefix among the step's; means nothing with Shared == 0
 	Shared   int     // how many leading tokens are those of the prefix; 0: the row stands alone. Less than len(Tokens)
-	Labels   []int32
-	Relative bool // only differences between the labels' log-probabilities matter
+	Labels   []int32 // what is read behind the last token
+	Inner    []Read  // the places before it that are read, too, from the first to the last
+	Relative bool    // only differences between the log-probabilities of a place's labels matter
+}
+
+// Read is a place inside a row at which labels are read: one of the row's own tokens, and not the last.
+type Read struct {
+	Back   int     // how many of the row's tokens follow the place: 1 or more
+	Labels []int32 // any of which may be the token behind the place
 }
 
 // Own is the part of the row that its step computes for it alone.
 func (r *Row) Own() []int32 { return r.Tokens[r.Shared:] }
+
+// first is the first place of the row that is read: its tokens up to there may be those of a prefix, it itself may not.
+func (r *Row) first() int {
+	if len(r.Inner) > 0 {
+		return len(r.Tokens) - 1 - r.Inner[0].Back
+	}
+	return len(r.Tokens) - 1
+}
+
+// Numbers is how many numbers the row's answer has.
+func (r *Row) Numbers() int {
+	n := len(r.Labels)
+	for i := range r.Inner {
+		n += len(r.Inner[i].Labels)
+	}
+	return n
+}
+
+// passes is how many rows' room the row takes: see LabelPasses.
+func (r *Row) passes() int {
+	n := LabelPasses(len(r.Labels))
+	for i := range r.Inner {
+		n += LabelPasses(len(r.Inner[i].Labels))
+	}
+	return n
+}
 
 // Computed counts the tokens that the step computes.
 func (s *Step) Computed() (n int) {
@@ -117,7 +151,7 @@ func (b Bucket) cost(keys int, pairs float64) float64 {
 }
 
 // Check tells why the step cannot run in its bucket, on a KV cache of so many pages; nil if it can. Running it all the same
-// would corrupt other rows or the cache. A row of many labels takes the room of several, but one always has room.
+// would corrupt other rows or the cache. A row of many labels or places takes the room of several, but one always has room.
 func (s *Step) Check(pages int) error {
 	b := s.Bucket
 	context := 0
@@ -143,6 +177,11 @@ func (s *Step) Check(pages int) error {
 		}
 		if own := len(row.Tokens) - row.Shared; own < 1 || own > b.Length || row.Shared < 0 || row.Shared > held {
 			return fmt.Errorf("row %d of the step (%d own tokens, %d shared) does not fit its prefix of %d or bucket %+v", i, own, row.Shared, held, b)
+		}
+		for _, read := range row.Inner {
+			if read.Back < 1 || read.Back >= len(row.Tokens)-row.Shared {
+				return fmt.Errorf("row %d of the step is read at a place %d tokens before its last, and has %d own tokens", i, read.Back, len(row.Tokens)-row.Shared)
+			}
 		}
 	}
 	return nil

@@ -1,5 +1,7 @@
 package plan
 
+import "slices"
+
 // Job is one request's rows. Its groups, and their rows, never change; only what has been taken of them does.
 type Job struct {
 	Groups []*Group
@@ -11,6 +13,7 @@ type Job struct {
 type Group struct {
 	Rows   []Row
 	Items  []int  // the request's item of each row
+	Firsts []int  // by row: where its numbers begin among those of its item; nil: each row has all of its item's
 	Shared int    // how many leading tokens all rows share on purpose; 0: the rows stand alone
 	Salt   string // whose prefixes the group may share
 	Next   int    // the rows before it have been given to a step
@@ -23,7 +26,8 @@ type Group struct {
 // Prompts are a request's prompts, and what it asks of them.
 type Prompts struct {
 	Tokens   [][]int32 // by item; nil: the item has no row
-	Labels   []int32
+	Labels   []int32   // what is read behind each prompt
+	Inner    [][]Read  // by item: the places inside its prompt that are read, too; nil: none are
 	Relative bool
 	Salt     string
 	Head     int // leading tokens that a lone row is likely to share with later requests
@@ -56,14 +60,20 @@ func (l *Ladder) NewJob(p Prompts) *Job {
 		if tokens == nil {
 			continue
 		}
-		j.Rows++
-		j.Tokens += len(tokens)
-		together.Rows = append(together.Rows, Row{Tokens: tokens, Labels: p.Labels, Relative: p.Relative})
+		row := Row{Tokens: tokens, Labels: p.Labels, Relative: p.Relative}
+		if p.Inner != nil {
+			row.Inner = p.Inner[item]
+		}
+		together.Rows = append(together.Rows, row)
 		together.Items = append(together.Items, item)
 	}
-	if j.Rows > 0 {
-		together.Shared = l.share(together.Rows, j.Tokens, p.Head)
+	if len(together.Rows) > 0 {
+		together.Shared = l.share(together.Rows, p.Head)
 		j.Groups = l.separate(together)
+	}
+	for _, g := range j.Groups {
+		j.Rows += len(g.Rows)
+		j.Tokens += g.sums[len(g.Rows)]
 	}
 	return j
 }
@@ -72,8 +82,8 @@ func (l *Ladder) NewJob(p Prompts) *Job {
 const minShared = 64
 
 // share decides how many leading tokens the rows take from a common prefix.
-func (l *Ladder) share(rows []Row, tokens, head int) int {
-	n := commonPrefix(rows)
+func (l *Ladder) share(rows []Row, head int) int {
+	n, tokens := commonPrefix(rows)
 	if len(rows) == 1 {
 		if n = min(n, head); n < minShared {
 			return 0
@@ -87,34 +97,37 @@ func (l *Ladder) share(rows []Row, tokens, head int) int {
 	return n
 }
 
-// commonPrefix counts the leading tokens that all rows share, leaving every row at least one token of its own.
-func commonPrefix(rows []Row) int {
+// commonPrefix counts the leading tokens that all rows share, leaving every row all places that are read as its own, and
+// the rows' tokens.
+func commonPrefix(rows []Row) (n, tokens int) {
 	first := rows[0].Tokens
-	n := len(first) - 1
-	for i := range rows[1:] {
-		n = min(n, len(rows[i+1].Tokens)-1)
-		n = Shared(first[:n], rows[i+1].Tokens)
+	n = len(first)
+	for i := range rows {
+		n = min(n, rows[i].first())
+		n = Shared(first[:n], rows[i].Tokens)
+		tokens += len(rows[i].Tokens)
 	}
-	return n
+	return n, tokens
 }
 
-// separate gives each row whose own part is longer than any bucket takes a group and a prefix of its own: all of the
-// prompt but the last token, which is computed over several steps.
+// separate gives each row that no step takes as a whole groups and prefixes of its own: see windows.
 func (l *Ladder) separate(all *Group) []*Group {
 	all.counted()
 	longest := l.own(all.Shared)
-	if all.longest-all.Shared <= longest {
+	fits := func(r *Row) bool {
+		return len(r.Tokens)-all.Shared <= longest && (len(r.Inner) == 0 || r.passes() <= l.rows)
+	}
+	if !slices.ContainsFunc(all.Rows, func(r Row) bool { return !fits(&r) }) {
 		return []*Group{all}
 	}
 	together := &Group{Shared: all.Shared, Salt: all.Salt}
 	var groups []*Group
-	for i, row := range all.Rows {
-		if len(row.Tokens)-all.Shared <= longest {
-			together.Rows, together.Items = append(together.Rows, row), append(together.Items, all.Items[i])
+	for i := range all.Rows {
+		if !fits(&all.Rows[i]) {
+			groups = append(groups, l.windows(&all.Rows[i], all.Items[i], all.Salt)...)
 			continue
 		}
-		alone := &Group{Rows: []Row{row}, Items: []int{all.Items[i]}, Shared: len(row.Tokens) - 1, Salt: all.Salt}
-		groups = append(groups, alone.counted())
+		together.Rows, together.Items = append(together.Rows, all.Rows[i]), append(together.Items, all.Items[i])
 	}
 	if len(together.Rows) > 0 {
 		groups = append([]*Group{together.counted()}, groups...)

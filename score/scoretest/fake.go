@@ -132,13 +132,19 @@ func (e *Fake) answer(step *plan.Step, row *plan.Row) (numbers []float32) {
 		stands = chain(stands, id)
 		right = right && e.holds[step.Prefixes[row.Prefix].Slots[i]] == stands
 	}
-	for _, label := range row.Labels {
-		number := Logprob(row.Tokens, label)
-		if !right {
-			number -= 1000
+	read := func(tokens, labels []int32) {
+		for _, label := range labels {
+			number := Logprob(tokens, label)
+			if !right {
+				number -= 1000
+			}
+			numbers = append(numbers, number)
 		}
-		numbers = append(numbers, number)
 	}
+	for _, inner := range row.Inner {
+		read(row.Tokens[:len(row.Tokens)-inner.Back], inner.Labels)
+	}
+	read(row.Tokens, row.Labels)
 	return numbers
 }
 

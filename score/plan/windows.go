@@ -1,0 +1,41 @@
+package plan
+
+// windows cuts a row that no step takes as a whole: it has more own tokens than any bucket, or is read at so many places that
+// a step that reads them all would last much longer than its shape does. Each window is a row that ends at the last place it
+// is read at, on a prefix of all tokens before its first place. So a prompt that is read at its end only is one row of one
+// token, whose prefix is computed over several steps, and no token of any is computed more than twice.
+func (l *Ladder) windows(row *Row, item int, salt string) (groups []*Group) {
+	places := append(append(make([]Read, 0, len(row.Inner)+1), row.Inner...), Read{Labels: row.Labels})
+	numbers := 0 // of the windows before
+	for len(places) > 0 {
+		first := len(row.Tokens) - 1 - places[0].Back
+		shared := 0
+		if l.sizeFor(first) != nil {
+			shared = first
+		}
+		n := l.window(places, first-shared, l.own(shared))
+		w := Row{Tokens: row.Tokens[:len(row.Tokens)-places[n-1].Back], Labels: places[n-1].Labels, Relative: row.Relative}
+		for _, p := range places[:n-1] {
+			w.Inner = append(w.Inner, Read{Back: p.Back - places[n-1].Back, Labels: p.Labels})
+		}
+		g := &Group{Rows: []Row{w}, Items: []int{item}, Firsts: []int{numbers}, Shared: shared, Salt: salt}
+		groups = append(groups, g.counted())
+		numbers += w.Numbers()
+		places = places[n:]
+	}
+	return groups
+}
+
+// window counts the places that go into one window: as many as a step reads and as lie within the longest own part of a
+// row, of which so many tokens stand before the first place. It is one at least.
+func (l *Ladder) window(places []Read, before, longest int) (n int) {
+	passes := 0
+	for _, p := range places {
+		passes += LabelPasses(len(p.Labels))
+		if own := before + places[0].Back - p.Back + 1; n > 0 && (passes > l.rows || own > longest) {
+			break
+		}
+		n++
+	}
+	return n
+}
