@@ -29,7 +29,7 @@ func (e busyEngine) Run(step *score.Step) (score.Pending, error) {
 	time.Sleep(300 * time.Microsecond)
 	answers := make([][]float32, len(step.Rows))
 	for i := range answers {
-		answers[i] = make([]float32, len(step.Rows[i].Labels))
+		answers[i] = make([]float32, step.Rows[i].Numbers())
 	}
 	return scoretest.Done(answers), nil
 }

@@ -18,6 +18,9 @@ func (s *Scorer) check(req *Request) error {
 	if len(req.Labels) == 0 && len(req.Items) > 0 {
 		return Errorf(Invalid, "label_token_ids", "label_token_ids cannot be empty. At least one token ID is required.")
 	}
+	if err := s.checkPositions(req); err != nil {
+		return err
+	}
 	if s.encoder == nil && !req.Query.IsTokens {
 		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; send token ids")
 	}
@@ -86,9 +89,10 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
 	}
 	if numbers := req.Numbers(); numbers > s.cfg.MaxScores {
-		return c, Errorf(TooLarge, field, "%d %s with %d labels make an answer of %d numbers, the server takes %d at most; split the request",
-			len(req.Items), req.itemsField(), len(req.Labels), numbers, s.cfg.MaxScores)
+		return c, Errorf(TooLarge, field, "%d %s with %d labels%s make an answer of %d numbers, the server takes %d at most; split the request",
+			len(req.Items), req.itemsField(), len(req.Labels), atPositions(req), numbers, s.cfg.MaxScores)
 	}
+	c.positions = distinct(req.Positions)
 	return c, nil
 }
 

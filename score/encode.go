@@ -89,6 +89,9 @@ func (e *encoding) joinTokens() (head int, err error) {
 	for i, item := range e.req.Items {
 		n := len(query) + len(item.Tokens)
 		keep[i], e.errs[i] = e.keep(i, n, false)
+		if e.errs[i] == nil {
+			e.errs[i] = e.req.checkPlaces(i, keep[i])
+		}
 		e.cut[i] = keep[i] < n && e.errs[i] == nil
 		if e.errs[i] != nil && !e.req.Partial {
 			return 0, nil

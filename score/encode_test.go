@@ -36,7 +36,7 @@ func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts 
 	t.Helper()
 	cfg = cfg.withDefaults()
 	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), queue: newQueue(cfg.MaxQueue, cfg.MaxTokens)}
-	reserved, err := s.queue.admit(req, 1)
+	reserved, err := s.queue.admit(req, &columns{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ type (
 	Step    = plan.Step
 	Prefix  = plan.Prefix
 	Row     = plan.Row
+	Read    = plan.Read
 	Pending = plan.Pending
 )
 

@@ -9,36 +9,70 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	if req.Logprobs {
 		result.Logprobs = make([][]float64, len(req.Items))
 	}
+	if len(req.Positions) > 0 {
+		result.PositionScores, result.PositionLogprobs = make([][][]float64, len(req.Items)), make([][][]float64, len(req.Items))
+	}
 	numbers := table{labels: len(req.Labels), rows: len(req.Items)}
-	for i, answer := range j.answers {
+	for i := range j.answers {
 		if result.ItemErrors[i] != nil {
 			continue
 		}
-		logprobs := numbers.row()
-		for k, column := range j.columns {
-			logprobs[k] = float64(answer[column])
-		}
-		if err := checkFinite(req, i, logprobs); err != nil {
+		if err := j.finish(req, i, &numbers, result); err != nil {
 			if !req.Partial {
 				return nil, err
 			}
 			result.fail(i, err)
-			continue
-		}
-		if req.Logprobs {
-			result.Logprobs[i] = logprobs
-		}
-		result.Scores[i] = logprobs
-		if req.Logprobs {
-			result.Scores[i] = numbers.row()
-		}
-		if req.Softmax {
-			softmax(result.Scores[i], logprobs)
-		} else {
-			probabilities(result.Scores[i], logprobs)
 		}
 	}
 	return result, nil
+}
+
+// finish gives the numbers of item i to the result, all or none.
+func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error {
+	answer := j.answers[i]
+	scores, logprobs, err := j.label(req, i, answer[len(answer)-len(j.columns.labels):], numbers)
+	if err != nil {
+		return err
+	}
+	var at, atLogprobs [][]float64
+	for _, p := range req.Positions {
+		back := req.back(i, len(j.prompts[i]), p)
+		scores, logprobs, err := j.label(req, i, j.columns.numbersAt(answer, j.inner[i], back), numbers)
+		if err != nil {
+			return err
+		}
+		at, atLogprobs = append(at, scores), append(atLogprobs, logprobs)
+	}
+	result.Scores[i] = scores
+	if req.Logprobs {
+		result.Logprobs[i] = logprobs
+	}
+	if len(req.Positions) > 0 {
+		result.PositionScores[i], result.PositionLogprobs[i] = at, atLogprobs
+	}
+	return nil
+}
+
+// label turns the numbers of one place, by distinct label, into those of the request's labels. logprobs means something
+// only where the request asks for it.
+func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores, logprobs []float64, err *Error) {
+	logprobs = numbers.row()
+	for k, column := range j.columns.of {
+		logprobs[k] = float64(answer[column])
+	}
+	if err := checkFinite(req, item, logprobs); err != nil {
+		return nil, nil, err
+	}
+	scores = logprobs
+	if req.Logprobs {
+		scores = numbers.row()
+	}
+	if req.Softmax {
+		softmax(scores, logprobs)
+	} else {
+		probabilities(scores, logprobs)
+	}
+	return scores, logprobs, nil
 }
 
 // checkFinite lets -Inf pass, a probability of 0, and refuses what no distribution holds.

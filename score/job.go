@@ -10,10 +10,12 @@ import (
 type job struct {
 	*plan.Job
 	id      string
-	answers [][]float32 // by item and distinct label; nil for an item that has no row or failed
-	columns []int       // by label of the request: its place in an answer
-	left    int         // rows not answered yet
-	cached  int         // prompt tokens that did not have to be computed
+	answers [][]float32   // by item, place and distinct label; nil for an item that has no row or failed
+	prompts [][]int32     // by item
+	inner   [][]plan.Read // by item: the places before its prompt's last that are read; nil: none are
+	columns columns
+	left    int // rows not answered yet
+	cached  int // prompt tokens that did not have to be computed
 	err     error
 	done    chan struct{} // closed when left reaches 0 or err is set
 	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
@@ -28,10 +30,32 @@ func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, fa
 	for i := range failed {
 		prompts[i] = nil
 	}
-	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), columns: columns.of, done: make(chan struct{})}
-	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Relative: req.Softmax && !req.Logprobs, Salt: req.Salt, Head: head})
+	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), prompts: prompts, columns: columns, done: make(chan struct{})}
+	if len(columns.positions) > 0 {
+		j.inner = make([][]plan.Read, len(prompts))
+		for i, prompt := range prompts {
+			if prompt != nil {
+				j.inner[i] = columns.inner(req, i, len(prompt))
+			}
+		}
+	}
+	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Inner: j.inner, Relative: req.Softmax && !req.Logprobs,
+		Salt: req.Salt, Head: head})
 	j.left = j.Rows
 	return j
+}
+
+// take keeps the numbers of a group's row.
+func (j *job) take(g *plan.Group, row int, numbers []float32) {
+	item := g.Items[row]
+	if g.Firsts == nil {
+		j.answers[item] = numbers
+		return
+	}
+	if j.answers[item] == nil {
+		j.answers[item] = make([]float32, len(j.columns.labels)*(len(j.inner[item])+1))
+	}
+	copy(j.answers[item][g.Firsts[row]:], numbers)
 }
 
 // begin notes the device that a job's first step runs on. It stays there: that is where its prefix will be.

@@ -1,5 +1,7 @@
 package score
 
+import "scored/score/plan"
+
 // labelSet is the distinct labels of a request, in the order of their first appearance.
 type labelSet struct {
 	ids    []int32
@@ -34,11 +36,15 @@ func (s *labelSet) add(label Label) int {
 	return place
 }
 
-// columns are a request's distinct labels, each of which is read once, and each label's place among them.
+// columns are a request's distinct labels, each of which is read once at a place, and each label's place among them.
 type columns struct {
-	labels []int32
-	of     []int // by label of the request
+	labels    []int32
+	of        []int   // by label of the request
+	positions []int64 // the distinct ones of the request
 }
+
+// passes is how many rows' room an item takes at most.
+func (c *columns) passes() int { return plan.LabelPasses(len(c.labels)) * (1 + len(c.positions)) }
 
 // columnsOf sorts out labels that have been checked against the vocabulary. With more than most distinct ones ok is false.
 func columnsOf(labels []Label, most int) (c columns, ok bool) {

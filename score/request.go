@@ -36,9 +36,12 @@ type Request struct {
 
 	// What follows goes beyond the peer and is off unless the client asks.
 
-	Truncate      bool // cut rows that are too long instead of failing, and list them in Result.Truncated
-	Partial       bool // a bad item fails alone, in Result.ItemErrors, instead of failing the request
-	Logprobs      bool // fill Result.Logprobs
+	Truncate bool // cut rows that are too long instead of failing, and list them in Result.Truncated
+	Partial  bool // a bad item fails alone, in Result.ItemErrors, instead of failing the request
+	Logprobs bool // fill Result.Logprobs
+	// Positions are places among each item's own tokens, 0 the first and -1 the last, at which the labels are scored, too,
+	// in Result.PositionScores. They need token ids, as a text has no tokens of its own beside its query.
+	Positions     []int64
 	PlainSpecials bool // special-token text inside a string is plain text, not the token
 
 	// Salt keeps prefixes apart: a request shares kept prefixes with those of the same salt only.
@@ -88,7 +91,7 @@ func (r *Request) queriesField() string { return cmp.Or(r.QueryField, "query") }
 
 // Numbers is how many numbers the answer holds.
 func (r *Request) Numbers() int {
-	numbers := len(r.Items) * len(r.Labels)
+	numbers := len(r.Items) * len(r.Labels) * (1 + len(r.Positions))
 	if r.Logprobs {
 		numbers *= 2
 	}
@@ -97,12 +100,14 @@ func (r *Request) Numbers() int {
 
 // Result answers a Request. Row i of every table is item i of the request, column j is label j.
 type Result struct {
-	Scores     [][]float64
-	Logprobs   [][]float64    // natural logarithms over the whole vocabulary; nil unless asked for
-	Truncated  []int          // indexes of the items that were cut, ascending
-	ItemErrors map[int]*Error // by item index, only with Request.Partial; such an item's Scores row is nil
-	Usage      Usage
-	Timing     Timing
+	Scores   [][]float64
+	Logprobs [][]float64 // natural logarithms over the whole vocabulary; nil unless asked for
+	// PositionScores and PositionLogprobs are by item, position of Request.Positions and label.
+	PositionScores, PositionLogprobs [][][]float64
+	Truncated                        []int          // indexes of the items that were cut, ascending
+	ItemErrors                       map[int]*Error // by item index, only with Request.Partial; such an item's Scores row is nil
+	Usage                            Usage
+	Timing                           Timing
 }
 
 // Usage counts tokens as a client pays for them: every row's prompt in full.

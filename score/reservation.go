@@ -1,7 +1,5 @@
 package score
 
-import "scored/score/plan"
-
 // reservation is what a request has reserved of the queue's room: rows from its admission on, and tokens as its
 // prompts are made. It is released once, when the request has been answered.
 type reservation struct {
@@ -11,14 +9,13 @@ type reservation struct {
 	tokens int64 // the caller of reserve sees to it that no two calls overlap
 }
 
-// countRows is what a request counts as in the queue: its items, each once for every LabelsPerRow labels.
-// labels is the number of distinct ones.
-func countRows(items, labels int) int { return items * plan.LabelPasses(labels) }
+// countRows is what a request counts as in the queue: its items, each once for every place that it is read at and every
+// LabelsPerRow labels there.
+func countRows(items int, c *columns) int { return items * c.passes() }
 
 // admit reserves room for a request's rows before any work is done for it.
-// labels is the number of distinct ones.
-func (q *queue) admit(req *Request, labels int) (*reservation, error) {
-	rows := countRows(len(req.Items), labels)
+func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
+	rows := countRows(len(req.Items), c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.openLocked(); err != nil {
@@ -29,8 +26,8 @@ func (q *queue) admit(req *Request, labels int) (*reservation, error) {
 	case len(req.Items) > q.maxRows:
 		return nil, Errorf(TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(req.Items), q.maxRows)
 	case rows > q.maxRows:
-		return nil, Errorf(TooLarge, "label_token_ids", "%d items with %d labels count as %d rows, the server takes %d at most; split the request",
-			len(req.Items), labels, rows, q.maxRows)
+		return nil, Errorf(TooLarge, "label_token_ids", "%d items with %d labels%s count as %d rows, the server takes %d at most; split the request",
+			len(req.Items), len(c.labels), atPositions(req), rows, q.maxRows)
 	case q.rows+rows > q.maxRows:
 		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
 	}

@@ -109,7 +109,7 @@ func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	reserved, err := s.queue.admit(req, len(columns.labels))
+	reserved, err := s.queue.admit(req, &columns)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 		default:
 			j.cached += take.Count*take.Shared - take.New
 			for k, answer := range mine {
-				j.answers[take.Group.Items[take.From+k]] = answer
+				j.take(take.Group, take.From+k, answer)
 			}
 			if j.left -= take.Count; j.left == 0 {
 				q.end(j, nil)

@@ -32,6 +32,14 @@ func success(b *body, result *score.Result) string {
 		out.WriteString(`,"logprobs":`)
 		writeTable(&out, result.Logprobs)
 	}
+	if len(b.extras.positions) > 0 {
+		out.WriteString(`,"position_scores":`)
+		writeTables(&out, result.PositionScores)
+		if b.extras.logprobs {
+			out.WriteString(`,"position_logprobs":`)
+			writeTables(&out, result.PositionLogprobs)
+		}
+	}
 	if b.extras.hasLabels {
 		ids := make([]string, len(b.labels))
 		for i, label := range b.labels {
@@ -60,6 +68,22 @@ func success(b *body, result *score.Result) string {
 	}
 	out.WriteByte('}')
 	return out.String()
+}
+
+// writeTables writes a table for each item, and null for one that failed.
+func writeTables(out *strings.Builder, tables [][][]float64) {
+	out.WriteByte('[')
+	for i, table := range tables {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if table == nil {
+			out.WriteString("null")
+		} else {
+			writeTable(out, table)
+		}
+	}
+	out.WriteByte(']')
 }
 
 // writeTable writes rows of numbers. A row that failed, and a logarithm of 0, which JSON cannot hold, are null.

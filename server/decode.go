@@ -260,5 +260,5 @@ func (b *body) request(id string, m *Model) (*score.Request, error) {
 		return nil, score.Errorf(score.Invalid, b.surrogates, "%s holds a lone surrogate, which is no character", b.surrogates)
 	}
 	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, ItemFirst: b.itemFirst, Softmax: b.softmax,
-		Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
+		Positions: b.extras.positions, Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
 }

@@ -11,11 +11,12 @@ import (
 type extras struct {
 	labels        []string // the labels as texts of one token each, where label_token_ids is absent
 	hasLabels     bool
-	logprobs      bool // answer with natural logarithms too
-	usage         bool // answer with token counts
-	truncate      bool // cut prompts that are too long and list them
-	partial       bool // a bad item fails alone
-	plainSpecials bool // "<|im_end|>" in a text is text
+	positions     []int64 // of each item, at which labels are scored too
+	logprobs      bool    // answer with natural logarithms too
+	usage         bool    // answer with token counts
+	truncate      bool    // cut prompts that are too long and list them
+	partial       bool    // a bad item fails alone
+	plainSpecials bool    // "<|im_end|>" in a text is text
 }
 
 // readExtras reads them with the same rules as the peer's fields.
@@ -35,6 +36,11 @@ func (b *body) readExtras(o *python.Object) (faults []fault) {
 			faults = append(faults, newFault(kind, v, field.name))
 		}
 		*field.to = value
+	}
+	if v, _ := o.Get("score_positions"); v != nil {
+		ints, more := laxInts(v, "score_positions")
+		faults = append(faults, more...)
+		x.positions = ints.small
 	}
 	v, _ := o.Get("labels")
 	if v == nil || b.hasLabels {

@@ -13,6 +13,9 @@ import (
 // base is a score request; its fields may be followed by more.
 const base = `{"model":"m","query":"is it? ","items":["a","bb"],"apply_softmax":true`
 
+// idBase is a score request of token ids; its fields are followed by more.
+const idBase = `{"model":"m","query":[5,6],"items":[[7,8],[7,8,9]],"label_token_ids":[1],"apply_softmax":true,`
+
 func TestExtras(t *testing.T) {
 	s := newTestServer(t, nil)
 	plain := send(s, "POST", "/v1/score", base+`,"label_token_ids":[89,78]}`).Body.String()
@@ -27,6 +30,11 @@ func TestExtras(t *testing.T) {
 		"ids before texts": {base + `,"labels":["no such label"],"label_token_ids":[89,78]}`, map[string]string{"label_token_ids": ""}},
 		"usage":            {base + `,"label_token_ids":[89,78],"usage":true}`, map[string]string{"usage": `{"prompt_tokens":17,"completion_tokens":0,"total_tokens":17,"cached_tokens":0}`}},
 		"truncate":         {`{"model":"m","query":"","items":["a","` + long + `"],"label_token_ids":[1],"truncate":true}`, map[string]string{"truncated": "[1]"}},
+		"no positions":     {base + `,"label_token_ids":[89,78],"score_positions":[]}`, map[string]string{"position_scores": ""}},
+		"positions": {idBase + `"score_positions":[0,-1,-1],"return_logprobs":true,"usage":true}`, map[string]string{"scores": "[[1.0],[1.0]]",
+			"position_scores": "[[[1.0],[1.0],[1.0]],[[1.0],[1.0],[1.0]]]", "usage": `{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9,"cached_tokens":0}`}},
+		"position that one item has not": {idBase + `"score_positions":[2],"partial":true}`, map[string]string{"position_scores": "[null,[[1.0]]]",
+			"errors": `[{"index":0,"message":"score_positions[0] is 2, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last","type":"BadRequestError","code":400}]`}},
 		"partial": {`{"model":"m","query":"","items":["a",""],"label_token_ids":[1],"apply_softmax":true,"partial":true}`, map[string]string{"scores": "[[1.0],null]",
 			"errors": `[{"index":1,"message":"items[1] and query are both empty; a prompt needs at least one token","type":"BadRequestError","code":400}]`}},
 	} {
@@ -45,6 +53,34 @@ func TestExtras(t *testing.T) {
 	}
 	if got := send(s, "POST", "/v1/score", base+`,"labels":["Y","N"]}`).Body.String(); shape(got[:len(plain)-1]) != shape(plain[:len(plain)-1]) {
 		t.Errorf("labels as texts give %s, as ids %s", got, plain)
+	}
+}
+
+// TestPositionScores: at a position an item has the scores that it has where it ends there, and its own scores stay the same.
+func TestPositionScores(t *testing.T) {
+	s := newTestServer(t, nil)
+	type answer struct {
+		Scores, Logprobs [][]float64
+		PositionScores   [][][]float64 `json:"position_scores"`
+		PositionLogprobs [][][]float64 `json:"position_logprobs"`
+	}
+	ask := func(items, more string) (a answer) {
+		t.Helper()
+		body := `{"model":"m","query":[5,6],"items":` + items + `,"label_token_ids":[1,2,1],"return_logprobs":true` + more + `}`
+		if w := send(s, "POST", "/v1/score", body); json.Unmarshal(w.Body.Bytes(), &a) != nil || w.Code != http.StatusOK {
+			t.Fatalf("%s: status %d: %s", body, w.Code, w.Body)
+		}
+		return a
+	}
+	got := ask(`[[7,8,9],[10,11]]`, `,"score_positions":[-2,0,1,0]`)
+	first, second, whole := ask(`[[7],[10]]`, ""), ask(`[[7,8],[10,11]]`, ""), ask(`[[7,8,9],[10,11]]`, "")
+	want := answer{Scores: whole.Scores, Logprobs: whole.Logprobs}
+	for i, before := range []answer{second, first} { // -2 is the first item's second token, and the second's first
+		want.PositionScores = append(want.PositionScores, [][]float64{before.Scores[i], first.Scores[i], second.Scores[i], first.Scores[i]})
+		want.PositionLogprobs = append(want.PositionLogprobs, [][]float64{before.Logprobs[i], first.Logprobs[i], second.Logprobs[i], first.Logprobs[i]})
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("answer %+v, want %+v", got, want)
 	}
 }
 
@@ -71,6 +107,11 @@ func TestExtrasAtFault(t *testing.T) {
 		base + `,"labels":"Y"}`:                                           {"", `[{'type': 'list_type', 'loc': ('body', 'labels'), 'msg': 'Input should be a valid list', 'input': 'Y'}]`},
 		base + `,"labels":["Y",7]}`:                                       {"", `[{'type': 'string_type', 'loc': ('body', 'labels', 1), 'msg': 'Input should be a valid string', 'input': 7}]`},
 		base + `,"label_token_ids":[1],"usage":"maybe"}`:                  {"", `[{'type': 'bool_parsing', 'loc': ('body', 'usage'), 'msg': 'Input should be a valid boolean, unable to interpret input', 'input': 'maybe'}]`},
+		base + `,"label_token_ids":[1],"score_positions":[0]}`:            {"score_positions", `score_positions counts tokens of items, and a text is tokenized together with its query; send query and items as lists of token ids`},
+		base + `,"label_token_ids":[1],"score_positions":3}`:              {"", `[{'type': 'list_type', 'loc': ('body', 'score_positions'), 'msg': 'Input should be a valid list', 'input': 3}]`},
+		base + `,"label_token_ids":[1],"score_positions":[0,"a"]}`:        {"", `[{'type': 'int_parsing', 'loc': ('body', 'score_positions', 1), 'msg': 'Input should be a valid integer, unable to parse string as an integer', 'input': 'a'}]`},
+		idBase + `"score_positions":[0,2]}`:                               {"score_positions[1]", `score_positions[1] is 2, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
+		idBase + `"score_positions":[-99999999999999999999]}`:             {"score_positions[0]", `score_positions[0] is -9223372036854775808, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
 		base + `,"labels":[]}`:                                            {"label_token_ids", `label_token_ids cannot be empty. At least one token ID is required.`},
 		strings.Replace(base, `"bb"`, `"\ud800"`, 1) + `,"labels":["Y"]}`: {"items[1]", `items[1] holds a lone surrogate, which is no character`},
 	} {

@@ -25,12 +25,14 @@ func (fakeEngine) Pages() int { return scoretest.ManyPages }
 func (fakeEngine) Run(step *score.Step) (score.Pending, error) {
 	answers := make([][]float32, len(step.Rows))
 	for i, row := range step.Rows {
-		for _, label := range row.Labels {
-			h := fnv.New32a()
-			for _, id := range append(slices.Clone(row.Tokens), label) {
-				h.Write([]byte{byte(id), byte(id >> 8), byte(id >> 16)})
+		for _, read := range append(slices.Clone(row.Inner), score.Read{Labels: row.Labels}) {
+			for _, label := range read.Labels {
+				h := fnv.New32a()
+				for _, id := range append(slices.Clone(row.Tokens[:len(row.Tokens)-read.Back]), label) {
+					h.Write([]byte{byte(id), byte(id >> 8), byte(id >> 16)})
+				}
+				answers[i] = append(answers[i], -float32(h.Sum32()%1000)/100)
 			}
-			answers[i] = append(answers[i], -float32(h.Sum32()%1000)/100)
 		}
 	}
 	return scoretest.Done(answers), nil

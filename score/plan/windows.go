@@ -18,7 +18,10 @@ func (l *Ladder) windows(row *Row, item int, salt string) (groups []*Group) {
 		for _, p := range places[:n-1] {
 			w.Inner = append(w.Inner, Read{Back: p.Back - places[n-1].Back, Labels: p.Labels})
 		}
-		g := &Group{Rows: []Row{w}, Items: []int{item}, Firsts: []int{numbers}, Shared: shared, Salt: salt}
+		g := &Group{Rows: []Row{w}, Items: []int{item}, Shared: shared, Salt: salt}
+		if len(groups) > 0 || n < len(places) {
+			g.Firsts = []int{numbers}
+		}
 		groups = append(groups, g.counted())
 		numbers += w.Numbers()
 		places = places[n:]

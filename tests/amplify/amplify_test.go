@@ -121,7 +121,7 @@ func (c *cost) breaks(b body, u *units) (broken []string) {
 		cpu += encodedUnits * unit * megabytes
 	}
 	if b.kind&computed != 0 {
-		cpu += computeUnits * (u.token*c.tokens + c.rows*(u.row+u.label*float64(b.labels)))
+		cpu += computeUnits * (u.token*c.tokens + c.rows*float64(max(b.places, 1))*(u.row+u.label*float64(b.labels)))
 	}
 	if b.kind&longPrefix != 0 {
 		cpu += computeUnits * (u.token*c.tokens + c.rows*u.longRow)

@@ -20,6 +20,7 @@ type body struct {
 	field   string            // wanted in the header X-Scored-Error-Param
 	kind    kind              // what its cost may grow with
 	labels  int               // distinct ones of a computed body, if many
+	places  int               // at which each of its rows is read, if several; each may cost what a row does
 	crowd   int               // as many clients send it at once, and some may be refused with 503; 0: one
 }
 
@@ -67,6 +68,9 @@ func naming(query, items, labels piece) piece {
 func ranking(query, documents piece, more ...piece) piece {
 	return object(append([]piece{field("query", query), field("documents", documents)}, more...))
 }
+
+// positions are the first n of an item.
+func positions(n int) piece { return field("score_positions", numbered(n, "%d")) }
 
 func field(name string, value piece) piece { return raw(is(`"`+name+`":`), value) }
 

@@ -22,7 +22,7 @@ func (e *nullEngine) Pages() int              { return e.pages }
 func (e *nullEngine) Run(step *score.Step) (score.Pending, error) {
 	answers := make([][]float32, len(step.Rows))
 	for i := range step.Rows {
-		answers[i] = make([]float32, len(step.Rows[i].Labels))
+		answers[i] = make([]float32, step.Rows[i].Numbers())
 	}
 	if !e.queues {
 		time.Sleep(step.Cost())

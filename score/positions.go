@@ -1,0 +1,94 @@
+package score
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"scored/score/plan"
+)
+
+const positionsField = "score_positions"
+
+// checkPositions refuses positions that no item can have.
+func (s *Scorer) checkPositions(req *Request) error {
+	if len(req.Positions) > 0 && !req.Query.IsTokens {
+		return Errorf(Invalid, positionsField, "%s counts tokens of items, and a text is tokenized together with its query; "+
+			"send query and items as lists of token ids", positionsField)
+	}
+	if n := len(req.Positions); n > s.cfg.ContextLength {
+		return Errorf(Invalid, positionsField, "%s has %d entries, a prompt has less than %d tokens; send each position once", positionsField, n, s.cfg.ContextLength)
+	}
+	return nil
+}
+
+// atPositions tells of a request's positions where there are any, for errors.
+func atPositions(req *Request) string {
+	if len(req.Positions) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" at %d positions and the end", len(req.Positions))
+}
+
+// distinct are the distinct ones of the positions.
+func distinct(positions []int64) []int64 {
+	all := slices.Clone(positions)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// itemTokens is how many of item i's own tokens are in its prompt of so many, which may be cut at its end.
+func (r *Request) itemTokens(i, prompt int) int {
+	if r.ItemFirst {
+		return min(len(r.Items[i].Tokens), prompt)
+	}
+	return max(0, prompt-len(r.Query.Tokens))
+}
+
+// checkPlaces refuses positions that item i does not have in its prompt of so many tokens.
+func (r *Request) checkPlaces(i, prompt int) error {
+	n := int64(r.itemTokens(i, prompt))
+	for k, p := range r.Positions {
+		if p >= -n && p < n {
+			continue
+		}
+		field, kept := fmt.Sprintf("%s[%d]", positionsField, k), ""
+		if n < int64(len(r.Items[i].Tokens)) {
+			kept = " left"
+		}
+		return Errorf(Invalid, field, "%s is %d, and %s has %d tokens%s; a position is one of the item's tokens, 0 the first and -1 the last",
+			field, p, r.itemField(i), n, kept)
+	}
+	return nil
+}
+
+// back is how many tokens of item i's prompt of so many follow a position that has been checked.
+func (r *Request) back(i, prompt int, position int64) int {
+	n := r.itemTokens(i, prompt)
+	at := int(position)
+	if at < 0 {
+		at += n
+	}
+	if !r.ItemFirst {
+		at += prompt - n
+	}
+	return prompt - 1 - at
+}
+
+// inner are the places of item i's prompt of so many tokens that are read before its last.
+func (c *columns) inner(req *Request, i, prompt int) []plan.Read {
+	reads := make([]plan.Read, 0, len(c.positions))
+	for _, p := range c.positions {
+		if back := req.back(i, prompt, p); back > 0 {
+			reads = append(reads, plan.Read{Back: back, Labels: c.labels})
+		}
+	}
+	slices.SortFunc(reads, func(a, b plan.Read) int { return cmp.Compare(b.Back, a.Back) })
+	return slices.CompactFunc(reads, func(a, b plan.Read) bool { return a.Back == b.Back })
+}
+
+// numbersAt are the numbers of an answer that were read so many tokens before the end; inner are the places before that.
+func (c *columns) numbersAt(answer []float32, inner []plan.Read, back int) []float32 {
+	place, _ := slices.BinarySearchFunc(inner, back, func(r plan.Read, back int) int { return cmp.Compare(back, r.Back) })
+	return answer[place*len(c.labels):][:len(c.labels)]
+}
