@@ -22,7 +22,6 @@ type device struct {
 
 	// queue.mu must be held for these.
 	flights []*flight // given to the engine and not settled, in their order; at most mostFlights
-	again   *flight   // one of them, that is to run in halves
 	passed  int64     // queue.pushes and steps when it last left what waits to other devices
 
 	toSettle  chan *flight
@@ -57,18 +56,18 @@ func (d *device) loop() {
 			return
 		}
 		d.busySince.CompareAndSwap(0, d.now())
-		if !f.halved {
+		if f.again {
+			f.pending, f.err = d.runHalves(f.Step), nil
+		} else {
 			f.start = time.Now()
 			f.pending, f.err = d.run(f.Step)
-			f.halved = divisible(f.Step, f.err)
-		}
-		if f.halved {
-			d.queue.awaitOthers(d)
-			f.pending, f.err = d.runHalves(f.Step), nil
+			if divisible(f.Step, f.err) && d.queue.runAgain(d, f) {
+				continue
+			}
 		}
 		d.wakeNearEnd(f)
 		d.toSettle <- f
-		if f.err != nil || f.halved {
+		if f.err != nil || f.again {
 			<-f.settled // what a step did not compute must be known before the next is formed
 		}
 	}
@@ -86,7 +85,7 @@ func (d *device) settleAll() {
 		if err == nil {
 			answers, err = wait(f.pending, len(f.Step.Rows))
 		}
-		if !f.halved && divisible(f.Step, err) && d.queue.runAgain(d, f) {
+		if !f.again && (divisible(f.Step, err) || err == nil && d.queue.missed(f)) && d.queue.runAgain(d, f) {
 			continue
 		}
 		d.settle(f, start, answers, err)

@@ -4,7 +4,7 @@ import "math"
 
 // finish turns log-probabilities into the numbers the client asked for, in float64.
 func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
-	result.Usage = Usage{PromptTokens: j.Tokens, CachedTokens: j.cached}
+	result.Usage = Usage{PromptTokens: j.Tokens, CachedTokens: j.cached()}
 	result.Timing.Wait, result.Timing.Run = j.started.Sub(j.queued), j.ended.Sub(j.started)
 	if req.Logprobs {
 		result.Logprobs = make([][]float64, len(req.Items))

@@ -16,9 +16,11 @@ type flight struct {
 	number  int64 // of the step, among those of all devices
 	start   time.Time
 	pending Pending
-	err     error         // of Run
-	halved  bool          // it runs in halves, as the device had no memory for it at once
-	spoiled error         // why its answers mean nothing, though it ran; queue.mu must be held
+	err     error // of Run
+	spoiled error // why its answers mean nothing, though it ran; queue.mu must be held
+	// again: it is to run once more, by itself, as the device had no memory for it or a prefix that it reads was not there.
+	// Set once, with queue.mu held.
+	again   bool
 	settled chan struct{} // closed when its answers have been handed out
 }
 
@@ -58,10 +60,15 @@ func divisible(step *Step, err error) bool {
 	return errors.Is(err, ErrMemory) && !errors.Is(err, ErrCache) && len(step.Rows) > 1
 }
 
-// runHalves runs both halves of a step, one after the other. Nothing else is queued meanwhile.
+// runHalves runs both halves of a step, one after the other, or a step of one row as it is. Nothing else is queued
+// meanwhile.
 func (d *device) runHalves(step *Step) finished {
 	var all [][]float32
-	for _, half := range halves(step) {
+	parts := []*Step{step}
+	if len(step.Rows) > 1 {
+		parts = halves(step)
+	}
+	for _, half := range parts {
 		pending, err := d.run(half)
 		if err == nil {
 			var answers [][]float32
@@ -69,7 +76,7 @@ func (d *device) runHalves(step *Step) finished {
 			all = append(all, answers...)
 		}
 		if err != nil {
-			return finished{err: fmt.Errorf("half of a step: %w", err)}
+			return finished{err: fmt.Errorf("step run by itself: %w", err)}
 		}
 	}
 	return finished{answers: all}
@@ -89,14 +96,24 @@ func halves(s *Step) []*Step {
 
 // reads tells whether a step reads slots of the cache that another was to write.
 func reads(step, writer *Step) bool {
+	return meet(writer, step, func(p *Prefix) []int32 { return p.Slots[:len(p.Slots)-len(p.New)] })
+}
+
+// overwrites tells whether a step writes slots of the cache that another has in its prefixes.
+func overwrites(step, other *Step) bool {
+	return meet(step, other, func(p *Prefix) []int32 { return p.Slots })
+}
+
+// meet tells whether a step writes any of those slots of another's prefixes.
+func meet(writer, other *Step, slots func(*Prefix) []int32) bool {
 	written := map[int32]bool{}
 	for _, p := range writer.Prefixes {
 		for _, slot := range p.Slots[len(p.Slots)-len(p.New):] {
 			written[slot] = true
 		}
 	}
-	for _, p := range step.Prefixes {
-		for _, slot := range p.Slots[:len(p.Slots)-len(p.New)] {
+	for i := range other.Prefixes {
+		for _, slot := range slots(&other.Prefixes[i]) {
 			if written[slot] {
 				return true
 			}

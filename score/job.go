@@ -15,7 +15,7 @@ type job struct {
 	inner   [][]plan.Read // by item: the places before its prompt's last that are read; nil: none are
 	columns columns
 	left    int // rows not answered yet
-	cached  int // prompt tokens that did not have to be computed
+	reused  int // prompt tokens taken from prefixes, less those computed for prefixes: see cached
 	err     error
 	done    chan struct{} // closed when left reaches 0 or err is set
 	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
@@ -64,6 +64,10 @@ func (j *job) begin(d *device, now time.Time) {
 		j.device, j.started = d, now
 	}
 }
+
+// cached counts the prompt tokens that did not have to be computed. A prefix that was dropped before all rows had it was
+// computed more than once.
+func (j *job) cached() int { return max(j.reused, 0) }
 
 // answered tells whether the job has ended.
 func (j *job) answered() bool {

@@ -24,11 +24,13 @@ func (q *queue) awaitWork(d *device) bool {
 	defer q.mu.Unlock()
 	for {
 		switch {
-		case q.closed || q.lost != nil:
+		case q.lost != nil:
 			return false
-		case d.again != nil:
+		case d.first() != nil:
 			q.busy++
 			return true
+		case q.closed && len(d.flights) == 0:
+			return false
 		case !q.held && q.mayBegin(d):
 			q.busy++
 			return true
@@ -43,7 +45,7 @@ func (q *queue) awaitWork(d *device) bool {
 func (q *queue) mayBegin(d *device) bool {
 	least := 1
 	switch under := len(d.flights); {
-	case under == mostFlights:
+	case q.closed || under == mostFlights || under > 0 && d.flights[0].again:
 		return false
 	case under > 0 && !d.nearEnd(d.flights[0]):
 		least = plentyWaits * d.full
@@ -75,7 +77,7 @@ func (q *queue) formFor(d *device) *flight {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if d.passed == q.pushes+q.steps && !q.closed && q.lost == nil {
+	if d.passed == q.pushes+q.steps && d.first() == nil && !q.closed && q.lost == nil {
 		q.changed.Wait() // what waits is for another device, which is free
 	}
 	return nil
@@ -87,8 +89,7 @@ func (q *queue) tryForm(d *device) (f *flight, later bool) {
 	defer q.planning.Unlock()
 	q.mu.Lock()
 	q.release()
-	f = d.again
-	d.again = nil
+	f = d.first()
 	var jobs []*job
 	if f == nil {
 		jobs = q.jobsFor(d)
@@ -194,12 +195,14 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 	for _, take := range formed.Takes {
 		j := jobs[take.Job]
 		f.jobs = append(f.jobs, j)
-		j.begin(d, now)
+		if j.answered() { // its client has gone while the step was formed
+			j.device = d
+			q.ended = append(q.ended, j)
+		} else {
+			j.begin(d, now)
+		}
 		take.Group.Next += take.Count
 		q.running += take.Count
-		if j.answered() { // its client has gone while the step was formed
-			q.ended = append(q.ended, j)
-		}
 	}
 	f.lead = jobs[formed.Lead]
 	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return j.Job.Pending() == nil })
@@ -217,14 +220,5 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 func (q *queue) giveWay(lead *job) {
 	if i := slices.Index(q.jobs, lead); i >= 0 {
 		q.jobs = append(slices.Delete(q.jobs, i, i+1), lead)
-	}
-}
-
-// awaitOthers waits until the device has no other step than the one that it was given last.
-func (q *queue) awaitOthers(d *device) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(d.flights) > 1 {
-		q.changed.Wait()
 	}
 }

@@ -156,7 +156,7 @@ func (s *Scorer) await(ctx context.Context, job *job) error {
 		return job.err
 	}
 	run := Span{Stage: StageRun, RequestID: job.id, Start: job.started, End: job.ended, Rows: job.Rows, Tokens: job.Tokens,
-		Cached: job.cached, Err: job.err}
+		Cached: job.cached(), Err: job.err}
 	s.observe(wait)
 	s.observe(run)
 	return job.err

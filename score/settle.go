@@ -6,23 +6,48 @@ import (
 	"slices"
 )
 
-// runAgain has the device run a step in halves, and tells whether it will. What is queued behind it and reads what it was
-// to write has read nothing.
+// errMissed spoils a step that ran on a prefix which one before it is to compute once more: it is run again too.
+var errMissed = errors.New("the step that was to compute its prefix did not")
+
+// runAgain keeps a step for the device to run by itself, and tells whether it will. What is queued behind it and reads what
+// it was to write has read nothing, and comes again as well. It is too late if what is queued behind it writes to where its
+// prefixes are: prefixes are dropped as soon as the last step that reads them is planned.
 func (q *queue) runAgain(d *device, f *flight) bool {
+	q.planning.Lock() // a step that is being formed counts on what this one was to write
+	defer q.planning.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.lost != nil || f.spoiled != nil {
+	if q.lost != nil || f.spoiled != nil && f.spoiled != errMissed {
 		return false
 	}
-	f.halved = true
-	d.again = f
 	for _, later := range d.behind(f) {
-		if reads(later.Step, f.Step) {
-			later.spoiled = errors.New("the step that was to compute its prefix ran out of memory")
+		if !later.again && overwrites(later.Step, f.Step) {
+			return false
 		}
+	}
+	for _, later := range d.behind(f) {
+		if !later.again && reads(later.Step, f.Step) {
+			later.spoiled = errMissed
+		}
+	}
+	f.again, f.spoiled = true, nil
+	if d.flights[0] == f {
+		d.busySince.Store(d.now())
 	}
 	q.changed.Broadcast()
 	return true
+}
+
+// missed tells whether the step ran on a prefix that was not there.
+func (q *queue) missed(f *flight) bool { return q.spoiledBy(f) == errMissed }
+
+// first is the step that the device runs again next; nil if there is none, or if steps that are not to run again must end
+// before. queue.mu must be held.
+func (d *device) first() *flight {
+	if len(d.flights) == 0 || slices.ContainsFunc(d.flights, func(f *flight) bool { return !f.again }) {
+		return nil
+	}
+	return d.flights[0]
 }
 
 // behind are the steps queued behind another. queue.mu must be held.
@@ -38,7 +63,7 @@ func (q *queue) spoiledBy(f *flight) error {
 }
 
 // forget drops what a step that failed was to compute from the device's table, and with a lost cache everything. A step
-// queued behind it fails too if it reads any of that, and only then.
+// that is still to run fails too if it reads any of that, and only then.
 func (q *queue) forget(d *device, f *flight, cause error) {
 	q.planning.Lock()
 	defer q.planning.Unlock()
@@ -50,8 +75,8 @@ func (q *queue) forget(d *device, f *flight, cause error) {
 	} else {
 		d.planner.Forget(f.Number)
 	}
-	for _, later := range d.behind(f) {
-		if all && readsCache(later.Step) || reads(later.Step, f.Step) {
+	for _, later := range d.flights {
+		if later != f && (all && readsCache(later.Step) || reads(later.Step, f.Step)) {
 			later.spoiled = fmt.Errorf("the step that computed its prefix failed: %w", cause)
 		}
 	}
@@ -82,7 +107,7 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 		case err != nil:
 			q.fail(j, err)
 		default:
-			j.cached += take.Count*take.Shared - take.New
+			j.reused += take.Count*take.Shared - take.New
 			for k, answer := range mine {
 				j.take(take.Group, take.From+k, answer)
 			}

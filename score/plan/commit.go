@@ -34,11 +34,15 @@ func (p *Planner) prefix(step *Step, c *candidate, placed *placement) (at, fresh
 	if len(want)-p.table.Match(c.group.Salt, want) > placed.fresh {
 		return -1, 0
 	}
+	held := p.table.holding(&c.group.hold) > 0
 	if placed.shared < len(c.want) && placed.fresh > 0 && !p.table.hold(c.group.Salt, c.want, &c.group.hold) {
 		return -1, 0 // a slice is of no use if it is dropped before the next
 	}
 	slots, missing := p.table.put(c.group.Salt, want)
 	if slots == nil {
+		if !held {
+			p.table.release(&c.group.hold) // its job may not be in the step, and go to another device
+		}
 		return -1, 0
 	}
 	step.Prefixes = append(step.Prefixes, Prefix{Slots: slots, New: want[len(want)-missing:]})

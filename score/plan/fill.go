@@ -53,7 +53,7 @@ func (f *filling) place(i int, candidates []candidate) bool {
 	p := placement{candidate: i, shared: len(c.want), with: len(f.placed)}
 	known := f.known(c, &p)
 	p.fresh = p.shared - known
-	if c.asItIs(p.fresh) && c.group.longest-known <= f.bucket.Length {
+	if c.asItIs(p.fresh) && c.group.longest-known <= min(f.bucket.Length, f.bucket.Tokens) {
 		p.shared, p.fresh = known, 0
 	}
 	context := 0

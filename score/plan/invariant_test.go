@@ -35,3 +35,6 @@ func (t *Table) check() error {
 
 // CheckTable is check for tests outside.
 func (p *Planner) CheckTable() error { return p.table.check() }
+
+// Held is how many pages groups have set aside.
+func (p *Planner) Held() int { return p.table.reserved }

@@ -43,14 +43,30 @@ func (p *Planner) Next(jobs []*Job) *Formed {
 	if len(jobs) == 0 {
 		return nil
 	}
-	for lead := range jobs {
+	p.table.claimed = false
+	if f := p.form(jobs, 0); f != nil {
+		return f
+	}
+	// Others hold the pages that the first job needs. Until they are done nobody gets a new hold, however many come.
+	p.table.claimed = true
+	for lead := 1; lead < len(jobs) && p.othersHold(jobs[0]); lead++ {
 		if f := p.form(jobs, lead); f != nil {
 			return f
 		}
 	}
 	// Prefixes in pieces, or those that groups hold, leave no job the pages it needs. The empty cache has room for any.
 	p.Reset()
+	p.table.claimed = false
 	return p.form(jobs, 0)
+}
+
+// othersHold tells whether groups hold pages that are not the job's.
+func (p *Planner) othersHold(j *Job) bool {
+	held := p.table.reserved
+	for _, g := range j.Groups {
+		held -= p.table.holding(&g.hold)
+	}
+	return held > 0
 }
 
 // Reset drops every prefix and every hold, and tells how many prefixes there were.

@@ -151,3 +151,22 @@ func TestLadderRefusesPromptsItCannotHold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNoHoldWithoutPlace: a prefix that finds no room in the cache for its first slice keeps nothing set aside: its job may
+// end, or run elsewhere, without this planner being told.
+func TestNoHoldWithoutPlace(t *testing.T) {
+	l := ladder(t, 1024, Bucket{Tokens: 512, Rows: 16, Length: 512, Context: 1024, Cost: 1})
+	table := NewTable(8, 0)
+	p := NewPlanner(l, table)
+	for i := range 4 { // all the pages are used by this step
+		if slots, _ := table.put("", tokensFrom(int32(1000*i), 200)); slots == nil {
+			t.Fatal("no room for a prefix of two pages")
+		}
+	}
+	step := &Step{Bucket: l.buckets[0]}
+	group := l.prompts(sharing(9000, 700, 5, 6)).Groups[0]
+	c := &candidate{group: group, want: group.want()}
+	if at, _ := p.prefix(step, c, &placement{shared: 400, fresh: 400}); at != -1 || table.reserved != 0 || len(table.holds) != 0 {
+		t.Errorf("place %d of a prefix, %d pages set aside, want -1 and none", at, table.reserved)
+	}
+}

@@ -14,8 +14,9 @@ type Table struct {
 	roots    map[string]*node
 	now      int64 // number of the step being planned
 	holds    map[*node]int
-	reserved int // pages that holds may need, taken together
-	resets   int // how often the table was emptied
+	reserved int  // pages that holds may need, taken together
+	claimed  bool // no group gets a hold that has none: see Planner.Next
+	resets   int  // how often the table was emptied
 }
 
 // node is a run of tokens in the tree. A root has none.
@@ -132,10 +133,10 @@ func (t *Table) put(salt string, prompt []int32) (slots []int32, missing int) {
 // hold keeps what the table has of the prompt from being dropped until release, and sets pages aside for all of it. It
 // is false if holds together need more than there is.
 func (t *Table) hold(salt string, prompt []int32, h *hold) bool {
-	pages := h.pages
-	if pages == 0 || h.resets != t.resets {
+	pages := t.holding(h)
+	if pages == 0 {
 		pages = mostPages(len(prompt))
-		if t.reserved > 0 && t.reserved+pages > len(t.pages.owners) {
+		if t.claimed || t.reserved > 0 && t.reserved+pages > len(t.pages.owners) {
 			return false
 		}
 	}
@@ -152,7 +153,7 @@ func mostPages(tokens int) int { return PagesFor(tokens) + 1 }
 
 // release ends a hold, if there is one.
 func (t *Table) release(h *hold) {
-	if h.pages == 0 || h.resets != t.resets {
+	if t.holding(h) == 0 {
 		*h = hold{}
 		return
 	}
@@ -161,6 +162,14 @@ func (t *Table) release(h *hold) {
 	}
 	t.reserved -= h.pages
 	*h = hold{}
+}
+
+// holding is how many pages a hold has set aside; 0 if there is none.
+func (t *Table) holding(h *hold) int {
+	if h.resets != t.resets {
+		return 0
+	}
+	return h.pages
 }
 
 // hold is a claim to a prefix; the zero value is none.

@@ -91,8 +91,12 @@ func (l *Ladder) share(rows []Row, head int) int {
 	} else if n*(len(rows)-1) < tokens/16 {
 		return 0 // sharing saves less than the larger step costs
 	}
-	if l.sizeFor(n) == nil {
-		return 0
+	longest := 0
+	for i := range rows {
+		longest = max(longest, len(rows[i].Tokens))
+	}
+	if l.sizeFor(n) == nil || longest-n > l.own(n) && l.sizeFor(longest-1) == nil {
+		return 0 // the longest row has room by itself alone
 	}
 	return n
 }
