@@ -41,7 +41,9 @@ func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}
-	how.Splicer = model.NewSplicer(config())
+	if how.Splicer == nil {
+		how.Splicer = model.NewSplicer(config())
+	}
 	how.Buckets = buckets()
 	options.Rewrite, options.CacheDir = how.Splicer.Rewrite, "../../.cache/compile"
 	p, err := pjrt.Open(path, options)
@@ -53,6 +55,11 @@ func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model
 			t.Error(err)
 		}
 	})
+	return p, engineOn(t, p, how, weights)
+}
+
+func engineOn(t *testing.T, p *pjrt.Plugin, how model.Options, weights model.Source) *model.Engine {
+	t.Helper()
 	e, err := model.New(t.Context(), p.Backend(), config(), weights, how)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +69,7 @@ func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model
 			t.Error(err)
 		}
 	})
-	return p, e
+	return e
 }
 
 func tokens(seed, n int) []int32 {
