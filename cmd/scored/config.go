@@ -23,6 +23,7 @@ type lookup func(name string) (string, bool)
 // config is everything `scored serve` can be told.
 type config struct {
 	ModelPath       string `validate:"required"`
+	LoRA            folders
 	TokenizerPath   string
 	ServedModelName string
 	LoadFormat      string `validate:"oneof=auto dummy"`

@@ -21,9 +21,9 @@ type source struct {
 	generated bool   // the weights are made up, and scores mean nothing
 }
 
-// findModel resolves --model-path: a local folder, else a repository of the hub. The flags are held to the model's shape
+// findBase resolves --model-path: a local folder, else a repository of the hub. The flags are held to the model's shape
 // before its weights are opened or fetched.
-func (c *config) findModel(ctx context.Context, log *slog.Logger, progress *progress) (*source, error) {
+func (c *config) findBase(ctx context.Context, log *slog.Logger, progress *progress) (*source, error) {
 	if c.LoadFormat == "dummy" {
 		return c.generate(log)
 	}

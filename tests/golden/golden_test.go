@@ -174,8 +174,7 @@ func compare(t *testing.T, on device, name string, options model.Options) {
 	scorer := newScorer(t, on.Backend, nil, cfg, v.Seed, options)
 	within := newChecker(cfg, options)
 	for _, c := range v.Cases {
-		request := goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
-		request.check(t, scorer, within)
+		c.request().check(t, scorer, within)
 	}
 	for _, r := range v.Requests {
 		r.check(t, scorer, within)
@@ -188,6 +187,11 @@ func bucketsFor(options model.Options) []score.Bucket {
 		return kernelBuckets()
 	}
 	return buckets()
+}
+
+// request asks for the case as an item without a query.
+func (c goldenCase) request() goldenRequest {
+	return goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
 }
 
 func buckets() []score.Bucket {
@@ -213,7 +217,12 @@ func kernelBuckets() []score.Bucket {
 // newScorer scores prompts shorter than 2,048 tokens with generated weights until the test ends.
 func newScorer(t *testing.T, backend compute.Backend, words score.Encoder, cfg model.Config, seed uint64, options model.Options) *score.Scorer {
 	t.Helper()
-	engine, err := model.New(t.Context(), backend, cfg, model.Generate(cfg, seed), options)
+	return scorerOf(t, backend, words, cfg, model.Generate(cfg, seed), options)
+}
+
+func scorerOf(t *testing.T, backend compute.Backend, words score.Encoder, cfg model.Config, weights model.Source, options model.Options) *score.Scorer {
+	t.Helper()
+	engine, err := model.New(t.Context(), backend, cfg, weights, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,14 +283,21 @@ func read(t *testing.T, name string) (v vectors, cfg model.Config) {
 	if err := json.Unmarshal(data, &v); err != nil {
 		t.Fatal(err)
 	}
+	return v, configOf(t, v.Config)
+}
+
+// configOf reads a config.json.
+func configOf(t *testing.T, config json.RawMessage) model.Config {
+	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/config.json", v.Config, 0o600); err != nil {
+	if err := os.WriteFile(dir+"/config.json", config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if cfg, err = model.LoadConfig(dir); err != nil {
+	cfg, err := model.LoadConfig(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return v, cfg
+	return cfg
 }
 
 // plugin opens the CPU plugin that `make setup` fetches.
