@@ -17,6 +17,8 @@ const usage = `scored serves a Score API for Qwen3, Qwen2 and Llama models.
 
 usage:
   scored serve --model-path MODEL [flags]   serve /v1/score
+  scored batch IN OUT --model-path MODEL [flags]
+                                            score files: JSON lines, CSV, Parquet
   scored setup [cpu|cuda|tpu] [flags]       fetch a device plugin
   scored compile --model-path MODEL --out DIR [flags]
                                             compile for a TPU without one, and tell what a step costs there
@@ -36,8 +38,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it returns the exit status, 2 for wrong usage, exitLost for a lost device and 1 for any
-// other failure.
+// run is main without the process: it returns the exit status, 2 for wrong usage, exitLost for a lost device, exitUnscored for
+// lines without scores and 1 for any other failure.
 func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -47,6 +49,8 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	switch command, rest := args[0], args[1:]; command {
 	case "serve":
 		err = serve(ctx, rest, env, stderr)
+	case "batch":
+		err = batchCommand(ctx, rest, env, stderr)
 	case "setup":
 		err = setup(ctx, rest, env, stdout, stderr)
 	case "bench":
@@ -62,7 +66,7 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = usageError{fmt.Errorf("command %q is unknown; use serve, setup, compile, calibrate, bench, profile or version", command)}
+		err = usageError{fmt.Errorf("command %q is unknown; use serve, batch, setup, compile, calibrate, bench, profile or version", command)}
 	}
 	var wrong usageError
 	var lost *lostError
@@ -72,6 +76,9 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case errors.As(err, &wrong):
 		fmt.Fprintf(stderr, "scored: %v\n", err)
 		return 2
+	case errors.Is(err, errUnscored):
+		fmt.Fprintf(stderr, "scored: %v\n", err)
+		return exitUnscored
 	case errors.As(err, &lost):
 		fmt.Fprintf(stderr, "scored: %v\n", lost)
 		return exitLost

@@ -124,8 +124,8 @@ func (c *config) drain(m *server.Model, web *http.Server, log *slog.Logger) erro
 }
 
 // load makes the model ready: files, plugin, tokenizer, engines, scorer, in this order, so that what cannot work is found
-// before what takes long. What it opens is added to opened.
-func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, metrics *server.Metrics, opened *closers) (*server.Model, error) {
+// before what takes long. What it opens is added to opened. also are told of spans, too.
+func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, metrics *server.Metrics, opened *closers, also ...score.Observer) (*server.Model, error) {
 	progress := newProgress(log, progressEvery)
 	defer progress.close()
 	if err := c.checkFiles(ctx, stderr); err != nil {
@@ -161,7 +161,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 	var scorer *score.Scorer // before the first request it is there
 	profiler := newProfiler(plugin, found.config, c, log, func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
 	opened.add("profiler", profiler.Close)
-	observers, err := c.observers(opened, metrics, profiler, &drift{log: log})
+	observers, err := c.observers(opened, append(also, metrics, profiler, &drift{log: log})...)
 	if err != nil {
 		return nil, err
 	}

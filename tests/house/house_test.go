@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"scored/profile/internal/xplane": {},
 	"scored/tokenizer":               {},
 	"scored/pjrt":                    {},
+	"scored/batch":                   {},
 	"scored/bench":                   {},
 	"scored/model/mosaic":            {"scored/model/kernel"},
 	"scored/model/kernel":            {},

@@ -1,0 +1,106 @@
+package batch
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// rows reads CSV, RFC 4180, whose first row names the columns.
+type rows struct {
+	o      Options
+	source *source
+	r      *csv.Reader
+	n      int64
+	names  []string
+
+	query, item, id int // columns; -1 is none
+}
+
+// openCSV reads a table with commas or tabs between its columns.
+func openCSV(path string, tabs bool, o Options) (reader, error) {
+	s, err := openSource(path, os.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	c := &rows{o: o, source: s, r: csv.NewReader(s)}
+	c.r.FieldsPerRecord = -1
+	c.r.ReuseRecord = true
+	if tabs {
+		c.r.Comma = '\t'
+	}
+	if err := c.findColumns(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return c, nil
+}
+
+func (c *rows) close() error { return c.source.close() }
+
+// findColumns reads the first row.
+func (c *rows) findColumns() error {
+	names, err := c.r.Read()
+	if err == io.EOF {
+		return errors.New("input is empty; its first row must name the columns")
+	}
+	if err != nil {
+		return fmt.Errorf("first row cannot be read: %w", c.source.explain(err))
+	}
+	c.names = slices.Clone(names)
+	c.names[0] = strings.TrimPrefix(c.names[0], "\ufeff") // Excel's mark of UTF-8
+	for _, column := range []struct {
+		name string
+		at   *int
+	}{{c.o.Table.Query, &c.query}, {c.o.Table.Item, &c.item}, {c.o.Table.ID, &c.id}} {
+		if *column.at = -1; column.name == "" {
+			continue
+		}
+		if *column.at = slices.Index(c.names, column.name); *column.at < 0 {
+			return missingColumn(column.name, c.names)
+		}
+	}
+	return nil
+}
+
+// next implements reader.
+func (c *rows) next() (*record, error) {
+	cells, err := c.r.Read()
+	if err == io.EOF {
+		return nil, io.EOF
+	}
+	record := &record{n: c.n, place: c.source.place()}
+	c.n++
+	values := row{items: make([]string, 1)}
+	var wrong *csv.ParseError
+	switch {
+	case errors.As(err, &wrong) && errors.Is(err, csv.ErrBareQuote):
+		record.line = int64(wrong.StartLine)
+		values.fault = faultOf("", "row is no CSV: %v, at column %d", wrong.Err, wrong.Column)
+	case errors.As(err, &wrong): // a quote at a wrong place may have swallowed rows
+		return nil, fmt.Errorf("line %d is no CSV: %w; mend it, and go on with --resume", wrong.StartLine, wrong.Err)
+	case err != nil:
+		return nil, fmt.Errorf("row %d cannot be read: %w", record.n+1, c.source.explain(err))
+	default:
+		line, _ := c.r.FieldPos(0)
+		record.line = int64(line)
+		c.take(&values.query, &values, cells, c.query)
+		c.take(&values.items[0], &values, cells, c.item)
+		c.take(&values.id, &values, cells, c.id)
+	}
+	return c.o.Table.fill(record, &values, c.o.Endpoint, c.o.LineBytes), nil
+}
+
+// take reads one cell.
+func (c *rows) take(to *string, values *row, cells []string, at int) {
+	switch {
+	case at < 0:
+	case at >= len(cells):
+		values.missing(c.names[at], fmt.Sprintf("is missing: the row has %d fields of %d", len(cells), len(c.names)))
+	default:
+		values.set(c.names[at], to, cells[at])
+	}
+}

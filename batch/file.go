@@ -1,0 +1,310 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+// windowsInHand is how many windows are sent at a time: the next one begins while the last lines of the one before are
+// scored, so that the device has work. A third is read meanwhile.
+const windowsInHand = 2
+
+// runFile scores one file. done tells that an earlier run had ended it.
+func runFile(ctx context.Context, o Options, scorer Scorer, job Job, p *progress) (done bool, lines, failed int64, err error) {
+	if o.Resume && job.finished() {
+		failed, err = countFailed(job.Out, o.Format)
+		p.count.failed.Store(failed)
+		return true, 0, failed, err
+	}
+	out, err := openOutput(job.Out, o)
+	if err != nil {
+		return false, 0, 0, err
+	}
+	f := &file{o: o, scorer: scorer, job: job, out: out, count: p.count}
+	f.count.failed.Store(out.at.Failed)
+	err = f.run(ctx)
+	if err == nil {
+		err = out.finish()
+	} else {
+		err = errors.Join(err, out.leave())
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", job.In, err)
+	}
+	return false, f.count.lines.Load(), f.count.failed.Load(), err
+}
+
+// file is the work on one input.
+type file struct {
+	o      Options
+	scorer Scorer
+	job    Job
+	out    *output
+	count  *counters
+	place  float64 // of the record that was read last
+}
+
+// result is a record's line of output.
+type result struct {
+	*record
+	text   []byte // the line
+	failed bool
+	old    bool // an earlier run has had it scored
+	window *window
+}
+
+// run reads, sends and writes side by side. It returns when all of it has ended.
+func (f *file) run(ctx context.Context) error {
+	in, err := openReader(f.job.In, f.o)
+	if err != nil {
+		return err
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	windows, work, results := make(chan *window), make(chan *result), make(chan *result)
+	slots := make(chan struct{}, windowsInHand)
+	items := semaphore.NewWeighted(int64(f.o.Items))
+	all.Go(func() error {
+		defer close(windows)
+		return f.read(ctx, in, windows)
+	})
+	all.Go(func() error {
+		defer close(work)
+		return f.send(ctx, windows, work, slots, items)
+	})
+	var workers sync.WaitGroup
+	for range f.o.Concurrency {
+		workers.Add(1)
+		all.Go(func() error {
+			defer workers.Done()
+			return f.work(ctx, work, results, items)
+		})
+	}
+	all.Go(func() error { return f.write(ctx, results, slots) })
+	workers.Wait()
+	close(results)
+	return errors.Join(all.Wait(), in.close())
+}
+
+// read passes over what an earlier run has written, and gives the rest in windows.
+func (f *file) read(ctx context.Context, in reader, to chan<- *window) error {
+	if err := f.skip(in); err != nil {
+		return err
+	}
+	for {
+		w, err := readWindow(func() (*record, error) { return f.next(in) }, f.o.Window, f.o.WindowBytes)
+		if w == nil || err != nil {
+			return err
+		}
+		select {
+		case to <- w:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// next reads a record, and how much of the file it is.
+func (f *file) next(in reader) (*record, error) {
+	r, err := in.next()
+	if err == nil {
+		r.share, f.place = r.place-f.place, r.place
+	}
+	return r, err
+}
+
+// skip reads the records that are written already, which must be those that were there then.
+func (f *file) skip(in reader) error {
+	at := f.out.at
+	var chain uint64
+	for range at.Records {
+		r, err := f.next(in)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if err == io.EOF {
+			return f.changed("it has fewer lines than have been scored")
+		}
+		chain = link(chain, r.sum)
+		f.count.share(r.share)
+	}
+	if chain != at.Chain {
+		return f.changed(fmt.Sprintf("its first %d lines are others than those that have been scored", at.Records))
+	}
+	return nil
+}
+
+func (f *file) changed(how string) error {
+	return fmt.Errorf("input has changed since the run that is to go on: %s; restore it, or remove %s and %s to begin again",
+		how, f.out.partPath(), f.out.journalPath())
+}
+
+// link goes on with a chain of sums, which tells records and their order.
+func link(chain, sum uint64) uint64 { return (chain ^ sum) * 0x100000001b3 }
+
+// send gives the records to the workers, as many at a time as items allow.
+func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *result, slots chan<- struct{}, items *semaphore.Weighted) error {
+	for w := range from {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		for i, r := range w.order {
+			w.order[i] = nil // its body need not outlive its answer
+			if err := items.Acquire(ctx, f.weight(r)); err != nil {
+				return context.Cause(ctx)
+			}
+			select {
+			case work <- &result{record: r, window: w}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+func (f *file) weight(r *record) int64 { return int64(min(r.items, f.o.Items)) }
+
+// work has records scored, one at a time.
+func (f *file) work(ctx context.Context, work <-chan *result, results chan<- *result, items *semaphore.Weighted) error {
+	for r := range work {
+		weight := f.weight(r.record)
+		err := f.score(ctx, r)
+		items.Release(weight)
+		if err != nil {
+			return err
+		}
+		select {
+		case results <- r:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// score makes the record's line of output.
+func (f *file) score(ctx context.Context, r *result) error {
+	if old, ok := f.out.done[r.n]; ok {
+		if old.Sum != r.sum {
+			return f.changed(fmt.Sprintf("line %d is another than the one that has been scored", r.line))
+		}
+		r.text, r.failed, r.old = []byte(old.Text), old.Failed, true
+		return nil
+	}
+	var answer *Answer
+	if r.fault == nil {
+		var err error
+		if answer, err = f.scorer.Score(ctx, &Request{ID: r.requestID(), Method: r.method, Path: r.path, Body: r.body}); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+	}
+	r.text, r.failed = f.o.Format.line(f.job.In, r.record, answer)
+	r.body, r.query = nil, nil
+	return nil
+}
+
+// flushEvery is how long a result may be in memory alone.
+const flushEvery = 200 * time.Millisecond
+
+// write takes the results and writes them in the order of the records.
+func (f *file) write(ctx context.Context, results <-chan *result, slots <-chan struct{}) error {
+	w := &writer{file: f, next: f.out.at.Records, chain: f.out.at.Chain, failed: f.out.at.Failed, waiting: map[int64]*result{}}
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case r, ok := <-results:
+			if !ok {
+				if ctx.Err() != nil {
+					return errors.Join(context.Cause(ctx), f.out.flush())
+				}
+				return nil
+			}
+			ended, err := w.take(r)
+			if err != nil {
+				return err
+			}
+			for range ended {
+				<-slots
+			}
+		case <-ticker.C:
+			if err := f.out.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// writer holds the results whose turn has not come.
+type writer struct {
+	*file
+	next    int64  // record
+	chain   uint64 // of those before it
+	failed  int64  // among those before it
+	waiting map[int64]*result
+}
+
+// take keeps the result in the journal and writes all whose turn has come. It tells how many windows end with them.
+func (w *writer) take(r *result) (ended int, err error) {
+	if !r.old {
+		if err := w.out.keep(r); err != nil {
+			return 0, err
+		}
+	}
+	w.tally(r)
+	w.waiting[r.n] = r
+	for {
+		r := w.waiting[w.next]
+		if r == nil {
+			return ended, nil
+		}
+		delete(w.waiting, w.next)
+		if err := w.out.write(r.text); err != nil {
+			return ended, err
+		}
+		if r.failed {
+			w.failed++
+		}
+		w.chain = link(w.chain, r.sum)
+		if w.next++; w.next == r.window.first+r.window.size {
+			ended++
+			if err := w.out.commit(state{Records: w.next, Failed: w.failed, Chain: w.chain}, w.waiting); err != nil {
+				return ended, err
+			}
+		}
+	}
+}
+
+func (w *writer) tally(r *result) {
+	if r.failed {
+		w.count.failed.Add(1)
+	}
+	if !r.old {
+		w.count.lines.Add(1)
+		w.count.items.Add(int64(r.items))
+	}
+	w.count.share(r.share)
+}
+
+// countFailed reads a finished output again.
+func countFailed(path string, format Format) (int64, error) {
+	s, err := openSource(path, os.Stdin)
+	if err != nil {
+		return 0, err
+	}
+	n, err := format.failed(s)
+	return n, errors.Join(err, s.close())
+}

@@ -1,0 +1,137 @@
+package batch
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Format is how results are written.
+type Format interface {
+	// line is a record's result; answer is nil if nothing has been sent. failed tells that there are no scores.
+	line(file string, r *record, answer *Answer) (text []byte, failed bool)
+	head() []byte                      // what stands before the first
+	failed(r io.Reader) (int64, error) // counts the results without scores
+	extension() string                 // of files, such as ".jsonl"
+}
+
+// JSONLines is OpenAI's form of a batch's output: https://platform.openai.com/docs/guides/batch. Lines without scores stand
+// among the others, with what is wrong in error.
+type JSONLines struct{}
+
+func (JSONLines) head() []byte      { return nil }
+func (JSONLines) extension() string { return ".jsonl" }
+
+// errorOf is a line's error.
+type errorOf struct {
+	Code    string `json:"code"`
+	Message string `json:"message"` // FILE:LINE: what
+	Param   string `json:"param"`   // the field; "" if it is none
+	Line    int64  `json:"line"`
+}
+
+func (JSONLines) line(file string, r *record, answer *Answer) (text []byte, failed bool) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"id":%s,"custom_id":%s,"response":`, quote(r.requestID()), quote(r.id))
+	if answer == nil {
+		b.WriteString("null")
+	} else {
+		fmt.Fprintf(&b, `{"status_code":%d,"request_id":%s,"body":`, answer.Status, quote(answer.RequestID))
+		writeBody(&b, answer.Body)
+		b.WriteByte('}')
+	}
+	b.WriteString(`,"error":`)
+	fault := faultIn(file, r, answer)
+	b.Write(marshal(fault))
+	b.WriteString("}\n")
+	return b.Bytes(), fault != nil
+}
+
+// faultIn says what is wrong with a line, by file, line and field; nil if it has scores.
+func faultIn(file string, r *record, answer *Answer) *errorOf {
+	if r.fault != nil {
+		return &errorOf{Code: "invalid_line", Param: r.fault.field, Line: r.line, Message: fmt.Sprintf("%s:%d: %s", file, r.line, r.fault.message)}
+	}
+	if answer.Status/100 == 2 {
+		return nil
+	}
+	message := said(answer)
+	if answer.Param != "" && !strings.Contains(message, answer.Param) {
+		message = answer.Param + ": " + message
+	}
+	return &errorOf{Code: fmt.Sprintf("status_%d", answer.Status), Param: answer.Param, Line: r.line, Message: fmt.Sprintf("%s:%d: %s", file, r.line, message)}
+}
+
+// said is the message in an answer that is an error, in whichever dialect.
+func said(answer *Answer) string {
+	var body struct {
+		Message string
+		Detail  json.RawMessage
+		Error   json.RawMessage
+	}
+	_ = json.Unmarshal(answer.Body, &body) // what cannot be read is shown as it is
+	for _, raw := range []json.RawMessage{body.Error, body.Detail} {
+		var inner struct{ Message string }
+		if text, ok := textOf(raw); ok && body.Message == "" {
+			body.Message = text
+		} else if json.Unmarshal(raw, &inner) == nil && body.Message == "" {
+			body.Message = inner.Message
+		}
+	}
+	if body.Message != "" {
+		return body.Message
+	}
+	const most = 200
+	text := strings.ToValidUTF8(string(answer.Body[:min(most, len(answer.Body))]), "?")
+	return fmt.Sprintf("server answered status %d: %s", answer.Status, text)
+}
+
+// writeBody puts an answer's body into a line as it is. One of several lines is joined, and one that is no JSON is a text.
+func writeBody(b *bytes.Buffer, body []byte) {
+	switch {
+	case !json.Valid(body):
+		b.WriteString(quote(string(body)))
+	case bytes.ContainsAny(body, "\r\n"):
+		_ = json.Compact(b, body) // it is valid
+	default:
+		b.Write(body)
+	}
+}
+
+var goodEnd = []byte(`,"error":null}`)
+
+// failed tells lines by their end: line writes it so, and no other line can end so.
+func (JSONLines) failed(r io.Reader) (n int64, err error) {
+	lines := bufio.NewReaderSize(r, 1<<16)
+	var end []byte
+	for {
+		piece, err := lines.ReadSlice('\n')
+		end = append(end, piece...)
+		end = end[max(0, len(end)-2*len(goodEnd)):]
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case err == io.EOF:
+			return n, nil
+		case err != nil:
+			return n, err
+		case !bytes.HasSuffix(bytes.TrimRight(end, "\n"), goodEnd):
+			n++
+		}
+		end = end[:0]
+	}
+}
+
+// quote is a text as JSON.
+func quote(text string) string { return string(marshal(text)) }
+
+// marshal is a value as JSON, without the escapes that HTML would need.
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	_ = encode(&b, v) // texts and numbers always encode
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
+}

@@ -1,0 +1,180 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Job is one input and its output.
+type Job struct {
+	In, Out string // "-" is stdin, and stdout
+	size    int64  // of the input; 0 if it is not known
+}
+
+// finished tells that the output is there and whole.
+func (j Job) finished() bool {
+	if j.Out == "-" {
+		return false
+	}
+	_, err := os.Stat(j.Out)
+	_, part := os.Stat(j.Out + ".part")
+	return err == nil && errors.Is(part, fs.ErrNotExist)
+}
+
+// Shard is one of Of equal parts of the work, counted from 0.
+type Shard struct{ Index, Of int }
+
+// Jobs finds the files of an input and names their outputs. The input is a file, "-", a folder, whose files are taken with
+// those of its folders, or a pattern of names as filepath.Match has it. Of several files, which a folder and a pattern
+// always stand for, the output is a folder: a file keeps its name in it, with the format's extension. A shard takes the
+// files Index, Index+Of, ... in the order of their names.
+func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
+	root, names, err := findFiles(in)
+	if err != nil {
+		return nil, err
+	}
+	if names == nil {
+		if shard.Of > 1 {
+			return nil, fmt.Errorf("input %s is one file, which cannot be divided into %d shards; name a folder or a pattern such as 'in/*.jsonl'", in, shard.Of)
+		}
+		job := Job{In: in, Out: out, size: sizeOf(in)}
+		return []Job{job}, checkOutput(job, format)
+	}
+	if info, err := os.Stat(out); out == "-" || err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("output %s must be a folder, as the input is more than one file", out)
+	}
+	outputs := map[string]string{}
+	var jobs []Job
+	for i, name := range names {
+		job := Job{In: filepath.Join(root, name), Out: filepath.Join(out, outputName(name, format))}
+		if other, taken := outputs[job.Out]; taken {
+			return nil, fmt.Errorf("inputs %s and %s would both be written to %s; rename one", other, job.In, job.Out)
+		}
+		if outputs[job.Out] = job.In; i%shard.Of == shard.Index {
+			job.size = sizeOf(job.In)
+			jobs = append(jobs, job)
+		}
+	}
+	return jobs, nil
+}
+
+// findFiles gives the names of an input's files under root, sorted; none if it is one file.
+func findFiles(in string) (root string, names []string, err error) {
+	if in == "-" {
+		return "", nil, nil
+	}
+	info, err := os.Stat(in)
+	switch {
+	case err == nil && !info.IsDir():
+		return "", nil, nil
+	case err == nil:
+		root, names, err = in, []string{}, nil
+		err = filepath.WalkDir(in, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && isInput(path) {
+				names = append(names, strings.TrimPrefix(path[len(in):], string(filepath.Separator)))
+			}
+			return err
+		})
+	case strings.ContainsAny(in, "*?["):
+		root = filepath.Dir(in)
+		var found []string
+		found, err = filepath.Glob(in)
+		for _, path := range found {
+			if strings.ContainsAny(root, "*?[") {
+				return "", nil, fmt.Errorf("input %s has a pattern in a folder's name; name the folder itself, or a pattern of files", in)
+			}
+			if info, err := os.Stat(path); err == nil && !info.IsDir() && isInput(path) {
+				names = append(names, filepath.Base(path))
+			}
+		}
+	default:
+		return "", nil, fmt.Errorf("input cannot be found: %w", err)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("input %s cannot be listed: %w", in, err)
+	}
+	if len(names) == 0 {
+		return "", nil, fmt.Errorf("input %s has no files that end in .jsonl, .csv or .parquet (or .gz, .zst behind it)", in)
+	}
+	slices.Sort(names)
+	return root, names, nil
+}
+
+// isInput tells files of a known format from others that lie beside them.
+func isInput(path string) bool {
+	format, _ := extension(path)
+	return isLines(format) || isTable(format)
+}
+
+func isLines(format string) bool {
+	return slices.Contains([]string{".jsonl", ".ndjson", ".json"}, format)
+}
+
+func isTable(format string) bool {
+	return slices.Contains([]string{".csv", ".tsv", ".parquet"}, format)
+}
+
+// outputName is an input's name with the format's extension; it stays packed as it is.
+func outputName(name string, format Format) string {
+	kind, packing := extension(name)
+	if kind == ".parquet" {
+		packing = ""
+	}
+	end := len(name)
+	if packing != "" {
+		end = strings.LastIndexByte(name, '.')
+	}
+	return strings.TrimSuffix(name[:end], filepath.Ext(name[:end])) + format.extension() + packing
+}
+
+// checkOutput refuses an output that is the input, or a folder.
+func checkOutput(job Job, format Format) error {
+	if job.Out == "-" {
+		return nil
+	}
+	info, err := os.Stat(job.Out)
+	if err != nil {
+		return nil
+	}
+	if info.IsDir() {
+		return fmt.Errorf("output %s is a folder; name a file, such as %s", job.Out, filepath.Join(job.Out, outputName(filepath.Base(job.In), format)))
+	}
+	if in, err := os.Stat(job.In); err == nil && os.SameFile(in, info) {
+		return fmt.Errorf("output %s is the input; name another file", job.Out)
+	}
+	return nil
+}
+
+func sizeOf(path string) int64 {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		return info.Size()
+	}
+	return 0
+}
+
+// openReader opens an input by its name; stdin, and what has no known name, is JSON lines unless columns are named.
+func openReader(path string, o Options) (reader, error) {
+	format, packing := extension(path)
+	if isTable(format) && o.Table.Item == "" {
+		return nil, errors.New("input is a table; name its columns with --item-column and --query-column")
+	}
+	if format == ".parquet" {
+		if packing != "" {
+			return nil, errors.New("input is a packed Parquet file, which cannot be read in pieces; unpack it")
+		}
+		return openParquet(path, o)
+	}
+	if isTable(format) || !isLines(format) && o.Table.Item != "" {
+		return openCSV(path, format == ".tsv", o)
+	}
+	s, err := openSource(path, os.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	return newLines(s, o.Endpoint, o.LineBytes), nil
+}

@@ -1,0 +1,173 @@
+package batch
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+)
+
+// reader gives a file's records in their order, and io.EOF behind the last.
+type reader interface {
+	next() (*record, error)
+	close() error
+}
+
+// lines reads JSON lines. Blank ones are no records.
+type lines struct {
+	source   *source
+	r        *bufio.Reader
+	most     int // bytes of a line
+	endpoint string
+	n, line  int64
+}
+
+func newLines(s *source, endpoint string, most int) *lines {
+	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: most, endpoint: endpoint}
+}
+
+func (l *lines) close() error { return l.source.close() }
+
+// next implements reader.
+func (l *lines) next() (*record, error) {
+	for {
+		text, long, err := l.read()
+		if err != nil {
+			return nil, err
+		}
+		l.line++
+		if !long && len(strings.TrimSpace(string(text))) == 0 {
+			continue
+		}
+		r := &record{n: l.n, line: l.line, place: l.source.place()}
+		l.n++
+		if long {
+			r.fault = faultOf("", "line is longer than %d bytes; split it", l.most)
+			r.body = text // its beginning
+		} else {
+			r.read(text, l.endpoint)
+		}
+		if r.id == "" {
+			r.id = fmt.Sprintf("line-%d", r.line)
+		}
+		r.seal()
+		return r, nil
+	}
+}
+
+// read gives the next line without its end, or its beginning if it is too long. The bytes are the caller's.
+func (l *lines) read() (text []byte, long bool, err error) {
+	for {
+		piece, err := l.r.ReadSlice('\n')
+		if room := l.most - len(text); len(piece) > room+1 {
+			text, long = append(text, piece[:max(room, 0)]...), true
+		} else if !long {
+			text = append(text, piece...)
+		}
+		switch {
+		case err == nil:
+			return trimEnd(text), long, nil
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err == io.EOF && len(text) == 0:
+			return nil, false, io.EOF
+		case err == io.EOF:
+			return trimEnd(text), long, nil
+		default:
+			return nil, false, fmt.Errorf("line %d cannot be read: %w", l.line+1, l.source.explain(err))
+		}
+	}
+}
+
+func trimEnd(text []byte) []byte {
+	if n := len(text); n > 0 && text[n-1] == '\n' {
+		text = text[:n-1]
+	}
+	if n := len(text); n > 0 && text[n-1] == '\r' {
+		text = text[:n-1]
+	}
+	return text
+}
+
+// read takes a line of OpenAI's batch form, https://platform.openai.com/docs/guides/batch, or else a body. A body has no
+// field body.
+func (r *record) read(text []byte, endpoint string) {
+	r.method, r.path, r.body = "POST", endpoint, text
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		r.fault = faultOf("", "line is no JSON object: %s", plainly(err))
+		return
+	}
+	if fields == nil {
+		r.fault = faultOf("", "line is null; it must be a JSON object")
+		return
+	}
+	body, wrapped := fields["body"]
+	if !wrapped {
+		if _, named := fields["custom_id"]; named {
+			r.fault = faultOf("body", "field body is missing")
+			r.id, _ = textOf(fields["custom_id"])
+		}
+		return
+	}
+	r.body = body
+	for _, field := range []struct {
+		name     string
+		to       *string
+		optional bool
+	}{{"custom_id", &r.id, false}, {"method", &r.method, true}, {"url", &r.path, false}} {
+		value, given := fields[field.name]
+		if !given && field.optional {
+			continue
+		}
+		text, ok := textOf(value)
+		switch {
+		case !given:
+			r.fail(field.name, "field %s is missing", field.name)
+		case !ok || text == "":
+			r.fail(field.name, "field %s must be a text that is not empty", field.name)
+		default:
+			*field.to = text
+		}
+	}
+	r.check()
+}
+
+// check refuses what cannot be sent.
+func (r *record) check() {
+	if r.method != "POST" {
+		r.fail("method", "field method is %q; it must be POST", r.method)
+	}
+	if to, err := url.ParseRequestURI(r.path); err != nil || to.Host != "" || !strings.HasPrefix(r.path, "/") {
+		r.fail("url", "field url is %q; it must be a path such as /v1/score", r.path)
+	}
+}
+
+// fail keeps the first fault.
+func (r *record) fail(field, format string, values ...any) {
+	if r.fault == nil {
+		r.fault = faultOf(field, format, values...)
+	}
+}
+
+func textOf(raw json.RawMessage) (text string, ok bool) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", false
+	}
+	return text, json.Unmarshal(raw, &text) == nil
+}
+
+// plainly is an error of encoding/json without Go's types.
+func plainly(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%s, at byte %d", syntax.Error(), syntax.Offset)
+	case errors.As(err, &kind):
+		return "it is a " + kind.Value
+	}
+	return err.Error()
+}

@@ -1,0 +1,224 @@
+package batch
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+)
+
+// output is a file that appears under its name when it is whole. Until then it grows as NAME.part, in the order of the
+// records, and what is ahead of it is in NAME.journal.
+type output struct {
+	path    string
+	at      state            // what an earlier run has left
+	done    map[int64]*entry // by record, beyond at; never changed
+	part    *os.File
+	buffer  *bufio.Writer
+	packer  packer // nil: none
+	packing bool   // a block of the packer is begun
+	journal *journal
+}
+
+// packer compresses. Blocks that are each closed can follow one another in a file, and stand for their contents together.
+type packer interface {
+	io.WriteCloser
+	Reset(w io.Writer)
+}
+
+func (o *output) partPath() string    { return o.path + ".part" }
+func (o *output) journalPath() string { return o.path + ".journal" }
+
+// stdio tells that output goes to a pipe: it comes in order and cannot be gone on with.
+func (o *output) stdio() bool { return o.path == "-" }
+
+// openOutput begins an output, or goes on with one.
+func openOutput(path string, options Options) (*output, error) {
+	o := &output{path: path}
+	if o.stdio() {
+		o.part = os.Stdout
+		o.buffer = newBuffer(o.part)
+		return o, o.begin(options)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, fmt.Errorf("output's folder cannot be made: %w", err)
+	}
+	if err := o.openPart(options.Resume); err != nil {
+		return nil, err
+	}
+	err := o.goOn(options)
+	if err != nil {
+		return nil, errors.Join(err, o.part.Close())
+	}
+	return o, nil
+}
+
+// openPart opens NAME.part and keeps other processes off it.
+func (o *output) openPart(resume bool) (err error) {
+	if !resume {
+		for _, left := range []string{o.partPath(), o.journalPath()} {
+			if _, err := os.Stat(left); err == nil {
+				return fmt.Errorf("output %s is left of a run that did not end; go on with --resume, or remove it and %s", left, o.journalPath())
+			}
+		}
+	}
+	if o.part, err = os.OpenFile(o.partPath(), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+		return fmt.Errorf("output cannot be written: %w", err)
+	}
+	// File systems without locks are taken as they are.
+	if unix.Flock(int(o.part.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {
+		return errors.Join(fmt.Errorf("output %s is being written by another process; wait until it ends", o.partPath()), o.part.Close())
+	}
+	return nil
+}
+
+// goOn takes up what the journal tells, or begins.
+func (o *output) goOn(options Options) (err error) {
+	if o.journal, o.at, o.done, err = openJournal(o.journalPath(), options.Run); err != nil {
+		return err
+	}
+	if err = o.part.Truncate(o.at.Bytes); err == nil {
+		_, err = o.part.Seek(o.at.Bytes, io.SeekStart)
+	}
+	if err != nil {
+		return o.explain(err)
+	}
+	o.buffer = newBuffer(o.part)
+	return o.begin(options)
+}
+
+func newBuffer(w io.Writer) *bufio.Writer { return bufio.NewWriterSize(w, 1<<18) }
+
+// begin writes what stands before the first record.
+func (o *output) begin(options Options) error {
+	switch _, packing := extension(o.path); packing {
+	case ".gz":
+		o.packer = gzip.NewWriter(o.buffer)
+	case ".zst":
+		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+		if err != nil {
+			return err
+		}
+		o.packer = z
+	}
+	if o.at.Bytes > 0 {
+		return nil
+	}
+	return o.write(options.Format.head())
+}
+
+// write appends a record's line.
+func (o *output) write(line []byte) error {
+	if len(line) == 0 {
+		return nil
+	}
+	var to io.Writer = o.buffer
+	if o.packer != nil {
+		if !o.packing {
+			o.packer.Reset(o.buffer)
+			o.packing = true
+		}
+		to = o.packer
+	}
+	_, err := to.Write(line)
+	return o.explain(err)
+}
+
+// keep puts a result in the journal, as its turn may be far.
+func (o *output) keep(r *result) error {
+	if o.journal == nil {
+		return nil
+	}
+	return o.explain(o.journal.add(entryOf(r)))
+}
+
+// flush hands on what is in memory alone.
+func (o *output) flush() error {
+	if o.journal == nil {
+		return o.explain(o.flushPart())
+	}
+	return o.explain(o.journal.flush())
+}
+
+// flushPart ends the packer's block and empties the buffer.
+func (o *output) flushPart() error {
+	if o.packing {
+		o.packing = false
+		if err := o.packer.Close(); err != nil {
+			return err
+		}
+	}
+	return o.buffer.Flush()
+}
+
+// commit makes what has been written last, and forgets all of the journal but what waits for its turn.
+func (o *output) commit(at state, waiting map[int64]*result) error {
+	err := o.flushPart()
+	if err != nil || o.journal == nil {
+		return o.explain(err)
+	}
+	if err = o.part.Sync(); err == nil {
+		at.Bytes, err = o.part.Seek(0, io.SeekCurrent)
+	}
+	if err == nil {
+		err = o.journal.replace(at, waiting)
+	}
+	return o.explain(err)
+}
+
+// finish gives the output its name.
+func (o *output) finish() error {
+	err := o.flushPart()
+	if o.journal == nil {
+		return o.explain(err)
+	}
+	if err == nil {
+		err = o.packNothing()
+	}
+	if err == nil {
+		err = o.part.Sync()
+	}
+	if err = errors.Join(err, o.part.Close(), o.journal.close()); err != nil {
+		return o.explain(err)
+	}
+	if err := os.Rename(o.partPath(), o.path); err != nil {
+		return o.explain(err)
+	}
+	return os.Remove(o.journalPath())
+}
+
+// packNothing makes an output without lines a packed one still.
+func (o *output) packNothing() error {
+	size, err := o.part.Seek(0, io.SeekCurrent)
+	if err != nil || size > 0 || o.packer == nil {
+		return err
+	}
+	o.packer.Reset(o.buffer)
+	o.packing = true
+	return o.flushPart()
+}
+
+// leave closes an output that is to be gone on with.
+func (o *output) leave() error {
+	if o.journal == nil {
+		return o.flush()
+	}
+	return errors.Join(o.journal.flush(), o.journal.close(), o.part.Close())
+}
+
+// explain names the output in an error.
+func (o *output) explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG):
+		return fmt.Errorf("output %s cannot be written: %w; make room, and go on with --resume", o.path, err)
+	}
+	return fmt.Errorf("output %s cannot be written: %w", o.path, err)
+}

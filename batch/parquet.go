@@ -1,0 +1,290 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// table reads the columns of a Parquet file that are needed, one row group after the other.
+type table struct {
+	o               Options
+	file            *os.File
+	groups          []parquet.RowGroup
+	total, n        int64 // rows
+	left            int64 // rows of the group in hand
+	query, item, id *column
+}
+
+// openParquet opens a file, whose end tells where its columns are. A file that is cut short has none.
+func openParquet(path string, o Options) (r reader, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("input cannot be opened: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("input cannot be opened: %w", err)
+	}
+	t := &table{o: o, file: file}
+	err = guarded(func() error {
+		p, err := parquet.OpenFile(file, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+		if err != nil {
+			return err
+		}
+		t.groups, t.total = p.RowGroups(), p.NumRows()
+		return t.findColumns(p.Schema())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// guarded makes an error of what goes wrong in a file: whether it is whole is not known before it has been read, and the
+// library may panic on one that is not.
+func guarded(do func() error) (err error) {
+	var missing *columnError
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%v", fault)
+		}
+		if err != nil && err != io.EOF && !errors.As(err, &missing) {
+			err = fmt.Errorf("Parquet file is cut short or damaged: %w; fetch it again, and go on with --resume", err)
+		}
+	}()
+	return do()
+}
+
+// columnError is a column that is not there or is of a wrong type.
+type columnError struct{ error }
+
+func (t *table) findColumns(schema *parquet.Schema) error {
+	for _, want := range []struct {
+		name string
+		to   **column
+		list bool
+	}{{t.o.Table.Query, &t.query, false}, {t.o.Table.Item, &t.item, true}, {t.o.Table.ID, &t.id, false}} {
+		if want.name == "" {
+			continue
+		}
+		c, err := findColumn(schema, want.name, want.list)
+		if err != nil {
+			return &columnError{err}
+		}
+		*want.to = c
+	}
+	return nil
+}
+
+// findColumn finds a column of texts or integers or, with list, of lists of them.
+func findColumn(schema *parquet.Schema, name string, list bool) (*column, error) {
+	var leaves [][]string
+	for _, path := range schema.Columns() {
+		if path[0] == name {
+			leaves = append(leaves, path)
+		}
+	}
+	if len(leaves) == 0 {
+		var names []string
+		for _, field := range schema.Fields() {
+			names = append(names, field.Name())
+		}
+		return nil, missingColumn(name, names)
+	}
+	leaf, ok := schema.Lookup(leaves[0]...)
+	lists := 0
+	if list {
+		lists = 1
+	}
+	if !ok || len(leaves) > 1 || leaf.MaxRepetitionLevel > lists {
+		return nil, fmt.Errorf("column %q is nested; it must hold texts", name)
+	}
+	switch kind := leaf.Node.Type().Kind(); kind {
+	case parquet.ByteArray, parquet.FixedLenByteArray, parquet.Int32, parquet.Int64:
+	default:
+		return nil, fmt.Errorf("column %q is of type %s; it must hold texts", name, kind)
+	}
+	return &column{name: name, index: leaf.ColumnIndex, repeated: leaf.MaxRepetitionLevel > 0}, nil
+}
+
+// next implements reader.
+func (t *table) next() (r *record, err error) {
+	err = guarded(func() error {
+		for t.left == 0 {
+			if len(t.groups) == 0 {
+				return io.EOF
+			}
+			if err := t.nextGroup(); err != nil {
+				return err
+			}
+		}
+		r, err = t.row()
+		return err
+	})
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("row %d cannot be read: %w", t.n+1, err)
+	}
+	return r, err
+}
+
+// nextGroup begins the next row group.
+func (t *table) nextGroup() error {
+	group := t.groups[0]
+	t.groups, t.left = t.groups[1:], group.NumRows()
+	for _, c := range t.columns() {
+		if err := c.begin(group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) columns() (all []*column) {
+	for _, c := range []*column{t.query, t.item, t.id} {
+		if c != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// row reads one row of the group in hand.
+func (t *table) row() (*record, error) {
+	record := &record{n: t.n, line: t.n + 1, place: float64(t.n+1) / float64(max(1, t.total))}
+	var values row
+	for _, c := range t.columns() {
+		texts, null, err := c.row()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF // there are rows left
+		}
+		if err != nil {
+			return nil, err
+		}
+		if null {
+			values.missing(c.name, "is null")
+			continue
+		}
+		if c == t.item {
+			values.items = make([]string, len(texts))
+		}
+		for i, text := range texts {
+			switch c {
+			case t.item:
+				values.set(c.name, &values.items[i], text)
+			case t.query:
+				values.set(c.name, &values.query, text)
+			case t.id:
+				values.set(c.name, &values.id, text)
+			}
+		}
+	}
+	t.n++
+	t.left--
+	return t.o.Table.fill(record, &values, t.o.Endpoint, t.o.LineBytes), nil
+}
+
+func (t *table) close() error {
+	var err error
+	for _, c := range t.columns() {
+		err = errors.Join(err, c.end())
+	}
+	return errors.Join(err, t.file.Close())
+}
+
+// column reads the values of one column, page by page.
+type column struct {
+	name     string
+	index    int
+	repeated bool
+
+	pages  parquet.Pages
+	page   parquet.Page
+	values parquet.ValueReader
+	buffer [64]parquet.Value
+	ahead  []parquet.Value // of buffer, not taken yet
+}
+
+// begin goes to a row group.
+func (c *column) begin(group parquet.RowGroup) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	c.pages = group.ColumnChunks()[c.index].Pages()
+	return nil
+}
+
+// end lets go of the group in hand.
+func (c *column) end() error {
+	c.release()
+	if c.pages == nil {
+		return nil
+	}
+	pages := c.pages
+	c.pages = nil
+	return pages.Close()
+}
+
+func (c *column) release() {
+	if c.page != nil {
+		parquet.Release(c.page)
+	}
+	c.page, c.values, c.ahead = nil, nil, nil
+}
+
+// row reads a row's texts; null tells that there is no value.
+func (c *column) row() (texts []string, null bool, err error) {
+	for {
+		v, err := c.peek()
+		if err == io.EOF && len(texts) > 0 {
+			return texts, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if len(texts) > 0 && v.RepetitionLevel() == 0 {
+			return texts, false, nil // the next row's
+		}
+		c.ahead = c.ahead[1:]
+		if v.IsNull() {
+			return nil, true, nil
+		}
+		text := v.String()
+		if kind := v.Kind(); kind == parquet.ByteArray || kind == parquet.FixedLenByteArray {
+			text = string(v.ByteArray())
+		}
+		if texts = append(texts, text); !c.repeated {
+			return texts, false, nil
+		}
+	}
+}
+
+// peek gives the next value of the group, and io.EOF behind the last.
+func (c *column) peek() (parquet.Value, error) {
+	for len(c.ahead) == 0 {
+		if c.values == nil {
+			page, err := c.pages.ReadPage()
+			if err != nil {
+				return parquet.Value{}, err
+			}
+			c.page, c.values = page, page.Values()
+		}
+		n, err := c.values.ReadValues(c.buffer[:])
+		c.ahead = c.buffer[:n]
+		if err != nil && err != io.EOF {
+			return parquet.Value{}, err
+		}
+		if n == 0 {
+			c.release()
+		}
+	}
+	return c.ahead[0], nil
+}

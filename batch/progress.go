@@ -1,0 +1,113 @@
+package batch
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// progress adds up what the files of a run have come to, and tells of it. Its goroutine ends with close.
+type progress struct {
+	jobs  []Job
+	total int64 // bytes of all inputs; 0 if one's size is not known
+	began time.Time
+	count *counters
+
+	mu     sync.Mutex
+	tell   func(Counts)
+	at     int     // the file in hand
+	before float64 // see Counts.Before; below 0 until it is known
+
+	quit, ended chan struct{}
+}
+
+// counters are a run's, read while it goes on; failed and done are those of the file in hand.
+type counters struct {
+	lines, items, failed atomic.Int64
+	done                 atomic.Uint64 // math.Float64bits of the file's share that is done
+}
+
+// share adds what a record is of the file.
+func (c *counters) share(of float64) {
+	for {
+		old := c.done.Load()
+		if c.done.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+of)) {
+			return
+		}
+	}
+}
+
+func newProgress(o Options, jobs []Job) *progress {
+	p := &progress{jobs: jobs, began: time.Now(), count: &counters{}, tell: o.Tell, before: -1, quit: make(chan struct{}), ended: make(chan struct{})}
+	for _, job := range jobs {
+		if job.size == 0 {
+			p.total = 0
+			break
+		}
+		p.total += job.size
+	}
+	if p.tell == nil {
+		p.tell = func(Counts) {}
+	}
+	go p.loop(max(o.TellEvery, 10*time.Millisecond))
+	return p
+}
+
+func (p *progress) loop(every time.Duration) {
+	defer close(p.ended)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-ticker.C:
+			p.say(false)
+		}
+	}
+}
+
+// file begins the i-th file.
+func (p *progress) file(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = i
+	p.count.failed.Store(0)
+	p.count.done.Store(math.Float64bits(0))
+}
+
+// end tells that the file is done.
+func (p *progress) end() {
+	p.count.done.Store(math.Float64bits(1))
+	p.say(true)
+}
+
+func (p *progress) say(done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	share := p.share()
+	if p.before < 0 && (p.count.lines.Load() > 0 || done) {
+		p.before = share
+	}
+	p.tell(Counts{Lines: p.count.lines.Load(), Items: p.count.items.Load(), Failed: p.count.failed.Load(), Share: share, Before: max(0, p.before),
+		Took: time.Since(p.began), File: p.jobs[p.at].In, Done: done})
+}
+
+// share is how much of all inputs is done; p.mu must be held.
+func (p *progress) share() float64 {
+	if p.total == 0 {
+		return -1
+	}
+	done := int64(0)
+	for _, job := range p.jobs[:p.at] {
+		done += job.size
+	}
+	place := math.Float64frombits(p.count.done.Load())
+	return (float64(done) + place*float64(p.jobs[p.at].size)) / float64(p.total)
+}
+
+func (p *progress) close() {
+	close(p.quit)
+	<-p.ended
+}

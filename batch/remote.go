@@ -1,0 +1,71 @@
+package batch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Remote is a Scorer of any server that speaks a dialect of ours. NewRemote makes it.
+type Remote struct {
+	url, key string
+	client   *http.Client
+}
+
+// NewRemote asks the server at url, such as http://host:30000, over at most so many connections; key is its Bearer key, or "".
+func NewRemote(url, key string, connections int, timeout time.Duration) *Remote {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = connections, connections
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Remote{url: strings.TrimRight(url, "/"), key: key, client: &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirect}}
+}
+
+// mostAnswer is more than an answer of the largest line has.
+const mostAnswer = 1 << 30
+
+// Score implements Scorer.
+func (s *Remote) Score(ctx context.Context, r *Request) (*Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, s.url+r.Path, bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStop, err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-Request-Id", r.ID)
+	if s.key != "" {
+		request.Header.Set("Authorization", "Bearer "+s.key)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer+1))
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return nil, fmt.Errorf("answer cannot be read: %w", err)
+	}
+	if len(body) > mostAnswer {
+		return nil, fmt.Errorf("%w: answer to %s is larger than %d bytes", ErrStop, r.ID, mostAnswer)
+	}
+	if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden {
+		return nil, fmt.Errorf("%w: server answered status %d; check --api-key", ErrStop, response.StatusCode)
+	}
+	return AnswerOf(response.StatusCode, response.Header, body), nil
+}
+
+// CloseIdle ends the connections that are open.
+func (s *Remote) CloseIdle() { s.client.CloseIdleConnections() }
+
+// AnswerOf reads what a response's headers say beside its body.
+func AnswerOf(status int, header http.Header, body []byte) *Answer {
+	a := &Answer{Status: status, Body: body, RequestID: header.Get("X-Request-Id"), Param: header.Get("X-Scored-Error-Param"),
+		Final: header.Get("X-Should-Retry") == "false"}
+	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 && seconds < 3600 {
+		a.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return a
+}

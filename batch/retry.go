@@ -1,0 +1,77 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Patient asks again where an answer may still come: after errors that do not wrap ErrStop, and where the server is full,
+// loading or on its way. A body that is refused while others are answered is answered so; when nothing is answered, the run
+// ends, and can be gone on with.
+type Patient struct {
+	Scorer
+	Tries int           // of a body; at least 1
+	Pause time.Duration // after the first try; twice as long after each further one, up to LongestPause
+
+	answered atomic.Int64 // bodies that were not refused so
+}
+
+// LongestPause bounds the time between two tries, unless the server asks for more.
+const LongestPause = 30 * time.Second
+
+// Score implements Scorer.
+func (p *Patient) Score(ctx context.Context, r *Request) (*Answer, error) {
+	pause := p.Pause
+	before := p.answered.Load()
+	for try := 1; ; try++ {
+		answer, err := p.Scorer.Score(ctx, r)
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, ErrStop):
+			return nil, err
+		case err == nil && !busy(answer):
+			p.answered.Add(1)
+			return answer, nil
+		}
+		if try >= p.Tries {
+			return p.giveUp(answer, err, before)
+		}
+		wait := pause
+		if err == nil {
+			wait = max(wait, answer.RetryAfter)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, context.Cause(ctx)
+		}
+		pause = min(2*pause, LongestPause)
+	}
+}
+
+// giveUp takes a refusal for the body's own where others have been answered meanwhile.
+func (p *Patient) giveUp(answer *Answer, err error, before int64) (*Answer, error) {
+	if err == nil && p.answered.Load() > before {
+		return answer, nil
+	}
+	if err == nil {
+		err = errors.New(said(answer))
+	}
+	return nil, fmt.Errorf("%w: no answer after %d tries: %w; go on with --resume when the server is well", ErrStop, p.Tries, err)
+}
+
+// busy tells answers that may be others later.
+func busy(a *Answer) bool {
+	switch a.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return !a.Final
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package batch
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// source is an input, unpacked.
+type source struct {
+	io.Reader
+	file   *os.File
+	size   int64 // bytes of the file; 0 if that is not known
+	taken  atomic.Int64
+	packed string // "gzip", "zstd" or ""
+	finish func()
+}
+
+// extension splits a path's name into its format, such as ".jsonl", and its compression, ".gz", ".zst" or "".
+func extension(path string) (format, packing string) {
+	path = strings.ToLower(path)
+	switch packing = filepath.Ext(path); packing {
+	case ".gz", ".zst":
+		return filepath.Ext(strings.TrimSuffix(path, packing)), packing
+	case ".gzip", ".zstd":
+		return filepath.Ext(strings.TrimSuffix(path, packing)), map[string]string{".gzip": ".gz", ".zstd": ".zst"}[packing]
+	}
+	return packing, ""
+}
+
+// openSource opens a file, or stdin as "-", and unpacks what its name says is packed.
+func openSource(path string, stdin io.Reader) (*source, error) {
+	s := &source{}
+	raw := stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("input cannot be opened: %w", err)
+		}
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			s.size = info.Size()
+		}
+		s.file, raw = file, file
+	}
+	counted := &counting{r: raw, n: &s.taken}
+	s.Reader = counted
+	_, packing := extension(path)
+	var err error
+	switch packing {
+	case ".gz":
+		var z *gzip.Reader
+		if z, err = gzip.NewReader(bufio.NewReader(counted)); err == nil {
+			s.Reader, s.packed = z, "gzip"
+		}
+	case ".zst":
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(counted, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30)); err == nil {
+			s.Reader, s.packed, s.finish = z, "zstd", z.Close
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("input %s is not what its name says: %w", path, err), s.close())
+	}
+	return s, nil
+}
+
+// place is the share of the file that has been read, which is somewhat ahead of what has been unpacked of it; NaN if the
+// size is not known.
+func (s *source) place() float64 {
+	if s.size == 0 {
+		return math.NaN()
+	}
+	return min(1, float64(s.taken.Load())/float64(s.size))
+}
+
+// explain says what a failed read of packed data may mean.
+func (s *source) explain(err error) error {
+	if s.packed != "" && (errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, os.ErrClosed)) {
+		return fmt.Errorf("%s data are cut short or damaged: %w; fetch the file again, and go on with --resume", s.packed, err)
+	}
+	return err
+}
+
+func (s *source) close() error {
+	if s.finish != nil {
+		s.finish()
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+type counting struct {
+	r io.Reader
+	n *atomic.Int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

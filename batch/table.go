@@ -1,0 +1,66 @@
+package batch
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"unicode/utf8"
+)
+
+// Table tells how rows become bodies for /v1/score: the row's query, and its item or, in Parquet, its list of items.
+type Table struct {
+	Query, Item, ID string         // columns; Query and ID may be "": no query, and an id by the row's place
+	Fields          map[string]any // of every body: model, labels, apply_softmax, ...
+}
+
+// row is what a record needs of a table's row.
+type row struct {
+	query, id string
+	items     []string
+	fault     *fault
+}
+
+// set puts a cell where its column says; what is no text is a fault.
+func (r *row) set(column string, to *string, text string) {
+	if !utf8.ValidString(text) && r.fault == nil {
+		r.fault = faultOf(column, "field %s is not UTF-8", column)
+	}
+	*to = text
+}
+
+func (r *row) missing(column, why string) {
+	if r.fault == nil {
+		r.fault = faultOf(column, "field %s %s", column, why)
+	}
+}
+
+// fill completes a record whose place in the file is known.
+func (t Table) fill(record *record, r *row, endpoint string, most int) *record {
+	record.method, record.path, record.fault = "POST", endpoint, r.fault
+	if record.id = r.id; record.id == "" {
+		record.id = fmt.Sprintf("line-%d", record.line)
+	}
+	if record.fault == nil {
+		fields := maps.Clone(t.Fields)
+		if fields == nil {
+			fields = map[string]any{}
+		}
+		fields["query"], fields["items"] = r.query, r.items
+		record.body = marshal(fields)
+		if len(record.body) > most {
+			record.fault = faultOf("", "row makes a body of more than %d bytes; shorten it", most)
+			record.body = record.body[:most]
+		}
+	}
+	record.seal()
+	return record
+}
+
+func missingColumn(column string, names []string) error {
+	const shown = 30
+	more := ""
+	if len(names) > shown {
+		names, more = names[:shown], ", ..."
+	}
+	return fmt.Errorf("column %q is missing; there are %s%s", column, strings.Join(names, ", "), more)
+}

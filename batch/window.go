@@ -1,0 +1,47 @@
+package batch
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"slices"
+)
+
+// window is a run of records, and the order in which to send them.
+type window struct {
+	first, size int64
+	order       []*record
+}
+
+// readWindow reads the next records, up to a number and to the record that fills so many bytes. It is nil behind the last.
+func readWindow(next func() (*record, error), records int, room int64) (*window, error) {
+	w := &window{}
+	for len(w.order) < records && room > 0 {
+		one, err := next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.order = append(w.order, one)
+		room -= int64(len(one.body)) + recordBytes
+	}
+	if len(w.order) == 0 {
+		return nil, nil
+	}
+	w.first, w.size = w.order[0].n, int64(len(w.order))
+	arrange(w.order)
+	return w, nil
+}
+
+// recordBytes is about what a record takes beside its body.
+const recordBytes = 300
+
+// arrange brings those together that share a query, and queries that begin alike, as the server keeps common beginnings
+// once. Records of one query stay in their order.
+func arrange(all []*record) {
+	slices.SortStableFunc(all, func(a, b *record) int {
+		return cmp.Or(cmp.Compare(a.path, b.path), bytes.Compare(a.query, b.query))
+	})
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"scored/batch"
+	"scored/score"
+	"scored/server"
+)
+
+// exitUnscored is the exit status of a run that has ended, and whose output has lines without scores.
+const exitUnscored = 3
+
+var errUnscored = errors.New("lines have no scores")
+
+// batchCommand scores files.
+func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writer) (err error) {
+	b, err := parseBatch(args, env, stderr)
+	if err != nil {
+		return err
+	}
+	jobs, err := batch.Jobs(b.in, b.out, b.options.Format, b.shard)
+	if err != nil {
+		return err
+	}
+	if len(jobs) == 0 {
+		fmt.Fprintf(stderr, "scored: part %d of %d has no files\n", b.shard.Index, b.shard.Of)
+		return nil
+	}
+	var opened closers
+	scorer, tally, err := b.open(ctx, stderr, &opened)
+	if err != nil {
+		return errors.Join(err, opened.close())
+	}
+	display := newDisplay(stderr, b.quiet, len(jobs), tally)
+	b.options.Tell, b.options.TellEvery = display.tell, display.every
+	b.options.Run = b.run()
+	sum, err := batch.Run(ctx, b.options, scorer, jobs)
+	display.end(sum)
+	if lost := (*lostError)(nil); errors.As(err, &lost) {
+		return err // nothing of a lost device may be closed
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("stopped; what has been scored is kept, go on with --resume")
+	}
+	if err = errors.Join(err, opened.close()); err == nil && sum.Failed > 0 {
+		return fmt.Errorf("%d %w; the output tells why", sum.Failed, errUnscored)
+	}
+	return err
+}
+
+// open makes the Scorer: a server's, or that of a model in this process, with what counts its tokens.
+func (b *batchFlags) open(ctx context.Context, stderr io.Writer, opened *closers) (batch.Scorer, *tally, error) {
+	if b.url != "" {
+		remote := batch.NewRemote(b.url, b.key, b.options.Concurrency, b.timeout)
+		opened.add("connections", func() error { remote.CloseIdle(); return nil })
+		return &batch.Patient{Scorer: remote, Tries: b.tries, Pause: time.Second}, nil, nil
+	}
+	log := b.logger(stderr, "")
+	log.Info("starting", b.shown()...)
+	count := &tally{}
+	m, err := b.load(ctx, log, stderr, nil, opened, count)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.MaxHeld, b.BodyTimeout, b.RequestTimeout, b.MaxClientRequests, b.CORSOrigins = 0, 0, 0, 0, ""
+	api := server.New(b.serverConfig(nil, nil, log, slog.New(slog.DiscardHandler)))
+	api.Serve(m)
+	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: b.tries, Pause: 50 * time.Millisecond}, count, nil
+}
+
+// run is what answers depend on beside the input: a run that goes on must have the same.
+func (b *batchFlags) run() string {
+	o := b.options
+	where := b.url
+	if where == "" {
+		names := flag.NewFlagSet("", flag.ContinueOnError)
+		(&config{}).modelFlags(names)
+		names.VisitAll(func(f *flag.Flag) { where += " --" + f.Name + "=" + b.set.Lookup(f.Name).Value.String() })
+		where += fmt.Sprintf(" --dtype=%s --allow-auto-truncate=%t", b.DType, b.AllowTruncate)
+	}
+	return fmt.Sprintf("%s; %s; %T; %+v", where, o.Endpoint, o.Format, o.Table)
+}
+
+// inside is a batch.Scorer over the server's handler in this process: every dialect, and the same bytes.
+type inside struct {
+	api    http.Handler
+	scorer *score.Scorer
+}
+
+// Score implements batch.Scorer.
+func (s *inside) Score(ctx context.Context, r *batch.Request) (*batch.Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, r.Path, bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", batch.ErrStop, err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-Request-Id", r.ID)
+	answer := &answerWriter{header: http.Header{}}
+	s.api.ServeHTTP(answer, request)
+	if lost := s.scorer.Err(); lost != nil {
+		return nil, fmt.Errorf("%w: %w", batch.ErrStop, &lostError{lost})
+	}
+	return batch.AnswerOf(answer.status, answer.header, answer.body.Bytes()), nil
+}
+
+// answerWriter keeps an answer in memory.
+type answerWriter struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *answerWriter) Header() http.Header { return w.header }
+
+func (w *answerWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
+}
+
+// WriteString spares io.WriteString a copy.
+func (w *answerWriter) WriteString(s string) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.WriteString(s)
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"scored/batch"
+)
+
+const batchUsage = `usage: scored batch IN OUT --model-path MODEL [flags]
+       scored batch IN OUT --url URL [flags]
+
+Scores every line of IN and writes the answers to OUT in the same order. IN is a file, a folder or a pattern of files, or - for
+stdin; OUT is a file, a folder if IN is more than one file, or - for stdout. Names tell the form: .jsonl (OpenAI's batch form,
+or bodies of any dialect), .csv, .tsv or .parquet, and .gz or .zst behind the first three. The exit status is 0 if every line has
+scores, 3 if some have none, which OUT tells, and 1 if the run did not end; --resume goes on from there.
+
+`
+
+// batchFlags is what scored batch can be told beside the model and the engine.
+type batchFlags struct {
+	*config // of the engine; with --url only its limits count
+	options batch.Options
+	in, out string
+	shard   batch.Shard
+
+	url, key  string
+	timeout   time.Duration
+	tries     int
+	quiet     bool
+	shardText string
+	format    string
+	model     string
+	labels    string
+	labelIDs  string
+	softmax   bool
+}
+
+// The bounds of what is in hand. So many lines of one item fill several of the largest steps.
+const (
+	linesInHand       = 512
+	linesInHandRemote = 64
+	itemsInHand       = 8192
+)
+
+// parseBatch reads the command line.
+func parseBatch(args []string, env lookup, stderr io.Writer) (*batchFlags, error) {
+	b := &batchFlags{config: &config{}}
+	f := b.flags()
+	f.SetOutput(io.Discard) // faults are told once, by the caller
+	names, err := positional(f, args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, batchUsage)
+		f.VisitAll(func(f *flag.Flag) { printFlag(stderr, f) })
+		return nil, err
+	}
+	if err == nil {
+		err = fromEnvironment(f, env)
+	}
+	if err == nil && len(names) != 2 {
+		err = fmt.Errorf("scored batch takes an input and an output, not %d names; scored batch -h tells more", len(names))
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	b.in, b.out = names[0], names[1]
+	if err := errors.Join(b.checkEngine(env), b.check(), b.readShard(env), b.readTable()); err != nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return nil, usageError{errors.New(first)}
+	}
+	return b, nil
+}
+
+// positional parses flags and what stands between them.
+func positional(f *flag.FlagSet, args []string) (names []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil || f.NArg() == 0 {
+			return names, err
+		}
+		names, args = append(names, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// flags are those of batch, and of serve what concerns model, engine and limits.
+func (b *batchFlags) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("scored batch", flag.ContinueOnError)
+	o := &b.options
+	f.StringVar(&b.url, "url", "", "score with the server there instead of loading a model, e.g. http://127.0.0.1:30000")
+	f.StringVar(&b.key, "api-key", "", "key of that server")
+	f.DurationVar(&b.timeout, "timeout", 10*time.Minute, "longest wait for an answer of that server")
+	f.IntVar(&b.tries, "tries", 10, "how often a line is sent that finds the server gone or full, within some minutes")
+	f.StringVar(&o.Endpoint, "endpoint", "/v1/score", "path for lines that are bodies, and for rows")
+	f.BoolVar(&o.Resume, "resume", false, "go on with a run that did not end, and leave alone files that are done; begins where there is none")
+	f.StringVar(&b.shardText, "shard", "", "I/N: of a folder's or pattern's files those of part I of N, from 0; N alone: part JOB_COMPLETION_INDEX")
+	f.IntVar(&o.Concurrency, "concurrency", 0, "lines in hand at once (default: 512, with --url 64)")
+	f.IntVar(&o.Window, "window", 1<<15, "lines among which those of one query are brought together")
+	f.Int64Var(&o.WindowBytes, "window-bytes", 128<<20, "bytes of bodies that end a window sooner; three windows are in memory")
+	f.StringVar(&b.format, "output-format", "", "jsonl or csv (default: by OUT's name, else jsonl)")
+	f.StringVar(&o.Table.Query, "query-column", "", "of CSV and Parquet: column of the query (default: no query)")
+	f.StringVar(&o.Table.Item, "item-column", "", "of CSV and Parquet: column of the item (required)")
+	f.StringVar(&o.Table.ID, "id-column", "", "of CSV and Parquet: column that becomes custom_id (default: line-N)")
+	f.StringVar(&b.labels, "labels", "", "of CSV and Parquet: labels as texts of one token, comma separated, or as a JSON list")
+	f.StringVar(&b.labelIDs, "label-token-ids", "", "of CSV and Parquet: labels as token ids, comma separated")
+	f.BoolVar(&b.softmax, "apply-softmax", true, "of CSV and Parquet: the labels share 1")
+	f.BoolVar(&b.quiet, "quiet", false, "no progress on stderr")
+	full := b.config.flags() // sets every default
+	b.set = full
+	shared := flag.NewFlagSet("", flag.ContinueOnError)
+	(&config{}).modelFlags(shared)
+	(&config{}).engineFlags(shared)
+	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores", "max-body", "watchdog-timeout", "log-level"} {
+		one := full.Lookup(name)
+		shared.Var(one.Value, name, one.Usage)
+	}
+	shared.VisitAll(func(one *flag.Flag) { f.Var(full.Lookup(one.Name).Value, one.Name, one.Usage) })
+	return f
+}
+
+// checkEngine validates what concerns the engine, if there is to be one.
+func (b *batchFlags) checkEngine(env lookup) error {
+	b.model = cmp.Or(b.ServedModelName, b.ModelPath, "scored")
+	if b.url == "" {
+		if b.ModelPath == "" {
+			return errors.New("flag --model-path is missing; name a folder or hub id, or a server with --url")
+		}
+		if err := b.readVariables(env); err != nil {
+			return err
+		}
+		return b.validate()
+	}
+	if address, err := url.Parse(b.url); err != nil || address.Host == "" || address.RawQuery != "" {
+		return fmt.Errorf("flag --url is %q; give it as http://HOST:PORT", b.url)
+	}
+	if b.ModelPath != "" {
+		return errors.New("flags --url and --model-path exclude each other; the server has its model")
+	}
+	return nil
+}
+
+// check holds batch's own flags to their bounds, and fills in those that follow from others.
+func (b *batchFlags) check() error {
+	o := &b.options
+	if o.Concurrency == 0 {
+		o.Concurrency = linesInHand
+		if b.url != "" {
+			o.Concurrency = linesInHandRemote
+		}
+	}
+	for _, fault := range []struct {
+		found bool
+		text  string
+	}{
+		{o.Concurrency < 1 || o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0, "flags --concurrency, --window, --window-bytes, --tries and --timeout must be above 0"},
+		{o.Concurrency > 1<<14, "flag --concurrency must be at most 16384"},
+		{!strings.HasPrefix(o.Endpoint, "/"), fmt.Sprintf("flag --endpoint is %q; it must be a path such as /v1/score", o.Endpoint)},
+		{o.Resume && b.out == "-", "flag --resume needs an output that is a file, not -"},
+	} {
+		if fault.found {
+			return errors.New(fault.text)
+		}
+	}
+	o.Items, o.LineBytes = min(itemsInHand, b.MaxQueue/2+1), int(b.MaxBody)
+	return nil
+}
+
+// readFormat reads how results are written. CSV has a column for each label.
+func (b *batchFlags) readFormat(labels []string) error {
+	b.options.Format = batch.JSONLines{}
+	switch b.format {
+	case "jsonl":
+		return nil
+	case "":
+		if !batch.IsCSV(b.out) {
+			return nil
+		}
+	case "csv":
+	default:
+		return fmt.Errorf("flag --output-format is %q; it must be jsonl or csv", b.format)
+	}
+	if len(labels) == 0 {
+		return errors.New("output as CSV has a column for each label; give --labels or --label-token-ids, and CSV or Parquet to score")
+	}
+	b.options.Format = batch.CSV{Labels: labels}
+	return nil
+}
+
+// readShard reads --shard.
+func (b *batchFlags) readShard(env lookup) error {
+	b.shard = batch.Shard{Of: 1}
+	if b.shardText == "" {
+		return nil
+	}
+	index, of, both := strings.Cut(b.shardText, "/")
+	from := "flag --shard"
+	if !both {
+		index, _ = env("JOB_COMPLETION_INDEX")
+		of, from = b.shardText, "environment variable JOB_COMPLETION_INDEX"
+	}
+	var err error
+	if b.shard.Of, err = strconv.Atoi(of); err != nil || b.shard.Of < 1 {
+		return fmt.Errorf("flag --shard is %q; it must be I/N, such as 0/4, or N", b.shardText)
+	}
+	if b.shard.Index, err = strconv.Atoi(index); err != nil || b.shard.Index < 0 || b.shard.Index >= b.shard.Of {
+		return fmt.Errorf("%s gives part %q of %d; parts are 0 to %d", from, index, b.shard.Of, b.shard.Of-1)
+	}
+	return nil
+}
+
+// readTable reads what rows are to be asked.
+func (b *batchFlags) readTable() error {
+	t := &b.options.Table
+	var names []string
+	t.Fields = map[string]any{"model": b.model, "apply_softmax": b.softmax}
+	if b.labels != "" && b.labelIDs != "" {
+		return errors.New("flags --labels and --label-token-ids exclude each other")
+	}
+	if b.labels != "" {
+		texts := strings.Split(b.labels, ",")
+		if b.labels[0] == '[' && json.Unmarshal([]byte(b.labels), &texts) != nil {
+			return fmt.Errorf("flag --labels is %q; it must be a JSON list of texts, or texts with commas between", b.labels)
+		}
+		t.Fields["labels"], names = texts, texts
+	}
+	if b.labelIDs != "" {
+		ids := []int{}
+		for text := range strings.SplitSeq(b.labelIDs, ",") {
+			id, err := strconv.Atoi(strings.TrimSpace(text))
+			if err != nil {
+				return fmt.Errorf("flag --label-token-ids holds %q; give token ids such as 9454,2753", text)
+			}
+			ids, names = append(ids, id), append(names, strconv.Itoa(id))
+		}
+		t.Fields["label_token_ids"] = ids
+	}
+	return b.readFormat(names)
+}

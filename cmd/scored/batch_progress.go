@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"scored/batch"
+	"scored/score"
+)
+
+// tally counts the tokens of steps. It implements score.Observer.
+type tally struct {
+	computed, padding, cached, steps atomic.Int64
+}
+
+// Observe implements score.Observer.
+func (t *tally) Observe(span score.Span) {
+	switch {
+	case span.Stage == score.StageStep && span.Err == nil:
+		t.steps.Add(1)
+		t.computed.Add(int64(span.Tokens))
+		t.padding.Add(int64(span.Bucket.Tokens - span.Tokens))
+	case span.Stage == score.StageRun && span.Err == nil:
+		t.cached.Add(int64(max(span.Cached, 0)))
+	}
+}
+
+// display shows how far a batch is: on a terminal one line that changes, else a line now and then.
+type display struct {
+	out      io.Writer
+	terminal bool
+	quiet    bool
+	files    int
+	every    time.Duration
+	tokens   *tally // nil: a server's, which are not known
+	last     batch.Counts
+	done     int
+	width    int // of the line on the terminal
+}
+
+func newDisplay(out io.Writer, quiet bool, files int, tokens *tally) *display {
+	d := &display{out: out, quiet: quiet, files: files, every: 10 * time.Second, tokens: tokens}
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		d.terminal, d.every = true, time.Second
+	}
+	return d
+}
+
+// tell shows the counts.
+func (d *display) tell(c batch.Counts) {
+	d.last = c
+	if c.Done {
+		d.done++
+	}
+	if d.quiet || c.Done && (d.terminal || d.done == d.files) {
+		return
+	}
+	d.show(d.line(c))
+}
+
+func (d *display) show(line string) {
+	if !d.terminal {
+		fmt.Fprintln(d.out, line)
+		return
+	}
+	fmt.Fprintf(d.out, "\r%s%s", line, strings.Repeat(" ", max(0, d.width-len(line))))
+	d.width = len(line)
+}
+
+// line says lines, rates, padding and the time left.
+func (d *display) line(c batch.Counts) string {
+	var b strings.Builder
+	if d.files > 1 {
+		fmt.Fprintf(&b, "file %d of %d, ", min(d.done+1, d.files), d.files)
+	}
+	seconds := c.Took.Seconds()
+	fmt.Fprintf(&b, "%d lines", c.Lines)
+	if c.Failed > 0 {
+		fmt.Fprintf(&b, " (%d without scores)", c.Failed)
+	}
+	fmt.Fprintf(&b, ", %.1f items/s", float64(c.Items)/seconds)
+	if d.tokens != nil {
+		computed, padding := float64(d.tokens.computed.Load()), float64(d.tokens.padding.Load())
+		fmt.Fprintf(&b, ", %.0f tokens/s computed, padding %.0f %%", computed/seconds, 100*padding/max(1, computed+padding))
+	}
+	if c.Share >= 0 {
+		fmt.Fprintf(&b, ", %.1f %% done", 100*c.Share)
+		if left := c.Left(); left > 0 {
+			fmt.Fprintf(&b, ", %s left", left.Round(time.Second))
+		}
+	}
+	return b.String()
+}
+
+// end says what became of the run.
+func (d *display) end(sum batch.Summary) {
+	if d.quiet {
+		return
+	}
+	if d.terminal && d.width > 0 {
+		fmt.Fprint(d.out, "\r", strings.Repeat(" ", d.width), "\r")
+	}
+	fmt.Fprintf(d.out, "scored %s in %s", d.line(d.last), d.last.Took.Round(100*time.Millisecond))
+	if d.tokens != nil {
+		fmt.Fprintf(d.out, "; %d steps, %d tokens computed, %d not computed as they were shared", d.tokens.steps.Load(), d.tokens.computed.Load(), d.tokens.cached.Load())
+	}
+	if sum.Skipped > 0 {
+		fmt.Fprintf(d.out, "; %d of %d files were done before", sum.Skipped, sum.Files)
+	}
+	fmt.Fprintln(d.out)
+}
