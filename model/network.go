@@ -35,11 +35,14 @@ func newNetwork(backend compute.Backend, cfg Config, opts Options) (n network, e
 	return n, nil
 }
 
+// scoreBytes is Options.ScoreBytes where that is 0.
+const scoreBytes = 64 << 20
+
 func (n network) chooseAttention(opts Options, writer cacheWriter) (attention, error) {
 	by := opts.Kernels
 	if !by.Any() && !opts.Formula {
 		_, loops := writer.(windows) // they are a loop, too
-		return banded{n.decoder, cmp.Or(opts.ScoreBytes, 64<<20), cmp.Or(opts.MinBlock, 128), loops}, nil
+		return banded{n.decoder, cmp.Or(opts.ScoreBytes, scoreBytes), cmp.Or(opts.MinBlock, 128), loops}, nil
 	}
 	if !by.Any() {
 		by = TPUKernels() // whose formula is asked for

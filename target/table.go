@@ -29,7 +29,7 @@ func table() []Target {
 // (docs/performance-tpu.md). Between two steps the chip stands idle for about 0.3 ms, while the host reads scores and
 // queues programs.
 func tpu(t Target) Target {
-	t.Platform, t.Weights, t.Async, t.Kernels = "tpu", BFloat16, true, MosaicKernels
+	t.Platform, t.Weights, t.Async, t.Kernels, t.Pool = "tpu", BFloat16, true, MosaicKernels, 1
 	t.Ladders = map[Attention]Ladder{Native: wide, Fused: packed}
 	peak, bandwidth := t.orV6e()
 	t.Prices = map[Attention]Price{
@@ -57,6 +57,9 @@ func gpu(t Target) Target {
 	if t.SharedMemory == 0 {
 		t.SharedMemory = 99 << 10 // of every card since Ampere
 	}
+	// XLA's allocator takes three quarters of the card's memory. Half of what is left there is the compiler's, which tries
+	// products out while it compiles, and for what pieces are too small for.
+	t.Pool, t.CacheShare = 0.75, 0.5
 	// No command buffers, which are CUDA graphs: with them a device trace that ends under load loses the device, and
 	// on an H100 they brought no speed: 992 items/s with them, 1,019 without.
 	t.Options = map[string]string{"xla_gpu_enable_command_buffer": ""}

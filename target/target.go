@@ -65,6 +65,9 @@ type Target struct {
 	HostLoops bool
 	// Async queues programs: a step is one program a layer, and the device would stand idle between them.
 	Async bool
+	// Pool is the share of Memory that programs get, and CacheShare the share of what weights and steps leave of it that the
+	// KV cache takes, unless told otherwise; 0: a fixed size.
+	Pool, CacheShare float64
 	// HostMemory tells that what is on the device lies in the process's own memory.
 	HostMemory bool
 	// Replicas names the client option that says how many devices it has; "": they are what they are.

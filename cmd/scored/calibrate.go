@@ -62,7 +62,7 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io
 	options.Progress = progress.engine(found.generated, 0, 1)
 	engine, err := model.New(ctx, plugin.Backend(), found.config, found.weights, options)
 	if err != nil {
-		return err
+		return c.noMemory(found.config, options, err)
 	}
 	opened.add("engine", engine.Close)
 	samples, err := timeSteps(ctx, engine, found.config, t, p, steps)

@@ -85,7 +85,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
 	}
 	if c.Device == "cuda" {
-		return reportCard(stdout, c.target(), cfg, options, costs)
+		return c.reportCard(stdout, cfg, options, costs)
 	}
 	steps, err := reportAhead(stdout, c.target(), cfg, options, costs)
 	if err != nil || c.loads == nil {
@@ -119,6 +119,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
 	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
 	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
+	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", -1, "size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -75,7 +75,7 @@ type config struct {
 	MaxTotalTokens   int `validate:"min=0"`
 	MaxPrefill       int `validate:"min=1"`
 	CompileCache     string
-	PrefixCacheBytes int64 `validate:"min=0"`
+	PrefixCacheBytes int64 `validate:"min=-1"`
 	Price            string
 
 	found *target.Target // the device's row, once its plugin is open

@@ -48,6 +48,9 @@ func (c *config) fetchOptions(progress io.Writer) pjrt.FetchOptions {
 // attention without them.
 func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer, found *source, log *slog.Logger, progress *progress, opened *closers) (engines []score.Engine, contextLength int, err error) {
 	options, contextLength, err := c.engineOptions(found.config)
+	if err == nil {
+		err = c.checkDeviceMemory(found.config, options, log)
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -69,7 +72,7 @@ func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *
 			return c.loadEngines(ctx, plugin, splicer, found, log, progress, opened)
 		}
 		if err != nil {
-			return nil, 0, errors.Join(err, loaded.close())
+			return nil, 0, errors.Join(c.noMemory(found.config, options, err), loaded.close())
 		}
 		loaded.add("engine", engine.Close)
 		engines = append(engines, engine)

@@ -86,7 +86,7 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxTotalTokens, "max-total-tokens", 0, "bound of the prefix tokens kept on the device, beside --prefix-cache-bytes; 0 is none")
 	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: JAX_COMPILATION_CACHE_DIR, else none)")
 	f.StringVar(&c.Price, "price", "", "`file` of scored calibrate: what steps take on this device (default: the target's own row)")
-	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", 1<<30, "bound of the prefix keys and values kept on the device")
+	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", -1, "bound of the prefix keys and values kept on the device (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
 }
 
 func (c *config) attentionFlag(f *flag.FlagSet) {

@@ -72,7 +72,7 @@ func TestRefusedBeforeLoading(t *testing.T) {
 		{args: "--dp-size 0", want: []string{"--dp-size"}},
 		{args: "--dp-size 65", want: []string{"--dp-size"}},
 		{args: "--tp-size 2", want: []string{"--tp-size", "--dp-size"}},
-		{args: "--prefix-cache-bytes -1", want: []string{"--prefix-cache-bytes"}},
+		{args: "--prefix-cache-bytes -2", want: []string{"--prefix-cache-bytes"}},
 		{args: "--max-total-tokens -1", want: []string{"--max-total-tokens"}},
 		{args: "--max-queue 0", want: []string{"--max-queue"}},
 		{args: "--device cpu", env: []string{"JAX_PLATFORMS", "cuda"}, want: []string{"--device", "JAX_PLATFORMS"}},

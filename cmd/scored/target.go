@@ -102,15 +102,12 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 		weights = target.BFloat16
 	}
 	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), Scatter: t.HostLoops, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
-	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, options.Products)
-	if c.wantsKernels() {
-		if err := c.withoutKernels(cfg, weights, contextLength); err == nil {
-			options.Kernels = c.kernels()
-			options.Buckets, err = c.chooseBuckets(cfg, target.Fused, weights, contextLength)
-			return options, contextLength, err
-		}
+	attention := target.Native
+	if c.wantsKernels() && c.withoutKernels(cfg, weights, contextLength) == nil {
+		options.Kernels, attention = c.kernels(), target.Fused
 	}
-	options.Buckets, err = c.chooseBuckets(cfg, target.Native, weights, contextLength)
+	options.Buckets, err = c.chooseBuckets(cfg, attention, weights, contextLength)
+	options.PrefixCacheBytes = c.prefixCacheBytes(cfg, options)
 	return options, contextLength, err
 }
 
@@ -133,14 +130,6 @@ func dtypeName(d dtypes.DType) target.DType {
 		return target.BFloat16
 	}
 	return target.Float32
-}
-
-// prefixCacheBytes is the least of what the flags allow, for keys and values of the dtype.
-func (c *config) prefixCacheBytes(cfg model.Config, dtype dtypes.DType) int64 {
-	if c.MaxTotalTokens == 0 {
-		return c.PrefixCacheBytes
-	}
-	return min(c.PrefixCacheBytes, int64(c.MaxTotalTokens)*cfg.PageBytes(dtype)/score.PageTokens)
 }
 
 // keepPages is how many pages of prefixes the flags allow: the cache may have more, as the longest prompt must fit.

@@ -1,6 +1,6 @@
 // A PJRT plugin that is another one, named by FAILING_PLUGIN, but for its executions: while there is a file named by
 // FAILING_FILE, every eleventh fails. So steps fail at every stage, with what the stages before made in hand. Once the
-// file has a text, that is the error of every execution, for good: so a device is lost.
+// file has a text, that is the error of every execution, for good: so a device is lost, or has no memory left.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,7 +34,7 @@ static void error_message(PJRT_Error_Message_Args* args) {
 
 static PJRT_Error* error_code(PJRT_Error_GetCode_Args* args) {
   if (!is_lost(args->error)) return real->PJRT_Error_GetCode(args);
-  args->code = PJRT_Error_Code_INTERNAL;
+  args->code = strncmp(lost, "RESOURCE_EXHAUSTED", 18) == 0 ? PJRT_Error_Code_RESOURCE_EXHAUSTED : PJRT_Error_Code_INTERNAL;
   return NULL;
 }
 

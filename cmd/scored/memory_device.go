@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"scored/model"
+	"scored/score"
+)
+
+// usualCache is the KV cache's size on a device whose row gives it no share.
+const usualCache = 1 << 30
+
+// prefixCacheBytes is the least of what the flags allow, or of what the device's row does where --prefix-cache-bytes is -1.
+// It depends on the row alone, not on what is free at the moment: compiled programs hold the cache's size, and are to be found
+// again. options have all else.
+func (c *config) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
+	bytes := c.PrefixCacheBytes
+	if bytes < 0 {
+		bytes = usualCache
+		if t := c.target(); t.Memory > 0 && t.CacheShare > 0 {
+			m := c.deviceMemory(cfg, options)
+			bytes = roundDown(int64(t.CacheShare * float64(max(0, m.pool-m.weights-m.steps))))
+		}
+	}
+	if c.MaxTotalTokens == 0 {
+		return bytes
+	}
+	return min(bytes, int64(c.MaxTotalTokens)*cfg.PageBytes(options.Products)/score.PageTokens)
+}
+
+// roundDown gives whole GiB, or below one whole 64 MiB, so that a small change of a step shape changes no program.
+func roundDown(bytes int64) int64 {
+	if bytes >= 1<<30 {
+		return bytes &^ (1<<30 - 1)
+	}
+	return bytes &^ (64<<20 - 1)
+}
+
+// deviceMemory is what of a device's memory is for what, in bytes.
+type deviceMemory struct {
+	pool    int64 // that programs get; 0: not known
+	weights int64
+	steps   int64 // at most
+	cache   int64
+}
+
+func (c *config) deviceMemory(cfg model.Config, options model.Options) deviceMemory {
+	t := c.target()
+	return deviceMemory{
+		pool: int64(t.Pool * float64(t.Memory)), weights: cfg.Parameters() * int64(options.DType.Size()),
+		steps: cfg.StepBytes(options), cache: cfg.CacheBytes(options),
+	}
+}
+
+func (m deviceMemory) String() string {
+	takes := fmt.Sprintf("weights %d MiB, KV cache %d, steps at most %d", m.weights>>20, m.cache>>20, m.steps>>20)
+	if m.pool == 0 {
+		return takes
+	}
+	return fmt.Sprintf("%s, of %d for programs", takes, m.pool>>20)
+}
+
+// remedies of a device that is too small, in the order of what they cost.
+const remedies = "end what else uses the device, lower --prefix-cache-bytes, --context-length or --chunked-prefill-size, or take a smaller model or a larger device"
+
+// checkDeviceMemory refuses what cannot fit a device whose memory is known: weights and the KV cache, without which nothing
+// runs. What steps take is an upper bound, and no reason to refuse.
+func (c *config) checkDeviceMemory(cfg model.Config, options model.Options, log *slog.Logger) error {
+	m := c.deviceMemory(cfg, options)
+	if c.target().HostMemory {
+		return nil
+	}
+	if m.pool == 0 {
+		log.Info("device memory is not known", "weights_mb", m.weights>>20, "cache_mb", m.cache>>20, "steps_mb", m.steps>>20)
+		return nil
+	}
+	log.Info("device memory", "for_programs_mb", m.pool>>20, "weights_mb", m.weights>>20, "cache_mb", m.cache>>20, "steps_mb", m.steps>>20)
+	switch {
+	case m.weights+m.cache > m.pool:
+		return usageError{fmt.Errorf("memory of the device does not do (%s); %s", m, remedies)}
+	case m.weights+m.cache+m.steps > m.pool:
+		log.Warn("memory of the device may not do for the largest steps: lower --prefix-cache-bytes, --context-length or --chunked-prefill-size")
+	}
+	return nil
+}
+
+// noMemory makes one sentence of a start that found no memory left on the device. A plugin's own text goes on for pages.
+func (c *config) noMemory(cfg model.Config, options model.Options, err error) error {
+	if err == nil || !outOfMemory(err) {
+		return err
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	if len(first) > 300 {
+		first = strings.ToValidUTF8(first[:300], "") + "…"
+	}
+	return fmt.Errorf("memory of the device ran out while the model was loaded (%s): %s; %s", c.deviceMemory(cfg, options), first, remedies)
+}
