@@ -85,6 +85,18 @@ func packed(contextLength int) []plan.Bucket {
 	return l.all
 }
 
+// long is packed with steps of 4,096 and 8,192 tokens for a GPU: its host takes as long to launch a step of any size, and so
+// much work is in flight at a time.
+func long(contextLength int) []plan.Bucket {
+	l := list{packed(contextLength)}
+	for _, context := range append([]int{0}, contexts(128, contextLength, 512)...) {
+		for _, tokens := range []int{4096, 8192} {
+			l.add(tokens, tokens/4, tokens, context)
+		}
+	}
+	return l.all
+}
+
 // list collects shapes.
 type list struct{ all []plan.Bucket }
 

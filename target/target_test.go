@@ -128,7 +128,7 @@ func TestLadders(t *testing.T) {
 	for name, c := range map[string]struct {
 		ladder Ladder
 		block  int
-	}{"narrow": {narrow, 128}, "wide": {wide, 8}, "packed": {packed, 512}} {
+	}{"narrow": {narrow, 128}, "wide": {wide, 8}, "packed": {packed, 512}, "long": {long, 512}} {
 		for _, context := range []int{8, 64, 600, 2048, 2049, 2304, 10_000, 40_960} {
 			buckets := c.ladder(context)
 			longest := 0

@@ -98,6 +98,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, error) {
 	c := &compileConfig{}
 	f := flag.NewFlagSet("scored compile", flag.ContinueOnError)
+	c.set = f
 	f.SetOutput(stderr)
 	f.Usage = func() {
 		fmt.Fprint(stderr, compileUsage)
@@ -117,7 +118,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
 	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
-	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step, where it is given: larger shapes are left out; -1 is no bound")
 	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
 	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", -1, "size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")

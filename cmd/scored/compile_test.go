@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -265,10 +266,20 @@ func TestCompileForCUDA(t *testing.T) {
 			}
 			t.Logf("\n%s", stdout.String())
 			lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-			if want := 1 + strings.Count(buckets, "x")/3; len(lines) != want {
+			if want := 2 + strings.Count(buckets, "x")/3; len(lines) != want {
 				t.Fatalf("%d lines, want %d", len(lines), want)
 			}
-			for _, line := range lines[1:] {
+			var weights, cache, most, pool float64 // MiB
+			if _, err := fmt.Sscanf(lines[len(lines)-1], "memory: weights %f MiB, KV cache %f, steps at most %f, of %f for programs", &weights, &cache, &most, &pool); err != nil {
+				t.Fatalf("%q: %v", lines[len(lines)-1], err)
+			}
+			if weights+cache+most > pool {
+				t.Errorf("plan does not fit: %s", lines[len(lines)-1])
+			}
+			for _, line := range lines[1 : len(lines)-1] {
+				if temporary, err := strconv.ParseFloat(strings.Fields(line)[4], 64); err != nil || temporary*1e6 > most*(1<<20) {
+					t.Errorf("line %q: temporaries are more than the %v MiB planned", line, most)
+				}
 				fields := strings.Fields(line)
 				all, err := strconv.Atoi(fields[5])
 				products, productsErr := strconv.Atoi(fields[6])

@@ -81,7 +81,7 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.BoolVar(&c.AllowTruncate, "allow-auto-truncate", false, "cut prompts that are too long instead of refusing them")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
-	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step, unless --buckets says: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step, where it is given and --buckets is not: larger shapes are left out; -1 is no bound")
 	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "another such bound")
 	f.IntVar(&c.MaxTotalTokens, "max-total-tokens", 0, "bound of the prefix tokens kept on the device, beside --prefix-cache-bytes; 0 is none")
 	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between starts (default: JAX_COMPILATION_CACHE_DIR, else none)")

@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/score"
 	"scored/target"
 )
 
@@ -215,6 +216,14 @@ func TestCapacity(t *testing.T) {
 		}
 		if longest != most {
 			t.Errorf("%q: the longest step has %d tokens, want %d", line, longest, most)
+		}
+	}
+	for line, most := range map[string]int{
+		"": 8192, "--chunked-prefill-size 4096": 4096, "--chunked-prefill-size 2048": 2048, "--chunked-prefill-size -1": 8192, "--max-prefill-tokens 4096": 4096,
+	} {
+		o, err := options(strings.Fields("--device cuda " + line)...)
+		if longest := slices.MaxFunc(o.Buckets, func(a, b score.Bucket) int { return a.Tokens - b.Tokens }); err != nil || longest.Tokens != most {
+			t.Errorf("%q on a GPU: the longest step has %d tokens, %v; want %d", line, longest.Tokens, err, most)
 		}
 	}
 	if _, err := options("--chunked-prefill-size", "32"); err == nil || !strings.Contains(err.Error(), "--chunked-prefill-size") {

@@ -13,7 +13,7 @@ import (
 const usualCache = 1 << 30
 
 // prefixCacheBytes is the least of what the flags allow, or of what the device's row does where --prefix-cache-bytes is -1.
-// It depends on the row alone, not on what is free at the moment: compiled programs hold the cache's size, and are to be found
+// A layer's part has fewer than 2^31 numbers then, as a device counts those in 32 bits. It depends on the row alone, not on what is free at the moment: compiled programs hold the cache's size, and are to be found
 // again. options have all else.
 func (c *config) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
 	bytes := c.PrefixCacheBytes
@@ -21,7 +21,8 @@ func (c *config) prefixCacheBytes(cfg model.Config, options model.Options) int64
 		bytes = usualCache
 		if t := c.target(); t.Memory > 0 && t.CacheShare > 0 {
 			m := c.deviceMemory(cfg, options)
-			bytes = roundDown(int64(t.CacheShare * float64(max(0, m.pool-m.weights-m.steps))))
+			share := int64(t.CacheShare * float64(max(0, m.pool-m.weights-m.steps)))
+			bytes = roundDown(min(share, int64(cfg.Layers)*int64(options.Products.Size())<<31))
 		}
 	}
 	if c.MaxTotalTokens == 0 {

@@ -60,6 +60,11 @@ func TestCacheOfADevice(t *testing.T) {
 			t.Errorf("%s: %d bytes, want %d", line, options.PrefixCacheBytes, want)
 		}
 	}
+	few := cfg
+	few.Layers = 2
+	if _, options, _ := planned(t, small(180<<30), few); options.PrefixCacheBytes != 8<<30 {
+		t.Errorf("two layers have a cache of %d bytes, want 2^31 numbers in each", options.PrefixCacheBytes)
+	}
 	unknown, _ := target.Named("unknown cuda")
 	if _, options, _ := planned(t, &unknown, cfg); options.PrefixCacheBytes != 1<<30 {
 		t.Errorf("on an unknown card: %d bytes", options.PrefixCacheBytes)

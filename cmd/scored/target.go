@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -150,10 +151,7 @@ func (c *config) chooseBuckets(cfg model.Config, attention target.Attention, wei
 		return nil, err
 	}
 	if buckets == nil {
-		most := c.MaxPrefill
-		if c.ChunkedPrefill > 0 {
-			most = min(most, c.ChunkedPrefill)
-		}
+		most := c.mostTokens()
 		buckets = t.Ladders[attention](contextLength)
 		longest := slices.MaxFunc(buckets, byContext)
 		least := longest.Tokens
@@ -174,6 +172,17 @@ func (c *config) chooseBuckets(cfg model.Config, attention target.Attention, wei
 	}
 	cfg.Predict(buckets, t, price, attention, weights)
 	return buckets, nil
+}
+
+// mostTokens bounds the tokens of a step: by --chunked-prefill-size only where that is given, as its default is sglang-jax's,
+// and a device's row knows which steps suit it.
+func (c *config) mostTokens() int {
+	given := false
+	c.set.Visit(func(f *flag.Flag) { given = given || f.Name == "chunked-prefill-size" })
+	if given && c.ChunkedPrefill > 0 {
+		return min(c.MaxPrefill, c.ChunkedPrefill)
+	}
+	return c.MaxPrefill
 }
 
 func byContext(a, b score.Bucket) int { return cmp.Compare(a.Context, b.Context) }
