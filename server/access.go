@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scored/sglang"
 )
 
 // ServeHTTP implements http.Handler. Around every route: request id, key, origins, panics, one log line.
@@ -31,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.account(answer, r, begin)
 	if !authorized {
 		answer.Header().Set("WWW-Authenticate", "Bearer")
-		writeJSON(answer, http.StatusUnauthorized, `{"error":"Unauthorized"}`)
+		writeJSON(answer, http.StatusUnauthorized, sglang.JSON(sglang.Object{{Key: "error", Value: "Unauthorized"}}))
 		return
 	}
 	if !s.crossOrigin(answer, r) {

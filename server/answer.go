@@ -1,114 +1,59 @@
 package server
 
 import (
-	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
 )
 
-// success is the body of a scored request, as json.dumps writes it: keys in this order, floats as Python prints them. What
-// goes beyond the peer follows its four keys, and only if asked for.
+// success is the body of a scored request: keys in this order. What goes beyond sglang-jax follows its four keys, and only
+// if asked for. A row that failed, and a logarithm of 0, which JSON cannot hold, are null.
 func success(b *body, result *score.Result) string {
-	var out strings.Builder
-	if len(result.Scores) > 0 {
-		out.Grow(len(result.Scores) * len(b.labels) * 22) // the usual digits, comma and brackets
-	}
-	out.WriteString(`{"scores":`)
-	writeTable(&out, result.Scores)
-	out.WriteString(`,"model":` + quote(string(b.model)) + `,"usage":`)
+	var answer sglang.Object
+	add := func(key string, value any) { answer = append(answer, sglang.Member{Key: key, Value: value}) }
+	add("scores", result.Scores)
+	add("model", string(b.model))
 	if u := result.Usage; b.extras.usage {
-		fmt.Fprintf(&out, `{"prompt_tokens":%d,"completion_tokens":0,"total_tokens":%d,"cached_tokens":%d}`, u.PromptTokens, u.PromptTokens, u.CachedTokens)
+		add("usage", sglang.Object{{Key: "prompt_tokens", Value: u.PromptTokens}, {Key: "completion_tokens", Value: 0},
+			{Key: "total_tokens", Value: u.PromptTokens}, {Key: "cached_tokens", Value: u.CachedTokens}})
 	} else {
-		out.WriteString("null")
+		add("usage", nil)
 	}
-	out.WriteString(`,"object":"scoring"`)
+	add("object", "scoring")
 	if b.extras.logprobs {
-		out.WriteString(`,"logprobs":`)
-		writeTable(&out, result.Logprobs)
+		add("logprobs", result.Logprobs)
 	}
 	if len(b.extras.positions) > 0 {
-		out.WriteString(`,"position_scores":`)
-		writeTables(&out, result.PositionScores)
+		add("position_scores", result.PositionScores)
 		if b.extras.logprobs {
-			out.WriteString(`,"position_logprobs":`)
-			writeTables(&out, result.PositionLogprobs)
+			add("position_logprobs", result.PositionLogprobs)
 		}
 	}
 	if b.extras.hasLabels {
-		ids := make([]string, len(b.labels))
+		ids := make([]int64, len(b.labels))
 		for i, label := range b.labels {
-			ids[i] = strconv.FormatInt(label.ID, 10)
+			ids[i] = label.ID
 		}
-		out.WriteString(`,"label_token_ids":[` + strings.Join(ids, ",") + `]`)
+		add("label_token_ids", ids)
 	}
 	if b.extras.truncate {
-		cut := make([]string, len(result.Truncated))
-		for i, item := range result.Truncated {
-			cut[i] = strconv.Itoa(item)
-		}
-		out.WriteString(`,"truncated":[` + strings.Join(cut, ",") + `]`)
+		add("truncated", result.Truncated)
 	}
 	if b.extras.partial {
-		out.WriteString(`,"errors":[`)
-		for i, item := range slices.Sorted(maps.Keys(result.ItemErrors)) {
-			if i > 0 {
-				out.WriteByte(',')
-			}
-			failure := result.ItemErrors[item]
-			status, kind := statuses(failure.Kind)
-			fmt.Fprintf(&out, `{"index":%d,"message":%s,"type":%s,"code":%d}`, item, quote(failure.Message), quote(kind), status)
-		}
-		out.WriteByte(']')
+		add("errors", failures(result.ItemErrors))
 	}
-	out.WriteByte('}')
-	return out.String()
+	return sglang.JSON(answer)
 }
 
-// writeTables writes a table for each item, and null for one that failed.
-func writeTables(out *strings.Builder, tables [][][]float64) {
-	out.WriteByte('[')
-	for i, table := range tables {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		if table == nil {
-			out.WriteString("null")
-		} else {
-			writeTable(out, table)
-		}
+// failures are the items that failed by themselves, in order.
+func failures(items map[int]*score.Error) (all []sglang.Object) {
+	for _, item := range slices.Sorted(maps.Keys(items)) {
+		failure := items[item]
+		status, kind := statuses(failure.Kind)
+		all = append(all, sglang.Object{{Key: "index", Value: item}, {Key: "message", Value: failure.Message}, {Key: "type", Value: kind},
+			{Key: "code", Value: status}})
 	}
-	out.WriteByte(']')
-}
-
-// writeTable writes rows of numbers. A row that failed, and a logarithm of 0, which JSON cannot hold, are null.
-func writeTable(out *strings.Builder, table [][]float64) {
-	out.WriteByte('[')
-	for i, row := range table {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		if row == nil {
-			out.WriteString("null")
-			continue
-		}
-		out.WriteByte('[')
-		for k, v := range row {
-			if k > 0 {
-				out.WriteByte(',')
-			}
-			if math.IsInf(v, 0) {
-				out.WriteString("null")
-			} else {
-				out.WriteString(python.Float(v))
-			}
-		}
-		out.WriteByte(']')
-	}
-	out.WriteByte(']')
+	return all
 }

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"unicode"
+	"net/http"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // body is a score request as its schema reads it: what may be null has a flag.
@@ -30,9 +29,9 @@ type body struct {
 // readScore reads every field as FastAPI reads them for ScoringRequest, in the model's order. Its errors are *apiError
 // with sglang-jax's words.
 func readScore(object *python.Object) (*body, error) {
-	b := &body{}
-	if faults := b.read(object); len(faults) > 0 {
-		return nil, badRequest(describe(faults))
+	b, f := &body{}, &sglang.Fields{Object: object}
+	if b.read(f); f.Failed() {
+		return nil, badRequest(sglang.Describe(f.Faults))
 	}
 	return b, refuse(object, scoreUnserved())
 }
@@ -40,107 +39,60 @@ func readScore(object *python.Object) (*body, error) {
 // decodedBytes is how much memory the values of a body may take. A score request of four million token ids takes half of it.
 const decodedBytes = 64 << 20
 
-// decodeObject reads a body that must be a JSON object, sent as application/json. Its errors are *apiError with
-// sglang-jax's words, and with plain ones for other dialects.
+// decodeObject reads a body that must be a JSON object, sent as application/json.
 func decodeObject(contentType []string, data []byte) (*python.Object, error) {
-	parse, right := jsonContent(contentType)
-	var value python.Value
-	if parse && len(data) > 0 {
-		var err error
-		if value, err = python.Decode(data, decodedBytes); err != nil {
-			return nil, jsonError(err)
+	object, err := sglang.DecodeObject(contentType, data, decodedBytes)
+	return object, badBody(err)
+}
+
+// badBody gives what is wrong with a body its status, in sglang-jax's words, and in plain ones for other dialects.
+func badBody(err error) error {
+	var body *sglang.BodyError
+	if errors.As(err, &body) {
+		bad := &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: body.Message, plainly: body.Plainly}
+		if body.Detail != "" {
+			bad.raw = detail(body.Detail)
 		}
-	}
-	if !right {
-		return nil, badBody(" [{'loc': ['header', 'content-type'], 'msg': \"Unsupported Media Type: Only 'application/json' is allowed\", 'type': 'value_error'}]",
-			"header Content-Type must be application/json")
-	}
-	if value == nil {
-		return nil, badBody(describe([]fault{newFault("missing", nil)}), "body is empty; send a JSON object")
-	}
-	object, ok := value.(*python.Object)
-	if !ok {
-		return nil, badBody(describe([]fault{newFault("model_attributes_type", value)}), "body must be a JSON object")
-	}
-	return object, nil
-}
-
-// jsonContent tells whether the body is parsed as JSON, as FastAPI decides it, and whether the content type is the one
-// accepted, which the peer decides by itself and without trimming blanks. Headers are Latin-1 to both.
-func jsonContent(header []string) (parse, right bool) {
-	if len(header) == 0 || header[0] == "" {
-		return true, false
-	}
-	before, _, _ := strings.Cut(header[0], ";")
-	characters := make([]rune, len(before))
-	for i := range len(before) {
-		characters[i] = rune(before[i])
-	}
-	media := strings.ToLower(string(characters))
-	subtype, application := strings.CutPrefix(strings.TrimFunc(media, func(r rune) bool {
-		return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f // str.strip
-	}), "application/")
-	parse = application && !strings.Contains(subtype, "/") && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
-	return parse, media == "application/json"
-}
-
-func jsonError(err error) error {
-	var syntax *python.SyntaxError
-	if errors.As(err, &syntax) {
-		f := newFault("json_invalid", &python.Object{}, syntax.Pos)
-		f.ctx = "{'error': " + python.Repr(python.String(syntax.Message)) + "}"
-		return badBody(describe([]fault{f}), fmt.Sprintf("body is no JSON: %s at character %d", syntax.Message, syntax.Pos))
+		return bad
 	}
 	var large *python.TooLarge
 	if errors.As(err, &large) {
 		return score.Errorf(score.TooLarge, large.Field, "%s takes more than %d bytes of memory once it is read; split the request",
 			cmp.Or(large.Field, "body"), decodedBytes)
 	}
-	return &apiError{status: 400, kind: "Bad Request", raw: `{"detail":"There was an error parsing the body"}`,
-		plainly: "body cannot be read as JSON; it must be UTF-8 and not nested too deep"}
+	return err
 }
 
-// read takes every field, and returns pydantic's faults in its order.
-func (b *body) read(o *python.Object) (faults []fault) {
-	faults = append(faults, b.readQuery(o)...)
-	faults = append(faults, b.readItems(o)...)
-	if v, ok := o.Get("label_token_ids"); ok && v != nil {
-		ints, more := laxInts(v, "label_token_ids")
-		faults = append(faults, more...)
-		b.hasLabels = true
+// read takes every field, with pydantic's faults in its order.
+func (b *body) read(f *sglang.Fields) {
+	b.readQuery(f)
+	b.readItems(f)
+	var ints sglang.Integers
+	if ints, b.hasLabels = f.Ints("label_token_ids"); b.hasLabels {
 		b.labels = labelsOf(ints)
 	}
 	for _, field := range []struct {
 		name string
 		to   *bool
 	}{{"apply_softmax", &b.softmax}, {"item_first", &b.itemFirst}} {
-		if v, ok := o.Get(python.String(field.name)); ok {
-			value, kind := laxBool(v)
-			if kind != "" {
-				faults = append(faults, newFault(kind, v, field.name))
-			}
-			*field.to = value
+		if v, ok := f.Object.Get(python.String(field.name)); ok {
+			*field.to = f.BoolOf(v, field.name)
 		}
 	}
-	switch v, ok := o.Get("model"); name := v.(type) {
-	case python.String:
-		b.model = name
-	default:
-		if !ok {
-			faults = append(faults, newFault("missing", o, "model"))
-		} else {
-			faults = append(faults, newFault("string_type", v, "model"))
-		}
+	if v, ok := f.Object.Get("model"); ok {
+		b.model = f.TextOf(v, "model")
+	} else {
+		f.Fail("missing", f.Object, "model")
 	}
-	return append(faults, b.readExtras(o)...)
+	b.readExtras(f)
 }
 
 // labelsOf keeps the digits only of ids that 64 bits do not hold.
-func labelsOf(ids lax) []score.Label {
-	labels := make([]score.Label, len(ids.small))
-	for i, id := range ids.small {
+func labelsOf(ids sglang.Integers) []score.Label {
+	labels := make([]score.Label, len(ids.Small))
+	for i, id := range ids.Small {
 		labels[i].ID = id
-		if n, ok := ids.big[i]; ok {
+		if n, ok := ids.Big[i]; ok {
 			labels[i].Literal = n.String()
 		}
 	}
@@ -148,73 +100,81 @@ func labelsOf(ids lax) []score.Label {
 }
 
 // readQuery reads str | list[int] | None.
-func (b *body) readQuery(o *python.Object) []fault {
-	v, _ := o.Get("query")
+func (b *body) readQuery(f *sglang.Fields) {
+	v := f.Get("query")
 	if v == nil {
-		return nil
+		return
 	}
 	b.hasQuery = true
 	if s, ok := v.(python.String); ok {
 		b.query = b.text("query", s)
-		return nil
+		return
 	}
-	ints, faults := laxInts(v, "query", "list[int]")
+	ints, faults := sglang.ReadInts(v, "query", "list[int]")
 	if len(faults) == 0 {
 		b.query = tokenPart(ints)
-		return nil
+		return
 	}
-	return append([]fault{newFault("string_type", v, "query", "str")}, faults...)
+	f.Fail("string_type", v, "query", "str")
+	f.Faults = append(f.Faults, faults...)
 }
 
 // readItems reads str | list[str] | list[list[int]] | None. One string is one item.
-func (b *body) readItems(o *python.Object) []fault {
-	v, _ := o.Get("items")
+func (b *body) readItems(f *sglang.Fields) {
+	v := f.Get("items")
 	if v == nil {
-		return nil
+		return
 	}
 	b.hasItems = true
 	if s, ok := v.(python.String); ok {
 		b.items = []score.Part{b.text("items", s)}
-		return nil
+		return
 	}
-	list, ok := listOf(v)
+	list, ok := sglang.ListOf(v)
 	if ok && b.readTexts(list) {
-		return nil
+		return
 	}
-	faults := []fault{newFault("string_type", v, "items", "str")}
 	if !ok {
-		return append(faults, newFault("list_type", v, "items", "list[str]"), newFault("list_type", v, "items", "list[list[int]]"))
+		f.Fail("string_type", v, "items", "str")
+		f.Fail("list_type", v, "items", "list[str]")
+		f.Fail("list_type", v, "items", "list[list[int]]")
+		return
 	}
-	var noTexts []fault
+	if faults := b.readTokens(list); len(faults) > 0 {
+		f.Fail("string_type", v, "items", "str")
+		f.Faults = append(f.Faults, noTexts(list)...)
+		f.Faults = append(f.Faults, faults...)
+	}
+}
+
+// noTexts are the faults of a list that is not one of texts.
+func noTexts(list []python.Value) (faults []sglang.Fault) {
 	for i, item := range list {
 		if _, ok := item.(python.String); ok {
 			continue
 		}
-		if noTexts = addFaults(noTexts, newFault("string_type", item, "items", "list[str]", i)); len(noTexts) == maxFaults {
+		if faults = append(faults, sglang.NewFault("string_type", item, "items", "list[str]", i)); len(faults) == sglang.MaxFaults {
 			break
 		}
 	}
-	var noTokens []fault
+	return faults
+}
+
+// readTokens takes the items as lists of token ids, or tells why they are none.
+func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
+	b.items = make([]score.Part, 0, len(list))
 	for i, item := range list {
-		ints, more := laxInts(item, "items", "list[list[int]]", i)
-		if noTokens = addFaults(noTokens, more...); len(noTokens) == maxFaults {
+		ints, more := sglang.ReadInts(item, "items", "list[list[int]]", i)
+		if faults = sglang.Append(faults, more...); len(faults) == sglang.MaxFaults {
 			break
 		}
 		b.items = append(b.items, tokenPart(ints))
 	}
-	if len(noTokens) == 0 {
-		return nil
-	}
-	return slices.Concat(faults, noTexts, noTokens)
+	return faults
 }
 
-// listOf gives the elements of a list of anything but integers. Of integers, each of which is at fault there, it gives no
-// more than faults are told: they take four times the memory of the list.
-func listOf(v python.Value) ([]python.Value, bool) {
-	if ints, ok := v.(python.Ints); ok {
-		v = ints[:min(len(ints), maxFaults)]
-	}
-	return python.List(v)
+func tokenPart(ints sglang.Integers) score.Part {
+	return score.Part{IsTokens: true, Tokens: ints.Small}
 }
 
 // readTexts takes the items if all of them are texts.

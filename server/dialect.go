@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang/python"
 )
 
 // dialect is how one kind of client asks for scores and is answered. In between, all go the same way: see handle. A

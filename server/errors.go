@@ -3,13 +3,13 @@ package server
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 
 	"scored/score"
+	"scored/sglang"
 )
 
 // apiError is an answer that is not a success. Its fields are those of sglang-jax's answer; an errorShape gives other
@@ -43,10 +43,8 @@ func (e *apiError) isFinal() bool {
 // statusGone is what the log and the metrics show for a client that left before its answer; nobody reads it.
 const statusGone = 499
 
-func badRequest(message string) error { return badBody(message, "") }
-
-func badBody(message, plainly string) error {
-	return &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: message, plainly: plainly}
+func badRequest(message string) error {
+	return &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: message}
 }
 
 // statuses is what the domain's errors become.
@@ -117,27 +115,12 @@ func (s *Server) domainError(err error, id string) *apiError {
 	return answer
 }
 
+// detail is an answer of FastAPI's own.
+func detail(text string) string { return sglang.JSON(sglang.Object{{Key: "detail", Value: text}}) }
+
+// writeJSON answers with a text that is JSON, as sglang.JSON makes it.
 func writeJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body) // a client that has gone needs no answer
-}
-
-// quote is a JSON string as orjson and json.dumps(ensure_ascii=False) write it: UTF-8, escapes only where JSON needs them.
-func quote(s string) string {
-	text := marshal(s)
-	if !strings.Contains(text, `\u202`) {
-		return text
-	}
-	// encoding/json escapes two separators for JavaScript's sake; Python does not.
-	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\\`, `\\`).Replace(text)
-}
-
-// marshal is a value of strings and finite numbers as JSON, without the escapes that HTML would need.
-func marshal(v any) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // such values always encode
-	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
 )
 
 // extras are the fields of a score request that the peer does not have. Without them an answer is the peer's, byte for byte.
@@ -20,48 +20,24 @@ type extras struct {
 }
 
 // readExtras reads them with the same rules as the peer's fields.
-func (b *body) readExtras(o *python.Object) (faults []fault) {
+func (b *body) readExtras(f *sglang.Fields) {
 	x := &b.extras
 	for _, field := range []struct {
 		name string
 		to   *bool
 	}{{"return_logprobs", &x.logprobs}, {"usage", &x.usage}, {"truncate", &x.truncate}, {"partial", &x.partial},
 		{"split_special_tokens", &x.plainSpecials}} {
-		v, ok := o.Get(python.String(field.name))
-		if !ok || v == nil {
-			continue
-		}
-		value, kind := laxBool(v)
-		if kind != "" {
-			faults = append(faults, newFault(kind, v, field.name))
-		}
-		*field.to = value
+		*field.to = f.Bool(field.name, false)
 	}
-	if v, _ := o.Get("score_positions"); v != nil {
-		ints, more := laxInts(v, "score_positions")
-		faults = append(faults, more...)
-		x.positions = ints.small
+	positions, _ := f.Ints("score_positions")
+	x.positions = positions.Small
+	if b.hasLabels {
+		return // label_token_ids wins, as in the peer, which does not know labels
 	}
-	v, _ := o.Get("labels")
-	if v == nil || b.hasLabels {
-		return faults // label_token_ids wins, as in the peer, which does not know labels
-	}
-	list, ok := listOf(v)
-	if !ok {
-		return append(faults, newFault("list_type", v, "labels"))
-	}
-	for i, item := range list {
-		s, ok := item.(python.String)
-		if !ok {
-			if faults = addFaults(faults, newFault("string_type", item, "labels", i)); len(faults) == maxFaults {
-				break
-			}
-			continue
-		}
+	for i, s := range f.Texts("labels") {
 		x.labels = append(x.labels, b.text(fmt.Sprintf("labels[%d]", i), s).Text)
 	}
-	x.hasLabels = true
-	return faults
+	x.hasLabels = f.Get("labels") != nil
 }
 
 // longestLabel is how many bytes no token has: those of known vocabularies have some hundred at most.

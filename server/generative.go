@@ -4,17 +4,18 @@ import (
 	"cmp"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // generativeDialect is vLLM's /generative_scoring: as sglang-jax's /v1/score, with other defaults and one number an item.
 func generativeDialect() dialect {
 	return dialect{name: "generative", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		f := &fieldReader{object: o}
+		f := fieldsOf(o)
 		model, own := f.name("model"), f.name("request_id")
-		req := &score.Request{ID: id, Query: f.part("query", f.get("query")), Items: f.items("items"), Labels: f.labels("label_token_ids"),
-			Softmax: f.boolean("apply_softmax", true), ItemFirst: f.boolean("item_first", false)}
-		if !f.boolean("add_special_tokens", true) && f.err == nil && m.putsSpecials() {
+		req := &score.Request{ID: id, Query: f.part("query", f.Get("query")), Items: f.items("items"), Labels: f.labels("label_token_ids"),
+			Softmax: f.Bool("apply_softmax", true), ItemFirst: f.Bool("item_first", false)}
+		if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
 			f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
 		}
 		if err := f.done(scoreUnserved()); err != nil {
@@ -26,7 +27,7 @@ func generativeDialect() dialect {
 				first[i] = row[0]
 			}
 			return func() string {
-				return marshal(s.listOf("generative-scoring-"+cmp.Or(own, id), model, first, result.Usage))
+				return sglang.JSON(s.listOf("generative-scoring-"+cmp.Or(own, id), model, first, result.Usage))
 			}, nil
 		}
 		return []part{{request: req, answer: answer}}, nil
@@ -55,7 +56,7 @@ func (f *fieldReader) part(field string, v python.Value) score.Part {
 
 // items reads a list of at least one text, or of lists of token ids.
 func (f *fieldReader) items(field string) []score.Part {
-	list, ok := listOf(f.get(field))
+	list, ok := sglang.ListOf(f.Get(field))
 	if !ok || len(list) == 0 {
 		f.fail(field, "%s must be a list of at least one text, or of lists of token ids", field)
 	}
@@ -64,7 +65,7 @@ func (f *fieldReader) items(field string) []score.Part {
 		if items[i] = f.part(element(field, i), item); items[i].IsTokens != items[0].IsTokens {
 			f.fail(element(field, i), "%s is not of the kind of %s; all must be texts, or all token ids", element(field, i), element(field, 0))
 		}
-		if f.err != nil {
+		if f.Failed() {
 			break
 		}
 	}
@@ -72,23 +73,20 @@ func (f *fieldReader) items(field string) []score.Part {
 }
 
 func (f *fieldReader) labels(field string) []score.Label {
-	v := f.get(field)
+	v := f.Get(field)
 	ints := f.integers(field, v)
-	if len(ints.small) == 0 {
+	if len(ints.Small) == 0 {
 		f.fail(field, "%s must be a list of at least one token id", field)
 	}
 	return labelsOf(ints)
 }
 
 // integers reads a list of integers.
-func (f *fieldReader) integers(field string, v python.Value) lax {
-	ints, faults := laxInts(v, field)
+func (f *fieldReader) integers(field string, v python.Value) sglang.Integers {
+	ints, faults := sglang.ReadInts(v, field)
 	if len(faults) > 0 {
-		at, i := field, faults[0].loc[len(faults[0].loc)-1]
-		if i, ok := i.(int); ok {
-			at = element(field, i)
-		}
-		f.fail(at, "%s is no token id. %s", at, faults[0].text)
+		at := faults[0].Path()
+		f.fail(at, "%s is no token id. %s", at, faults[0].Text())
 	}
 	return ints
 }

@@ -10,7 +10,8 @@ import (
 	"testing"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 func TestReadAll(t *testing.T) {
@@ -86,7 +87,7 @@ func TestValuesTakeMemory(t *testing.T) {
 func TestIntegersForTexts(t *testing.T) {
 	ints := make(python.Ints, 5_000_000)
 	var list []python.Value
-	if taken := testing.AllocsPerRun(1, func() { list, _ = listOf(ints) }); taken > 2*maxFaults || len(list) != maxFaults {
+	if taken := testing.AllocsPerRun(1, func() { list, _ = sglang.ListOf(ints) }); taken > 2*sglang.MaxFaults || len(list) != sglang.MaxFaults {
 		t.Errorf("%d of them are taken out, in %.0f allocations", len(list), taken)
 	}
 }

@@ -1,10 +1,11 @@
 package server
 
 import (
-	"strings"
+	"encoding/json"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // Clouds that host a container send requests of any kind to one path. What follows tells them apart.
@@ -39,7 +40,11 @@ func errShape(what string) error {
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 func vertexDialect() dialect {
 	return dialect{name: "vertex", mine: has("instances"), fault: googleError, read: readInstances, join: func(answers []string) string {
-		return `{"predictions":[` + strings.Join(answers, ",") + `]}`
+		all := make([]json.RawMessage, len(answers))
+		for i, answer := range answers {
+			all[i] = json.RawMessage(answer)
+		}
+		return sglang.JSON(sglang.Object{{Key: "predictions", Value: all}})
 	}}
 }
 
@@ -47,8 +52,8 @@ func vertexDialect() dialect {
 const mostParameters = 4096
 
 func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []part, err error) {
-	f := &fieldReader{object: o}
-	list, ok := listOf(f.get("instances"))
+	f := fieldsOf(o)
+	list, ok := sglang.ListOf(f.Get("instances"))
 	if !ok || len(list) == 0 {
 		f.fail("instances", "instances must be a list of at least one request")
 	}
@@ -63,8 +68,8 @@ func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []pa
 		if !ok {
 			f.fail(at, "%s must be an object", at)
 		}
-		if f.err != nil {
-			return nil, f.err
+		if f.Failed() {
+			return nil, f.Err()
 		}
 		for _, key := range parameters.Keys {
 			v, _ := parameters.Get(key)
@@ -77,12 +82,12 @@ func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []pa
 		part.prefix = at + "."
 		parts = append(parts, part)
 	}
-	return parts, f.err
+	return parts, f.Err()
 }
 
 // parameters reads the fields that all instances have; none where there are no parameters.
 func (f *fieldReader) parameters(field string) *python.Object {
-	v := f.get(field)
+	v := f.Get(field)
 	o, ok := v.(*python.Object)
 	switch {
 	case v == nil:

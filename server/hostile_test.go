@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"scored/score"
+	"scored/sglang"
 )
 
 // hostile makes bodies that mean harm, or nothing: wrong types, sizes, nesting, text and numbers at every place.
@@ -102,30 +103,30 @@ func TestHostileBodies(t *testing.T) {
 	}
 }
 
-// TestManyFaults: of a list of bad items the first maxFaults are told, in every branch of a union, and the answer stays small.
+// TestManyFaults: of a list of bad items the first MaxFaults are told, in every branch of a union, and the answer stays small.
 func TestManyFaults(t *testing.T) {
 	s := newTestServer(t, nil)
 	for name, test := range map[string]struct {
 		body  string
 		lists int
 	}{
-		"numbers as items": {`{"model":"m","items":[` + strings.Repeat("1,", 2*maxFaults) + `1]}`, 2},
-		"texts in items":   {`{"model":"m","items":[["7"],[` + strings.Repeat(`"",`, 2*maxFaults) + `""]]}`, 1},
-		"null labels":      {`{"model":"m","label_token_ids":[` + strings.Repeat("null,", 2*maxFaults) + `1]}`, 1},
-		"numbers as texts": {`{"model":"m","labels":[` + strings.Repeat("1,", 2*maxFaults) + `1]}`, 1},
+		"numbers as items": {`{"model":"m","items":[` + strings.Repeat("1,", 2*sglang.MaxFaults) + `1]}`, 2},
+		"texts in items":   {`{"model":"m","items":[["7"],[` + strings.Repeat(`"",`, 2*sglang.MaxFaults) + `""]]}`, 1},
+		"null labels":      {`{"model":"m","label_token_ids":[` + strings.Repeat("null,", 2*sglang.MaxFaults) + `1]}`, 1},
+		"numbers as texts": {`{"model":"m","labels":[` + strings.Repeat("1,", 2*sglang.MaxFaults) + `1]}`, 1},
 	} {
 		w := send(s, "POST", "/v1/score", test.body)
 		got := strings.Count(w.Body.String(), "'type': ")
-		if w.Code != 400 || got < test.lists*maxFaults || got > test.lists*maxFaults+3 || w.Body.Len() > 5<<20 {
-			t.Errorf("%s: status %d, %d faults, %d bytes; want %d faults for each of %d lists", name, w.Code, got, w.Body.Len(), maxFaults, test.lists)
+		if w.Code != 400 || got < test.lists*sglang.MaxFaults || got > test.lists*sglang.MaxFaults+3 || w.Body.Len() > 5<<20 {
+			t.Errorf("%s: status %d, %d faults, %d bytes; want %d faults for each of %d lists", name, w.Code, got, w.Body.Len(), sglang.MaxFaults, test.lists)
 		}
 	}
 }
 
-// TestRepeatedInputs: faults repeat the values at fault whole, as the peer does, up to maxInputs in all.
+// TestRepeatedInputs: faults repeat the values at fault whole, as the peer does, up to sglang.MaxInputs in all.
 func TestRepeatedInputs(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 64 << 20 })
-	long := `"` + strings.Repeat("\x7f", maxInputs) + `"`
+	long := `"` + strings.Repeat("\x7f", sglang.MaxInputs) + `"`
 	for name, body := range map[string]string{
 		"no model":          `{"query":` + long + `}`,
 		"in every branch":   `{"model":"m","query":{"a":` + long + `},"items":[` + long + `,1]}`,
@@ -133,13 +134,13 @@ func TestRepeatedInputs(t *testing.T) {
 		"long numbers":      `{"model":"m","items":[` + strings.Repeat(strings.Repeat("9", 4000)+",", 5000) + `1]}`,
 	} {
 		w := send(s, "POST", "/v1/score", body)
-		if w.Code != 400 || w.Body.Len() > 5*maxInputs || !strings.Contains(w.Body.String(), "'input': ...") && strings.Count(w.Body.String(), "...") != 1 {
+		if w.Code != 400 || w.Body.Len() > 5*sglang.MaxInputs || !strings.Contains(w.Body.String(), "'input': ...") && strings.Count(w.Body.String(), "...") != 1 {
 			t.Errorf("%s: status %d, %d bytes", name, w.Code, w.Body.Len())
 		}
 	}
-	w := send(s, "POST", "/v1/score", `{"query":"`+strings.Repeat("x", maxInputs/2)+`"}`)
-	if want := "'input': {'query': '" + strings.Repeat("x", maxInputs/2) + "'}}]"; w.Code != 400 || !strings.Contains(w.Body.String(), want) {
-		t.Errorf("half of maxInputs: status %d, %d bytes; want it whole", w.Code, w.Body.Len())
+	w := send(s, "POST", "/v1/score", `{"query":"`+strings.Repeat("x", sglang.MaxInputs/2)+`"}`)
+	if want := "'input': {'query': '" + strings.Repeat("x", sglang.MaxInputs/2) + "'}}]"; w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("half of sglang.MaxInputs: status %d, %d bytes; want it whole", w.Code, w.Body.Len())
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"scored/score"
+	"scored/sglang"
 )
 
 // Setting is one launch setting as /get_server_info shows it. It holds no secrets.
@@ -22,21 +22,22 @@ func (s *Server) handleServerInfo(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var b strings.Builder
-	b.WriteByte('{')
+	var info sglang.Object
 	for _, setting := range m.Settings {
-		b.WriteString(quote(setting.Name) + ":" + string(setting.Value) + ",")
+		info = append(info, sglang.Member{Key: setting.Name, Value: setting.Value})
 	}
 	load := m.Scorer.Load()
 	buckets, longest := m.Scorer.Buckets(), 0
 	for _, bucket := range buckets {
 		longest = max(longest, bucket.Tokens)
 	}
-	steps, _ := json.Marshal(buckets) // plain numbers always encode
-	fmt.Fprintf(&b, `"status":"ready","max_total_num_tokens":%d,"max_req_input_len":%d,"internal_states":[{"engine_paused":false,`+
-		`"waiting_queue_size":%d,"running_batch_size":%d,"waiting_queue_tokens":%d,"requests":%d,"steps":%d,"max_step_tokens":%d,"buckets":%s}],"version":%s}`,
-		load.MaxTokens, score.MaxInput(m.ContextLength), load.WaitingRows, load.RunningRows, load.WaitingTokens, load.Requests, load.Steps, longest, steps, quote(s.cfg.Version))
-	writeJSON(w, http.StatusOK, b.String())
+	state := sglang.Object{{Key: "engine_paused", Value: false}, {Key: "waiting_queue_size", Value: load.WaitingRows},
+		{Key: "running_batch_size", Value: load.RunningRows}, {Key: "waiting_queue_tokens", Value: load.WaitingTokens}, {Key: "requests", Value: load.Requests},
+		{Key: "steps", Value: load.Steps}, {Key: "max_step_tokens", Value: longest}, {Key: "buckets", Value: buckets}}
+	info = append(info, sglang.Object{{Key: "status", Value: "ready"}, {Key: "max_total_num_tokens", Value: load.MaxTokens},
+		{Key: "max_req_input_len", Value: score.MaxInput(m.ContextLength)}, {Key: "internal_states", Value: []sglang.Object{state}},
+		{Key: "version", Value: s.cfg.Version}}...)
+	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }
 
 // handleLoad shows the work in hand. The peer's own answer is a 500.
@@ -46,8 +47,8 @@ func (s *Server) handleLoad(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	load := m.Scorer.Load()
-	writeJSON(w, http.StatusOK, fmt.Sprintf(`{"num_reqs":%d,"num_waiting_reqs":%d,"num_running_reqs":%d,"num_waiting_tokens":%d}`,
-		load.WaitingRows+load.RunningRows, load.WaitingRows, load.RunningRows, load.WaitingTokens))
+	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "num_reqs", Value: load.WaitingRows + load.RunningRows},
+		{Key: "num_waiting_reqs", Value: load.WaitingRows}, {Key: "num_running_reqs", Value: load.RunningRows}, {Key: "num_waiting_tokens", Value: load.WaitingTokens}}))
 }
 
 // handleFlush empties the prefix cache, unless there is work in hand.

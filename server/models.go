@@ -2,51 +2,50 @@ package server
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"scored/sglang"
 )
 
 func (s *Server) handleModels(w http.ResponseWriter, r *http.Request) {
 	if card, ok := s.card(w, r); ok {
-		writeJSON(w, http.StatusOK, `{"object":"list","data":[`+card+`]}`)
+		writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "object", Value: "list"}, {Key: "data", Value: []sglang.Object{card}}}))
 	}
 }
 
 func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
 	id, err := url.PathUnescape(chi.URLParam(r, "*"))
 	if err != nil || id != s.cfg.ServedModel {
-		message := quote("The model '" + id + "' does not exist")
-		writeJSON(w, http.StatusNotFound, `{"error":{"message":`+message+`,"type":"invalid_request_error","param":"model","code":"model_not_found"}}`)
+		fault := sglang.Object{{Key: "message", Value: "The model '" + id + "' does not exist"}, {Key: "type", Value: "invalid_request_error"},
+			{Key: "param", Value: "model"}, {Key: "code", Value: "model_not_found"}}
+		writeJSON(w, http.StatusNotFound, sglang.JSON(sglang.Object{{Key: "error", Value: fault}}))
 		return
 	}
 	if card, ok := s.card(w, r); ok {
-		writeJSON(w, http.StatusOK, card)
+		writeJSON(w, http.StatusOK, sglang.JSON(card))
 	}
 }
 
 // card is the one entry of /v1/models.
-func (s *Server) card(w http.ResponseWriter, r *http.Request) (string, bool) {
+func (s *Server) card(w http.ResponseWriter, r *http.Request) (sglang.Object, bool) {
 	m, ok := s.ready(w, r)
 	if !ok {
-		return "", false
+		return nil, false
 	}
-	name := quote(s.cfg.ServedModel)
-	return `{"id":` + name + `,"object":"model","created":` + strconv.FormatInt(time.Now().Unix(), 10) +
-		`,"owned_by":"sglang","root":` + name + `,"max_model_len":` + strconv.Itoa(m.ContextLength) + `}`, true
+	return sglang.Object{{Key: "id", Value: s.cfg.ServedModel}, {Key: "object", Value: "model"}, {Key: "created", Value: time.Now().Unix()},
+		{Key: "owned_by", Value: "sglang"}, {Key: "root", Value: s.cfg.ServedModel}, {Key: "max_model_len", Value: m.ContextLength}}, true
 }
 
 func (s *Server) handleModelInfo(w http.ResponseWriter, _ *http.Request) {
-	var b strings.Builder
-	b.WriteString(`{"model_path":` + quote(s.cfg.ModelPath) + `,"tokenizer_path":` + quote(s.cfg.TokenizerPath) +
-		`,"is_generation":true,"preferred_sampling_params":` + cmp.Or(s.cfg.Sampling, "null"))
+	info := sglang.Object{{Key: "model_path", Value: s.cfg.ModelPath}, {Key: "tokenizer_path", Value: s.cfg.TokenizerPath},
+		{Key: "is_generation", Value: true}, {Key: "preferred_sampling_params", Value: json.RawMessage(cmp.Or(s.cfg.Sampling, "null"))}}
 	if m := s.model.Load(); m != nil && m.Generated {
-		b.WriteString(`,"weights":"generated"`)
+		info = append(info, sglang.Member{Key: "weights", Value: "generated"})
 	}
-	b.WriteString(`}`)
-	writeJSON(w, http.StatusOK, b.String())
+	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }

@@ -4,7 +4,8 @@ import (
 	"slices"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // nimDialect is that of NVIDIA's reranking NIMs:
@@ -39,10 +40,10 @@ type nimUsage struct {
 
 // readRanking reads a request to rank passages.
 func readRanking(o *python.Object) (*rerankRequest, error) {
-	f := &fieldReader{object: o}
-	r := &rerankRequest{query: f.text("query", f.get("query")), field: "passages", raw: true}
+	f := fieldsOf(o)
+	r := &rerankRequest{query: f.text("query", f.Get("query")), field: "passages", raw: true}
 	r.documents = f.texts("passages")
-	passages, _ := listOf(f.get("passages"))
+	passages, _ := sglang.ListOf(f.Get("passages"))
 	for i, passage := range passages {
 		if o, ok := passage.(*python.Object); ok {
 			if image, _ := o.Get("image"); image != nil {

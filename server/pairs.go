@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // pairsDialect is vLLM's way to score pairs of texts: https://docs.vllm.ai/en/latest/models/pooling_models/scoring. Where
@@ -66,10 +67,10 @@ func pairFields() [][2]string {
 // readPairs reads one or more texts, and as many others or, for one alone, any number. A side of more than most texts is
 // refused unread: of both sides at once, reading would take twice the memory that it takes of documents.
 func readPairs(o *python.Object, most int) (*rerankRequest, error) {
-	f := &fieldReader{object: o}
+	f := fieldsOf(o)
 	names := pairFields()[0]
 	for _, pair := range pairFields() {
-		if f.get(pair[0]) != nil && (f.get(pair[1]) != nil || f.get(names[0]) == nil) {
+		if f.Get(pair[0]) != nil && (f.Get(pair[1]) != nil || f.Get(names[0]) == nil) {
 			names = pair
 			break
 		}
@@ -95,23 +96,23 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 
 // side reads one text, or a list of at least one.
 func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
-	switch v := f.get(field).(type) {
+	switch v := f.Get(field).(type) {
 	case python.String, *python.Object:
 		return []string{f.content(field, v)}, false
 	default:
-		elements, ok := listOf(v)
+		elements, ok := sglang.ListOf(v)
 		if !ok || len(elements) == 0 {
 			f.fail(field, "%s must be a text, or a list of at least one", field)
 		}
 		if len(elements) > most {
-			f.err = cmp.Or(f.err, error(score.Errorf(score.TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(elements), most)))
+			f.Refuse(score.Errorf(score.TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(elements), most))
 			return nil, true
 		}
-		if f.err != nil {
+		if f.Failed() {
 			return nil, true
 		}
 		for i, item := range elements {
-			if texts = append(texts, f.content(element(field, i), item)); f.err != nil {
+			if texts = append(texts, f.content(element(field, i), item)); f.Failed() {
 				break
 			}
 		}
@@ -123,7 +124,7 @@ func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 func (f *fieldReader) content(field string, v python.Value) string {
 	if o, ok := v.(*python.Object); ok {
 		if content, _ := o.Get("content"); content != nil {
-			parts, _ := listOf(content)
+			parts, _ := sglang.ListOf(content)
 			if len(parts) != 1 {
 				f.fail(field, "%s must have one text as its content; nothing but text can be scored", field)
 				return ""

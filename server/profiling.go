@@ -2,12 +2,11 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"scored/profile"
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
 )
 
 // maxProfileBody is far above what a profile's options take.
@@ -59,15 +58,17 @@ func (s *Server) handleProfileStatus(w http.ResponseWriter, r *http.Request) {
 		status = "in_progress"
 	}
 	if r.URL.Query().Get("details") != "true" {
-		writeJSON(w, http.StatusOK, `{"status":"`+status+`"}`)
+		writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "status", Value: status}}))
 		return
 	}
-	st, reason := p.Status(), "null"
+	st := p.Status()
+	var reason any
 	if st.Err != nil {
-		reason = quote(st.Err.Error())
+		reason = st.Err.Error()
 	}
-	writeJSON(w, http.StatusOK, fmt.Sprintf(`{"status":"%s","state":"%s","dir":%s,"steps":%d,"events":%d,"dropped":%d,"truncated":%t,"error":%s}`,
-		status, st.State, quote(st.Dir), st.Steps, st.Events, st.Dropped, st.Truncated, reason))
+	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "status", Value: status}, {Key: "state", Value: st.State}, {Key: "dir", Value: st.Dir},
+		{Key: "steps", Value: st.Steps}, {Key: "events", Value: st.Events}, {Key: "dropped", Value: st.Dropped}, {Key: "truncated", Value: st.Truncated},
+		{Key: "error", Value: reason}}))
 }
 
 func (s *Server) profiler(w http.ResponseWriter, r *http.Request) (*profile.Profiler, bool) {
@@ -106,113 +107,46 @@ func (s *Server) profileError(err error) error {
 	return answer
 }
 
-// decodeProfile reads the body of /start_profile: optional, of any content type, though only JSON is parsed. Tracer levels
-// and counts beyond what a machine holds saturate.
+// decodeProfile reads the body of /start_profile in the model's order. Tracer levels and counts beyond what a machine holds
+// saturate.
 func decodeProfile(contentType []string, data []byte) (opts profile.Options, err error) {
-	if len(data) == 0 {
-		return opts, nil
+	object, err := sglang.DecodeOptional("ProfileReqInput", contentType, data, decodedBytes)
+	if err != nil || object == nil {
+		return opts, badBody(err)
 	}
-	parse, _ := jsonContent(contentType)
-	var value python.Value = python.Bytes(data)
-	if parse {
-		if value, err = python.Decode(data, decodedBytes); err != nil {
-			return opts, jsonError(err)
-		}
+	f := &sglang.Fields{Object: object}
+	opts.OutputDir = string(f.Text("output_dir"))
+	opts.StartStep = count(f, "start_step")
+	opts.NumSteps = count(f, "num_steps")
+	opts.HostTracerLevel = narrowed(count(f, "host_tracer_level"))
+	opts.PythonTracerLevel = narrowed(count(f, "python_tracer_level"))
+	level := &sglang.Fields{Object: object} // unknown to sglang-jax's schema, which lets anything pass
+	opts.DeviceTracerLevel = narrowed(count(level, "device_tracer_level"))
+	count(f, "stage_id") // of models with several stages; there is one here
+	opts.ByStage = f.Bool("profile_by_stage", false)
+	for _, stage := range f.Texts("profile_stages") {
+		opts.Stages = append(opts.Stages, string(stage))
 	}
-	object, ok := value.(*python.Object)
-	switch {
-	case value == nil:
-		return opts, nil
-	case !ok:
-		f := newFault("dataclass_type", value)
-		f.ctx = "{'class_name': 'ProfileReqInput'}"
-		return opts, badRequest(describe([]fault{f}))
-	}
-	d := profileDecoder{object: object}
-	opts.OutputDir = d.text("output_dir")
-	opts.StartStep = d.integer("start_step")
-	opts.NumSteps = d.integer("num_steps")
-	opts.HostTracerLevel = narrowed(d.integer("host_tracer_level"))
-	opts.PythonTracerLevel = narrowed(d.integer("python_tracer_level"))
-	if v, ok := object.Get("device_tracer_level"); ok { // unknown to the peer's schema, which lets anything pass
-		if n, kind := laxInt(v); kind == "" {
-			level := n.Int64()
-			opts.DeviceTracerLevel = narrowed(&level)
-		}
-	}
-	d.integer("stage_id") // of models with several stages; there is one here
-	opts.ByStage = d.boolean("profile_by_stage")
-	opts.Stages = d.texts("profile_stages")
 	for _, key := range object.Keys {
 		if key.Surrogate() {
-			d.faults = []fault{newFault("string_unicode", key)} // the peer gives up on the first such key
+			f.Faults = []sglang.Fault{sglang.NewFault("string_unicode", key)} // pydantic gives up on the first such key
 			break
 		}
 	}
-	if len(d.faults) > 0 {
-		return opts, badRequest(describe(d.faults))
+	if f.Failed() {
+		return opts, badRequest(sglang.Describe(f.Faults))
 	}
 	return opts, nil
 }
 
-// profileDecoder reads fields in the model's order and keeps their faults. A null is as good as absent.
-type profileDecoder struct {
-	object *python.Object
-	faults []fault
-}
-
-func (d *profileDecoder) fault(kind string, v python.Value, loc ...any) {
-	d.faults = append(d.faults, newFault(kind, v, loc...))
-}
-
-func (d *profileDecoder) text(field string) string {
-	v, _ := d.object.Get(python.String(field))
-	s, ok := v.(python.String)
-	if v != nil && !ok {
-		d.fault("string_type", v, field)
-	}
-	return string(s)
-}
-
-func (d *profileDecoder) integer(field string) *int64 {
-	v, _ := d.object.Get(python.String(field))
-	if v == nil {
+// count reads an integer; nil if it is absent or at fault.
+func count(f *sglang.Fields, field string) *int64 {
+	n, ok := f.Int(field)
+	if !ok {
 		return nil
-	}
-	n, kind := laxInt(v)
-	if kind != "" {
-		d.fault(kind, v, field)
 	}
 	value := n.Int64()
 	return &value
-}
-
-func (d *profileDecoder) boolean(field string) bool {
-	v, _ := d.object.Get(python.String(field))
-	if v == nil {
-		return false
-	}
-	value, kind := laxBool(v)
-	if kind != "" {
-		d.fault(kind, v, field)
-	}
-	return value
-}
-
-func (d *profileDecoder) texts(field string) (all []string) {
-	v, _ := d.object.Get(python.String(field))
-	list, ok := listOf(v)
-	if v != nil && !ok {
-		d.fault("list_type", v, field)
-	}
-	for i, item := range list {
-		s, ok := item.(python.String)
-		if !ok {
-			d.faults = addFaults(d.faults, newFault("string_type", item, field, i))
-		}
-		all = append(all, string(s))
-	}
-	return all
 }
 
 func narrowed(n *int64) *int {

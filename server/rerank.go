@@ -6,7 +6,8 @@ import (
 	"slices"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // rerankDialect is what clients of vLLM, Jina, Cohere and Together send to rerank. sglang-jax has /v1/rerank too, but
@@ -40,7 +41,7 @@ func (r *rerankRequest) part(m *Model, id string, err error, answer func(*score.
 		if err != nil {
 			return nil, err
 		}
-		return func() string { return marshal(answer(result, relevance)) }, nil
+		return func() string { return sglang.JSON(answer(result, relevance)) }, nil
 	}}}, nil
 }
 

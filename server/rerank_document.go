@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // rankFields gives the place of each field of documents that is to be ranked, as Cohere's rank_fields names them; empty
@@ -15,8 +16,8 @@ type rankFields map[python.String]int
 
 func (f *fieldReader) rankFields() rankFields {
 	const field = "rank_fields"
-	v := f.get(field)
-	list, ok := listOf(v)
+	v := f.Get(field)
+	list, ok := sglang.ListOf(v)
 	if v != nil && !ok {
 		f.fail(field, "%s must be a list of the names of fields", field)
 	}

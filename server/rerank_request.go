@@ -5,7 +5,8 @@ import (
 	"strconv"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // rerankRequest is a request to rerank, or to score pairs, in any dialect.
@@ -39,11 +40,11 @@ const rerankInstruction = "Given a web search query, retrieve relevant passages 
 // Fields that change no answer are ignored, and those of rerankUnserved refused. Its error names the first field at
 // fault, and the index within documents.
 func readRerank(o *python.Object) (*rerankRequest, error) {
-	f := &fieldReader{object: o}
-	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.get("query")), field: "documents"}
+	f := fieldsOf(o)
+	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.Get("query")), field: "documents"}
 	r.documents = f.documents("documents")
 	r.topN = f.integer("top_n", 0, 0)
-	r.withDocuments = f.boolean("return_documents", true)
+	r.withDocuments = f.Bool("return_documents", true)
 	r.readCuts(f)
 	r.readInstruction(f)
 	r.readRaw(f)
@@ -52,7 +53,7 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 
 // readRaw reads whether relevance is a logit, in vLLM's words now and before, and in TEI's.
 func (r *rerankRequest) readRaw(f *fieldReader) {
-	r.raw = !f.boolean("use_activation", true) || !f.boolean("activation", true) || f.boolean("raw_scores", false)
+	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) || f.Bool("raw_scores", false)
 }
 
 // readCuts reads how documents are cut, in the words of vLLM, Jina and TEI.
@@ -60,7 +61,7 @@ func (r *rerankRequest) readCuts(f *fieldReader) {
 	r.promptTokens = f.integer("truncate_prompt_tokens", -1, 0)
 	r.documentTokens = f.integer("max_tokens_per_doc", 0, 0)
 	// Jina's and Voyage's name, and TEI's.
-	truncated := f.boolean("truncation", false) || f.boolean("truncate", false)
+	truncated := f.Bool("truncation", false) || f.Bool("truncate", false)
 	r.cut = truncated || r.promptTokens != 0
 	r.promptTokens = max(0, r.promptTokens)
 	r.remedy = ", or set truncate_prompt_tokens to -1 to have its end cut off"
@@ -69,31 +70,25 @@ func (r *rerankRequest) readCuts(f *fieldReader) {
 // readInstruction reads what every dialect may say of the prompt.
 func (r *rerankRequest) readInstruction(f *fieldReader) {
 	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(), rerankInstruction)
-	r.plainSpecials = f.boolean("split_special_tokens", true)
+	r.plainSpecials = f.Bool("split_special_tokens", true)
 }
 
-// fieldReader reads an object's fields one by one and keeps the first error.
-type fieldReader struct {
-	object *python.Object
-	err    error
-}
+// fieldReader reads what sglang-jax's dialect does not have. The first fault is the one that clients are told.
+type fieldReader struct{ sglang.Fields }
+
+func fieldsOf(o *python.Object) *fieldReader { return &fieldReader{sglang.Fields{Object: o}} }
 
 // done gives the first error, that of the fields that the dialect does not have after all others.
 func (f *fieldReader) done(fields []unserved) error {
-	if err := refuse(f.object, fields); err != nil && f.err == nil {
-		f.err = err
+	if err := refuse(f.Object, fields); err != nil {
+		f.Refuse(err)
 	}
-	return f.err
-}
-
-func (f *fieldReader) get(field string) python.Value {
-	v, _ := f.object.Get(python.String(field))
-	return v
+	return f.Err()
 }
 
 func (f *fieldReader) fail(field, format string, args ...any) {
-	if f.err == nil {
-		f.err = score.Errorf(score.Invalid, field, format, args...)
+	if !f.Failed() { // a list may hold many that are wrong
+		f.Refuse(score.Errorf(score.Invalid, field, format, args...))
 	}
 }
 
@@ -111,18 +106,18 @@ func (f *fieldReader) text(field string, v python.Value) string {
 
 // documents reads a list of documents that isn't empty. One alone is a list of one, as in vLLM.
 func (f *fieldReader) documents(field string) []string {
-	v, fields := f.get(field), f.rankFields()
+	v, fields := f.Get(field), f.rankFields()
 	switch v.(type) {
 	case python.String, *python.Object:
 		return []string{f.document(field, v, fields)}
 	}
-	list, _ := listOf(v)
+	list, _ := sglang.ListOf(v)
 	if len(list) == 0 {
 		f.fail(field, "%s must be a list of at least one document", field)
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {
-		if texts[i] = f.document(element(field, i), item, fields); f.err != nil {
+		if texts[i] = f.document(element(field, i), item, fields); f.Failed() {
 			break
 		}
 	}
@@ -132,7 +127,7 @@ func (f *fieldReader) documents(field string) []string {
 // templateInstruction reads the instruction where vLLM's clients put what a template takes. This one takes nothing else.
 func (f *fieldReader) templateInstruction() string {
 	const field = "chat_template_kwargs"
-	v := f.get(field)
+	v := f.Get(field)
 	o, ok := v.(*python.Object)
 	if v == nil || !ok {
 		if v != nil {
@@ -141,19 +136,14 @@ func (f *fieldReader) templateInstruction() string {
 		return ""
 	}
 	instruction, _ := o.Get("instruction")
-	return f.optional(field+".instruction", instruction)
+	if instruction == nil {
+		return ""
+	}
+	return f.characters(field+".instruction", f.TextOf(instruction, field, "instruction"))
 }
 
 // name reads a string that may be absent.
-func (f *fieldReader) name(field string) string { return f.optional(field, f.get(field)) }
-
-func (f *fieldReader) optional(field string, v python.Value) string {
-	s, ok := v.(python.String)
-	if !ok && v != nil {
-		f.fail(field, "%s must be a string", field)
-	}
-	return f.characters(field, s)
-}
+func (f *fieldReader) name(field string) string { return f.characters(field, f.Text(field)) }
 
 func (f *fieldReader) characters(field string, s python.String) string {
 	if s.Surrogate() {
@@ -163,30 +153,14 @@ func (f *fieldReader) characters(field string, s python.String) string {
 }
 
 func (f *fieldReader) integer(field string, least, otherwise int) int {
-	v := f.get(field)
-	if v == nil {
-		return otherwise
-	}
-	n, kind := laxInt(v)
+	n, ok := f.Int(field)
 	switch {
-	case kind != "":
-		f.fail(field, "%s is no integer. %s", field, texts[kind])
+	case !ok:
+		return otherwise
 	case n.Int64() < int64(least):
 		f.fail(field, "%s is %s; it must be at least %d", field, n, least)
 	}
 	return int(n.Int64())
-}
-
-func (f *fieldReader) boolean(field string, otherwise bool) bool {
-	v := f.get(field)
-	if v == nil {
-		return otherwise
-	}
-	value, kind := laxBool(v)
-	if kind != "" {
-		f.fail(field, "%s is no boolean. %s", field, texts[kind])
-	}
-	return value
 }
 
 // element names an element of a list.

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"unicode/utf8"
 
-	"scored/server/internal/python"
+	"scored/sglang/python"
 )
 
 // mostSalt is how many characters a cache_salt may have, as in vLLM. A random one needs 43: 256 bits in base64.
@@ -15,7 +15,7 @@ const mostSalt = 1024
 // the same salt. It is "" if the body has none.
 func (f *fieldReader) salt() string {
 	const field = "cache_salt"
-	v := f.get(field)
+	v := f.Get(field)
 	if v == nil {
 		return ""
 	}
@@ -35,14 +35,14 @@ func (d *dialect) parts(s *Server, m *Model, id string, o *python.Object) ([]par
 	if err != nil {
 		return nil, err
 	}
-	f := &fieldReader{object: o}
+	f := fieldsOf(o)
 	salt := f.salt()
 	for _, p := range parts {
 		if p.request.Salt == "" {
 			p.request.Salt = salt
 		}
 	}
-	return parts, f.err
+	return parts, f.Err()
 }
 
 // kept is the salt that the request's prefixes are kept under: "" for what all share. It is a hash, so that nothing keeps

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang/python"
 )
 
 // scoreDialect is sglang-jax's own.

@@ -152,7 +152,7 @@ func (s *Server) read(path string, handler http.HandlerFunc) {
 func (s *Server) handleNotFound(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	if path == r.URL.Path || len(s.allowed(path)) == 0 {
-		writeJSON(w, http.StatusNotFound, `{"detail":"Not Found"}`)
+		writeJSON(w, http.StatusNotFound, detail("Not Found"))
 		return
 	}
 	to := url.URL{Path: path, RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
@@ -162,7 +162,7 @@ func (s *Server) handleNotFound(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) handleMethod(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", strings.Join(s.allowed(r.URL.Path), ", "))
-	writeJSON(w, http.StatusMethodNotAllowed, `{"detail":"Method Not Allowed"}`)
+	writeJSON(w, http.StatusMethodNotAllowed, detail("Method Not Allowed"))
 }
 
 // allowed lists the methods that a path has, none if there is no such path. HEAD goes with GET and is not named, as in

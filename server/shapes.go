@@ -2,7 +2,8 @@ package server
 
 import (
 	"net/http"
-	"strconv"
+
+	"scored/sglang"
 )
 
 // errorShape gives an error the status and the JSON that a dialect's clients expect.
@@ -13,16 +14,18 @@ func envelope(e *apiError) (int, string) {
 	if e.raw != "" {
 		return e.status, e.raw
 	}
-	return e.status, `{"object":"error","message":` + quote(e.message) + `,"type":` + quote(e.kind) + `,"param":null,"code":` + strconv.Itoa(e.status) + `}`
+	return e.status, sglang.JSON(sglang.Object{{Key: "object", Value: "error"}, {Key: "message", Value: e.message}, {Key: "type", Value: e.kind},
+		{Key: "param", Value: nil}, {Key: "code", Value: e.status}})
 }
 
 // vllmError is OpenAI's shape as vLLM has it, with the field at fault.
 func vllmError(e *apiError) (int, string) {
-	param := "null"
+	var param any
 	if e.param != "" {
-		param = quote(e.param)
+		param = e.param
 	}
-	return e.status, `{"error":{"message":` + quote(e.said()) + `,"type":` + quote(e.kind) + `,"param":` + param + `,"code":` + strconv.Itoa(e.status) + `}}`
+	return e.status, sglang.JSON(sglang.Object{{Key: "error", Value: sglang.Object{{Key: "message", Value: e.said()}, {Key: "type", Value: e.kind},
+		{Key: "param", Value: param}, {Key: "code", Value: e.status}}}})
 }
 
 // teiError has TEI's two keys, and its statuses where they mean something else than ours.
@@ -42,7 +45,7 @@ func teiError(e *apiError) (int, string) {
 	case status == http.StatusBadRequest && e.param != "":
 		status = http.StatusUnprocessableEntity
 	}
-	return status, `{"error":` + quote(e.said()) + `,"error_type":` + quote(kind) + `}`
+	return status, sglang.JSON(sglang.Object{{Key: "error", Value: e.said()}, {Key: "error_type", Value: kind}})
 }
 
 // nimError is the shape of NVIDIA's NIMs.
@@ -51,11 +54,12 @@ func nimError(e *apiError) (int, string) {
 	if e.status >= http.StatusInternalServerError {
 		kind = "server_error"
 	}
-	detail := "{}"
+	detail := sglang.Object{}
 	if e.param != "" {
-		detail = `{"param":` + quote(e.param) + `}`
+		detail = sglang.Object{{Key: "param", Value: e.param}}
 	}
-	return e.status, `{"object":"error","message":` + quote(e.said()) + `,"detail":` + detail + `,"type":` + quote(kind) + `}`
+	return e.status, sglang.JSON(sglang.Object{{Key: "object", Value: "error"}, {Key: "message", Value: e.said()}, {Key: "detail", Value: detail},
+		{Key: "type", Value: kind}})
 }
 
 // googleError is the shape of https://cloud.google.com/apis/design/errors, which Vertex AI passes on.
@@ -71,5 +75,6 @@ func googleError(e *apiError) (int, string) {
 	case http.StatusInternalServerError:
 		name = "INTERNAL"
 	}
-	return e.status, `{"error":{"code":` + strconv.Itoa(e.status) + `,"message":` + quote(e.said()) + `,"status":"` + name + `"}}`
+	return e.status, sglang.JSON(sglang.Object{{Key: "error", Value: sglang.Object{{Key: "code", Value: e.status}, {Key: "message", Value: e.said()},
+		{Key: "status", Value: name}}}})
 }

@@ -4,7 +4,8 @@ import (
 	"net/http"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // teiDialect is that of Hugging Face's text-embeddings-inference:
@@ -38,16 +39,16 @@ const teiEmpty = "Empty"
 
 // readTEI reads TEI's request. top_n is what litellm adds to it.
 func readTEI(o *python.Object) (*rerankRequest, error) {
-	f := &fieldReader{object: o}
-	r := &rerankRequest{query: f.text("query", f.get("query")), field: "texts"}
-	if list, ok := listOf(f.get("texts")); ok && len(list) == 0 && f.err == nil {
+	f := fieldsOf(o)
+	r := &rerankRequest{query: f.text("query", f.Get("query")), field: "texts"}
+	if list, ok := sglang.ListOf(f.Get("texts")); ok && len(list) == 0 && !f.Failed() {
 		return r, &apiError{status: http.StatusBadRequest, kind: teiEmpty, message: "texts cannot be empty", param: "texts"}
 	}
 	r.documents = f.texts("texts")
 	r.topN = f.integer("top_n", 0, 0)
-	r.raw = f.boolean("raw_scores", false)
-	r.withDocuments = f.boolean("return_text", false)
-	r.cut = f.boolean("truncate", false)
+	r.raw = f.Bool("raw_scores", false)
+	r.withDocuments = f.Bool("return_text", false)
+	r.cut = f.Bool("truncate", false)
 	r.remedy = ", or set truncate to have its end cut off"
 	r.readInstruction(f)
 	return r, f.done(teiUnserved())
@@ -55,13 +56,13 @@ func readTEI(o *python.Object) (*rerankRequest, error) {
 
 // texts reads a list of texts that isn't empty.
 func (f *fieldReader) texts(field string) []string {
-	list, ok := listOf(f.get(field))
+	list, ok := sglang.ListOf(f.Get(field))
 	if !ok || len(list) == 0 {
 		f.fail(field, "%s must be a list of at least one text", field)
 	}
 	texts := make([]string, len(list))
 	for i, item := range list {
-		if texts[i] = f.text(element(field, i), item); f.err != nil {
+		if texts[i] = f.text(element(field, i), item); f.Failed() {
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"scored/score"
+	"scored/sglang"
 )
 
 // handleInfo shows what TEI's /info shows of a reranker.
@@ -44,7 +45,7 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 	info.MaxRequests, info.MaxTexts = load.MaxRows, load.MaxRows
 	info.MaxInput, info.MaxBatch = score.MaxInput(m.ContextLength)-1, longest
 	info.Workers = runtime.GOMAXPROCS(0)
-	writeJSON(w, http.StatusOK, marshal(info))
+	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }
 
 // setting gives a launch setting that is a text; "" if it is none.

@@ -4,7 +4,8 @@ import (
 	"slices"
 
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang"
+	"scored/sglang/python"
 )
 
 // unserved is a field that other servers of the same API have, and on which the answer depends. It is refused by name: an
@@ -29,7 +30,7 @@ func refuse(o *python.Object, fields []unserved) error {
 // whole tells values that are one of these integers.
 func whole(numbers ...int64) func(python.Value) bool {
 	return func(v python.Value) bool {
-		n, kind := laxInt(v)
+		n, kind := sglang.ReadInt(v)
 		return kind == "" && slices.Contains(numbers, n.Int64())
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"scored/profile"
 	"scored/score"
-	"scored/server/internal/python"
+	"scored/sglang/python"
 )
 
 // validated is a body, and what FastAPI 0.116 with pydantic 2.11 made of it; tests/contract/validation.py wrote it.

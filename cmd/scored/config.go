@@ -14,6 +14,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"scored/score"
+	"scored/sglang/launch"
 	"scored/target"
 )
 
@@ -92,7 +93,7 @@ func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 	flags := c.flags()
 	c.set = flags
 	flags.SetOutput(io.Discard) // faults are told once, by the caller
-	args, err := expand(args, flags)
+	args, err := launch.Expand(args, flags)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -154,7 +155,7 @@ func (c *config) validate() error {
 	if err := c.checkValues(); err != nil {
 		return err
 	}
-	idle, err := checkPeerFlags(c.set)
+	idle, err := launch.Check(c.set)
 	if err != nil {
 		return err
 	}
@@ -271,7 +272,7 @@ func (c *config) logger(w io.Writer, level string) *slog.Logger {
 func (c *config) shown() []any {
 	var pairs []any
 	c.set.VisitAll(func(f *flag.Flag) {
-		if v, peer := f.Value.(*peerValue); aliases()[f.Name] == "" && (!peer || v.given) {
+		if v, theirs := f.Value.(*launch.Value); launch.Aliases()[f.Name] == "" && (!theirs || v.Given()) {
 			pairs = append(pairs, slog.String(strings.ReplaceAll(f.Name, "-", "_"), shownText(f)))
 		}
 	})

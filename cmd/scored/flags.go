@@ -1,11 +1,10 @@
 package main
 
 import (
-	"errors"
 	"flag"
-	"math"
-	"strconv"
 	"time"
+
+	"scored/sglang/launch"
 )
 
 // flags defines `scored serve`'s flags over the fields. Names and defaults are sglang-jax's where it has the flag.
@@ -14,16 +13,11 @@ func (c *config) flags() *flag.FlagSet {
 	c.modelFlags(f)
 	c.serverFlags(f)
 	c.engineFlags(f)
-	addPeerFlags(f)
-	for alias, name := range aliases() {
+	launch.Add(f)
+	for alias, name := range launch.Aliases() {
 		f.Var(f.Lookup(name).Value, alias, "")
 	}
 	return f
-}
-
-// aliases are second names of flags, by name.
-func aliases() map[string]string {
-	return map[string]string{"model": "model-path", "data-parallel-size": "dp-size", "tensor-parallel-size": "tp-size"}
 }
 
 func (c *config) modelFlags(f *flag.FlagSet) {
@@ -62,7 +56,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 0, "how long a request may take; 0 is for ever")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "how long a stop waits for admitted requests")
 	c.Watchdog = 5 * time.Minute
-	f.Var((*seconds)(&c.Watchdog), "watchdog-timeout", "a step that runs longer than these `seconds` turns readiness red")
+	f.Var((*launch.Seconds)(&c.Watchdog), "watchdog-timeout", "a step that runs longer than these `seconds` turns readiness red")
 	f.BoolVar(&c.EnableMetrics, "enable-metrics", false, "serve /metrics")
 	f.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "", "send a trace of each request to this OTLP/HTTP collector, e.g. http://localhost:4318")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -91,24 +85,4 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 
 func (c *config) attentionFlag(f *flag.FlagSet) {
 	f.StringVar(&c.Attention, "attention-backend", "fa", "on a TPU or GPU, fa attends by kernels where there are any for the model, native never; on a CPU it is native")
-}
-
-// seconds is a time given as a number of seconds, as the peer's flags are, or as Go writes durations.
-type seconds time.Duration
-
-func (s *seconds) String() string { return time.Duration(*s).String() }
-
-func (s *seconds) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if f, isNumber := strconv.ParseFloat(text, 64); isNumber == nil {
-		d, err = time.Duration(f*float64(time.Second)), nil
-		if !(f >= 0 && f < math.MaxInt64/float64(time.Second)) {
-			d = -1
-		}
-	}
-	if err != nil || d < 0 {
-		return errors.New("it must be seconds, or a duration such as 1m30s")
-	}
-	*s = seconds(d)
-	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"scored/model"
 	"scored/score"
+	"scored/sglang/launch"
 	"scored/target"
 )
 
@@ -52,11 +53,11 @@ func (f contractFlag) arguments(value string) []string {
 // shown is the flag's value in /get_server_info, as a launch line would write it.
 func shown(c *config, name string) string {
 	name = strings.TrimPrefix(name, "--")
-	if full, ok := aliases()[name]; ok {
+	if full, ok := launch.Aliases()[name]; ok {
 		name = full
 	}
-	for i, p := range peerTable() {
-		if p.flag() != name {
+	for i, p := range launch.Flags() {
+		if p.Flag() != name {
 			continue
 		}
 		var value any
@@ -67,7 +68,7 @@ func shown(c *config, name string) string {
 		}
 		on, isSwitch := value.(bool)
 		switch {
-		case isSwitch && on != (p.kind == "inverse"):
+		case isSwitch && on != (p.Kind == launch.Inverse):
 			return "on"
 		case isSwitch:
 			return "off"
@@ -82,8 +83,8 @@ func shown(c *config, name string) string {
 func TestContractFlags(t *testing.T) {
 	special := map[string]string{"--api-key": "(set)", "--watchdog-timeout 90s": "90", "--disaggregation-shared-secret": "(set)"}
 	unlisted := map[string]bool{}
-	for _, p := range peerTable() {
-		unlisted["--"+p.flag()] = true
+	for _, p := range launch.Flags() {
+		unlisted["--"+p.Flag()] = true
 	}
 	for _, f := range contractFlags(t) {
 		delete(unlisted, f.flag)
@@ -98,7 +99,7 @@ func TestContractFlags(t *testing.T) {
 			var stderr strings.Builder
 			status := run(t.Context(), arguments, environment(), io.Discard, &stderr)
 			name := f.flag
-			if full, ok := aliases()[strings.TrimPrefix(name, "--")]; ok {
+			if full, ok := launch.Aliases()[strings.TrimPrefix(name, "--")]; ok {
 				name = "--" + full
 			}
 			said := strings.TrimSpace(stderr.String())

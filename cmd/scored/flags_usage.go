@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"scored/sglang/launch"
 )
 
-// printUsage lists our flags by what they concern, and the peer's by what becomes of them.
+// printUsage lists our flags by what they concern, and those of sglang-jax by what becomes of them.
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "usage: scored serve --model-path MODEL [flags]\n\n"+
 		"A flag may be shortened as long as it is unambiguous. SCORED_MAX_QUEUE=9 is --max-queue 9. 10 seconds are 10 or 10s.\n")
@@ -21,11 +23,11 @@ func printUsage(w io.Writer) {
 		fmt.Fprintf(w, "\n%s:\n", group.title)
 		f.VisitAll(func(f *flag.Flag) { printFlag(w, f) })
 	}
-	printReasons(w, "Flags of sglang-jax that are taken and change no score", "idle")
-	printReasons(w, "Flags of sglang-jax that are refused unless at their default", "fixed")
+	printReasons(w, "Flags of sglang-jax that are taken and change no score", launch.Idle)
+	printReasons(w, "Flags of sglang-jax that are refused unless at their default", launch.Fixed)
 	fmt.Fprint(w, "\nVariables of sglang-jax that do nothing here:\n")
-	for _, v := range idleVariables() {
-		fmt.Fprintf(w, "  %s\n      %s\n", v.name, v.reason)
+	for _, v := range launch.IdleVariables() {
+		fmt.Fprintf(w, "  %s\n      %s\n", v.Name, v.Reason)
 	}
 }
 
@@ -38,18 +40,18 @@ func printFlag(w io.Writer, f *flag.Flag) {
 }
 
 // printReasons lists the flags of an effect, those with one reason together.
-func printReasons(w io.Writer, title, effect string) {
+func printReasons(w io.Writer, title string, effect launch.Effect) {
 	fmt.Fprintf(w, "\n%s:\n", title)
 	var reasons []string
 	flags := map[string][]string{}
-	for _, p := range peerTable() {
-		if p.effect != effect {
+	for _, p := range launch.Flags() {
+		if p.Effect != effect {
 			continue
 		}
-		if flags[p.reason] == nil {
-			reasons = append(reasons, p.reason)
+		if flags[p.Reason] == nil {
+			reasons = append(reasons, p.Reason)
 		}
-		flags[p.reason] = append(flags[p.reason], "--"+p.flag())
+		flags[p.Reason] = append(flags[p.Reason], "--"+p.Flag())
 	}
 	for _, reason := range reasons {
 		fmt.Fprintf(w, "  %s\n", strings.Join(wrap(flags[reason], 110), "\n  "))

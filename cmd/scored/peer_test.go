@@ -101,15 +101,15 @@ func TestPeerLines(t *testing.T) {
 	if c.Watchdog != 1500*time.Millisecond || c.ChunkedPrefill != -1 || c.Replicas != 3 {
 		t.Errorf("watchdog %s, chunk %d, replicas %d", c.Watchdog, c.ChunkedPrefill, c.Replicas)
 	}
-	if v := c.set.Lookup("precompile-token-paddings").Value.(*peerValue); string(v.json()) != "[16,64]" {
-		t.Errorf("list is %s", v.json())
+	if v := shown(c, "precompile-token-paddings"); v != "16 64" {
+		t.Errorf("list is %s", v)
 	}
 }
 
 func TestPeerEnvironment(t *testing.T) {
 	c := parse(t, environment("SGLANG_JAX_PROFILER_DIR", "/p", "SGLANG_HEALTH_CHECK_TIMEOUT", "3", "SGL_FORCE_SHUTDOWN", "TRUE", "DISABLE_OPENAPI_DOC", "1",
 		"JAX_COMPILATION_CACHE_DIR", "/jit", "HF_HUB_OFFLINE", "1", "JAX_PLATFORMS", "tpu,cpu"), "--model", "m")
-	if c.variables.profilerDir != "/p" || c.variables.healthTimeout != 3*time.Second || c.DrainTimeout != 0 || !c.variables.noDocs ||
+	if c.variables.ProfilerDir != "/p" || c.variables.HealthTimeout != 3*time.Second || c.DrainTimeout != 0 || !c.variables.NoDocs ||
 		c.CompileCache != "/jit" || !c.Offline || c.Device != "tpu" {
 		t.Errorf("config %+v", c)
 	}

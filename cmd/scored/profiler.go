@@ -15,7 +15,7 @@ import (
 // before the plugin closes.
 func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog.Logger,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
-	c := profile.Config{DefaultDir: flags.variables.profilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
+	c := profile.Config{DefaultDir: flags.variables.ProfilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
 		Cost: stepCost(plugin.Programs, cfg), Log: log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]

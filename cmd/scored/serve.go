@@ -17,6 +17,7 @@ import (
 	"scored/pjrt"
 	"scored/score"
 	"scored/server"
+	"scored/sglang/launch"
 	"scored/trace"
 )
 
@@ -186,17 +187,17 @@ func (c *config) serverConfig(metrics *server.Metrics, keys *server.Keys, log, a
 	return server.Config{ServedModel: c.ServedModelName, ModelPath: c.ModelPath, TokenizerPath: c.tokenizerOr(c.ModelPath), Sampling: quoted(c.Sampling),
 		Version: version(), APIKey: c.APIKey, Keys: keys, MaxBody: c.MaxBody, MaxHeld: c.MaxHeld, BodyTimeout: c.BodyTimeout,
 		MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
-		HealthTimeout: c.variables.healthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
+		HealthTimeout: c.variables.HealthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
 		HealthRoute: c.variables.healthRoute, PredictRoute: c.variables.predictRoute, KeylessPing: c.KeylessPing, SaltByKey: c.CacheSaltByKey,
-		DisableDocs: c.variables.noDocs, Metrics: metrics, Logger: log, Access: access}
+		DisableDocs: c.variables.NoDocs, Metrics: metrics, Logger: log, Access: access}
 }
 
-// quoted is the text as a JSON string, which is how the peer shows its sampling parameters; "" stays "".
+// quoted is the text as a JSON string, which is how sglang-jax shows its sampling parameters; "" stays "".
 func quoted(text string) string {
 	if text == "" {
 		return ""
 	}
-	return string(encode("text", text))
+	return string(launch.JSON(launch.Text, text))
 }
 
 // observers are those that the scorer and the server tell of what they do: the given ones, and a trace exporter if there

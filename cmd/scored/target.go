@@ -90,7 +90,7 @@ func (c *config) readPrice() error {
 // engineOptions chooses dtypes, attention and buckets for the device.
 func (c *config) engineOptions(cfg model.Config) (options model.Options, contextLength int, err error) {
 	contextLength = cmp.Or(c.ContextLength, cfg.MaxPositions)
-	if contextLength > cfg.MaxPositions && !c.variables.longerContexts {
+	if contextLength > cfg.MaxPositions && !c.variables.LongerContexts {
 		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false",
 			contextLength, cfg.MaxPositions)
 	}

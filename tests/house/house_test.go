@@ -24,7 +24,9 @@ var mayImport = map[string][]string{
 	"scored/score/scoretest":         {"scored/score/plan"},
 	"scored/score":                   {"scored/score/plan"},
 	"scored/target":                  {"scored/score/plan"},
-	"scored/server/internal/python":  {},
+	"scored/sglang/python":           {},
+	"scored/sglang":                  {"scored/score", "scored/sglang/python"},
+	"scored/sglang/launch":           {"scored/sglang"},
 	"scored/profile/internal/xplane": {},
 	"scored/tokenizer":               {},
 	"scored/pjrt":                    {},
@@ -39,7 +41,7 @@ var mayImport = map[string][]string{
 	"scored/model":                   {"scored/score/plan", "scored/target", "scored/model/kernel", "scored/model/mosaic", "scored/model/triton"},
 	"scored/trace":                   {"scored/score"},
 	"scored/profile":                 {"scored/score", "scored/target", "scored/profile/internal/xplane"},
-	"scored/server":                  {"scored/score", "scored/profile", "scored/server/internal/python"},
+	"scored/server":                  {"scored/score", "scored/profile", "scored/sglang", "scored/sglang/python"},
 }
 
 type listed struct {
@@ -97,8 +99,9 @@ func TestWhatPackagesKnow(t *testing.T) {
 		}
 	}
 	for pkg, never := range map[string][]string{
-		"./server": {"gomlx", "go-xla", "tokenizers", "scored/pjrt", "scored/model"},
-		"./model":  {"scored/pjrt", "net/http", "tokenizers"},
+		"./sglang/launch": {"scored/server", "net/http"},
+		"./server":        {"gomlx", "go-xla", "tokenizers", "scored/pjrt", "scored/model"},
+		"./model":         {"scored/pjrt", "net/http", "tokenizers"},
 	} {
 		for _, p := range list(t, "-deps", pkg) {
 			for _, part := range never {

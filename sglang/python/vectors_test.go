@@ -12,7 +12,7 @@ import (
 
 // TestAgainstCPython reads thousands of bodies, sound and damaged, and wants CPython's repr, or its error and position.
 func TestAgainstCPython(t *testing.T) {
-	f, err := os.Open("../../../tests/contract/python.jsonl.gz")
+	f, err := os.Open("../../tests/contract/python.jsonl.gz")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package launch
 
 import (
 	"flag"
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// expand turns arguments as Python's argparse takes them into those of package flag: an unambiguous beginning of a flag's
+// Expand turns arguments as Python's argparse takes them into those of package flag: an unambiguous beginning of a flag's
 // name stands for it, and a list may follow its flag word by word.
-func expand(args []string, flags *flag.FlagSet) (out []string, err error) {
+func Expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 	for i := 0; i < len(args); i++ {
 		word, value, joined := strings.Cut(args[i], "=")
 		if !strings.HasPrefix(word, "--") || word == "--" {
@@ -23,7 +23,7 @@ func expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 		}
 		f := flags.Lookup(name)
 		if !joined {
-			if f == nil || isSwitch(f) { // --help is none of the set's
+			if f == nil || IsSwitch(f) { // --help is none of the set's
 				out = append(out, "--"+name)
 				continue
 			}
@@ -41,7 +41,7 @@ func expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 // valuesOf are the leading words that are the flag's: one, or all those of a list.
 func valuesOf(f *flag.Flag, words []string) []string {
 	most := 1
-	if v, ok := f.Value.(*peerValue); ok && v.isList() {
+	if v, ok := f.Value.(*Value); ok && v.isList() {
 		most = len(words)
 	}
 	n := 0
@@ -60,29 +60,30 @@ func isValue(word string) bool {
 	return err == nil
 }
 
-func isSwitch(f *flag.Flag) bool {
+// IsSwitch tells a flag whose value may be left out.
+func IsSwitch(f *flag.Flag) bool {
 	b, ok := f.Value.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
 
-// named finds the flag whose name is name or, if it is the only one, begins with it. Flags of ours that the peer lacks
-// give way, so that what is short enough for the peer is here too.
+// named finds the flag whose name is name or, if it is the only one, begins with it. Flags of ours that sglang-jax
+// lacks give way, so that what is short enough for it is here too.
 func named(name string, flags *flag.FlagSet) (string, error) {
 	if flags.Lookup(name) != nil {
 		return name, nil
 	}
-	peers := map[string]bool{"help": true}
-	for alias := range aliases() {
-		peers[alias] = true
+	theirs := map[string]bool{"help": true}
+	for alias := range Aliases() {
+		theirs[alias] = true
 	}
-	for _, p := range peerTable() {
-		peers[p.flag()] = true
+	for _, p := range Flags() {
+		theirs[p.Flag()] = true
 	}
 	var found, ours []string
 	see := func(candidate string) {
 		switch {
 		case !strings.HasPrefix(candidate, name):
-		case peers[candidate]:
+		case theirs[candidate]:
 			found = append(found, candidate)
 		default:
 			ours = append(ours, candidate)

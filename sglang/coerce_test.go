@@ -1,9 +1,9 @@
-package server
+package sglang
 
 import (
 	"testing"
 
-	"scored/server/internal/python"
+	"scored/sglang/python"
 )
 
 // FuzzLax: what is read as an integer or a bool is itself when it is read again, an integer also from its digits, and what
@@ -14,29 +14,29 @@ func FuzzLax(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		v, err := python.Decode(body, decodedBytes)
+		v, err := python.Decode(body, 1<<20)
 		if err != nil {
 			return
 		}
-		n, kind := laxInt(v)
+		n, kind := ReadInt(v)
 		if describeFault(t, kind, v) {
 			for _, same := range []python.Value{n, python.String(n.String())} {
-				if again, kind := laxInt(same); kind != "" || again.String() != n.String() {
+				if again, kind := ReadInt(same); kind != "" || again.String() != n.String() {
 					t.Fatalf("%s is %v, and that is %v (%s)", python.Repr(v), n, again, kind)
 				}
 			}
 		}
-		value, kind := laxBool(v)
+		value, kind := ReadBool(v)
 		if describeFault(t, kind, v) {
-			if again, kind := laxBool(value); kind != "" || again != value {
+			if again, kind := ReadBool(value); kind != "" || again != value {
 				t.Fatalf("%s is %t, and that is %t (%s)", python.Repr(v), value, again, kind)
 			}
 		}
-		ints, faults := laxInts(v, "items", 0)
-		if list, ok := python.List(v); ok && len(ints.small) != len(list) {
-			t.Fatalf("%d integers of %d", len(ints.small), len(list))
+		ints, faults := ReadInts(v, "items", 0)
+		if list, ok := python.List(v); ok && len(ints.Small) != len(list) {
+			t.Fatalf("%d integers of %d", len(ints.Small), len(list))
 		}
-		describe(faults)
+		Describe(faults)
 	})
 }
 
@@ -48,6 +48,6 @@ func describeFault(t *testing.T, kind string, v python.Value) bool {
 	if texts[kind] == "" {
 		t.Fatalf("%s has the unknown fault %q", python.Repr(v), kind)
 	}
-	describe([]fault{newFault(kind, v)})
+	Describe([]Fault{NewFault(kind, v)})
 	return false
 }

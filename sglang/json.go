@@ -1,0 +1,151 @@
+// Package sglang has what of sglang-jax's HTTP contract is Python's: how FastAPI and pydantic read a body and what they say
+// of one that is wrong, and how json.dumps writes an answer. Package python below it has CPython's own part, and package
+// launch the command line. It knows no routes and no engine.
+package sglang
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"scored/sglang/python"
+)
+
+// Object is a JSON object whose keys stay in order.
+type Object []Member
+
+// Member is a key of an Object and its value.
+type Member struct {
+	Key   string
+	Value any
+}
+
+// JSON writes a value as json.dumps(ensure_ascii=False) does without blanks: UTF-8, escapes only where JSON needs them,
+// floats as Python prints them. NaN and infinities, which JSON cannot hold, are null, and so is a nil slice of numbers. It
+// is for nil, bool, int, int64, float64, string, json.RawMessage, Object, and slices of them; what else there is, which
+// must be made of strings and finite numbers, encoding/json writes.
+func JSON(v any) string {
+	var out strings.Builder
+	write(&out, v)
+	return out.String()
+}
+
+func write(out *strings.Builder, v any) {
+	switch v := v.(type) {
+	case nil:
+		out.WriteString("null")
+	case bool:
+		out.WriteString(strconv.FormatBool(v))
+	case int:
+		out.WriteString(strconv.Itoa(v))
+	case int64:
+		out.WriteString(strconv.FormatInt(v, 10))
+	case float64:
+		writeFloat(out, v)
+	case string:
+		writeString(out, v)
+	case json.RawMessage:
+		out.Write(v)
+	case Object:
+		writeObject(out, v)
+	case []Object:
+		writeList(out, v, writeObject)
+	case []string:
+		writeList(out, v, writeString)
+	case []int:
+		writeList(out, v, func(out *strings.Builder, n int) { out.WriteString(strconv.Itoa(n)) })
+	case []int64:
+		writeList(out, v, func(out *strings.Builder, n int64) { out.WriteString(strconv.FormatInt(n, 10)) })
+	case []json.RawMessage:
+		writeList(out, v, func(out *strings.Builder, text json.RawMessage) { out.Write(text) })
+	case []any:
+		writeList(out, v, write)
+	case []float64:
+		writeFloats(out, v)
+	case [][]float64:
+		out.Grow(numbers(v) * floatBytes)
+		writeList(out, v, writeFloats)
+	case [][][]float64:
+		writeList(out, v, writeTable)
+	default:
+		out.WriteString(marshal(v))
+	}
+}
+
+func writeObject(out *strings.Builder, o Object) {
+	out.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		writeString(out, m.Key)
+		out.WriteByte(':')
+		write(out, m.Value)
+	}
+	out.WriteByte('}')
+}
+
+func writeList[T any](out *strings.Builder, list []T, each func(*strings.Builder, T)) {
+	out.WriteByte('[')
+	for i, v := range list {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		each(out, v)
+	}
+	out.WriteByte(']')
+}
+
+// floatBytes is how much a float of the usual digits takes, with comma and brackets.
+const floatBytes = 22
+
+func numbers(table [][]float64) (n int) {
+	for _, row := range table {
+		n += len(row)
+	}
+	return n
+}
+
+func writeTable(out *strings.Builder, table [][]float64) {
+	if table == nil {
+		out.WriteString("null")
+		return
+	}
+	writeList(out, table, writeFloats)
+}
+
+func writeFloats(out *strings.Builder, row []float64) {
+	if row == nil {
+		out.WriteString("null")
+		return
+	}
+	writeList(out, row, writeFloat)
+}
+
+func writeFloat(out *strings.Builder, f float64) {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		out.WriteString("null")
+		return
+	}
+	out.WriteString(python.Float(f))
+}
+
+func writeString(out *strings.Builder, s string) {
+	text := marshal(s)
+	if strings.Contains(text, `\u202`) {
+		// encoding/json escapes two separators for JavaScript's sake; Python does not. The last pair protects what a client
+		// wrote with a backslash.
+		text = strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\\`, `\\`).Replace(text)
+	}
+	out.WriteString(text)
+}
+
+// marshal is encoding/json without the escapes that HTML would need.
+func marshal(v any) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v) // such values always encode
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,172 @@
+// Package launch reads command lines and variables as sglang-jax does: its flags with their defaults, what becomes of each
+// here, and argparse's ways of writing them. It knows nothing of what the flags do.
+package launch
+
+import (
+	_ "embed" // the table of flags is a file
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"scored/sglang"
+)
+
+// table has a line for each launch flag of sglang-jax, in the order in which its /get_server_info shows them: name,
+// kind, default, effect, reason. A name is the flag's but for the kind inverse, whose flag disables what the name enables.
+// Effects: own = a flag of ours too; idle = taken, and scores are the same whatever it says; fixed = refused unless at its
+// default.
+//
+//go:embed flags.tsv
+var table string
+
+// Flag is a launch flag of sglang-jax.
+type Flag struct {
+	Name    string // in /get_server_info
+	Kind    Kind
+	Default json.RawMessage
+	Effect  Effect
+	Reason  string // why it is of this effect; "" for Own
+}
+
+// Kind is how a flag's value is written.
+type Kind string
+
+// The kinds of values.
+const (
+	Text    Kind = "text"
+	Int     Kind = "int"
+	Ints    Kind = "ints" // a list
+	Float   Kind = "float"
+	List    Kind = "list" // of texts
+	Switch  Kind = "flag"
+	Inverse Kind = "inverse" // a switch that disables what its name enables
+)
+
+// Effect is what becomes of a flag here.
+type Effect string
+
+// The effects.
+const (
+	Own   Effect = "own"   // a flag of ours too
+	Idle  Effect = "idle"  // taken; scores are the same whatever it says
+	Fixed Effect = "fixed" // refused unless at its default
+)
+
+// Flags lists the flags in the order in which /get_server_info shows them.
+func Flags() (all []Flag) {
+	for line := range strings.Lines(table) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		all = append(all, Flag{f[0], Kind(f[1]), json.RawMessage(f[2]), Effect(f[3]), f[4]})
+	}
+	return all
+}
+
+// Flag is the flag's name on a command line.
+func (p Flag) Flag() string {
+	name := strings.ReplaceAll(p.Name, "_", "-")
+	if p.Kind == Inverse {
+		return strings.Replace(name, "enable", "disable", 1)
+	}
+	return name
+}
+
+// Value is the flag.Value of a flag that has no counterpart of ours.
+type Value struct {
+	kind  Kind
+	text  string
+	given bool
+}
+
+// Given tells whether the flag has been set.
+func (v *Value) Given() bool { return v.given }
+
+// String implements flag.Value.
+func (v *Value) String() string { return v.text }
+
+// IsBoolFlag tells package flag that the value may be left out.
+func (v *Value) IsBoolFlag() bool { return v.kind == Switch || v.kind == Inverse }
+
+func (v *Value) isList() bool { return v.kind == List || v.kind == Ints }
+
+// Set implements flag.Value. It keeps the value as JSON can show it: numbers without signs and zeros that lead nowhere.
+func (v *Value) Set(text string) error {
+	switch v.kind {
+	case Int, Ints:
+		numbers := strings.Split(text, ",")
+		for i, number := range numbers {
+			n, err := strconv.ParseInt(number, 10, 64)
+			if err != nil || v.kind == Int && len(numbers) > 1 {
+				return errors.New("it must be a whole number")
+			}
+			numbers[i] = strconv.FormatInt(n, 10)
+		}
+		text = strings.Join(numbers, ",")
+	case Float:
+		if f, err := strconv.ParseFloat(text, 64); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return errors.New("it must be a finite number")
+		}
+	case Switch, Inverse:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("it must be true or false")
+		}
+		text = strconv.FormatBool(b)
+	}
+	v.text, v.given = text, true
+	return nil
+}
+
+// Shown is a text that stands for the value, as JSON of its kind.
+func (v *Value) Shown(text string) json.RawMessage { return JSON(v.kind, text) }
+
+// JSON is a value that a flag of the kind has taken, as Python's json.dumps writes it.
+func JSON(kind Kind, text string) json.RawMessage {
+	switch kind {
+	case Int, Switch:
+		return json.RawMessage(text)
+	case Inverse:
+		return json.RawMessage(strconv.FormatBool(text == "false"))
+	case Ints:
+		return json.RawMessage("[" + text + "]")
+	case Float:
+		f, _ := strconv.ParseFloat(text, 64) // Set has read it
+		return json.RawMessage(sglang.JSON(f))
+	case List:
+		return json.RawMessage(sglang.JSON(strings.Split(text, ",")))
+	}
+	return json.RawMessage(sglang.JSON(text))
+}
+
+// Add adds the flags that are not ours.
+func Add(f *flag.FlagSet) {
+	for _, p := range Flags() {
+		if p.Effect != Own {
+			f.Var(&Value{kind: p.Kind}, p.Flag(), "")
+		}
+	}
+}
+
+// Aliases are second names of flags, by name.
+func Aliases() map[string]string {
+	return map[string]string{"model": "model-path", "data-parallel-size": "dp-size", "tensor-parallel-size": "tp-size"}
+}
+
+// Check refuses what would be served differently from what was asked for. It returns the flags that were given and do
+// nothing here, with their reasons, for the log.
+func Check(f *flag.FlagSet) (idle []string, err error) {
+	for _, p := range Flags() {
+		v, ok := f.Lookup(p.Flag()).Value.(*Value)
+		switch {
+		case !ok || !v.given:
+		case p.Effect == Idle:
+			idle = append(idle, "--"+p.Flag()+": "+p.Reason)
+		case string(v.Shown(v.text)) != string(p.Default):
+			return nil, fmt.Errorf("flag --%s=%s is not supported: %s; leave it out", p.Flag(), v.text, p.Reason)
+		}
+	}
+	return idle, nil
+}

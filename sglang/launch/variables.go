@@ -1,0 +1,133 @@
+package launch
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Variables are what sglang-jax takes from the environment and has no flag for. What is not set is the zero value, or
+// sglang-jax's default where one is named.
+type Variables struct {
+	ProfilerDir    string
+	HealthTimeout  time.Duration // default 20 s
+	ForceShutdown  bool
+	NoDocs         bool
+	LongerContexts bool // default true
+	Offline        bool
+	CompileCache   string
+	Platform       string   // cpu, cuda or tpu
+	Idle           []string // those that were given and do nothing here, with their reasons
+}
+
+// ReadVariables reads them. Its error names the first that is wrong.
+func ReadVariables(env func(name string) (string, bool)) (Variables, error) {
+	r := variableReader{env: env}
+	v := Variables{
+		ProfilerDir:    r.text("SGLANG_JAX_PROFILER_DIR"),
+		HealthTimeout:  r.seconds("SGLANG_HEALTH_CHECK_TIMEOUT", 20*time.Second),
+		ForceShutdown:  r.truth("SGL_FORCE_SHUTDOWN", false),
+		NoDocs:         r.truth("DISABLE_OPENAPI_DOC", false),
+		LongerContexts: r.truth("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN", true),
+		CompileCache:   r.text("JAX_COMPILATION_CACHE_DIR"),
+		Offline:        r.truth("HF_HUB_OFFLINE", false),
+	}
+	if r.truth("SGLANG_USE_MODELSCOPE", false) {
+		r.fault(errors.New("environment variable SGLANG_USE_MODELSCOPE is set, but models come from the Hugging Face hub or a folder; unset it"))
+	}
+	for _, idle := range IdleVariables() {
+		if r.text(idle.Name) != "" {
+			v.Idle = append(v.Idle, idle.Name+": "+idle.Reason)
+		}
+	}
+	platform, _, _ := strings.Cut(strings.ToLower(r.text("JAX_PLATFORMS")), ",")
+	switch platform {
+	case "gpu":
+		platform = "cuda"
+	case "", "cpu", "cuda", "tpu":
+	default:
+		r.fault(fmt.Errorf("environment variable JAX_PLATFORMS is %q; it must begin with cpu, cuda or tpu", platform))
+	}
+	v.Platform = platform
+	return v, r.err
+}
+
+// IdleVariable is a variable of sglang-jax that does nothing here.
+type IdleVariable struct{ Name, Reason string }
+
+// IdleVariables lists them.
+func IdleVariables() []IdleVariable {
+	return []IdleVariable{
+		{"SGLANG_WAIT_TIMEOUT", "a client that leaves is noticed at once"},
+		{"SGLANG_JAX_ENABLE_CACHE_MISS_CHECK", "every shape is compiled before the server is ready"},
+		{"SGLANG_LOGGING_CONFIG_PATH", "logs are text on stderr, by --log-level and --log-level-http"},
+		{"SGLANG_PROFILE_MAX_HOSTS", "there is one host"},
+		{"PROMETHEUS_MULTIPROC_DIR", "there is one process"},
+	}
+}
+
+// variableReader keeps the first fault.
+type variableReader struct {
+	env func(name string) (string, bool)
+	err error
+}
+
+func (r *variableReader) fault(err error) { r.err = cmp.Or(r.err, err) }
+
+func (r *variableReader) text(name string) string {
+	value, _ := r.env(name)
+	return value
+}
+
+// truth reads true, false, 1 or 0 in any case.
+func (r *variableReader) truth(name string, otherwise bool) bool {
+	text, set := r.env(name)
+	switch strings.ToLower(text) {
+	case "true", "1", "yes", "on":
+		return true
+	case "false", "0", "no", "off":
+		return false
+	case "":
+	default:
+		if set {
+			r.fault(fmt.Errorf("environment variable %s is %q; it must be true or false", name, text))
+		}
+	}
+	return otherwise
+}
+
+func (r *variableReader) seconds(name string, otherwise time.Duration) time.Duration {
+	value := Seconds(otherwise)
+	if text := r.text(name); text != "" {
+		if err := value.Set(text); err != nil || value == 0 {
+			r.fault(fmt.Errorf("environment variable %s is %q; it must be a number of seconds above 0", name, text))
+		}
+	}
+	return time.Duration(value)
+}
+
+// Seconds is a time given as a number of seconds, as sglang-jax's flags are, or as Go writes durations.
+type Seconds time.Duration
+
+// String implements flag.Value.
+func (s *Seconds) String() string { return time.Duration(*s).String() }
+
+// Set implements flag.Value.
+func (s *Seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if f, isNumber := strconv.ParseFloat(text, 64); isNumber == nil {
+		d, err = time.Duration(f*float64(time.Second)), nil
+		if !(f >= 0 && f < math.MaxInt64/float64(time.Second)) {
+			d = -1
+		}
+	}
+	if err != nil || d < 0 {
+		return errors.New("it must be seconds, or a duration such as 1m30s")
+	}
+	*s = Seconds(d)
+	return nil
+}
