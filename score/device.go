@@ -9,8 +9,8 @@ import (
 )
 
 // device is the goroutine that forms steps and gives them to its Engine, and the one that takes their answers. A step is
-// formed when the device is free, never on a timer: what has queued up in the meantime is the batch. One more may be queued
-// behind the step that runs: see mayBegin.
+// formed when the device is free: what has queued up in the meantime is the batch. It waits on a timer for those alone who
+// are about to come back: see betterLater. One more may be queued behind the step that runs: see mayBegin.
 type device struct {
 	index    int
 	engine   Engine
@@ -23,6 +23,7 @@ type device struct {
 	// queue.mu must be held for these.
 	flights []*flight // given to the engine and not settled, in their order; at most mostFlights
 	passed  int64     // queue.pushes and steps when it last left what waits to other devices
+	last    turn      // of the step that was settled last
 
 	toSettle  chan *flight
 	epoch     time.Time

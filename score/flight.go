@@ -14,6 +14,7 @@ type flight struct {
 	jobs    []*job // of Formed.Takes, in their order
 	lead    *job
 	number  int64 // of the step, among those of all devices
+	turn    turn
 	start   time.Time
 	pending Pending
 	err     error // of Run

@@ -41,27 +41,26 @@ func (q *queue) awaitWork(d *device) bool {
 
 // mayBegin tells whether to form a step for the device now. While it is idle, any work is enough. While a step runs, the
 // next is formed if so much waits that what comes later could not change it, or if the one that runs is about to end: a step
-// formed early is one that others can no longer join. q.mu must be held.
+// formed early is one that others can no longer join. In both cases it may be better to wait for them a little: see
+// betterLater. q.mu must be held.
 func (q *queue) mayBegin(d *device) bool {
-	least := 1
-	switch under := len(d.flights); {
-	case q.closed || under == mostFlights || under > 0 && d.flights[0].again:
+	under := len(d.flights)
+	if q.closed || under == mostFlights || under > 0 && d.flights[0].again {
 		return false
-	case under > 0 && !d.nearEnd(d.flights[0]):
-		least = plentyWaits * d.full
 	}
-	waiting := 0
+	rows, own := 0, 0 // that wait
 	for _, j := range q.jobs {
 		if j.device == nil || j.device == d {
 			for _, g := range j.Groups {
-				waiting += g.PendingOwn()
-			}
-			if waiting >= least {
-				return true
+				rows += g.Pending()
+				own += g.PendingOwn()
 			}
 		}
+		if own >= plentyWaits*d.full {
+			return true
+		}
 	}
-	return false
+	return rows > 0 && (under == 0 || d.nearEnd(d.flights[0])) && !q.betterLater(d, rows, own)
 }
 
 // plentyWaits is how many of the largest steps must wait to form one early. With one, sixteen clients of 300 tokens (W1)
@@ -204,6 +203,7 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 		take.Group.Next += take.Count
 		q.running += take.Count
 	}
+	f.turn = f.ofTurn()
 	f.lead = jobs[formed.Lead]
 	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return j.Job.Pending() == nil })
 	q.giveWay(f.lead)

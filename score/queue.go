@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"scored/score/plan"
 )
 
 // queue holds admitted jobs in the order they are to be served. Reservations bound everything in it.
@@ -33,6 +35,7 @@ type queue struct {
 	draining, closed   bool
 	devices            []*device
 	ended              []*job // that may still hold prefixes: see release
+	returns            *plan.Returns
 }
 
 func newQueue(maxRows, maxTokens int) *queue {
@@ -68,6 +71,7 @@ func (q *queue) push(j *job) error {
 	j.queued = time.Now()
 	q.jobs = append(q.jobs, j)
 	q.pushes++
+	q.returns.Came(j.queued)
 	q.changed.Broadcast()
 	return nil
 }

@@ -89,7 +89,7 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 		planner := plan.NewPlanner(ladder, plan.NewTable(engine.Pages(), cfg.KeepPages))
 		s.devices = append(s.devices, newDevice(i, engine, planner, s.queue, cfg.Watchdog, s.observe))
 	}
-	s.queue.devices = s.devices
+	s.queue.devices, s.queue.returns = s.devices, plan.NewReturns(ladder)
 	for _, d := range s.devices {
 		d.start()
 	}

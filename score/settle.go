@@ -95,6 +95,7 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 	q.busy--
 	q.changed.Broadcast()
 	q.giveWay(f.lead)
+	q.answered(d, f, err)
 	for i, take := range f.Takes {
 		j := f.jobs[i]
 		q.running -= take.Count
