@@ -21,6 +21,9 @@ func generativeDialect() dialect {
 		if err := f.done(scoreUnserved()); err != nil {
 			return nil, err
 		}
+		if err := m.render(req); err != nil {
+			return nil, err
+		}
 		answer := func(result *score.Result) (func() string, error) {
 			first := make([]float64, len(result.Scores))
 			for i, row := range result.Scores {

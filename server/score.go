@@ -26,6 +26,9 @@ func scoreDialect() dialect {
 		if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
 			return nil, score.Errorf(score.Invalid, "items", "items cannot be empty. At least one item is required.")
 		}
+		if err := m.render(req); err != nil {
+			return nil, err
+		}
 		answer := func(result *score.Result) (func() string, error) {
 			return func() string { return success(b, result) }, nil
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"scored/profile"
+	"scored/prompt"
 	"scored/score"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	StrictEmptyItems  bool          // refuse items [] instead of answering scores []
 	EmulatePeer       bool          // answer faults of profiling requests as the peer does: 500, without a reason
 	DisableDocs       bool          // no /openapi.json and /docs
+
+	Template *prompt.Template // of the texts to be scored at /v1/score and /generative_scoring; nil: they are as they come
 
 	HealthRoute  string // another path of /health, which needs no key; "": none
 	PredictRoute string // a path for requests of any dialect, and those of Vertex AI; "": none
@@ -62,6 +65,7 @@ type Model struct {
 
 	template   rerankTemplate
 	noTemplate error // why there is no template: the model cannot rerank
+	prompt     *prompt.Template
 }
 
 // Words is what the server itself needs of the model's tokenizer. It is safe for concurrent use.
@@ -98,6 +102,7 @@ func New(cfg Config) *Server {
 // Serve gives the Server its model, which it takes over. Requests from then on are answered.
 func (s *Server) Serve(m *Model) {
 	m.template, m.noTemplate = m.rerankTemplate()
+	m.prompt = m.fitTemplate(s.cfg.Template)
 	s.model.Store(m)
 }
 

@@ -85,6 +85,9 @@ func (b *batchFlags) run() string {
 		names := flag.NewFlagSet("", flag.ContinueOnError)
 		(&config{}).modelFlags(names)
 		names.VisitAll(func(f *flag.Flag) { where += " --" + f.Name + "=" + b.set.Lookup(f.Name).Value.String() })
+		if b.prompt != nil {
+			where += " --template=" + b.prompt.Sum()
+		}
 		where += fmt.Sprintf(" --dtype=%s --allow-auto-truncate=%t", b.DType, b.AllowTruncate)
 	}
 	return fmt.Sprintf("%s; %s; %T; %+v", where, o.Endpoint, o.Format, o.Table)

@@ -116,7 +116,7 @@ func (b *batchFlags) flags() *flag.FlagSet {
 	shared := flag.NewFlagSet("", flag.ContinueOnError)
 	(&config{}).modelFlags(shared)
 	(&config{}).engineFlags(shared)
-	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores", "max-body", "watchdog-timeout", "log-level"} {
+	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores", "max-body", "watchdog-timeout", "log-level", "template", "template-system"} {
 		one := full.Lookup(name)
 		shared.Var(one.Value, name, one.Usage)
 	}
@@ -138,6 +138,9 @@ func (b *batchFlags) checkEngine(env lookup) error {
 	}
 	if address, err := url.Parse(b.url); err != nil || address.Host == "" || address.RawQuery != "" {
 		return fmt.Errorf("flag --url is %q; give it as http://HOST:PORT", b.url)
+	}
+	if b.Template != "" || b.TemplateSystem != "" {
+		return errors.New("flags --url and --template exclude each other; start the server with --template")
 	}
 	if b.ModelPath != "" {
 		return errors.New("flags --url and --model-path exclude each other; the server has its model")

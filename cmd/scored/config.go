@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-playground/validator/v10"
 
+	"scored/prompt"
 	"scored/score"
 	"scored/sglang/launch"
 	"scored/target"
@@ -44,6 +45,8 @@ type config struct {
 	CORSOrigins       string
 	Sampling          string `validate:"omitempty,json"`
 	StrictEmptyItems  bool
+	Template          string
+	TemplateSystem    string
 	MaxQueue          int           `validate:"min=1"`
 	MaxTokens         int           `validate:"min=1"`
 	MaxLabels         int           `validate:"min=1"`
@@ -79,8 +82,9 @@ type config struct {
 	PrefixCacheBytes int64 `validate:"min=-1"`
 	Price            string
 
-	found *target.Target // the device's row, once its plugin is open
-	price *priceFile     // what --price holds; nil if it is not given
+	found  *target.Target   // the device's row, once its plugin is open
+	price  *priceFile       // what --price holds; nil if it is not given
+	prompt *prompt.Template // of --template; nil: none
 
 	variables variables
 	idle      []string      // flags and variables that were given and do nothing here, with the reason
@@ -169,6 +173,9 @@ func (c *config) validate() error {
 	if _, err = c.parseBuckets(); err != nil {
 		return err
 	}
+	if err := c.openTemplate(); err != nil {
+		return err
+	}
 	return c.checkTogether()
 }
 
@@ -242,6 +249,20 @@ func flagName(field string) string {
 
 // mostOfBucket is as far above every use as the longest context that a model's config may name.
 const mostOfBucket = 1 << 24
+
+// openTemplate reads --template.
+func (c *config) openTemplate() (err error) {
+	switch {
+	case c.Template == "" && c.TemplateSystem == "":
+		return nil
+	case c.Template == "":
+		return errors.New("flag --template-system needs a --template")
+	case c.AllowTruncate:
+		return errors.New("flags --template and --allow-auto-truncate exclude each other: what is cut off would be the template's end")
+	}
+	c.prompt, err = prompt.Open(c.Template, c.TemplateSystem)
+	return err
+}
 
 // parseBuckets reads --buckets; nil means the model's own choice.
 func (c *config) parseBuckets() ([]score.Bucket, error) {

@@ -44,6 +44,7 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.StringVar(&c.CORSOrigins, "cors-origins", "*", "origins that browsers may call from, comma separated")
 	f.StringVar(&c.Sampling, "preferred-sampling-params", "", "JSON shown in /get_model_info; a temperature must be 1")
 	f.BoolVar(&c.StrictEmptyItems, "strict-empty-items", false, "answer 400 to items [] instead of scores []")
+	c.templateFlags(f)
 	f.IntVar(&c.MaxQueue, "max-queue", 1<<16, "items admitted at once; more get 503")
 	f.IntVar(&c.MaxTokens, "max-held-tokens", 1<<24, "prompt tokens held at once, of waiting rows and of those being tokenized; more get 503, one request with more gets 413")
 	f.IntVar(&c.MaxLabels, "max-labels", 1<<10, "distinct labels of a request; more get 400")
@@ -63,6 +64,11 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.StringVar(&c.LogLevelHTTP, "log-level-http", "", "the same for the access log (default: --log-level)")
 	f.StringVar(&c.ProfileRoot, "profile-root", "", "confine profiles to this folder (default: any folder a client names)")
 	f.BoolVar(&c.ProfileEmulate, "profile-emulate-peer", false, "profile N-1 of N steps and answer 500 to faults, as sglang-jax does")
+}
+
+func (c *config) templateFlags(f *flag.FlagSet) {
+	f.StringVar(&c.Template, "template", "", "put texts to be scored into this template: qwen3, qwen3-thinking, llama3, or a `file` with {query} and {item} in it")
+	f.StringVar(&c.TemplateSystem, "template-system", "", "system prompt of a template that has a name")
 }
 
 func (c *config) engineFlags(f *flag.FlagSet) {

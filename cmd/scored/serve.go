@@ -189,7 +189,7 @@ func (c *config) serverConfig(metrics *server.Metrics, keys *server.Keys, log, a
 		MaxClientRequests: c.MaxClientRequests, RequestTimeout: c.RequestTimeout,
 		HealthTimeout: c.variables.HealthTimeout, CORSOrigins: origins, StrictEmptyItems: c.StrictEmptyItems, EmulatePeer: c.ProfileEmulate,
 		HealthRoute: c.variables.healthRoute, PredictRoute: c.variables.predictRoute, KeylessPing: c.KeylessPing, SaltByKey: c.CacheSaltByKey,
-		DisableDocs: c.variables.NoDocs, Metrics: metrics, Logger: log, Access: access}
+		DisableDocs: c.variables.NoDocs, Template: c.prompt, Metrics: metrics, Logger: log, Access: access}
 }
 
 // quoted is the text as a JSON string, which is how sglang-jax shows its sampling parameters; "" stays "".

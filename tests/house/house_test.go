@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"scored/pjrt":                    {},
 	"scored/batch":                   {},
 	"scored/bench":                   {},
+	"scored/prompt":                  {},
 	"scored/model/mosaic":            {"scored/model/kernel"},
 	"scored/model/kernel":            {},
 	"scored/model/kernel/kerneltest": {"scored/model/kernel"},
@@ -41,7 +42,7 @@ var mayImport = map[string][]string{
 	"scored/model":                   {"scored/score/plan", "scored/target", "scored/model/kernel", "scored/model/mosaic", "scored/model/triton"},
 	"scored/trace":                   {"scored/score"},
 	"scored/profile":                 {"scored/score", "scored/target", "scored/profile/internal/xplane"},
-	"scored/server":                  {"scored/score", "scored/profile", "scored/sglang", "scored/sglang/python"},
+	"scored/server":                  {"scored/score", "scored/profile", "scored/prompt", "scored/sglang", "scored/sglang/python"},
 }
 
 type listed struct {

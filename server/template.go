@@ -1,0 +1,59 @@
+package server
+
+import (
+	"strings"
+
+	"scored/prompt"
+	"scored/score"
+)
+
+// fitTemplate is the template for the model's tokenizer: where that puts a token before every text, as Llama's do, the
+// template's own is left out, or there would be two.
+func (m *Model) fitTemplate(t *prompt.Template) *prompt.Template {
+	if t == nil || m.Words == nil {
+		return t
+	}
+	first := t.Begin()
+	first = first[:strings.IndexByte(first, '>')+1]
+	around, err := m.Words.Encode("", false)
+	if first == "" || err != nil || len(around) == 0 {
+		return t
+	}
+	// With the token put before it, the text is that token twice.
+	if ids, err := m.Words.Encode(first, false); err == nil && len(ids) == 2 && ids[0] == around[0] && ids[1] == around[0] {
+		return t.CutBegin(len(first))
+	}
+	return t
+}
+
+// render puts a request's texts into the server's template, so that what stands before the items stays what they share.
+func (m *Model) render(req *score.Request) error {
+	t := m.prompt
+	if t == nil || len(req.Items) == 0 {
+		return nil
+	}
+	const sayer = "server's template"
+	switch {
+	case req.Query.IsTokens:
+		return score.Errorf(score.Invalid, "query", "query is token ids, which the %s cannot take; send a text, or ask a server without --template", sayer)
+	case req.ItemFirst:
+		return score.Errorf(score.Invalid, "item_first", "item_first is true, but the %s says which comes first; leave it out", sayer)
+	case req.Truncate:
+		return score.Errorf(score.Invalid, "truncate", "truncate would cut off the end of the %s; send shorter texts", sayer)
+	case req.PlainSpecials:
+		return score.Errorf(score.Invalid, "split_special_tokens", "split_special_tokens would take the %s's special tokens for text; leave it out", sayer)
+	}
+	items := make([]string, len(req.Items))
+	for i, item := range req.Items {
+		if item.IsTokens {
+			return score.Errorf(score.Invalid, element("items", i), "items[%d] is token ids, which the %s cannot take; send a text, or ask a server without --template", i, sayer)
+		}
+		items[i] = item.Text
+	}
+	req.Query.Text = t.Render(req.Query.Text, items)
+	req.ItemFirst = t.ItemFirst()
+	for i := range req.Items {
+		req.Items[i].Text = items[i]
+	}
+	return nil
+}
