@@ -15,8 +15,11 @@ func (s *Scorer) check(req *Request) error {
 	if err := checkShapes(req); err != nil {
 		return err
 	}
-	if len(req.Labels) == 0 && len(req.Items) > 0 {
-		return Errorf(Invalid, "label_token_ids", "label_token_ids cannot be empty. At least one token ID is required.")
+	if err := s.checkSequences(req); req.Sequences != nil && err != nil {
+		return err
+	}
+	if req.labels() == 0 && len(req.Items) > 0 {
+		return Errorf(Invalid, req.labelsField(), "%s cannot be empty. At least one token ID is required.", req.labelsField())
 	}
 	if err := s.checkPositions(req); err != nil {
 		return err
@@ -83,14 +86,20 @@ func (s *Scorer) tokenError(field string, ids []int64, i int) *Error {
 
 // columns sorts the labels out, and refuses what an answer may not hold.
 func (s *Scorer) columns(req *Request) (columns, error) {
-	const field = "label_token_ids"
+	field := req.labelsField()
 	c, ok := columnsOf(req.Labels, s.cfg.MaxLabels)
+	if req.Sequences != nil {
+		if c, ok = branchesOf(req.Sequences, s.cfg.MaxLabels); !ok {
+			return c, Errorf(Invalid, field, "%s has more than %d tokens to read, which is what the server takes; ask for fewer or shorter labels, "+
+				"or raise --max-labels", field, s.cfg.MaxLabels)
+		}
+	}
 	if !ok {
 		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
 	}
 	if numbers := req.Numbers(); numbers > s.cfg.MaxScores {
 		return c, Errorf(TooLarge, field, "%d %s with %d labels%s make an answer of %d numbers, the server takes %d at most; split the request",
-			len(req.Items), req.itemsField(), len(req.Labels), atPositions(req), numbers, s.cfg.MaxScores)
+			len(req.Items), req.itemsField(), req.labels(), atPositions(req), numbers, s.cfg.MaxScores)
 	}
 	c.positions = distinct(req.Positions)
 	return c, nil
@@ -99,12 +108,17 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 // keep is how many of a prompt's n tokens are kept: all, fewer where it is cut, or an error where it is too long. With
 // more, n is a lower bound.
 func (e *encoding) keep(item, n int, more bool) (int, error) {
+	tail := e.reserved.columns.longest
 	err := e.checkLength(e.req, item, n, more)
+	if longest := MaxInput(e.cfg.ContextLength) - 1; err == nil && tail > 0 && n+tail > longest {
+		field := e.req.itemField(item)
+		err = Errorf(Invalid, field, "%s is too long: with its longest label its prompt is %d tokens of at most %d. Use a shorter one.", field, n+tail+1, longest+1)
+	}
 	switch {
 	case err == nil:
 		return n, nil
 	case n > 0 && (e.req.Truncate || e.cfg.AllowTruncate):
-		return MaxInput(e.cfg.ContextLength), nil
+		return MaxInput(e.cfg.ContextLength) - tail, nil
 	}
 	return 0, err
 }

@@ -4,7 +4,7 @@ import "math"
 
 // finish turns log-probabilities into the numbers the client asked for, in float64.
 func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
-	result.Usage = Usage{PromptTokens: j.Tokens, CachedTokens: j.cached()}
+	result.Usage = j.usage()
 	result.Timing.Wait, result.Timing.Run = j.started.Sub(j.queued), j.ended.Sub(j.started)
 	if req.Logprobs {
 		result.Logprobs = make([][]float64, len(req.Items))
@@ -12,7 +12,7 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	if len(req.Positions) > 0 {
 		result.PositionScores, result.PositionLogprobs = make([][][]float64, len(req.Items)), make([][][]float64, len(req.Items))
 	}
-	numbers := table{labels: len(req.Labels), rows: len(req.Items)}
+	numbers := table{labels: req.labels(), rows: len(req.Items)}
 	for i := range j.answers {
 		if result.ItemErrors[i] != nil {
 			continue
@@ -30,7 +30,11 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 // finish gives the numbers of item i to the result, all or none.
 func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error {
 	answer := j.answers[i]
-	scores, logprobs, err := j.label(req, i, answer[len(answer)-len(j.columns.labels):], numbers)
+	last := answer
+	if j.columns.ways == nil {
+		last = answer[len(answer)-len(j.columns.labels):]
+	}
+	scores, logprobs, err := j.label(req, i, last, numbers)
 	if err != nil {
 		return err
 	}
@@ -53,12 +57,11 @@ func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error
 	return nil
 }
 
-// label turns the numbers of one place, by distinct label, into those of the request's labels. logprobs means something
-// only where the request asks for it.
+// label turns numbers into those of the request's labels: see columns.logprob. logprobs means something only where the request asks for it.
 func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores, logprobs []float64, err *Error) {
 	logprobs = numbers.row()
-	for k, column := range j.columns.of {
-		logprobs[k] = float64(answer[column])
+	for k := range logprobs {
+		logprobs[k] = j.columns.logprob(answer, k, req.Normalize)
 	}
 	if err := checkFinite(req, item, logprobs); err != nil {
 		return nil, nil, err

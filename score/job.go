@@ -39,7 +39,9 @@ func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, fa
 			}
 		}
 	}
-	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Inner: j.inner, Relative: req.Softmax && !req.Logprobs,
+	// Sums of log-probabilities at several places need each over the whole vocabulary.
+	relative := req.Softmax && !req.Logprobs && columns.tails == nil
+	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Inner: j.inner, Tails: columns.tails, Relative: relative,
 		Salt: req.Salt, Head: head})
 	j.left = j.Rows
 	return j
@@ -53,9 +55,25 @@ func (j *job) take(g *plan.Group, row int, numbers []float32) {
 		return
 	}
 	if j.answers[item] == nil {
-		j.answers[item] = make([]float32, len(j.columns.labels)*(len(j.inner[item])+1))
+		n := j.columns.numbers
+		if j.inner != nil {
+			n = len(j.columns.labels) * (len(j.inner[item]) + 1)
+		}
+		j.answers[item] = make([]float32, n)
 	}
 	copy(j.answers[item][g.Firsts[row]:], numbers)
+}
+
+// usage counts each prompt once and what its labels' rows add to it, and of that what was not computed.
+func (j *job) usage() (u Usage) {
+	for _, prompt := range j.prompts {
+		if prompt != nil {
+			u.PromptTokens += j.columns.computed(len(prompt))
+		}
+	}
+	// Rows that compute for themselves what they might share may come to more.
+	u.CachedTokens = max(0, u.PromptTokens-(j.Tokens-j.reused))
+	return u
 }
 
 // begin notes the device that a job's first step runs on. It stays there: that is where its prefix will be.

@@ -41,10 +41,28 @@ type columns struct {
 	labels    []int32
 	of        []int   // by label of the request
 	positions []int64 // the distinct ones of the request
+
+	// Labels of several tokens have these in place of all that: see branchesOf.
+	tails      []plan.Tail // of an item's rows
+	ways       [][]fork    // by label of the request: where each of its tokens is read
+	numbers    int         // of an item's answer
+	rooms      int         // of rows that an item takes
+	longest    int         // tokens of the longest tail
+	tailTokens int         // of all tails
 }
 
 // passes is how many rows' room an item takes at most.
-func (c *columns) passes() int { return plan.LabelPasses(len(c.labels)) * (1 + len(c.positions)) }
+func (c *columns) passes() int {
+	if c.tails != nil {
+		return c.rooms
+	}
+	return plan.LabelPasses(len(c.labels)) * (1 + len(c.positions))
+}
+
+// held is how many tokens the rows of a prompt of n hold in memory, and computed how many of them a device computes that
+// keeps nothing.
+func (c *columns) held(n int) int     { return max(1, len(c.tails))*n + c.tailTokens }
+func (c *columns) computed(n int) int { return n - 1 + max(1, len(c.tails)) + c.tailTokens }
 
 // columnsOf sorts out labels that have been checked against the vocabulary. With more than most distinct ones ok is false.
 func columnsOf(labels []Label, most int) (c columns, ok bool) {

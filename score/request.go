@@ -31,8 +31,10 @@ type Request struct {
 	Query     Part
 	Items     []Part
 	Labels    []Label
-	ItemFirst bool // row = item+query instead of query+item
-	Softmax   bool // softmax over the labels instead of probabilities over the vocabulary
+	Sequences [][]int64 // labels of any number of tokens, in place of Labels
+	Normalize bool      // a label of several tokens counts as the mean of its tokens' log-probabilities, not their sum
+	ItemFirst bool      // row = item+query instead of query+item
+	Softmax   bool      // softmax over the labels instead of probabilities over the vocabulary
 
 	// What follows goes beyond the peer and is off unless the client asks.
 
@@ -53,9 +55,9 @@ type Request struct {
 	// Query is then empty.
 	Queries                 []string
 	QueryBefore, QueryAfter string
-	// QueryField and ItemField are what the client calls its query and its items, for errors; "" means
-	// "query" and "items".
-	QueryField, ItemField string
+	// QueryField, ItemField and LabelField are what the client calls its query, its items and its labels, for errors;
+	// "" means "query", "items" and "label_token_ids".
+	QueryField, ItemField, LabelField string
 }
 
 // Template is what stands around a request's joined texts, and how they are cut to fit it.
@@ -89,9 +91,15 @@ func (r *Request) queryField(i int) string {
 // queriesField names the query, or the queries together, in errors.
 func (r *Request) queriesField() string { return cmp.Or(r.QueryField, "query") }
 
+// labelsField names the labels in errors.
+func (r *Request) labelsField() string { return cmp.Or(r.LabelField, "label_token_ids") }
+
+// labels is how many labels there are.
+func (r *Request) labels() int { return max(len(r.Labels), len(r.Sequences)) }
+
 // Numbers is how many numbers the answer holds.
 func (r *Request) Numbers() int {
-	numbers := len(r.Items) * len(r.Labels) * (1 + len(r.Positions))
+	numbers := len(r.Items) * r.labels() * (1 + len(r.Positions))
 	if r.Logprobs {
 		numbers *= 2
 	}

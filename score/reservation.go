@@ -3,10 +3,11 @@ package score
 // reservation is what a request has reserved of the queue's room: rows from its admission on, and tokens as its
 // prompts are made. It is released once, when the request has been answered.
 type reservation struct {
-	queue  *queue
-	req    *Request
-	rows   int
-	tokens int64 // the caller of reserve sees to it that no two calls overlap
+	queue   *queue
+	req     *Request
+	columns *columns
+	rows    int
+	tokens  int64 // the caller of reserve sees to it that no two calls overlap
 }
 
 // countRows is what a request counts as in the queue: its items, each once for every place that it is read at and every
@@ -26,18 +27,19 @@ func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	case len(req.Items) > q.maxRows:
 		return nil, Errorf(TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(req.Items), q.maxRows)
 	case rows > q.maxRows:
-		return nil, Errorf(TooLarge, "label_token_ids", "%d items with %d labels%s count as %d rows, the server takes %d at most; split the request",
-			len(req.Items), len(c.labels), atPositions(req), rows, q.maxRows)
+		return nil, Errorf(TooLarge, req.labelsField(), "%d items with %d labels%s count as %d rows, the server takes %d at most; split the request",
+			len(req.Items), max(len(c.labels), len(c.ways)), atPositions(req), rows, q.maxRows)
 	case q.rows+rows > q.maxRows:
 		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
 	}
 	q.rows += rows
-	return &reservation{queue: q, req: req, rows: rows}, nil
+	return &reservation{queue: q, req: req, columns: c, rows: rows}, nil
 }
 
-// reserve takes room for n more prompt tokens. It fails where the request alone has too many, or all requests
+// reserve takes room for the tokens of one more prompt of n, in all its rows. It fails where the request alone has too many, or all requests
 // together; what has been reserved before stays.
 func (r *reservation) reserve(n int) error {
+	n = r.columns.held(n)
 	most := int64(r.queue.maxTokens)
 	if r.tokens+int64(n) > most {
 		return Errorf(TooLarge, r.req.itemsField(), "request has more than %d prompt tokens, which is what the server takes at most; split the request", most)

@@ -31,7 +31,9 @@ func success(b *body, result *score.Result) string {
 			add("position_logprobs", result.PositionLogprobs)
 		}
 	}
-	if b.extras.hasLabels {
+	if b.extras.sequences.field == "labels" {
+		add("label_tokens", b.extras.sequences.tokens)
+	} else if b.extras.hasLabels {
 		ids := make([]int64, len(b.labels))
 		for i, label := range b.labels {
 			ids[i] = label.ID

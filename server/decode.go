@@ -204,6 +204,9 @@ func (b *body) text(field string, s python.String) score.Part {
 
 // request checks what the domain cannot express, nulls and text that is none, and gives the rest to it.
 func (b *body) request(id string, m *Model) (*score.Request, error) {
+	if b.extras.sequences.badMode {
+		return nil, score.Errorf(score.Invalid, "label_mode", `label_mode must be "token" or "sequence"`)
+	}
 	if err := b.nameLabels(m); err != nil {
 		return nil, err
 	}
@@ -219,6 +222,7 @@ func (b *body) request(id string, m *Model) (*score.Request, error) {
 	if b.surrogates != "" {
 		return nil, score.Errorf(score.Invalid, b.surrogates, "%s holds a lone surrogate, which is no character", b.surrogates)
 	}
-	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, ItemFirst: b.itemFirst, Softmax: b.softmax,
+	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, Sequences: b.extras.sequences.tokens,
+		Normalize: b.extras.sequences.normalize, LabelField: b.extras.sequences.field, ItemFirst: b.itemFirst, Softmax: b.softmax,
 		Positions: b.extras.positions, Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
 }

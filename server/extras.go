@@ -11,6 +11,7 @@ import (
 type extras struct {
 	labels        []string // the labels as texts of one token each, where label_token_ids is absent
 	hasLabels     bool
+	sequences     sequences
 	positions     []int64 // of each item, at which labels are scored too
 	logprobs      bool    // answer with natural logarithms too
 	usage         bool    // answer with token counts
@@ -31,6 +32,7 @@ func (b *body) readExtras(f *sglang.Fields) {
 	}
 	positions, _ := f.Ints("score_positions")
 	x.positions = positions.Small
+	x.sequences.read(f)
 	if b.hasLabels {
 		return // label_token_ids wins, as in the peer, which does not know labels
 	}
@@ -45,6 +47,10 @@ const longestLabel = 4096
 
 // nameLabels turns labels given as texts into ids.
 func (b *body) nameLabels(m *Model) error {
+	if b.extras.sequences.asked {
+		b.hasLabels = b.extras.sequences.field != ""
+		return b.labelSequences(m)
+	}
 	if !b.extras.hasLabels {
 		return nil
 	}

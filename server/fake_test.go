@@ -57,6 +57,8 @@ func (fakeEncoder) Encode(text string, _ bool) ([]int32, error) {
 // fakeWords knows the labels of one letter.
 type fakeWords struct{ fakeEncoder }
 
+func (w fakeWords) Tokens(text string) ([]int32, error) { return w.Encode(text, false) }
+
 func (fakeWords) Single(text string) (int32, error) {
 	if len(text) != 1 {
 		return 0, fmt.Errorf("text %q is %d tokens, not one", text, len(text))

@@ -13,7 +13,7 @@ import (
 // shapes are the dialects that a body alone can be told by. The last takes what has items and labels.
 func shapes() []dialect {
 	rerank, scores := rerankDialect(), scoreDialect()
-	rerank.mine, scores.mine = has("documents"), has("items", "label_token_ids", "labels")
+	rerank.mine, scores.mine = has("documents"), has("items", "label_token_ids", "labels", "label_tokens")
 	read := scores.read
 	scores.read = func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
 		o.Default("model", python.String(s.cfg.ServedModel)) // a host names the model by its path

@@ -20,7 +20,7 @@ func pairsDialect(shared bool) dialect {
 		})
 	}}
 	if shared {
-		pairs, labels := has("text_1", "queries", "data_1"), has("label_token_ids", "labels")
+		pairs, labels := has("text_1", "queries", "data_1"), has("label_token_ids", "labels", "label_tokens")
 		d.mine = func(o *python.Object) bool { return pairs(o) && !labels(o) }
 	}
 	return d

@@ -44,6 +44,8 @@ func (byteWords) Encode(text string, plain bool) (ids []int32, err error) {
 	return ids, nil
 }
 
+func (w byteWords) Tokens(text string) ([]int32, error) { return w.Encode(text, false) }
+
 func (byteWords) Single(text string) (int32, error) {
 	switch text {
 	case "yes":

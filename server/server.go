@@ -73,6 +73,8 @@ type Words interface {
 	score.Encoder
 	// Single gives the id of a text that is exactly one token, or an error that lists the tokens it is.
 	Single(text string) (int32, error)
+	// Tokens gives the ids of a text that goes on from another: without those that may be put around a text.
+	Tokens(text string) ([]int32, error)
 }
 
 // Server is the API's http.Handler. It listens before its model is ready and answers 503 until then.

@@ -66,7 +66,9 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func FuzzScore(f *testing.F) {
 	for _, seed := range []string{``, `{}`, `{"model":"m","query":"a","items":["b"],"label_token_ids":[1]}`, `[1e400,NaN,"\ud800"]`,
 		`{"model":"m","query":[1],"items":[[2]],"label_token_ids":["1_0",true,1.0],"apply_softmax":"on"}`, `{"a":1,}`,
-		`{"model":"m","query":[1],"items":[[2,3]],"label_token_ids":[1],"score_positions":[0,"-1"],"return_logprobs":1,"partial":1}`, "\xff\xfe{\x00}\x00"} {
+		`{"model":"m","query":[1],"items":[[2,3]],"label_token_ids":[1],"score_positions":[0,"-1"],"return_logprobs":1,"partial":1}`,
+		`{"model":"m","query":"q","items":["a","b"],"labels":["yes","yet","no"],"label_mode":"sequence","normalize":1,"usage":1}`,
+		`{"model":"m","query":[1],"items":[[2]],"label_tokens":[[1,2],["3"],[1]],"label_mode":"sequence","truncate":1}`, "\xff\xfe{\x00}\x00"} {
 		f.Add([]byte(seed))
 	}
 	s := newTestServer(f, nil)

@@ -60,6 +60,10 @@ func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
 	return t.encode(text, mode, true)
 }
 
+// Tokens gives the ids of a text that goes on from another, such as a label behind a prompt: those of Encode, without the
+// tokens that the tokenizer puts around a text.
+func (t *Tokenizer) Tokens(text string) ([]int32, error) { return t.encode(text, 0, false) }
+
 // Single gives the id of a text that is exactly one token by itself, or an error that lists the ids and tokens it is.
 func (t *Tokenizer) Single(text string) (int32, error) {
 	if n := t.Least(text); n > 1 {

@@ -4,9 +4,13 @@ package plan
 // a step that reads them all would last much longer than its shape does. Each window is a row that ends at the last place it
 // is read at, on a prefix of all tokens before its first place. So a prompt that is read at its end only is one row of one
 // token, whose prefix is computed over several steps, and no token of any is computed more than twice.
-func (l *Ladder) windows(row *Row, item int, salt string) (groups []*Group) {
+func (l *Ladder) windows(all *Group, i int) (groups []*Group) {
+	row := &all.Rows[i]
 	places := append(append(make([]Read, 0, len(row.Inner)+1), row.Inner...), Read{Labels: row.Labels})
-	numbers := 0 // of the windows before
+	numbers := 0 // of the item's, before the window's
+	if all.Firsts != nil {
+		numbers = all.Firsts[i]
+	}
 	for len(places) > 0 {
 		first := len(row.Tokens) - 1 - places[0].Back
 		shared := 0
@@ -18,8 +22,8 @@ func (l *Ladder) windows(row *Row, item int, salt string) (groups []*Group) {
 		for _, p := range places[:n-1] {
 			w.Inner = append(w.Inner, Read{Back: p.Back - places[n-1].Back, Labels: p.Labels})
 		}
-		g := &Group{Rows: []Row{w}, Items: []int{item}, Shared: shared, Salt: salt}
-		if len(groups) > 0 || n < len(places) {
+		g := &Group{Rows: []Row{w}, Items: all.Items[i : i+1], Shared: shared, Salt: all.Salt}
+		if all.Firsts != nil || len(groups) > 0 || n < len(places) {
 			g.Firsts = []int{numbers}
 		}
 		groups = append(groups, g.counted())

@@ -28,9 +28,23 @@ type Prompts struct {
 	Tokens   [][]int32 // by item; nil: the item has no row
 	Labels   []int32   // what is read behind each prompt
 	Inner    [][]Read  // by item: the places inside its prompt that are read, too; nil: none are
+	Tails    []Tail    // what is read in place of all that: each prompt has a row for each, which hang on the prompt
 	Relative bool
 	Salt     string
 	Head     int // leading tokens that a lone row is likely to share with later requests
+}
+
+// Tail is what a row has behind its prompt, and what is read there.
+type Tail struct {
+	Tokens []int32
+	Labels []int32 // read behind the last token
+	Inner  []Read  // read before that, at the prompt's last token or behind it
+}
+
+// Numbers is how many numbers are read of the tail.
+func (t *Tail) Numbers() int {
+	row := Row{Labels: t.Labels, Inner: t.Inner}
+	return row.Numbers()
 }
 
 // Pending is how many rows no step has taken yet.
@@ -55,6 +69,10 @@ func (g *Group) want() []int32 { return g.Rows[g.Next].Tokens[:g.Shared] }
 // NewJob turns prompts into rows and groups them by what they share.
 func (l *Ladder) NewJob(p Prompts) *Job {
 	j := &Job{}
+	if len(p.Tails) > 1 {
+		j.Groups = l.branches(&p)
+		return j.counted()
+	}
 	together := &Group{Salt: p.Salt, Rows: make([]Row, 0, len(p.Tokens)), Items: make([]int, 0, len(p.Tokens))}
 	for item, tokens := range p.Tokens {
 		if tokens == nil {
@@ -64,6 +82,9 @@ func (l *Ladder) NewJob(p Prompts) *Job {
 		if p.Inner != nil {
 			row.Inner = p.Inner[item]
 		}
+		if len(p.Tails) > 0 {
+			row = p.Tails[0].behind(tokens, p.Relative)
+		}
 		together.Rows = append(together.Rows, row)
 		together.Items = append(together.Items, item)
 	}
@@ -71,6 +92,37 @@ func (l *Ladder) NewJob(p Prompts) *Job {
 		together.Shared = l.share(together.Rows, p.Head)
 		j.Groups = l.separate(together)
 	}
+	return j.counted()
+}
+
+// branches makes a group of each prompt's rows, whose prefix is the prompt but its last token.
+func (l *Ladder) branches(p *Prompts) (groups []*Group) {
+	for item, tokens := range p.Tokens {
+		if tokens == nil {
+			continue
+		}
+		g := &Group{Salt: p.Salt, Rows: make([]Row, len(p.Tails)), Items: slices.Repeat([]int{item}, len(p.Tails)), Firsts: make([]int, len(p.Tails))}
+		numbers := 0
+		for i := range p.Tails {
+			g.Rows[i], g.Firsts[i] = p.Tails[i].behind(tokens, p.Relative), numbers
+			numbers += p.Tails[i].Numbers()
+		}
+		g.Shared = l.share(g.Rows, 0)
+		groups = append(groups, l.separate(g)...)
+	}
+	return groups
+}
+
+// behind is the row of a prompt that ends in the tail.
+func (t *Tail) behind(prompt []int32, relative bool) Row {
+	if len(t.Tokens) > 0 {
+		prompt = slices.Concat(prompt, t.Tokens)
+	}
+	return Row{Tokens: prompt, Labels: t.Labels, Inner: t.Inner, Relative: relative}
+}
+
+// counted fills in what follows from the groups.
+func (j *Job) counted() *Job {
 	for _, g := range j.Groups {
 		j.Rows += len(g.Rows)
 		j.Tokens += g.sums[len(g.Rows)]
@@ -128,10 +180,13 @@ func (l *Ladder) separate(all *Group) []*Group {
 	var groups []*Group
 	for i := range all.Rows {
 		if !fits(&all.Rows[i]) {
-			groups = append(groups, l.windows(&all.Rows[i], all.Items[i], all.Salt)...)
+			groups = append(groups, l.windows(all, i)...)
 			continue
 		}
 		together.Rows, together.Items = append(together.Rows, all.Rows[i]), append(together.Items, all.Items[i])
+		if all.Firsts != nil {
+			together.Firsts = append(together.Firsts, all.Firsts[i])
+		}
 	}
 	if len(together.Rows) > 0 {
 		groups = append([]*Group{together.counted()}, groups...)

@@ -69,6 +69,18 @@ func ranking(query, documents piece, more ...piece) piece {
 	return object(append([]piece{field("query", query), field("documents", documents)}, more...))
 }
 
+// sequences is scoring with labels of several tokens, as texts or as lists of ids.
+func sequences(query, items, labels piece) piece {
+	return func() string {
+		in := "labels"
+		values := labels()
+		if strings.HasPrefix(values, "[[") {
+			in = "label_tokens"
+		}
+		return object([]piece{is(`"model":"m","label_mode":"sequence"`), field("query", query), field("items", items), field(in, is(values))})()
+	}
+}
+
 // positions are the first n of an item.
 func positions(n int) piece { return field("score_positions", numbered(n, "%d")) }
 

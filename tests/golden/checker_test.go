@@ -31,6 +31,14 @@ func (c *checker) logprob(t *testing.T, where string, got, want float64) {
 	}
 }
 
+// sum holds the sum of so many log-probabilities to its bound.
+func (c *checker) sum(t *testing.T, where string, got, want float64, terms int) {
+	t.Helper()
+	if bound := c.rule.Sum(want, terms); !c.logprobs.Within(got, want, bound) {
+		t.Errorf("%s: sum of %d log-probabilities is %v, want %v within %.2g", where, terms, got, want, bound)
+	}
+}
+
 func (c *checker) score(t *testing.T, where string, got, want float64) {
 	t.Helper()
 	if bound := c.rule.Score(want); !c.scores.Within(got, want, bound) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden files: what transformers answers for models with generated weights.
 
-    generate.py [--seed 1] [tiny untied narrow qwen2 llama llama2 full weights]
+    generate.py [--seed 1] [tiny untied narrow qwen2 llama llama2 full readouts weights]
 
 Each NAME.json holds {name, seed, config, versions, cases, requests}. A case is one prompt:
     {name, tokens, labels, logprobs, softmax, norms}
@@ -11,6 +11,11 @@ alone, and the L2 norm of the last token's hidden state after each layer. A requ
 with one row of numbers per item, of the prompt query + item or, with item_first, item + query. Every prompt is run alone
 and unpadded, in float64 throughout: see weights.float64. So the numbers are right to all twelve digits, and whatever
 differs from them is the rounding of who computed it. weights.json has samples of the generated weights.
+
+readouts.json has prompts of the tiny model that are read at several places. Its positions are requests with
+{..., positions, logprobs by item, position and label}, each of the prompt that ends at the position, run alone. Its sequences
+are requests whose labels are lists of ids, with the sum of the log-probabilities of a label's tokens, each behind the prompt
+and the label's tokens before it.
 
 Needs torch, transformers and numpy; "full" needs 7 GB of memory and about a minute.
 """
@@ -71,6 +76,28 @@ class Reference:
         }  # fmt: skip
 
 
+    def positions(self, name: str, query: list[int], items: list[list[int]], positions: list[int], item_first: bool = False) -> dict:
+        ids = self.labels(4)
+        prompts = [[(item if item_first else query + item)[: (0 if item_first else len(query)) + p % len(item) + 1] for p in positions] for item in items]
+        return {
+            "name": name, "query": query, "items": items, "item_first": item_first, "labels": ids, "positions": positions,
+            "logprobs": [[self.run(prompt, ids)["logprobs"] for prompt in of_item] for of_item in prompts],
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def sequence(self, prompt: list[int], label: list[int]) -> float:
+        with weights.float64():
+            logits = self.model(torch.tensor([prompt + label]), use_cache=False).logits[0, len(prompt) - 1 : -1]
+            return torch.log_softmax(logits, -1).gather(1, torch.tensor([label]).T).sum().item()
+
+    def sequences(self, name: str, query: list[int], items: list[list[int]], labels: list[list[int]], item_first: bool = False) -> dict:
+        prompts = [item + query if item_first else query + item for item in items]
+        return {
+            "name": name, "query": query, "items": items, "item_first": item_first, "labels": labels,
+            "logprobs": [rounded(self.sequence(prompt, label) for label in labels) for prompt in prompts],
+        }  # fmt: skip
+
+
 def rounded(numbers) -> list[float]:
     return [float(f"{x:.12g}") for x in numbers]
 
@@ -103,6 +130,25 @@ def full(r: Reference) -> dict:
     cases = [r.case(f"length {n}", r.tokens(n)) for n in (1, 2, 17, 60, 128, 300)]
     requests = [r.request("query of 120, 4 items of about 30", r.tokens(120), [r.tokens(n) for n in (30, 24, 37, 1)])]
     return {"cases": cases, "requests": requests}
+
+
+def readouts(r: Reference) -> dict:
+    """Places near and far apart, few and more than a step reads; labels that begin alike, and of many lengths."""
+    positions = [
+        r.positions("every token", r.tokens(5), [r.tokens(20)], list(range(20))),
+        r.positions("items of several lengths", r.tokens(130), [r.tokens(n) for n in (30, 24, 50)], [0, -1, 23, -2, 7, -24]),
+        r.positions("far apart", r.tokens(40), [r.tokens(700)], [3, 350, 351, 699, 100]),
+        r.positions("items first", r.tokens(33), [r.tokens(n) for n in (12, 40)], [0, 11, -1, 5], item_first=True),
+    ]
+    same = r.tokens(3)
+    choices = [r.tokens(5) for _ in range(4)]
+    sequences = [
+        r.sequences("four choices of five tokens", r.tokens(80), [r.tokens(20)], choices),
+        r.sequences("items on a query", r.tokens(300), [r.tokens(n) for n in (20, 1, 35)], choices),
+        r.sequences("labels that begin alike", r.tokens(10), [r.tokens(9), []], [same, same[:2], [*same, 7], [*same[:1], 9, 8], [11], same]),
+        r.sequences("items first, a long label", r.tokens(30), [r.tokens(4)], [r.tokens(150), r.tokens(2)], item_first=True),
+    ]
+    return {"positions": positions, "sequences": sequences}
 
 
 def samples(seed: int) -> list[dict]:
@@ -140,7 +186,7 @@ def write(name: str, content: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=["tiny", "untied", "narrow", "qwen2", "llama", "llama2", "full", "weights"])
+    parser.add_argument("names", nargs="*", default=["tiny", "untied", "narrow", "qwen2", "llama", "llama2", "full", "readouts", "weights"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -151,9 +197,10 @@ def main() -> None:
         if name == "weights":
             write(name, {"versions": versions, "samples": samples(args.seed) + samples((1 << 64) - 1)})
             continue
-        reference = Reference(name, args.seed)
-        answers = (full if name == "full" else small)(reference)
-        write(name, {"name": name, "seed": args.seed, "config": reference.config, "versions": versions, **answers})
+        shape = "tiny" if name == "readouts" else name
+        reference = Reference(shape, args.seed)
+        answers = {"full": full, "readouts": readouts}.get(name, small)(reference)
+        write(name, {"name": shape, "seed": args.seed, "config": reference.config, "versions": versions, **answers})
 
 
 if __name__ == "__main__":

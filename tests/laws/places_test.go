@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"scored/score"
+	"scored/tests/rounding"
 )
 
 // TestPositionsAreThoseOfCutItems: behind each position an item has the numbers that it has where it ends there, within the
@@ -41,6 +42,63 @@ func TestPositionsAreThoseOfCutItems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSequencesAreSumsOfTheirTokens: a label of several tokens has the sum of what each of its tokens has behind the prompt
+// and those before it, within the bound of two roundings of each, in steps of any one shape, on a prompt that is computed or
+// kept, beside other items and other labels.
+func TestSequencesAreSumsOfTheirTokens(t *testing.T) {
+	plugin := openPlugin(t)
+	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
+	cfg := tiny()
+	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32().Both()
+	seen := &rounding.Seen{}
+	labels := [][]int64{{3, 500, 77, 4, 5}, {3, 500, 9}, {8}, {3, 500}, {20, 21, 22, 23, 24, 25}}
+	for _, b := range shapes() {
+		t.Run(fmt.Sprintf("%+v", b), func(t *testing.T) {
+			scorer := newScorer(t, only{engine, []score.Bucket{b}}, holds(b), nil)
+			var query []int64
+			if b.Context > 0 {
+				query = tokens(1, 50)
+			}
+			items := [][]int64{tokens(7, 15), tokens(8, 2), tokens(9, 11)}
+			want := sums(t, scorer, query, items, labels)
+			flush(t, scorer)
+			for _, state := range []string{"computed", "kept", "in another order"} {
+				req := request(query, items...)
+				req.Labels, req.Sequences = nil, labels
+				for i, row := range run(t, scorer, req).Logprobs {
+					for k, label := range labels {
+						if got := row[k]; !seen.Within(got, want[i][k], rule.Sum(want[i][k], len(label))) {
+							t.Errorf("%s: item %d label %v has %v, want %v", state, i, label, got, want[i][k])
+						}
+					}
+				}
+				if state == "kept" {
+					slices.Reverse(items)
+					slices.Reverse(want)
+				}
+			}
+		})
+	}
+	t.Log(seen)
+}
+
+// sums adds up what each token of a label has by itself, behind its item alone.
+func sums(t *testing.T, scorer *score.Scorer, query []int64, items, labels [][]int64) (all [][]float64) {
+	t.Helper()
+	for _, item := range items {
+		row := make([]float64, len(labels))
+		for k, label := range labels {
+			for n, id := range label {
+				req := request(nil, slices.Concat(query, item, label[:n]))
+				req.Labels = []score.Label{{ID: id}}
+				row[k] += run(t, scorer, req).Logprobs[0][0]
+			}
+		}
+		all = append(all, row)
+	}
+	return all
 }
 
 // cutItems are the numbers of the prompts up to each position, each alone, by item and position.

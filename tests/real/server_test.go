@@ -80,7 +80,9 @@ type answer struct {
 	Scores   [][]float64
 	Logprobs [][]float64
 	Labels   []int64 `json:"label_token_ids"`
-	Usage    struct {
+	// LabelTokens are there with label_mode "sequence".
+	LabelTokens [][]int `json:"label_tokens"`
+	Usage       struct {
 		Prompt int `json:"prompt_tokens"`
 		Cached int `json:"cached_tokens"`
 	}

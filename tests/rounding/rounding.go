@@ -55,6 +55,12 @@ func (s Shape) rule(half float64, roundings int) Rule {
 // Logprob bounds the natural log of a probability.
 func (r Rule) Logprob(exact float64) float64 { return r.relative * max(math.Abs(exact), r.even) }
 
+// Sum bounds the sum of so many log-probabilities, of which only the sum is known. Their bounds add up to the most where one
+// of them is all of it.
+func (r Rule) Sum(exact float64, terms int) float64 {
+	return r.Logprob(exact) + float64(terms-1)*r.Logprob(0)
+}
+
 // Score bounds a label's share among labels, the softmax of their log-probabilities v. The derivative of a share s by v is
 // s·(1-s), and what counts is the difference of two labels' v, which is rounded √2 times as much as one.
 func (r Rule) Score(exact float64) float64 { return exact * (1 - exact) * r.Both().Logprob(0) }

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"fmt"
+
+	"scored/score"
+	"scored/sglang"
+	"scored/sglang/python"
+)
+
+// sequences are the fields of a score request whose labels may have several tokens. They count with label_mode "sequence".
+type sequences struct {
+	asked     bool
+	badMode   bool      // label_mode is neither "token" nor "sequence"
+	normalize bool      // a label counts as the mean of its tokens' log-probabilities
+	tokens    [][]int64 // label_tokens, or what the labels' texts are
+	field     string    // what the labels came in
+	second    string    // another field that the body has labels in
+}
+
+// read reads them with the same rules as the other fields.
+func (q *sequences) read(f *sglang.Fields) {
+	switch mode := f.Get("label_mode"); mode {
+	case nil, python.String("token"):
+		return
+	case python.String("sequence"):
+		q.asked = true
+	default:
+		q.badMode = true
+		return
+	}
+	for _, field := range []string{"label_token_ids", "label_tokens", "labels"} {
+		switch {
+		case f.Get(field) == nil:
+		case q.field == "":
+			q.field = field
+		default:
+			q.second = field
+		}
+	}
+	q.normalize = f.Bool("normalize", false)
+	if v := f.Get("label_tokens"); v != nil {
+		q.readTokens(f, v)
+	}
+}
+
+// readTokens reads a list of lists of integers.
+func (q *sequences) readTokens(f *sglang.Fields, v python.Value) {
+	list, ok := sglang.ListOf(v)
+	if !ok {
+		f.Fail("list_type", v, "label_tokens")
+		return
+	}
+	q.tokens = make([][]int64, len(list))
+	before := len(f.Faults)
+	for i, label := range list {
+		ints, faults := sglang.ReadInts(label, "label_tokens", i)
+		if f.Faults = append(f.Faults, faults...); len(f.Faults) >= before+sglang.MaxFaults {
+			break
+		}
+		q.tokens[i] = ints.Small
+	}
+}
+
+// labelSequences gives the labels as runs of tokens. Each text is tokenized by itself.
+func (b *body) labelSequences(m *Model) error {
+	q := &b.extras.sequences
+	switch {
+	case q.second != "":
+		return score.Errorf(score.Invalid, q.second, "%s and %s are both there; send the labels in one of them", q.second, q.field)
+	case q.field == "label_token_ids":
+		q.tokens = make([][]int64, len(b.labels))
+		for i := range b.labels {
+			q.tokens[i] = []int64{b.labels[i].ID}
+		}
+		return nil
+	case q.field != "labels":
+		return nil
+	case m.Words == nil:
+		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_tokens")
+	}
+	known := map[string][]int64{}
+	q.tokens = make([][]int64, len(b.extras.labels))
+	for i, text := range b.extras.labels {
+		ids, seen := known[text]
+		if !seen {
+			if len(known) == m.Scorer.MaxLabels() {
+				return score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
+					"or raise --max-labels", len(known))
+			}
+			var err error
+			if ids, err = labelTokens(m.Words, fmt.Sprintf("labels[%d]", i), text); err != nil {
+				return err
+			}
+			known[text] = ids
+		}
+		q.tokens[i] = ids
+	}
+	return nil
+}
+
+// labelTokens are the ids of one label's text.
+func labelTokens(words Words, field, text string) ([]int64, error) {
+	if len(text) > longestLabel {
+		return nil, score.Errorf(score.Invalid, field, "%s has %d bytes, a label may have %d; choose a shorter text", field, len(text), longestLabel)
+	}
+	ids, err := words.Tokens(text)
+	if err != nil {
+		return nil, score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose another text or send label_tokens", field, err)
+	}
+	wide := make([]int64, len(ids))
+	for k, id := range ids {
+		wide[k] = int64(id)
+	}
+	return wide, nil
+}
