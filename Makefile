@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/...
 
-.PHONY: run demo build setup test real amplify salts isa golden schema openapi-clients clients fuzz soak figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -72,6 +72,9 @@ soak: setup ## SOAK_MINUTES=10 of mixed load with requests given up and clients 
 
 figures: setup ## the table of docs/performance.md again, in one run; PYTHON with torch and transformers
 	scripts/figures.sh
+
+batch-figures: setup ## scored batch beside scored bench in one run: ITEMS=20000 takes over an hour on two cores
+	scripts/batch-figures.sh $(ARGS)
 
 tpu-compile: setup ## programs compile for a TPU v6e, without one; fetches libtpu (137 MB) unless LIBTPU names libtpu.so
 	libtpu="$(LIBTPU)"; test -n "$$libtpu" || libtpu=$$(bin/scored setup tpu --plugin-dir $(CACHE)/plugins) || \

@@ -30,7 +30,10 @@ func runFile(ctx context.Context, o Options, scorer Scorer, job Job, p *progress
 	}
 	f := &file{o: o, scorer: scorer, job: job, out: out, count: p.count}
 	f.count.failed.Store(out.at.Failed)
-	err = f.run(ctx)
+	var in reader
+	if in, err = openReader(job.In, o); err == nil {
+		err = errors.Join(f.run(ctx, in), in.close())
+	}
 	if err == nil {
 		err = out.finish()
 	} else {
@@ -62,11 +65,7 @@ type result struct {
 }
 
 // run reads, sends and writes side by side. It returns when all of it has ended.
-func (f *file) run(ctx context.Context) error {
-	in, err := openReader(f.job.In, f.o)
-	if err != nil {
-		return err
-	}
+func (f *file) run(ctx context.Context, in reader) error {
 	all, ctx := errgroup.WithContext(ctx)
 	windows, work, results := make(chan *window), make(chan *result), make(chan *result)
 	slots := make(chan struct{}, windowsInHand)
@@ -90,7 +89,7 @@ func (f *file) run(ctx context.Context) error {
 	all.Go(func() error { return f.write(ctx, results, slots) })
 	workers.Wait()
 	close(results)
-	return errors.Join(all.Wait(), in.close())
+	return all.Wait()
 }
 
 // read passes over what an earlier run has written, and gives the rest in windows.

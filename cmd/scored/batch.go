@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // exitUnscored is the exit status of a run that has ended, and whose output has lines without scores.
 const exitUnscored = 3
 
-var errUnscored = errors.New("lines have no scores")
+var errUnscored = errors.New("lines without scores")
 
 // batchCommand scores files.
 func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writer) (err error) {
@@ -52,7 +53,7 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 		err = errors.New("stopped; what has been scored is kept, go on with --resume")
 	}
 	if err = errors.Join(err, opened.close()); err == nil && sum.Failed > 0 {
-		return fmt.Errorf("%d %w; the output tells why", sum.Failed, errUnscored)
+		return fmt.Errorf("%w: %d; the output tells why", errUnscored, sum.Failed)
 	}
 	return err
 }
@@ -74,7 +75,8 @@ func (b *batchFlags) open(ctx context.Context, stderr io.Writer, opened *closers
 	b.MaxHeld, b.BodyTimeout, b.RequestTimeout, b.MaxClientRequests, b.CORSOrigins = 0, 0, 0, 0, ""
 	api := server.New(b.serverConfig(nil, nil, log, slog.New(slog.DiscardHandler)))
 	api.Serve(m)
-	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: b.tries, Pause: 50 * time.Millisecond}, count, nil
+	// What finds the queue full waits for what is in hand: a line that can never be admitted gets 413.
+	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: math.MaxInt, Pause: 50 * time.Millisecond}, count, nil
 }
 
 // run is what answers depend on beside the input: a run that goes on must have the same.

@@ -96,7 +96,7 @@ func (b *batchFlags) flags() *flag.FlagSet {
 	f.StringVar(&b.url, "url", "", "score with the server there instead of loading a model, e.g. http://127.0.0.1:30000")
 	f.StringVar(&b.key, "api-key", "", "key of that server")
 	f.DurationVar(&b.timeout, "timeout", 10*time.Minute, "longest wait for an answer of that server")
-	f.IntVar(&b.tries, "tries", 10, "how often a line is sent that finds the server gone or full, within some minutes")
+	f.IntVar(&b.tries, "tries", 20, "how often a line is sent that finds the server gone or full, within some minutes")
 	f.StringVar(&o.Endpoint, "endpoint", "/v1/score", "path for lines that are bodies, and for rows")
 	f.BoolVar(&o.Resume, "resume", false, "go on with a run that did not end, and leave alone files that are done; begins where there is none")
 	f.StringVar(&b.shardText, "shard", "", "I/N: of a folder's or pattern's files those of part I of N, from 0; N alone: part JOB_COMPLETION_INDEX")

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(process.WithBinary(m.Run)) }
 // model are the flags of a tiny model in the process, with few step shapes.
 func model() []string {
 	return []string{"--model-path", "../models/tiny", "--load-format", "dummy", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--plugin-dir", "../../.cache/plugins",
-		"--compile-cache", "../../.cache/compile", "--offline", "--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x128,256x2x256x2048", "--log-level", "warn"}
+		"--compile-cache", "../../.cache/compile", "--offline", "--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x128,256x2x256x2048"}
 }
 
 // killings is how often a run is killed.
@@ -120,6 +120,12 @@ func read(t *testing.T, path string) []byte {
 type answers struct {
 	mu   sync.Mutex
 	seen map[string]int
+}
+
+func serveAnswers(t *testing.T) (address string, stop func()) {
+	t.Helper()
+	server := httptest.NewServer(&answers{})
+	return server.URL, server.Close
 }
 
 func (a *answers) reset() {

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"scored/batch"
+)
+
+// TestBatchFlags: flags may stand before, between and behind the names, and what is wrong is one sentence with status 2.
+func TestBatchFlags(t *testing.T) {
+	env := func(name string) (string, bool) {
+		value, ok := map[string]string{"JOB_COMPLETION_INDEX": "2", "SCORED_WINDOW": "99"}[name]
+		return value, ok
+	}
+	b, err := parseBatch(strings.Fields("--url http://h:1 in/ --shard 3 out/ --labels [\"a,b\",\"c\"] --output-format csv --resume --id-column n"), env, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := b.options
+	if b.in != "in/" || b.out != "out/" || b.shard != (batch.Shard{Index: 2, Of: 3}) || !o.Resume || o.Window != 99 || o.Table.ID != "n" ||
+		o.Concurrency != linesInHandRemote || fmt.Sprintf("%T", o.Format) != "batch.CSV" || fmt.Sprint(o.Table.Fields["labels"]) != "[a,b c]" || o.LineBytes != 64<<20 {
+		t.Errorf("%+v", b)
+	}
+	for line, want := range map[string]string{
+		"in --url http://h:1":                                          "takes an input and an output, not 1 names",
+		"in out x --url http://h:1":                                    "not 3 names",
+		"in out":                                                       "flag --model-path is missing",
+		"in out --url h:1":                                             "flag --url is",
+		"in out --url http://h:1 --model-path m":                       "exclude each other",
+		"in out --url http://h:1 --template qwen3":                     "start the server with --template",
+		"in out --url http://h:1 --shard 3/3":                          `gives part "3" of 3; parts are 0 to 2`,
+		"in out --url http://h:1 --shard 2":                            `JOB_COMPLETION_INDEX gives part "2" of 2`,
+		"in out --url http://h:1 --shard x":                            "it must be I/N",
+		"in out --url http://h:1 --window 0":                           "must be above 0",
+		"in out --url http://h:1 --labels a --label-token-ids 1":       "exclude each other",
+		"in out --url http://h:1 --label-token-ids a":                  `holds "a"`,
+		"in out --url http://h:1 --labels [a":                          "must be a JSON list",
+		"in out.csv --url http://h:1":                                  "has a column for each label",
+		"in out --url http://h:1 --output-format xml":                  "must be jsonl or csv",
+		"in - --url http://h:1 --resume":                               "needs an output that is a file",
+		"in out --url http://h:1 --endpoint v1":                        "must be a path",
+		"in out --nope":                                                "flag provided but not defined",
+		"in out --model-path m --template nope":                        "is neither a file nor one of",
+		"in out --model-path m --template qwen3 --allow-auto-truncate": "exclude each other",
+	} {
+		var wrong usageError
+		if _, err := parseBatch(strings.Fields(line), env, nil); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
+}
+
+// TestBatchStatus: the exit status tells whether all lines have scores.
+func TestBatchStatus(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.jsonl")
+	if err := os.WriteFile(in, []byte("broken\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	env := func(string) (string, bool) { return "", false }
+	for _, c := range []struct {
+		args   string
+		status int
+		want   string
+	}{
+		{in + " " + filepath.Join(dir, "out.jsonl") + " --url http://127.0.0.1:1", exitUnscored, "lines without scores: 1; the output tells why"},
+		{in + " " + filepath.Join(dir, "out.jsonl") + " --url http://127.0.0.1:1 --resume", exitUnscored, "1 of 1 files were done before"},
+		{filepath.Join(dir, "none") + " out --url http://127.0.0.1:1", 1, "input cannot be found"},
+		{dir + " " + filepath.Join(dir, "o") + " --url http://127.0.0.1:1 --shard 5/9", 0, "part 5 of 9 has no files"},
+		{"in", 2, "takes an input and an output"},
+	} {
+		var said bytes.Buffer
+		if status := run(context.Background(), append([]string{"batch"}, strings.Fields(c.args)...), env, &said, &said); status != c.status || !strings.Contains(said.String(), c.want) {
+			t.Errorf("%s ends with %d and %q, want %d and %q", c.args, status, said.String(), c.status, c.want)
+		}
+	}
+}
+
+// TestBatchDisplay: the line tells rates, padding and the time left.
+func TestBatchDisplay(t *testing.T) {
+	var out bytes.Buffer
+	tokens := &tally{}
+	tokens.computed.Store(900)
+	tokens.padding.Store(100)
+	d := newDisplay(&out, false, 2, tokens)
+	d.tell(batch.Counts{Lines: 50, Items: 100, Failed: 1, Share: 0.25, Took: 10 * time.Second})
+	d.tell(batch.Counts{Lines: 50, Items: 100, Share: -1, Took: 10 * time.Second, Done: true})
+	want := "file 1 of 2, 50 lines (1 without scores), 10.0 items/s, 90 tokens/s computed, padding 10 %, 25.0 % done, 30s left\n" +
+		"file 2 of 2, 50 lines, 10.0 items/s, 90 tokens/s computed, padding 10 %\n"
+	if out.String() != want {
+		t.Errorf("%s, want %s", out.String(), want)
+	}
+}
