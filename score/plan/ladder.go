@@ -20,13 +20,20 @@ type Ladder struct {
 type size struct {
 	context int
 	buckets []Bucket
-	tokens  int       // the most tokens a step computes
-	own     int       // the longest own part of a row
-	rate    float64   // the least cost of a token, in a full step, in nanoseconds as all costs here
-	cover   []float64 // by tokens: the least cost of steps that have room for so many
+	tokens  int     // the most tokens a step computes
+	unit    int     // all buckets have whole units of so many tokens
+	own     int     // the longest own part of a row
+	rate    float64 // the least cost of a token, in a full step, in nanoseconds as all costs here
+	covers  []cover // by the length of rows, ascending
 }
 
-// coverSteps is for how many of the largest steps size.cover is known.
+// cover is what steps cost at least that have room for so many tokens, in rows of up to a length.
+type cover struct {
+	length int
+	costs  []float64 // by tokens, in units
+}
+
+// coverSteps is for how many of the largest steps cover.costs is known.
 const coverSteps = 4
 
 // NewLadder checks that the buckets can hold every prompt shorter than contextLength.
@@ -43,7 +50,7 @@ func NewLadder(buckets []Bucket, contextLength int) (*Ladder, error) {
 		}
 		s := &l.sizes[i]
 		s.buckets = append(s.buckets, b)
-		s.tokens = max(s.tokens, b.Tokens)
+		s.tokens, s.unit = max(s.tokens, b.Tokens), gcd(s.unit, b.Tokens)
 		s.own = max(s.own, min(b.Length, b.Tokens))
 		l.tokens = max(l.tokens, b.Tokens)
 		l.rows = max(l.rows, b.Rows)
@@ -68,27 +75,55 @@ func (l *Ladder) Buckets() []Bucket { return slices.Clone(l.buckets) }
 // Pages is how many pages of the KV cache the longest prompt needs.
 func (l *Ladder) Pages() int { return PagesFor(l.sizes[len(l.sizes)-1].context) }
 
+// gcd is the greatest number of which both are multiples; 0 is of any.
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
 // rateBuckets fills in what follows from the buckets' costs.
 func (s *size) rateBuckets() {
 	s.rate = math.Inf(1)
 	for _, b := range s.buckets {
 		s.rate = min(s.rate, float64(b.Cost)/float64(b.Tokens))
 	}
-	s.cover = make([]float64, coverSteps*s.tokens+1)
-	for n := 1; n < len(s.cover); n++ {
-		s.cover[n] = math.Inf(1)
+	for _, b := range s.buckets {
+		i, found := slices.BinarySearchFunc(s.covers, b.Length, func(c cover, length int) int { return c.length - length })
+		if !found {
+			s.covers = slices.Insert(s.covers, i, cover{length: b.Length})
+		}
+	}
+	for i := range s.covers {
+		s.covers[i].fill(s)
+	}
+}
+
+// fill fills in the costs.
+func (c *cover) fill(s *size) {
+	c.costs = make([]float64, coverSteps*s.tokens/s.unit+1)
+	for n := 1; n < len(c.costs); n++ {
+		c.costs[n] = math.Inf(1)
 		for _, b := range s.buckets {
-			s.cover[n] = min(s.cover[n], float64(b.Cost)+s.cover[max(0, n-b.Tokens)])
+			if b.Length >= c.length {
+				c.costs[n] = min(c.costs[n], float64(b.Cost)+c.costs[max(0, n-b.Tokens/s.unit)])
+			}
 		}
 	}
 }
 
-// least is the least that steps can cost that compute n tokens.
-func (s *size) least(n int) float64 {
-	if n < len(s.cover) {
-		return s.cover[n]
+// least is the least that steps can cost that compute n tokens, in rows of up to a length, or of up to the longest there are.
+func (s *size) least(n, length int) float64 {
+	i := 0
+	for i < len(s.covers)-1 && s.covers[i].length < length {
+		i++
 	}
-	return max(s.cover[len(s.cover)-1], float64(n)*s.rate)
+	costs := s.covers[i].costs
+	if units := (n + s.unit - 1) / s.unit; units < len(costs) {
+		return costs[units]
+	}
+	return max(costs[len(costs)-1], float64(n)*s.rate)
 }
 
 // sizeFor is the smallest size whose context holds n tokens, or nil.

@@ -182,7 +182,7 @@ func (p *Planner) choose(candidates []candidate) (best *filling) {
 	rate, room := leftoverRate(fills, longest)
 	least := math.Inf(1)
 	for _, f := range fills {
-		cost := f.cost() + s.leftover(max(0, work-f.useful), rate, room)
+		cost := f.cost() + s.leftover(max(0, work-f.useful), longest, rate, room)
 		same := best != nil && math.Abs(cost-least) <= sameCost*least
 		if same && f.rate() < best.rate() || !same && cost < least {
 			best, least = f, cost
@@ -217,10 +217,10 @@ func (p *Planner) fillAll(candidates []candidate) []*filling {
 
 // leftover is what the tokens are expected to cost that are left to later steps: not much less than the cheapest steps that
 // have room for them, where a token takes as much room as room says.
-func (s *size) leftover(tokens int, rate, room float64) float64 {
+func (s *size) leftover(tokens, longest int, rate, room float64) float64 {
 	const much = 1.1 // costs are estimates, and others wait less for smaller steps
 	cost := float64(tokens) * rate
-	if least := s.least(int(math.Ceil(float64(tokens) * room))); least > much*cost {
+	if least := s.least(int(math.Ceil(float64(tokens)*room)), longest); least > much*cost {
 		return least
 	}
 	return cost

@@ -30,7 +30,7 @@ func TestLeast(t *testing.T) {
 	l := ladder(t, 64, Bucket{Tokens: 64, Rows: 8, Length: 64, Cost: 10}, Bucket{Tokens: 256, Rows: 8, Length: 64, Cost: 25})
 	size := l.sizeFor(0)
 	for tokens, want := range map[int]float64{0: 0, 1: 10, 64: 10, 65: 20, 129: 25, 256: 25, 257: 35, 1024: 100, 10_240: 1000} {
-		if got := size.least(tokens); got != want {
+		if got := size.least(tokens, 0); got != want {
 			t.Errorf("%d tokens cost %v, want %v", tokens, got, want)
 		}
 	}
@@ -99,6 +99,29 @@ func TestFullerStepGoesFirst(t *testing.T) {
 	}
 	if n := len(p.Next(jobs).Step.Rows); n != 5 {
 		t.Errorf("the first step takes %d rows, want 5", n)
+	}
+}
+
+// TestLeftLongRows: rows that stay behind take steps that have room for rows as long, not the cheaper ones for short rows
+// that have as many tokens. 13 rows of 300 tokens take two steps of six and one of one; with three taken first, ten are left,
+// which need two more steps of 2,048 tokens.
+func TestLeftLongRows(t *testing.T) {
+	var buckets []Bucket
+	for _, b := range []Bucket{{Tokens: 512, Rows: 1, Length: 512, Cost: 8472}, {Tokens: 1024, Rows: 3, Length: 512, Cost: 9146},
+		{Tokens: 2048, Rows: 6, Length: 512, Cost: 11116}, {Tokens: 512, Rows: 32, Length: 32, Cost: 8265},
+		{Tokens: 2048, Rows: 128, Length: 32, Cost: 8420}} { // about an H100's with native attention, in µs
+		b.Cost *= time.Microsecond
+		buckets = append(buckets, b)
+	}
+	l := ladder(t, 512, buckets...)
+	for rows, want := range map[int]int{3: 3, 6: 6, 12: 6, 13: 6, 16: 6} {
+		var jobs []*Job
+		for i := range rows {
+			jobs = append(jobs, l.prompts([][]int32{tokensFrom(int32(1000*i), 300)}))
+		}
+		if n := len(NewPlanner(l, NewTable(4, 0)).Next(jobs).Step.Rows); n != want {
+			t.Errorf("of %d rows the first step takes %d, want %d", rows, n, want)
+		}
 	}
 }
 

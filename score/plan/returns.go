@@ -76,5 +76,5 @@ func (r *Returns) Awaited(now time.Time) int {
 // comes, that waiting pays. Their prefixes have as many tokens as context.
 func (r *Returns) Saves(context, waiting, coming int) bool {
 	s := r.ladder.sizeFor(context)
-	return s.least(waiting)+s.least(coming)-s.least(waiting+coming) > worth*float64(r.within)
+	return s.least(waiting, 0)+s.least(coming, 0)-s.least(waiting+coming, 0) > worth*float64(r.within)
 }
