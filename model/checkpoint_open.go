@@ -69,7 +69,7 @@ func Open(dir string, cfg Config) (c *Checkpoint, err error) {
 		if _, used := c.tensors[name]; used || name == headName {
 			continue
 		}
-		if isBlockParameter(name) {
+		if isBlockParameter(name) || cfg.Classes != nil && strings.HasPrefix(name, "score.") {
 			return c, fmt.Errorf("%s holds tensor %s, for which the model of config.json has no place; config.json may belong to another checkpoint",
 				filepath.Join(dir, where[name]), name)
 		}

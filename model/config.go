@@ -15,10 +15,22 @@ type Config struct {
 	RMSEps           float64     // rms_norm_eps
 	QKNorm           bool        // RMSNorm over every query and key head, as Qwen3 has
 	QKVBias          bool        // biases of queries, keys and values, as Qwen2 has
-	TieEmbeddings    bool        // tie_word_embeddings: the vocabulary head is the embedding itself
+	TieEmbeddings    bool        // tie_word_embeddings: the vocabulary head is the embedding itself; false for a classifier
 	MaxPositions     int         // max_position_embeddings: the longest prompt the model was trained for
 	TorchDtype       string      // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
+	Classes          []string    // id2label of a classifier, whose head gives a logit of each; nil: a language model
+	Activation       Activation  // what makes scores of a classifier's logits; "" for a language model
 }
+
+// Activation is a function of a row's logits.
+type Activation string
+
+// The activations of classifiers.
+const (
+	SoftmaxOf Activation = "softmax" // classes share 1
+	SigmoidOf Activation = "sigmoid" // each class has a probability of its own
+	Logits    Activation = "none"    // scores are the logits: of regression
+)
 
 // Qwen3_0_6B is the config of Qwen/Qwen3-0.6B, for weights that are generated rather than read.
 func Qwen3_0_6B() Config {
@@ -46,6 +58,7 @@ func (s TensorSpec) Size() int {
 const (
 	embeddingName = "model.embed_tokens.weight"
 	headName      = "lm_head.weight"
+	classesName   = "score.weight"
 	normName      = "model.norm.weight"
 )
 
@@ -58,10 +71,21 @@ func (c Config) Tensors() []TensorSpec {
 		}
 	}
 	specs = append(specs, TensorSpec{normName, []int{c.HiddenSize}})
-	if !c.TieEmbeddings {
-		specs = append(specs, TensorSpec{headName, []int{c.VocabSize, c.HiddenSize}})
+	if head := c.head(); head.Name != embeddingName {
+		specs = append(specs, head)
 	}
 	return specs
+}
+
+// head is the parameter that hidden states are multiplied by at last: of classes, of the vocabulary, or the embedding itself.
+func (c Config) head() TensorSpec {
+	switch {
+	case c.Classes != nil:
+		return TensorSpec{classesName, []int{len(c.Classes), c.HiddenSize}}
+	case c.TieEmbeddings:
+		return TensorSpec{embeddingName, []int{c.VocabSize, c.HiddenSize}}
+	}
+	return TensorSpec{headName, []int{c.VocabSize, c.HiddenSize}}
 }
 
 // Parameters is the number of weights, e.g. 596,049,920 for Qwen3-0.6B.

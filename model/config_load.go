@@ -45,6 +45,13 @@ type configFile struct {
 	RopeScaling    *rope    `json:"rope_scaling"`
 	RopeParameters *rope    `json:"rope_parameters"` // replaces the two above in transformers 5
 
+	Labels      map[string]string `json:"id2label"`
+	LabelCount  *int              `json:"num_labels"`
+	ProblemType *string           `json:"problem_type"`
+	Sentence    struct {
+		Activation *string `json:"activation_fn"`
+	} `json:"sentence_transformers"`
+
 	HiddenAct        *string         `json:"hidden_act"`
 	AttentionBias    bool            `json:"attention_bias"`
 	MLPBias          bool            `json:"mlp_bias"`
@@ -62,7 +69,7 @@ func parseConfig(data []byte) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("not a JSON object: %w", err)
 	}
-	kind, err := file.kind()
+	kind, classifies, err := file.kind()
 	if err != nil {
 		return Config{}, err
 	}
@@ -79,6 +86,12 @@ func parseConfig(data []byte) (Config, error) {
 	}
 	cfg.RopeTheta, cfg.RopeScaling, cfg.RMSEps, cfg.TieEmbeddings = theta, scaling, *file.RMSEps, file.TieEmbeddings
 	cfg.QKNorm, cfg.QKVBias = kind.qkNorm, kind.qkvBias
+	if classifies {
+		cfg.TieEmbeddings = false // there is no vocabulary head
+		if cfg.Classes, cfg.Activation, err = file.classes(); err != nil {
+			return Config{}, err
+		}
+	}
 	cfg.TorchDtype = file.TorchDtype
 	if cfg.TorchDtype == "" {
 		cfg.TorchDtype = file.Dtype
@@ -86,18 +99,19 @@ func parseConfig(data []byte) (Config, error) {
 	return cfg, nil
 }
 
-// kind finds the model's family.
-func (f *configFile) kind() (family, error) {
+// kind finds the model's family, and whether it is a classifier.
+func (f *configFile) kind() (found family, classifies bool, err error) {
 	i := slices.IndexFunc(families(), func(k family) bool { return f.ModelType != nil && *f.ModelType == k.modelType })
 	if i < 0 {
-		return family{}, fmt.Errorf("field model_type is %s; only dense Qwen3, Qwen2 and Llama models (\"qwen3\", \"qwen2\", \"llama\") are supported",
+		return found, false, fmt.Errorf("field model_type is %s; only dense Qwen3, Qwen2 and Llama models (\"qwen3\", \"qwen2\", \"llama\") are supported",
 			shown(f.ModelType))
 	}
-	found := families()[i]
-	if len(f.Architectures) > 0 && !slices.Equal(f.Architectures, []string{found.architecture}) {
-		return family{}, fmt.Errorf("field architectures is %q; only %s is supported", f.Architectures, found.architecture)
+	found = families()[i]
+	classifies = slices.Equal(f.Architectures, []string{found.classifier})
+	if len(f.Architectures) > 0 && !classifies && !slices.Equal(f.Architectures, []string{found.architecture}) {
+		return found, false, fmt.Errorf("field architectures is %q; only %s and %s are supported", f.Architectures, found.architecture, found.classifier)
 	}
-	return found, f.checkPlain()
+	return found, classifies, f.checkPlain()
 }
 
 // checkPlain refuses whatever is not full attention over plain weights.

@@ -3,6 +3,7 @@ package model
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -29,7 +30,7 @@ func TestLoadConfigPublished(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cfg != test.want {
+			if !reflect.DeepEqual(cfg, test.want) {
 				t.Errorf("config is\n%+v, want\n%+v", cfg, test.want)
 			}
 			if n := cfg.Parameters(); n != test.parameters {
@@ -74,7 +75,12 @@ func TestLoadConfigEdited(t *testing.T) {
 		{"no rope", `"rope_theta": 1000000,`, ``, "rope_theta is missing"},
 		{"mixture of experts", `"qwen3"`, `"qwen3_moe"`, `model_type is "qwen3_moe"`},
 		{"no model type", `"model_type"`, `"kind"`, "model_type is missing"},
-		{"classifier", `Qwen3ForCausalLM`, `Qwen3ForSequenceClassification`, "architectures"},
+		{"another head", `Qwen3ForCausalLM`, `Qwen3ForTokenClassification`, "architectures"},
+		{"class missing", "\"Qwen3ForCausalLM\"\n  ],", `"Qwen3ForSequenceClassification"], "id2label": {"0": "a", "2": "b"},`, "id2label"},
+		{"classes disagree", "\"Qwen3ForCausalLM\"\n  ],", `"Qwen3ForSequenceClassification"], "id2label": {"0": "a"}, "num_labels": 2,`, "num_labels is 2"},
+		{"no classes", "\"Qwen3ForCausalLM\"\n  ],", `"Qwen3ForSequenceClassification"], "num_labels": 0,`, "num_labels is 0"},
+		{"another problem", "\"Qwen3ForCausalLM\"\n  ],", `"Qwen3ForSequenceClassification"], "problem_type": "ranking",`, "problem_type"},
+		{"another activation", "\"Qwen3ForCausalLM\"\n  ],", `"Qwen3ForSequenceClassification"], "sentence_transformers": {"activation_fn": "torch.nn.Tanh"},`, "activation_fn"},
 		{"gelu", `"silu"`, `"gelu"`, `hidden_act is "gelu"`},
 		{"bias", `"attention_bias": false`, `"attention_bias": true`, "attention_bias"},
 		{"sliding window", `"use_sliding_window": false`, `"use_sliding_window": true`, "use_sliding_window"},
@@ -107,7 +113,7 @@ func TestLoadConfigEdited(t *testing.T) {
 			switch {
 			case test.want == "" && err != nil:
 				t.Fatal(err)
-			case test.want == "" && cfg != Qwen3_0_6B():
+			case test.want == "" && !reflect.DeepEqual(cfg, Qwen3_0_6B()):
 				t.Errorf("config is %+v", cfg)
 			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
 				t.Errorf("error is %v, want one with %q", err, test.want)
@@ -129,7 +135,7 @@ func TestLoadConfigDefaults(t *testing.T) {
 	}
 	want := Config{HiddenSize: 64, Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
 		RopeTheta: 1e4, RMSEps: 1e-5, QKNorm: true, MaxPositions: 2048}
-	if cfg != want {
+	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("config is %+v, want %+v", cfg, want)
 	}
 }

@@ -22,10 +22,11 @@ func (p *pending) places(step *plan.Step, l *layout) []place {
 	var relative, absolute []place
 	for i := range step.Rows {
 		row, to := &step.Rows[i], p.answers[i]
+		only := row.Relative || p.engine.net.Classes != nil // a classifier's numbers are its logits
 		read := func(back int, labels []int32) {
-			at := place{l.last[i] - int32(back), labels, row.Relative, to[:len(labels)]}
+			at := place{l.last[i] - int32(back), labels, only, to[:len(labels)]}
 			to = to[len(labels):]
-			if row.Relative {
+			if only {
 				relative = append(relative, at)
 			} else {
 				absolute = append(absolute, at)

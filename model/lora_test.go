@@ -114,13 +114,20 @@ func TestMergedWeights(t *testing.T) {
 	}
 }
 
-// TestSavedModules: parameters of modules_to_save take the place of the model's.
+// TestSavedModules: parameters of modules_to_save take the place of the model's, such as heads.
 func TestSavedModules(t *testing.T) {
-	cfg := smallConfig()
-	cfg.TieEmbeddings = false
+	language, classifier := smallConfig(), smallConfig()
+	language.TieEmbeddings, classifier.TieEmbeddings, classifier.Classes = false, false, []string{"a", "b"}
+	savedHead(t, language, "lm_head")
+	savedHead(t, classifier, "score")
+}
+
+func savedHead(t *testing.T, cfg Config, module string) {
+	t.Helper()
 	f := goodAdapter(t, cfg)
-	f.config["modules_to_save"] = []string{"lm_head", "classifier"} // PEFT names modules that the model may lack
-	f.tensor(adapterPrefix+headName, cfg.VocabSize, cfg.HiddenSize)
+	f.config["modules_to_save"] = []string{module, "classifier"} // PEFT names modules that the model may lack
+	headName := module + ".weight"
+	f.tensor(adapterPrefix+headName, cfg.head().Shape...)
 	a, err := OpenAdapter(f.save(t))
 	if err != nil {
 		t.Fatal(err)

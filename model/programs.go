@@ -131,8 +131,10 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 	}
 	p.headRows = headFor(most)
 	heads := []headKey{headOf(most, false)}
-	for _, rows := range headRowsFor(most) {
-		heads = append(heads, headOf(rows, true))
+	if n.Classes == nil {
+		for _, rows := range headRowsFor(most) {
+			heads = append(heads, headOf(rows, true))
+		}
 	}
 	for _, key := range heads {
 		list = append(list, add(p.head, key, key.name(), n.headGraph(key)))
@@ -281,7 +283,7 @@ func (n network) headGraph(key headKey) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		h, rows := in.next(dtypes.Float32, lastRows, n.HiddenSize), in.next(dtypes.Int32, key.rows)
 		pairs := in.next(dtypes.Int32, key.rows*plan.LabelsPerRow, 2)
-		table := in.next(n.stored, n.VocabSize, n.HiddenSize)
+		table := in.next(n.stored, n.head().Shape...)
 		h = Gather(h, ExpandDims(rows, -1))
 		if key.vocabulary {
 			return []*Node{n.logprobs(h, pairs, table)}

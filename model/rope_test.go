@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,7 @@ func TestLoadConfigTransformers5(t *testing.T) {
 		cfg, err := LoadConfig(filepath.Join("testdata", "config", "transformers5-"+name))
 		if err != nil {
 			t.Error(err)
-		} else if cfg != want {
+		} else if !reflect.DeepEqual(cfg, want) {
 			t.Errorf("%s: config is\n%+v, want\n%+v", name, cfg, want)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // float32, as which they are used: a TPU takes longer to convert one than to use it.
 type weights struct {
 	table     *tensors.Tensor     // [V, D]
-	head      *tensors.Tensor     // [V, D]; the table itself if tied
+	head      *tensors.Tensor     // [V, D], or [n, D] of n classes; the table itself if tied
 	finalNorm *tensors.Tensor     // [D]
 	layers    [][]*tensors.Tensor // of each layer, in the order of Config.layer
 }
@@ -55,8 +55,8 @@ func (d decoder) load(ctx context.Context, on device, source Source, progress fu
 	}
 	w.finalNorm = put(normName)
 	w.head = w.table
-	if !d.TieEmbeddings {
-		w.head = put(headName)
+	if head := d.head(); head.Name != embeddingName {
+		w.head = put(head.Name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())

@@ -9,8 +9,10 @@ import (
 
 // check refuses what can never be scored, before any work is done for it.
 func (s *Scorer) check(req *Request) error {
-	if err := CheckLabels(req.Labels, s.cfg.BaseVocab, s.cfg.Vocab); err != nil {
-		return err
+	if !req.Classify {
+		if err := CheckLabels(req.Labels, s.cfg.BaseVocab, s.cfg.Vocab); err != nil {
+			return err
+		}
 	}
 	if err := checkShapes(req); err != nil {
 		return err
@@ -86,8 +88,11 @@ func (s *Scorer) tokenError(field string, ids []int64, i int) *Error {
 
 // columns sorts the labels out, and refuses what an answer may not hold.
 func (s *Scorer) columns(req *Request) (columns, error) {
-	field := req.labelsField()
-	c, ok := columnsOf(req.Labels, s.cfg.MaxLabels)
+	field, most := req.labelsField(), s.cfg.MaxLabels
+	if req.Classify {
+		field, most = req.itemsField(), len(req.Labels)
+	}
+	c, ok := columnsOf(req.Labels, most)
 	if req.Sequences != nil {
 		if c, ok = branchesOf(req.Sequences, s.cfg.MaxLabels); !ok {
 			return c, Errorf(Invalid, field, "%s has more than %d tokens to read, which is what the server takes; ask for fewer or shorter labels, "+
@@ -102,6 +107,9 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 			len(req.Items), req.itemsField(), req.labels(), atPositions(req), numbers, s.cfg.MaxScores)
 	}
 	c.positions = distinct(req.Positions)
+	if req.Classify {
+		c.activation = s.cfg.Classes.Activation
+	}
 	return c, nil
 }
 

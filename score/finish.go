@@ -9,6 +9,9 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	if req.Logprobs {
 		result.Logprobs = make([][]float64, len(req.Items))
 	}
+	if req.Classify {
+		result.Logits = make([][]float64, len(req.Items))
+	}
 	if len(req.Positions) > 0 {
 		result.PositionScores, result.PositionLogprobs = make([][][]float64, len(req.Items)), make([][][]float64, len(req.Items))
 	}
@@ -51,13 +54,17 @@ func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error
 	if req.Logprobs {
 		result.Logprobs[i] = logprobs
 	}
+	if req.Classify {
+		result.Logits[i] = logprobs
+	}
 	if len(req.Positions) > 0 {
 		result.PositionScores[i], result.PositionLogprobs[i] = at, atLogprobs
 	}
 	return nil
 }
 
-// label turns numbers into those of the request's labels: see columns.logprob. logprobs means something only where the request asks for it.
+// label turns numbers into those of the request's labels: see columns.logprob. logprobs means something only where the request asks for it;
+// of a classifier's row it is the logits.
 func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores, logprobs []float64, err *Error) {
 	logprobs = numbers.row()
 	for k := range logprobs {
@@ -67,10 +74,12 @@ func (j *job) label(req *Request, item int, answer []float32, numbers *table) (s
 		return nil, nil, err
 	}
 	scores = logprobs
-	if req.Logprobs {
+	if req.Logprobs || req.Classify {
 		scores = numbers.row()
 	}
-	if req.Softmax {
+	if req.Classify {
+		j.columns.activation.activate(scores, logprobs)
+	} else if req.Softmax {
 		softmax(scores, logprobs)
 	} else {
 		probabilities(scores, logprobs)
@@ -78,10 +87,10 @@ func (j *job) label(req *Request, item int, answer []float32, numbers *table) (s
 	return scores, logprobs, nil
 }
 
-// checkFinite lets -Inf pass, a probability of 0, and refuses what no distribution holds.
+// checkFinite lets -Inf pass, a probability of 0, but for a classifier's logits, and refuses what no distribution holds.
 func checkFinite(req *Request, item int, logprobs []float64) *Error {
 	for _, v := range logprobs {
-		if math.IsNaN(v) || math.IsInf(v, 1) {
+		if math.IsNaN(v) || math.IsInf(v, 1) || req.Classify && math.IsInf(v, -1) {
 			field := req.itemField(item)
 			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or activations overflow", field)
 		}

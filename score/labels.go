@@ -41,6 +41,8 @@ type columns struct {
 	labels    []int32
 	of        []int   // by label of the request
 	positions []int64 // the distinct ones of the request
+	// activation makes scores of a classifier's logits; "" where the numbers are log-probabilities.
+	activation Activation
 
 	// Labels of several tokens have these in place of all that: see branchesOf.
 	tails      []plan.Tail // of an item's rows

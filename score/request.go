@@ -41,6 +41,8 @@ type Request struct {
 	Truncate bool // cut rows that are too long instead of failing, and list them in Result.Truncated
 	Partial  bool // a bad item fails alone, in Result.ItemErrors, instead of failing the request
 	Logprobs bool // fill Result.Logprobs
+	// Classify asks a classifier for all its classes. They are the labels of the answer; the request names none.
+	Classify bool
 	// Positions are places among each item's own tokens, 0 the first and -1 the last, at which the labels are scored, too,
 	// in Result.PositionScores. They need token ids, as a text has no tokens of its own beside its query.
 	Positions     []int64
@@ -100,7 +102,7 @@ func (r *Request) labels() int { return max(len(r.Labels), len(r.Sequences)) }
 // Numbers is how many numbers the answer holds.
 func (r *Request) Numbers() int {
 	numbers := len(r.Items) * r.labels() * (1 + len(r.Positions))
-	if r.Logprobs {
+	if r.Logprobs || r.Classify {
 		numbers *= 2
 	}
 	return numbers
@@ -110,6 +112,7 @@ func (r *Request) Numbers() int {
 type Result struct {
 	Scores   [][]float64
 	Logprobs [][]float64 // natural logarithms over the whole vocabulary; nil unless asked for
+	Logits   [][]float64 // of a classifier's classes, of which Scores are the activation; nil without Request.Classify
 	// PositionScores and PositionLogprobs are by item, position of Request.Positions and label.
 	PositionScores, PositionLogprobs [][][]float64
 	Truncated                        []int          // indexes of the items that were cut, ascending

@@ -17,6 +17,7 @@ type Config struct {
 	Vocab         int           // token ids a prompt or label may use are 0..Vocab-1; required
 	BaseVocab     int           // the vocabulary size shown in the peer's label error; 0 means Vocab
 	ContextLength int           // a row must be shorter than this; required
+	Classes       Classes       // what the model tells apart, if it is a classifier
 	AllowTruncate bool          // the peer's --allow-auto-truncate: cut every too long row, for every request
 	MaxQueue      int           // rows admitted at once, as countRows counts them; 0 means 65536
 	MaxTokens     int           // prompt tokens held at once, those being tokenized too; 0 means 16 Mi
@@ -99,6 +100,10 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 
 // Score answers req, or returns an *Error. When ctx ends, rows not yet in a step are dropped and Score returns at once.
 func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
+	req, err := s.labelled(req)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.check(req); err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type route struct {
 	path     string
 	methods  []string
 	dialects []dialect
+	classes  bool // a language model does not serve it, as sglang-jax does not
 }
 
 // routes are the paths of all dialects; docs/api.md has the same table for clients.
@@ -47,6 +48,9 @@ func (s *Server) routes() []route {
 		{path: "/v1/rerank", methods: []string{http.MethodPut}, dialects: []dialect{rerankDialect()}}, // sglang-jax has the method
 		{path: "/v2/rerank", dialects: []dialect{rerankDialect()}},
 		{path: "/v1/ranking", dialects: []dialect{nimDialect()}},
+		{path: "/classify", dialects: []dialect{predictDialect(), classifyDialect()}, classes: true},
+		{path: "/v1/classify", dialects: []dialect{classifyDialect()}},
+		{path: "/predict", dialects: []dialect{predictDialect()}},
 		{path: "/invocations", dialects: anyDialect()}, // SageMaker's
 		{path: "/vertex", dialects: []dialect{vertexDialect()}},
 	}
@@ -64,14 +68,20 @@ func (s *Server) routes() []route {
 func (s *Server) routeDialects() {
 	for _, at := range s.routes() {
 		for _, method := range append(at.methods, http.MethodPost) {
-			s.router.Method(method, at.path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handle(w, r, at.dialects) }))
+			s.router.Method(method, at.path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if m := s.model.Load(); at.classes && m != nil && !m.classifies() {
+					s.handleNotServed(w, r)
+					return
+				}
+				s.handle(w, r, at.dialects)
+			}))
 		}
 	}
 }
 
 // dialectNames are the names that metrics have from the start.
 func dialectNames() []string {
-	return []string{"sglang", "rerank", "tei", "pairs", "generative", "nim", "vertex", "unknown"}
+	return []string{"sglang", "rerank", "tei", "pairs", "generative", "nim", "classify", "predict", "vertex", "unknown"}
 }
 
 // speak gives the dialect that a body is of.

@@ -35,7 +35,11 @@ func (s *Server) handleGenerate(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.HealthTimeout)
 	defer cancel()
 	token := score.Part{IsTokens: true, Tokens: []int64{0}}
-	_, err := m.Scorer.Score(ctx, &score.Request{ID: requestID(r), Query: score.Part{IsTokens: true}, Items: []score.Part{token}, Labels: []score.Label{{}}})
+	req := &score.Request{ID: requestID(r), Query: score.Part{IsTokens: true}, Items: []score.Part{token}, Classify: m.classifies()}
+	if !req.Classify {
+		req.Labels = []score.Label{{}}
+	}
+	_, err := m.Scorer.Score(ctx, req)
 	switch {
 	case err != nil:
 		s.cfg.Logger.Warn("health check failed", "request", requestID(r), "error", err)

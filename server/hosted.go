@@ -19,7 +19,9 @@ func shapes() []dialect {
 		o.Default("model", python.String(s.cfg.ServedModel)) // a host names the model by its path
 		return read(s, m, id, o)
 	}
-	return []dialect{pairsDialect(true), teiDialect(), nimDialect(), rerank, scores}
+	classify := classifyDialect()
+	classify.mine = has("input")
+	return []dialect{pairsDialect(true), teiDialect(), nimDialect(), rerank, scores, classify, predictDialect()}
 }
 
 // anyDialect is what the shape of a body says. A body of no known shape is refused in vLLM's shape.

@@ -42,9 +42,10 @@ func (s *Server) card(w http.ResponseWriter, r *http.Request) (sglang.Object, bo
 }
 
 func (s *Server) handleModelInfo(w http.ResponseWriter, _ *http.Request) {
+	m := s.model.Load()
 	info := sglang.Object{{Key: "model_path", Value: s.cfg.ModelPath}, {Key: "tokenizer_path", Value: s.cfg.TokenizerPath},
-		{Key: "is_generation", Value: true}, {Key: "preferred_sampling_params", Value: json.RawMessage(cmp.Or(s.cfg.Sampling, "null"))}}
-	if m := s.model.Load(); m != nil && m.Generated {
+		{Key: "is_generation", Value: m == nil || !m.classifies()}, {Key: "preferred_sampling_params", Value: json.RawMessage(cmp.Or(s.cfg.Sampling, "null"))}}
+	if m != nil && m.Generated {
 		info = append(info, sglang.Member{Key: "weights", Value: "generated"})
 	}
 	writeJSON(w, http.StatusOK, sglang.JSON(info))

@@ -92,15 +92,19 @@ type rerankDocument struct {
 }
 
 // relevance gives each document's: the probability of "yes" against "no" or, for raw scores, the logit of that
-// probability, which is the difference of the two logits.
+// probability, which is the difference of the two logits; of a classifier, its class's score or logit.
 func (r *rerankRequest) relevance(result *score.Result) ([]float64, error) {
 	all := make([]float64, len(result.Scores))
 	for i, row := range result.Scores {
 		if all[i] = row[0]; !r.raw {
 			continue
 		}
-		yes, no := result.Logprobs[i][0], result.Logprobs[i][1]
-		if all[i] = yes - no; math.IsNaN(all[i]) || math.IsInf(all[i], 0) {
+		if result.Logits != nil {
+			all[i] = result.Logits[i][0]
+		} else {
+			all[i] = result.Logprobs[i][0] - result.Logprobs[i][1] // yes less no
+		}
+		if math.IsNaN(all[i]) || math.IsInf(all[i], 0) {
 			field := element(r.field, i)
 			return nil, score.Errorf(score.NotFinite, field, "%s has no finite raw score; ask for probabilities", field)
 		}

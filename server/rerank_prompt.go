@@ -17,6 +17,7 @@ const (
 type rerankTemplate struct {
 	before, after []int32
 	yes, no       int32
+	classify      bool // relevance is a classifier's one class, not "yes" against "no"
 }
 
 // rerankTemplate tokenizes the template, or says why this model cannot rerank.
@@ -31,17 +32,31 @@ func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 		return t, &score.Error{Kind: score.Internal, Message: "rerank template cannot be tokenized", Err: err}
 	}
 	t.after = t.after[m.Words.Lead():] // which stands at a prompt's beginning alone
+	if t.classify = m.classifies(); t.classify {
+		return t, m.checkTemplate(t)
+	}
 	if t.yes, err = m.Words.Single("yes"); err == nil {
 		t.no, err = m.Words.Single("no")
 	}
 	if err != nil {
 		return t, &score.Error{Kind: score.Invalid, Message: `model cannot rerank: in its tokenizer "yes" or "no" is not one token`, Err: err}
 	}
-	if id := slices.Max(slices.Concat(t.before, t.after, []int32{t.yes, t.no})); int(id) >= m.Vocab {
-		return t, score.Errorf(score.Invalid, "", "model cannot rerank: the template's token %d is not in its vocabulary of %d", id, m.Vocab)
-	}
-	return t, nil
+	return t, m.checkTemplate(t)
 }
+
+// checkTemplate refuses a template that the model cannot read, or cannot answer with one number.
+func (m *Model) checkTemplate(t rerankTemplate) error {
+	if id := slices.Max(slices.Concat(t.before, t.after, []int32{t.yes, t.no})); int(id) >= m.Vocab {
+		return score.Errorf(score.Invalid, "", "model cannot rerank: the template's token %d is not in its vocabulary of %d", id, m.Vocab)
+	}
+	if n := len(m.Scorer.Classes().Names); n > 1 {
+		return score.Errorf(score.Invalid, "", "model cannot rerank: it has %d classes, and relevance is one number; use /classify", n)
+	}
+	return nil
+}
+
+// classifies tells whether the model is a classifier.
+func (m *Model) classifies() bool { return len(m.Scorer.Classes().Names) > 0 }
 
 // scoreRequest is the request as the domain takes it: a row per document, with "yes" and "no" as the labels of a softmax.
 // A prompt's ids are those of the model card's code: the template's two parts and the pair of query and document between
@@ -49,16 +64,19 @@ func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 // plain.
 func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request {
 	rows := &score.Request{
+		Classify:      t.classify,
 		ID:            id,
 		Items:         make([]score.Part, len(r.documents)),
 		QueryField:    r.queryField,
 		ItemField:     r.field,
-		Labels:        []score.Label{{ID: int64(t.yes)}, {ID: int64(t.no)}},
 		Softmax:       true,
 		Logprobs:      r.raw,
 		PlainSpecials: r.plainSpecials,
 		Template: &score.Template{Before: t.before, After: t.after, Cut: r.cut, PromptTokens: r.promptTokens, ItemTokens: r.documentTokens,
 			Remedy: r.remedy},
+	}
+	if !t.classify {
+		rows.Labels = []score.Label{{ID: int64(t.yes)}, {ID: int64(t.no)}}
 	}
 	// A document's prompt begins with before + query + after.
 	before, after := "<Instruct>: "+r.instruction+"\n<Query>: ", "\n<Document>:"

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"runtime"
+	"strconv"
 
 	"scored/score"
 	"scored/sglang"
 )
 
-// handleInfo shows what TEI's /info shows of a reranker.
+// handleInfo shows what TEI's /info shows of a reranker or a classifier.
 func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 	m, ok := s.ready(w, r)
 	if !ok {
@@ -24,10 +25,8 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 		ModelSHA  *string `json:"model_sha"`
 		DType     string  `json:"model_dtype"`
 		ModelType struct {
-			Reranker struct {
-				Labels map[string]string `json:"id2label"`
-				IDs    map[string]int    `json:"label2id"`
-			} `json:"reranker"`
+			Reranker   *teiLabels `json:"reranker,omitempty"`
+			Classifier *teiLabels `json:"classifier,omitempty"`
 		} `json:"model_type"`
 		MaxRequests   int     `json:"max_concurrent_requests"`
 		MaxInput      int     `json:"max_input_length"`
@@ -41,11 +40,32 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 		Docker        *string `json:"docker_label"`
 	}
 	info.ModelID, info.DType, info.Version = s.cfg.ServedModel, m.setting("dtype"), s.cfg.Version
-	info.ModelType.Reranker.Labels, info.ModelType.Reranker.IDs = map[string]string{"0": "yes"}, map[string]int{"yes": 0}
+	switch classes := m.Scorer.Classes().Names; len(classes) {
+	case 0:
+		info.ModelType.Reranker = labelsOfClasses([]string{"yes"})
+	case 1:
+		info.ModelType.Reranker = labelsOfClasses(classes)
+	default:
+		info.ModelType.Classifier = labelsOfClasses(classes)
+	}
 	info.MaxRequests, info.MaxTexts = load.MaxRows, load.MaxRows
 	info.MaxInput, info.MaxBatch = score.MaxInput(m.ContextLength)-1, longest
 	info.Workers = runtime.GOMAXPROCS(0)
 	writeJSON(w, http.StatusOK, sglang.JSON(info))
+}
+
+// teiLabels are the names of a model's classes, both ways round.
+type teiLabels struct {
+	Labels map[string]string `json:"id2label"`
+	IDs    map[string]int    `json:"label2id"`
+}
+
+func labelsOfClasses(names []string) *teiLabels {
+	l := &teiLabels{map[string]string{}, map[string]int{}}
+	for i, name := range names {
+		l.Labels[strconv.Itoa(i)], l.IDs[name] = name, i
+	}
+	return l
 }
 
 // setting gives a launch setting that is a text; "" if it is none.

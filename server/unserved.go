@@ -71,6 +71,16 @@ func rerankUnserved() []unserved {
 	}
 }
 
+// classifyUnserved are fields of vLLM's requests to classify.
+func classifyUnserved() []unserved {
+	return []unserved{
+		{field: "messages", remedy: "send the conversation as one text in input"},
+		{field: "truncate_prompt_tokens", same: whole(-1, 0), remedy: "send -1 to have what is too long cut at its end"},
+		{field: "truncation_side", same: word("right"), remedy: "texts are cut at their end alone: leave it out"},
+		{field: "chat_template", remedy: "send whole texts"},
+	}
+}
+
 // teiUnserved are fields of TEI's requests.
 func teiUnserved() []unserved {
 	return []unserved{

@@ -21,7 +21,7 @@ func (c *config) flags() *flag.FlagSet {
 }
 
 func (c *config) modelFlags(f *flag.FlagSet) {
-	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or local folder of a Qwen3, Qwen2 or Llama checkpoint (required)")
+	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or local folder of a Qwen3, Qwen2 or Llama checkpoint, a language model or a classifier (required)")
 	f.Var(&c.LoRA, "lora", "`folder` of a LoRA adapter in PEFT's format, merged into the weights; may be given several times")
 	f.StringVar(&c.TokenizerPath, "tokenizer-path", "", "folder of tokenizer.json (default: the model's)")
 	f.StringVar(&c.ServedModelName, "served-model-name", "", "name shown in /v1/models (default: the model path)")

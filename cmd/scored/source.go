@@ -105,6 +105,9 @@ func (c *config) checkFolder(dir string) error {
 
 // check refuses flags that cannot work together, or with a model of this shape.
 func (c *config) check(cfg model.Config, log *slog.Logger) error {
+	if c.Template != "" && cfg.Classes != nil {
+		return usageError{errors.New("flag --template is for scores of labels, but the model is a classifier; leave it out and send whole texts")}
+	}
 	options, contextLength, err := c.engineOptions(cfg)
 	if err != nil {
 		return usageError{err}

@@ -226,7 +226,7 @@ func scorerOf(t *testing.T, backend compute.Backend, words score.Encoder, cfg mo
 	if err != nil {
 		t.Fatal(err)
 	}
-	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: 2048}, words, engine)
+	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: 2048, Classes: score.Classes{Names: cfg.Classes, Activation: score.Activation(cfg.Activation)}}, words, engine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,16 +140,21 @@ def float64():
 
 def model(name: str, seed: int, attention: str = "eager", dtype: torch.dtype = torch.float32) -> transformers.PreTrainedModel:
     """transformers' own Qwen3, Qwen2 or Llama, with the generated weights; unless told otherwise with its plainest attention."""
-    fields = config(name)
+    return built(config(name), seed, attention, dtype)
+
+
+def built(config: dict, seed: int, attention: str = "eager", dtype: torch.dtype = torch.float32) -> transformers.PreTrainedModel:
+    """The same of any config.json."""
+    fields = dict(config)
     del fields["torch_dtype"]
     architecture = getattr(transformers, fields.pop("architectures")[0])
     fields["rope_parameters"] = {**fields.pop("rope_scaling", {"rope_type": "default"}), "rope_theta": fields.pop("rope_theta")}
-    built = architecture._from_config(AutoConfig.for_model(**fields, attn_implementation=attention), dtype=dtype)
+    model = architecture._from_config(AutoConfig.for_model(**fields, attn_implementation=attention), dtype=dtype)
     filled = set()
     with torch.no_grad():
-        for parameter_name, parameter in built.named_parameters():  # tied parameters come once
+        for parameter_name, parameter in model.named_parameters():  # tied parameters come once
             numbers = values(seed, parameter_name, tuple(parameter.shape))
             parameter.copy_(torch.from_numpy(numbers.astype(np.float64) if dtype is torch.float64 else numbers).view(parameter.shape))
             filled.add(parameter_name)
     assert fields["tie_word_embeddings"] == ("lm_head.weight" not in filled)
-    return built.eval()
+    return model.eval()

@@ -1,0 +1,180 @@
+package server
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"scored/score"
+	"scored/sglang"
+	"scored/sglang/python"
+)
+
+// classRequest is a request for a classifier's classes, in any dialect.
+type classRequest struct {
+	model, requestID string // "" if not given
+	field            string // what the client calls its texts
+	texts            []score.Part
+	list             bool // there is a list of texts, if only of one
+	raw              bool // logits in place of scores
+	cut              bool // of a text that is too long, the end
+	plainSpecials    bool
+}
+
+// part makes the one part of a dialect that classifies; err is what was wrong with the body. answer makes what is sent, of a
+// row of finite numbers for each text.
+func (r *classRequest) part(id string, err error, answer func(*score.Result, [][]float64) any) ([]part, error) {
+	if err != nil {
+		return nil, err
+	}
+	req := &score.Request{ID: id, Items: r.texts, ItemField: r.field, Classify: true, Truncate: r.cut, PlainSpecials: r.plainSpecials}
+	req.Query.IsTokens = r.texts[0].IsTokens
+	return []part{{request: req, answer: func(result *score.Result) (func() string, error) {
+		numbers := result.Scores
+		if r.raw {
+			numbers = result.Logits
+		}
+		return func() string { return sglang.JSON(answer(result, numbers)) }, nil
+	}}}, nil
+}
+
+// classifyDialect is vLLM's /classify: https://docs.vllm.ai/en/latest/models/pooling_models/classify.
+func classifyDialect() dialect {
+	return dialect{name: "classify", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		r, err := readClassify(o, m)
+		return r.part(id, err, func(result *score.Result, numbers [][]float64) any {
+			return classList{ID: "classify-" + cmp.Or(r.requestID, id), Object: "list", Created: time.Now().Unix(), Model: cmp.Or(r.model, s.cfg.ServedModel),
+				Data: classesOf(numbers, m.Scorer.Classes().Names), Usage: vllmUsage{PromptTokens: result.Usage.PromptTokens, TotalTokens: result.Usage.PromptTokens}}
+		})
+	}}
+}
+
+type classList struct {
+	ID      string      `json:"id"`
+	Object  string      `json:"object"` // always "list"
+	Created int64       `json:"created"`
+	Model   string      `json:"model"`
+	Data    []classData `json:"data"`
+	Usage   vllmUsage   `json:"usage"`
+}
+
+type classData struct {
+	Index int       `json:"index"`
+	Label string    `json:"label"` // of the greatest of probs
+	Probs []float64 `json:"probs"` // by class
+	Count int       `json:"num_classes"`
+}
+
+func classesOf(numbers [][]float64, names []string) []classData {
+	all := make([]classData, len(numbers))
+	for i, row := range numbers {
+		top := slices.Index(row, slices.Max(row))
+		all[i] = classData{Index: i, Label: names[top], Probs: row, Count: len(row)}
+	}
+	return all
+}
+
+// readClassify reads vLLM's request: one text or a list of token ids, or a list of either.
+func readClassify(o *python.Object, m *Model) (*classRequest, error) {
+	f := fieldsOf(o)
+	r := &classRequest{model: f.name("model"), requestID: f.name("request_id"), field: "input"}
+	v := f.Get(r.field)
+	if elements, ok := sglang.ListOf(v); ok && !ints(elements) {
+		r.texts, r.list = f.items(r.field), true
+	} else {
+		r.texts = []score.Part{f.part(r.field, v)}
+	}
+	r.cut = f.integer("truncate_prompt_tokens", -1, 0) != 0
+	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true)
+	r.plainSpecials = f.Bool("split_special_tokens", false)
+	if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
+		f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
+	}
+	return r, f.done(classifyUnserved())
+}
+
+// ints tells a list of token ids from one of texts.
+func ints(list []python.Value) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(v python.Value) bool {
+		_, text := v.(python.String)
+		_, nested := sglang.ListOf(v)
+		return text || nested
+	})
+}
+
+// predictDialect is TEI's /predict: https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/predict.
+func predictDialect() dialect {
+	return dialect{name: "predict", mine: has("inputs"), fault: teiError, read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+		r, err := readPredict(o)
+		return r.part(id, err, func(_ *score.Result, numbers [][]float64) any {
+			all := make([][]teiClass, len(numbers))
+			for i, row := range numbers {
+				for k, value := range row {
+					all[i] = append(all[i], teiClass{value, m.Scorer.Classes().Names[k]})
+				}
+				slices.SortStableFunc(all[i], func(a, b teiClass) int { return cmp.Compare(b.Score, a.Score) })
+			}
+			if !r.list {
+				return all[0]
+			}
+			return all
+		})
+	}}
+}
+
+type teiClass struct {
+	Score float64 `json:"score"`
+	Label string  `json:"label"`
+}
+
+// readPredict reads TEI's request. inputs is a text, or a list of lists of one text. TEI reads a list of two texts as a pair,
+// which a decoder has no way to tell from one text.
+func readPredict(o *python.Object) (*classRequest, error) {
+	f := fieldsOf(o)
+	r := &classRequest{field: "inputs", raw: f.Bool("raw_scores", false), cut: f.Bool("truncate", false)}
+	r.plainSpecials = f.Bool("split_special_tokens", false)
+	elements, isList := sglang.ListOf(f.Get(r.field))
+	if !isList {
+		r.texts = []score.Part{f.sequence(r.field, f.Get(r.field))}
+		return r, f.done(teiUnserved())
+	}
+	if len(elements) == 0 {
+		f.fail(r.field, "inputs must be a text, or a list of lists of one text")
+	}
+	if _, texts := first(elements).(python.String); texts {
+		r.texts = []score.Part{f.sequence(r.field, f.Get(r.field))} // TEI's other way to write one text
+		return r, f.done(teiUnserved())
+	}
+	r.list = true
+	for i, v := range elements {
+		if r.texts = append(r.texts, f.sequence(element(r.field, i), v)); f.Failed() {
+			break
+		}
+	}
+	return r, f.done(teiUnserved())
+}
+
+func first(list []python.Value) python.Value {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
+}
+
+// sequence reads a text, or a list of one.
+func (f *fieldReader) sequence(field string, v python.Value) score.Part {
+	if list, ok := sglang.ListOf(v); ok {
+		if len(list) == 2 {
+			f.fail(field, "%s is a pair, which is for rerank; join its texts into one", field)
+		}
+		v = nil
+		if len(list) == 1 {
+			v = list[0]
+		}
+	}
+	s, ok := v.(python.String)
+	if !ok {
+		f.fail(field, "%s must be a text, or a list of one", field)
+	}
+	return score.Part{Text: f.characters(field, s)}
+}

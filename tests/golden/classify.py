@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Writes classify.json: what transformers' models for sequence classification answer with generated weights.
+
+    classify.py [--seed 1]
+
+The file holds {seed, versions, models}; a model is {name, config, cases}, a case {name, tokens, logits}: the logit of
+each class after the last token, in float64 throughout as in generate.py. Models have no padding token, so that transformers
+reads the last token, whatever it is.
+"""
+
+import argparse
+import platform
+
+import numpy as np
+import torch
+import transformers
+
+import generate
+import weights
+
+# name of the shape: architecture, classes, what else config.json says
+MODELS = [
+    ("tiny", "Qwen3ForSequenceClassification", 1, {}),
+    ("narrow", "Qwen3ForSequenceClassification", 5, {"problem_type": "multi_label_classification"}),
+    ("qwen2", "Qwen2ForSequenceClassification", 2, {}),
+    ("llama2", "LlamaForSequenceClassification", 3, {"problem_type": "regression"}),
+]
+
+
+class Classifier(generate.Reference):
+    def __init__(self, shape: str, architecture: str, classes: int, fields: dict, seed: int):
+        self.config = {**weights.config(shape), "architectures": [architecture], "tie_word_embeddings": True, **fields}
+        self.config["id2label"] = {str(i): f"class {i}" for i in range(classes)}
+        with weights.float64():
+            self.model = weights.built({**self.config, "id2label": dict(enumerate(self.config["id2label"].values()))}, seed, dtype=torch.float64)
+        self.random = np.random.default_rng(seed)
+
+    @torch.no_grad()
+    def logits(self, name: str, tokens: list[int]) -> dict:
+        with weights.float64():
+            logits = self.model(torch.tensor([tokens]), use_cache=False).logits[0]
+        return {"name": name, "tokens": tokens, "logits": generate.rounded(logits)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(2)
+    models = []
+    for shape, architecture, classes, fields in MODELS:
+        c = Classifier(shape, architecture, classes, fields, args.seed)
+        cases = [c.logits(f"length {n}", c.tokens(n)) for n in (1, 2, 17, 64, 65, 200)]
+        models.append({"name": f"{shape} {classes}", "config": c.config, "cases": cases})
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
+                "numpy": np.__version__}  # fmt: skip
+    generate.write("classify", {"seed": args.seed, "versions": versions, "models": models})
+
+
+if __name__ == "__main__":
+    main()
