@@ -36,8 +36,8 @@ func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	return &reservation{queue: q, req: req, columns: c, rows: rows}, nil
 }
 
-// reserve takes room for the tokens of one more prompt of n, in all its rows. It fails where the request alone has too many, or all requests
-// together; what has been reserved before stays.
+// reserve takes room for the tokens of one more prompt of n, in all its rows. It fails where the request alone has too many,
+// or all requests together; what has been reserved before stays.
 func (r *reservation) reserve(n int) error {
 	n = r.columns.held(n)
 	most := int64(r.queue.maxTokens)
