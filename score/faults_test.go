@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"scored/score/plan"
 	"scored/score/scoretest"
 )
 
@@ -107,5 +109,14 @@ func (r *chance) ask(t *testing.T, s *Scorer, client int) {
 		case e == nil || e.Kind != Internal && !(e.Kind == Deadline && leaves):
 			t.Errorf("client %d, request %d: %v", client, n, err)
 		}
+	}
+}
+
+// TestSpanTellsOfEachRequestOnce: a request may have several groups of rows in a step, and a slice of a prefix without rows.
+func TestSpanTellsOfEachRequestOnce(t *testing.T) {
+	a, b, c := &job{id: "a"}, &job{id: "b"}, &job{id: "c"}
+	f := &flight{jobs: []*job{a, b, a, c}, Formed: &plan.Formed{Step: &Step{}, Takes: []plan.Take{{Count: 2}, {Count: 1}, {Count: 1}, {New: 5}}}}
+	if ids := f.span(0, time.Now(), nil).Requests; !slices.Equal(ids, []string{"a", "b"}) {
+		t.Errorf("the step tells of requests %v, want a and b", ids)
 	}
 }

@@ -137,10 +137,12 @@ func readsCache(step *Step) bool {
 func (f *flight) span(device int, start time.Time, err error) Span {
 	s := Span{Stage: StageStep, Number: f.number, Device: device, Start: start, End: time.Now(), Bucket: f.Step.Bucket,
 		Rows: len(f.Step.Rows), Tokens: f.Step.Computed(), Predicted: f.Step.Cost(), Err: err}
+	told := make(map[*job]bool, len(f.jobs)) // a job may have several groups in a step
 	for i, take := range f.Takes {
 		s.Cached += take.Count*take.Shared - take.New
-		if take.Count > 0 {
-			s.Requests = append(s.Requests, f.jobs[i].id)
+		if j := f.jobs[i]; take.Count > 0 && !told[j] {
+			told[j] = true
+			s.Requests = append(s.Requests, j.id)
 		}
 	}
 	return s
