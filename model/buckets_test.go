@@ -125,3 +125,14 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 		t.Logf("%s: %d buckets", kind, len(buckets))
 	}
 }
+
+// TestGroup: groups divide the layers, and are no larger than wanted.
+func TestGroup(t *testing.T) {
+	for _, c := range []struct{ layers, wanted, group int }{
+		{28, 4, 4}, {28, 0, 1}, {28, 1, 1}, {28, 5, 4}, {28, 100, 28}, {36, 4, 4}, {30, 4, 3}, {2, 4, 2}, {7, 4, 1}, {1, 4, 1},
+	} {
+		if got := (Config{Layers: c.layers}).Group(c.wanted); got != c.group {
+			t.Errorf("of %d layers, %d wanted: %d in a program, want %d", c.layers, c.wanted, got, c.group)
+		}
+	}
+}

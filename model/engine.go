@@ -29,7 +29,10 @@ type Options struct {
 	// Scatter writes new tokens into the KV cache by a scatter, not by a loop over pages: for a GPU, whose host waits in
 	// every round of a loop.
 	Scatter bool
-	Device  int // which of the backend's devices; several engines may use one each
+	// Group is how many layers a program computes, as far as that divides the model's; 0 means one. More take longer to
+	// compile, and their host less to launch. It needs Scatter: GoMLX builds no two loops of a kind into a program.
+	Group  int
+	Device int // which of the backend's devices; several engines may use one each
 	// Kernels attends by kernels, if there are any. They need buckets that Config.KernelsFit takes, products in BFloat16, and
 	// a Splicer. New gives ErrKernels if a program lacks a kernel, or if kernels and formula differ on the device.
 	Kernels Kernels

@@ -83,6 +83,10 @@ func TestKeepCache(t *testing.T) {
 	if want := text("%cache: "+kind+" {tf.aliasing_output = 0 : i32}", kind); string(got) != want || caches != 1 {
 		t.Errorf("%d caches in %s, want 1 in %s", caches, got, want)
 	}
+	got, caches = KeepCache([]byte(text("%cache: "+kind+", %cache1: "+kind, kind+", "+kind)))
+	if want := text("%cache: "+kind+" {tf.aliasing_output = 0 : i32}, %cache1: "+kind+" {tf.aliasing_output = 1 : i32}", kind+", "+kind); string(got) != want || caches != 2 {
+		t.Errorf("%d caches in %s, want 2 in %s", caches, got, want)
+	}
 	for name, other := range map[string]string{"no cache": text("%p0: "+kind, kind), "it is not given": text("%cache: "+kind, "tensor<384x512xf32>")} {
 		if got, caches := KeepCache([]byte(other)); string(got) != other || caches != 0 {
 			t.Errorf("%s: %d caches in %s", name, caches, got)

@@ -16,9 +16,17 @@ import (
 	"scored/score/plan"
 )
 
-// cacheName is the name of a program's first parameter, if that is a layer's KV cache. Its first output is the same cache with
-// the step's new tokens in it. The parameter is donated, and a Splicer tells the compiler that the output takes its place.
+// cacheName begins the names of a program's first parameters, if those are layers' KV caches. Its first outputs are the same
+// caches with the step's new tokens in them. The parameters are donated, and a Splicer tells the compiler that the outputs take
+// their places.
 const cacheName = "cache"
+
+func cacheNameOf(layer int) string {
+	if layer == 0 {
+		return cacheName
+	}
+	return fmt.Sprint(cacheName, layer)
+}
 
 // cacheLayout is what a layer's KV cache is: pages of plan.PageTokens slots, of each head the keys and then the values, as
 // every attention makes them. The last page is the engine's own.

@@ -14,6 +14,7 @@ type network struct {
 	decoder
 	attention attention
 	cache     cacheLayout
+	group     int      // how many layers a program computes
 	splicer   *Splicer // that rewrites the programs; nil: they run as they are, and copy the KV cache
 }
 
@@ -26,7 +27,10 @@ func newNetwork(backend compute.Backend, cfg Config, opts Options) (n network, e
 			return n, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products}, splicer: opts.Splicer}
+	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products}, group: 1, splicer: opts.Splicer}
+	if opts.Scatter {
+		n.group = cfg.Group(opts.Group)
+	}
 	writer := chooseWriter(backend, opts)
 	if n.attention, err = n.chooseAttention(opts, writer); err != nil {
 		return n, err

@@ -64,27 +64,34 @@ func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err
 	return p.graph.RunOnDevice(p.device, arguments...), nil
 }
 
-// update is run for a program that takes a state first and gives the next one first, in the same memory where the compiler
-// has been told so. The state is gone afterwards, whether the program succeeds or not.
-func (p *program) update(state *tensors.Tensor, inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
+// update is run for a program that takes states first and gives the next ones first, in the same memory where the compiler
+// has been told so. The states are gone afterwards, whether the program succeeds or not.
+func (p *program) update(states, inputs []*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
 	defer recoverAs(&err, "program "+p.name+" does not run")
 	backend := p.graph.Backend()
-	buffers, donated := make([]compute.Buffer, len(inputs)+1), make([]bool, len(inputs)+1)
+	n := len(states)
+	buffers, donated := make([]compute.Buffer, n+len(inputs)), make([]bool, n+len(inputs))
 	for i, t := range inputs {
-		if buffers[i+1], err = t.Buffer(backend, p.device); err != nil {
-			return nil, errors.Join(fmt.Errorf("program %s has no input %d: %w", p.name, i+1, err), finalize(state))
+		if buffers[n+i], err = t.Buffer(backend, p.device); err != nil {
+			return nil, errors.Join(fmt.Errorf("program %s has no input %d: %w", p.name, n+i, err), finalize(states...))
 		}
 	}
-	if buffers[0], err = state.DonateBuffer(backend, p.device); err != nil {
-		return nil, fmt.Errorf("program %s has no state: %w", p.name, err)
-	}
-	donated[0] = true
 	ran := false
 	defer func() {
-		if !ran {
-			err = errors.Join(err, buffers[0].Finalize())
+		for i := 0; i < n && !ran; i++ {
+			if donated[i] {
+				err = errors.Join(err, buffers[i].Finalize())
+			} else {
+				err = errors.Join(err, finalize(states[i]))
+			}
 		}
 	}()
+	for i, state := range states {
+		if buffers[i], err = state.DonateBuffer(backend, p.device); err != nil {
+			return nil, fmt.Errorf("program %s has no state: %w", p.name, err)
+		}
+		donated[i] = true
+	}
 	outputs = p.graph.RunWithBuffers(buffers, donated, p.device)
 	ran = true
 	return outputs, nil

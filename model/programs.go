@@ -10,8 +10,8 @@ import (
 	"scored/score/plan"
 )
 
-// programs are the executables of an engine. One program serves all layers: it takes its weights as inputs. So a bucket
-// compiles in the time of one layer, and many small buckets cost little.
+// programs are the executables of an engine. One program serves all layers, or all groups of some: it takes its weights as
+// inputs. So a bucket compiles in the time of one layer, and many small buckets cost little.
 type programs struct {
 	embed map[int]*program   // by tokens
 	layer map[shape]*program // by bucket
@@ -31,8 +31,13 @@ func shapeOf(b plan.Bucket) shape { return shape{b.Tokens, b.Length, b.Context} 
 // fresh is how many new tokens of prefixes a step can have: all of them are in its context.
 func (s shape) fresh() int { return min(s.tokens, s.context) }
 
-func (s shape) name() string {
-	return fmt.Sprintf("layer_t%d_l%d_c%d", s.tokens, s.length, s.context)
+// name is that of the program of a group of layers.
+func (s shape) name(group int) string {
+	what := "layer"
+	if group > 1 {
+		what = fmt.Sprintf("layers%d", group)
+	}
+	return fmt.Sprintf("%s_t%d_l%d_c%d", what, s.tokens, s.length, s.context)
 }
 
 func embedName(tokens int) string { return fmt.Sprintf("embed_t%d", tokens) }
@@ -47,17 +52,27 @@ type headKey struct {
 
 func (k headKey) name() string { return fmt.Sprintf("head_r%d_v%t", k.rows, k.vocabulary) }
 
-// LayerProgram is the name of the program that computes a layer in steps of the bucket.
-func (c Config) LayerProgram(b plan.Bucket) string { return shapeOf(b).name() }
+// Group is how many layers a program computes where so many are wanted: the most of those that divide the model's.
+func (c Config) Group(wanted int) int {
+	for n := min(wanted, c.Layers); n > 1; n-- {
+		if c.Layers%n == 0 {
+			return n
+		}
+	}
+	return 1
+}
+
+// LayerProgram is the name of the program that computes a layer, or a group of so many, in steps of the bucket.
+func (c Config) LayerProgram(b plan.Bucket, group int) string { return shapeOf(b).name(group) }
 
 // BodyRuns is how often a step of the bucket runs each program, by name, but for the heads.
-func (c Config) BodyRuns(b plan.Bucket) map[string]int {
-	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(): c.Layers}
+func (c Config) BodyRuns(b plan.Bucket, group int) map[string]int {
+	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(group): c.Layers / group}
 }
 
 // StepRuns is BodyRuns with the heads of as many rows as the bucket holds, if they only compare their labels.
-func (c Config) StepRuns(b plan.Bucket) map[string]int {
-	runs := c.BodyRuns(b)
+func (c Config) StepRuns(b plan.Bucket, group int) map[string]int {
+	runs := c.BodyRuns(b, group)
 	for left := b.Rows; left > 0; {
 		runs[lastName(b.Tokens)]++
 		runs[headKey{lastRows, false}.name()]++
@@ -149,9 +164,10 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 		if s := shapeOf(b); once(s) {
 			caches := 0
 			if s.context > 0 {
-				caches = 1
+				caches = n.group
 			}
-			list = append(list, n.demanding(s.name(), n.attention.calls(), caches, add(p.layer, s, s.name(), n.layerGraph(s))))
+			name := s.name(n.group)
+			list = append(list, n.demanding(name, n.group*n.attention.calls(), caches, add(p.layer, s, name, n.layerGraph(s))))
 		}
 		if once(b.Tokens) {
 			list = append(list, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)),
@@ -221,32 +237,35 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	}
 }
 
-// layerGraph takes the layer's KV cache, if the shape has a context, the hidden states and angles that embed gives, what
-// stepInputs makes of a step, and the layer's weights. It gives the cache and the hidden states.
+// layerGraph takes the KV cache of each layer of a group, if the shape has a context, the hidden states and angles that embed
+// gives, what stepInputs makes of a step, and the layers' weights. It gives the caches and the hidden states.
 func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		var at places
-		var cache *Node
+		var outputs []*Node // the caches before, then those after
 		if s.context > 0 {
-			cache = in.named(cacheName, n.cache.shape())
+			for i := range n.group {
+				outputs = append(outputs, in.named(cacheNameOf(i), n.cache.shape()))
+			}
 		}
 		x, angles := n.streamParameter(in, s.tokens), in.next(dtypes.Float32, s.tokens, 2*n.HeadDim)
 		v := viewParameters(in, n.attention, s)
-		var keep func(fresh *Node) contextKeys
 		if s.context > 0 {
 			at = n.cache.inputs(in, s)
-			at.cache = cache
-			keep = func(fresh *Node) (context contextKeys) {
-				cache, context = n.cache.update(at, fresh)
-				return context
+		}
+		for i := range n.group {
+			var keep func(fresh *Node) contextKeys
+			if s.context > 0 {
+				at.cache = outputs[i]
+				keep = func(fresh *Node) (context contextKeys) {
+					outputs[i], context = n.cache.update(at, fresh)
+					return context
+				}
 			}
+			w := n.layerParameters(in)
+			x = n.transform(x, w, func(qkv *Node) *Node { return n.attention.attend(qkv, angles, w, v, keep) })
 		}
-		w := n.layerParameters(in)
-		out := n.transform(x, w, func(qkv *Node) *Node { return n.attention.attend(qkv, angles, w, v, keep) })
-		if s.context == 0 {
-			return []*Node{n.stream(out)}
-		}
-		return []*Node{cache, n.stream(out)}
+		return append(outputs, n.stream(x))
 	}
 }
 

@@ -64,7 +64,8 @@ func (e *Engine) layers(bucket plan.Bucket, l *layout, p *pending) (hidden *tens
 	hidden = embedded[0]
 	inputs := append(embedded[1:], e.net.stepInputs(l, s)...)
 	defer func() { err = errors.Join(err, finalize(inputs...)) }()
-	for i, weights := range e.weights.layers {
+	for i := 0; i < len(e.weights.layers); i += e.net.group {
+		weights := slices.Concat(e.weights.layers[i : i+e.net.group]...)
 		arguments := slices.Concat([]*tensors.Tensor{hidden}, inputs, weights)
 		var next *tensors.Tensor
 		if s.context == 0 {
@@ -97,15 +98,16 @@ func (e *Engine) alone(program *program, arguments []*tensors.Tensor) (hidden *t
 	return outputs[0], nil
 }
 
-// onCache runs layer i on its part of the cache, which is gone if that fails.
+// onCache runs the layers from i on that are a group on their part of the cache, which is gone if that fails.
 func (e *Engine) onCache(program *program, i int, arguments []*tensors.Tensor, p *pending) (hidden *tensors.Tensor, err error) {
-	outputs, err := program.update(e.cache.layers[i], arguments...)
-	e.cache.layers[i] = nil
+	caches := e.cache.layers[i : i+e.net.group]
+	outputs, err := program.update(caches, arguments)
+	clear(caches)
 	if err != nil {
 		return nil, p.lose(err)
 	}
-	e.cache.layers[i] = outputs[0]
-	return outputs[1], nil
+	copy(caches, outputs)
+	return outputs[len(caches)], nil
 }
 
 // pending is a step that has been queued. It implements plan.Pending.

@@ -135,14 +135,14 @@ func TestFailedStepLosesTheCache(t *testing.T) {
 	alone := &plan.Step{Bucket: tinyBuckets()[0], Rows: rowsOn(0, 0, prompts(query, 1))}
 	want := run(t, e, step())
 	fault := errors.New("a fault")
-	layer := shapeOf(tinyBuckets()[2]).name()
+	layer := shapeOf(tinyBuckets()[2]).name(1)
 
 	for _, c := range []struct {
 		name  string
 		at    string // the program that fails
 		step  *plan.Step
 		fresh bool // the cache is lost
-	}{{"layer", layer, step(), true}, {"heads", headKey{8, true}.name(), step(), false}, {"embedding", embedName(64), step(), false}, {"a layer without context", shapeOf(tinyBuckets()[0]).name(), alone, false}} {
+	}{{"layer", layer, step(), true}, {"heads", headKey{8, true}.name(), step(), false}, {"embedding", embedName(64), step(), false}, {"a layer without context", shapeOf(tinyBuckets()[0]).name(1), alone, false}} {
 		backend.execute = func(program string) error {
 			if program == c.at {
 				return fault

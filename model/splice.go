@@ -75,17 +75,35 @@ func (s *Splicer) demand(program string, calls, caches int) error {
 
 var moduleName = regexp.MustCompile(`^module @([\w.-]+)`)
 
-// cacheParameter is a KV cache among the parameters of a program, and the cache that it gives first.
-var cacheParameter = regexp.MustCompile(`(func\.func @main\(%` + cacheName + `: (tensor<[^>]+>))((?:, [^\n]*)?\) -> \((tensor<[^>]+>))`)
+// A program's parameters and what it gives, the KV caches that its parameters begin with, and what it gives one by one.
+var (
+	mainFunction   = regexp.MustCompile(`func\.func @main\(([^\n]*)\) -> \(([^\n]*)\)`)
+	cacheParameter = regexp.MustCompile(`^(?:, )?%` + cacheName + `\d*: (tensor<[^>]+>)`)
+	givenType      = regexp.MustCompile(`^(?:, )?(tensor<[^>]*>)`)
+)
 
-// KeepCache tells the compiler that a program's first output, if its first parameter is a KV cache, takes that one's memory,
-// as it is given away with each run; caches is how many there are. The attribute is StableHLO's in MLIR, of XLA's importer.
+// KeepCache tells the compiler that a program's first outputs take the memory of its first parameters, as far as those are KV
+// caches of the same shapes, as they are given away with each run; caches is how many there are. The attribute is StableHLO's
+// in MLIR, of XLA's importer.
 func KeepCache(program []byte) (rewritten []byte, caches int) {
-	m := cacheParameter.FindSubmatchIndex(program)
-	if m == nil || !bytes.Equal(program[m[4]:m[5]], program[m[8]:m[9]]) {
+	m := mainFunction.FindSubmatchIndex(program)
+	if m == nil {
 		return program, 0
 	}
-	return slices.Concat(program[:m[3]], []byte(" {tf.aliasing_output = 0 : i32}"), program[m[3]:]), 1
+	out := bytes.NewBuffer(slices.Clone(program[:m[2]]))
+	takes, gives := program[m[2]:m[3]], program[m[4]:m[5]]
+	for {
+		cache, given := cacheParameter.FindSubmatch(takes), givenType.FindSubmatch(gives)
+		if cache == nil || given == nil || !bytes.Equal(cache[1], given[1]) {
+			break
+		}
+		fmt.Fprintf(out, "%s {tf.aliasing_output = %d : i32}", cache[0], caches)
+		takes, gives = takes[len(cache[0]):], gives[len(given[0]):]
+		caches++
+	}
+	out.Write(takes)
+	out.Write(program[m[3]:])
+	return out.Bytes(), caches
 }
 
 // barrier is an end of a kernel in the text of a program: see network.kernel.

@@ -63,7 +63,9 @@ type Target struct {
 	SharedMemory int
 	// HostLoops tells that the host waits for the device in every round of a loop, so that programs had better have none.
 	HostLoops bool
-	// Async queues programs: a step is one program a layer, and the device would stand idle between them.
+	// Group is how many layers a program computes, as far as that divides the model's; 0: one.
+	Group int
+	// Async queues programs: a step is one program a layer, or a few layers, and the device would stand idle between them.
 	Async bool
 	// Pool is the share of Memory that programs get, and CacheShare the share of what weights and steps leave of it that the
 	// KV cache takes, unless told otherwise; 0: a fixed size.

@@ -119,7 +119,7 @@ func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options mode
 	}
 	fmt.Fprintln(table)
 	for _, b := range options.Buckets {
-		step := stepAhead(cfg, b, costs)
+		step := stepAhead(cfg, options, b, costs)
 		if options.Kernels.Any() {
 			step.cycles += cfg.KernelCycles(b)
 		}
@@ -165,8 +165,8 @@ func reportLoads(w io.Writer, loads []load, steps []timed) error {
 }
 
 // stepAhead adds up the programs of a step: their work, and the most that one of them holds.
-func stepAhead(cfg model.Config, b score.Bucket, costs map[string]ahead) (step ahead) {
-	for name, runs := range cfg.StepRuns(b) {
+func stepAhead(cfg model.Config, options model.Options, b score.Bucket, costs map[string]ahead) (step ahead) {
+	for name, runs := range cfg.StepRuns(b, cfg.Group(options.Group)) {
 		cost := costs[name]
 		step.Flops += float64(runs) * cost.Flops
 		step.BytesAccessed += float64(runs) * cost.BytesAccessed

@@ -28,16 +28,17 @@ func (c *compileConfig) openTarget(library string) (*pjrt.Topology, error) {
 func (c *compileConfig) reportCard(w io.Writer, cfg model.Config, options model.Options, costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
+	group := cfg.Group(options.Group)
 	for _, b := range options.Buckets {
-		step, layer := stepAhead(cfg, b, costs), costs[cfg.LayerProgram(b)]
-		attention := target.Native
+		step, layer := stepAhead(cfg, options, b, costs), costs[cfg.LayerProgram(b, group)]
+		attention, layers := target.Native, float64(group)
 		if options.Kernels.Any() {
 			attention = target.Fused // a kernel computes what its rows see of themselves, which is little
 		}
 		flops := cfg.Work(b, attention, dtypeName(options.DType), b.Context).Flops()
-		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
-			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, layer.kernels.All, layer.kernels.Products, layer.traffic/1e6,
-			layer.kernels.Beside/1e6, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/c.target().Peak*1e3, step.traffic/c.target().Bandwidth*1e3, step.took.Seconds())
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%.3g\t%.3g\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
+			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(layer.kernels.All)/layers, float64(layer.kernels.Products)/layers, layer.traffic/1e6/layers,
+			layer.kernels.Beside/1e6/layers, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/c.target().Peak*1e3, step.traffic/c.target().Bandwidth*1e3, step.took.Seconds())
 	}
 	if err := table.Flush(); err != nil {
 		return err

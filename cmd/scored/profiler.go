@@ -16,7 +16,7 @@ import (
 func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog.Logger,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	c := profile.Config{DefaultDir: flags.variables.ProfilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
-		Cost: stepCost(plugin.Programs, cfg), Log: log}
+		Cost: stepCost(plugin.Programs, cfg, cfg.Group(flags.target().Group)), Log: log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]
 	}
@@ -31,9 +31,9 @@ func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog
 // stepCost adds up what the plugin says that a step's programs cost: the embedding and all layers. The head is left
 // out, for its rows and width depend on the labels. A plugin that says nothing, as that of the CPU, leaves the model's own
 // count of operations.
-func stepCost(programs func() []pjrt.Program, cfg model.Config) func(score.Bucket) (flops, bytes float64) {
+func stepCost(programs func() []pjrt.Program, cfg model.Config, group int) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
-		runs := cfg.BodyRuns(b)
+		runs := cfg.BodyRuns(b, group)
 		seen := map[string]bool{} // each device has its own copy
 		for _, p := range programs() {
 			if n := float64(runs[p.Name]); n > 0 && !seen[p.Name] {

@@ -102,7 +102,7 @@ func (c *config) engineOptions(cfg model.Config) (options model.Options, context
 	case "bfloat16":
 		weights = target.BFloat16
 	}
-	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), Scatter: t.HostLoops, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
+	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), Scatter: t.HostLoops, Group: t.Group, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
 	attention := target.Native
 	if c.wantsKernels() && c.withoutKernels(cfg, weights, contextLength) == nil {
 		options.Kernels, attention = c.kernels(), target.Fused

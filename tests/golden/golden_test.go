@@ -57,12 +57,17 @@ func TestTinyInPureGo(t *testing.T) {
 
 // TestTinyQueued queues executions, as an accelerator does, and attends in small blocks.
 func TestTinyQueued(t *testing.T) {
-	for name, scatter := range map[string]bool{"loops": false, "no loops": true} {
+	for name, o := range map[string]model.Options{
+		"loops": {}, "no loops": {Scatter: true}, "all layers in a program, no loops": {Group: 3, Scatter: true},
+	} {
 		t.Run(name, func(t *testing.T) {
-			compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny",
-				model.Options{DType: dtypes.Float32, Scatter: scatter, ScoreBytes: 1 << 16, MinBlock: 8})
+			o.DType, o.ScoreBytes, o.MinBlock = dtypes.Float32, 1<<16, 8
+			compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny", o)
 		})
 	}
+	t.Run("all layers in a program, by the kernels' formula", func(t *testing.T) {
+		compare(t, pluginWith(t, pjrt.Options{Async: true}), "llama2", model.Options{DType: dtypes.Float32, Formula: true, Group: 2, Scatter: true})
+	})
 }
 
 func TestTinyOnPlugin(t *testing.T) {
@@ -141,7 +146,7 @@ func onDevice(t *testing.T, test func(t *testing.T, on device, name string, opti
 			plugin := open(t, path, pjrt.Options{Async: true, Rewrite: splicer.Rewrite})
 			info := plugin.Info()
 			row, _ := target.Find(info.Platform, info.Devices[0])
-			options.Scatter = row.HostLoops // as a server writes the cache there
+			options.Scatter, options.Group = row.HostLoops, row.Group // as a server has them there
 			if options.Formula {
 				switch info.Platform {
 				case "tpu":

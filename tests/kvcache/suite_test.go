@@ -28,6 +28,7 @@ func ways() map[string]way {
 		"float32":                           {pjrt.Options{}, model.Options{DType: dtypes.Float32}, float32s()},
 		"queued":                            {pjrt.Options{Async: true}, model.Options{DType: dtypes.Float32}, float32s()},
 		"scattered":                         {pjrt.Options{Async: true}, model.Options{DType: dtypes.Float32, Scatter: true}, float32s()},
+		"groups of layers, scattered":       {pjrt.Options{Async: true}, model.Options{DType: dtypes.Float32, Scatter: true, Group: 4}, float32s()},
 		"bfloat16":                          {pjrt.Options{}, model.Options{DType: dtypes.BFloat16}, shape().BFloat16().Both()},
 		"bfloat16, scattered":               {pjrt.Options{}, model.Options{DType: dtypes.BFloat16, Scatter: true}, shape().BFloat16().Both()},
 		"bfloat16, scattered and queued":    {pjrt.Options{Async: true}, model.Options{DType: dtypes.BFloat16, Scatter: true}, shape().BFloat16().Both()},
