@@ -63,7 +63,7 @@ type Options struct {
 // Counts is how far a run is.
 type Counts struct {
 	Lines  int64         // answered in this run
-	Items  int64         // of those lines
+	Items  int64         // scored in it
 	Failed int64         // lines without scores, those of an earlier run too
 	Share  float64       // of the input that is done, 0 to 1; below 0 if it is not known
 	Before float64       // of the input that was done when this run began
@@ -84,6 +84,7 @@ func (c Counts) Left() time.Duration {
 type Summary struct {
 	Files, Skipped int // Skipped of the Files were done by an earlier run
 	Lines, Failed  int64
+	Last           Counts // when the run ended
 }
 
 // Run scores every job's input, one file after the other. Lines without scores are no error: Summary counts them. After an
@@ -94,16 +95,19 @@ func Run(ctx context.Context, o Options, scorer Scorer, jobs []Job) (Summary, er
 	defer p.close()
 	for i, job := range jobs {
 		p.file(i)
-		done, lines, failed, err := runFile(ctx, o, scorer, job, p)
-		sum.Lines += lines
+		done, failed, err := runFile(ctx, o, scorer, job, p)
+		sum.Lines = p.count.lines.Load()
 		sum.Failed += failed
 		if done {
 			sum.Skipped++
 		}
+		if err == nil {
+			p.end()
+		}
+		sum.Last = p.last()
 		if err != nil {
 			return sum, err
 		}
-		p.end()
 	}
 	return sum, nil
 }

@@ -377,3 +377,26 @@ func TestNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestFolder: a run over several files adds up, and what is done is left alone, with its lines without scores counted.
+func TestFolder(t *testing.T) {
+	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
+	for i := range 3 {
+		write(t, filepath.Join(dir, fmt.Sprintf("%d.jsonl", i)), []byte("{\"query\":\"a\"}\nbroken\n{\"query\":\"b\"}\n"))
+	}
+	jobs, err := Jobs(dir, out, JSONLines{}, Shard{0, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options()
+	var told []Counts
+	o.Tell, o.TellEvery = func(c Counts) { told = append(told, c) }, time.Hour
+	o.Resume = true
+	if sum, err := Run(t.Context(), o, &fake{}, jobs[:2]); err != nil || sum.Lines != 6 || sum.Failed != 2 || sum.Last.Items != 4 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	sum, err := Run(t.Context(), o, &fake{}, jobs)
+	if err != nil || sum.Lines != 3 || sum.Failed != 3 || sum.Skipped != 2 || sum.Last.Share != 1 || len(told) != 5 {
+		t.Errorf("%+v, %v, told %d times", sum, err, len(told))
+	}
+}

@@ -18,15 +18,15 @@ import (
 const windowsInHand = 2
 
 // runFile scores one file. done tells that an earlier run had ended it.
-func runFile(ctx context.Context, o Options, scorer Scorer, job Job, p *progress) (done bool, lines, failed int64, err error) {
+func runFile(ctx context.Context, o Options, scorer Scorer, job Job, p *progress) (done bool, failed int64, err error) {
 	if o.Resume && job.finished() {
 		failed, err = countFailed(job.Out, o.Format)
 		p.count.failed.Store(failed)
-		return true, 0, failed, err
+		return true, failed, err
 	}
 	out, err := openOutput(job.Out, o)
 	if err != nil {
-		return false, 0, 0, err
+		return false, 0, err
 	}
 	f := &file{o: o, scorer: scorer, job: job, out: out, count: p.count}
 	f.count.failed.Store(out.at.Failed)
@@ -42,7 +42,7 @@ func runFile(ctx context.Context, o Options, scorer Scorer, job Job, p *progress
 	if err != nil {
 		err = fmt.Errorf("%s: %w", job.In, err)
 	}
-	return false, f.count.lines.Load(), f.count.failed.Load(), err
+	return false, f.count.failed.Load(), err
 }
 
 // file is the work on one input.
@@ -293,6 +293,8 @@ func (w *writer) tally(r *result) {
 	}
 	if !r.old {
 		w.count.lines.Add(1)
+	}
+	if !r.old && !r.failed {
 		w.count.items.Add(int64(r.items))
 	}
 	w.count.share(r.share)

@@ -86,12 +86,24 @@ func (p *progress) end() {
 func (p *progress) say(done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.tell(p.counts(done))
+}
+
+// last are the counts now.
+func (p *progress) last() Counts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts(false)
+}
+
+// counts are taken with p.mu held.
+func (p *progress) counts(done bool) Counts {
 	share := p.share()
 	if p.before < 0 && (p.count.lines.Load() > 0 || done) {
 		p.before = share
 	}
-	p.tell(Counts{Lines: p.count.lines.Load(), Items: p.count.items.Load(), Failed: p.count.failed.Load(), Share: share, Before: max(0, p.before),
-		Took: time.Since(p.began), File: p.jobs[p.at].In, Done: done})
+	return Counts{Lines: p.count.lines.Load(), Items: p.count.items.Load(), Failed: p.count.failed.Load(), Share: share, Before: max(0, p.before),
+		Took: time.Since(p.began), File: p.jobs[p.at].In, Done: done}
 }
 
 // share is how much of all inputs is done; p.mu must be held.

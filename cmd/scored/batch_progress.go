@@ -39,7 +39,6 @@ type display struct {
 	files    int
 	every    time.Duration
 	tokens   *tally // nil: a server's, which are not known
-	last     batch.Counts
 	done     int
 	width    int // of the line on the terminal
 }
@@ -54,7 +53,6 @@ func newDisplay(out io.Writer, quiet bool, files int, tokens *tally) *display {
 
 // tell shows the counts.
 func (d *display) tell(c batch.Counts) {
-	d.last = c
 	if c.Done {
 		d.done++
 	}
@@ -75,11 +73,15 @@ func (d *display) show(line string) {
 
 // line says lines, rates, padding and the time left.
 func (d *display) line(c batch.Counts) string {
-	var b strings.Builder
 	if d.files > 1 {
-		fmt.Fprintf(&b, "file %d of %d, ", min(d.done+1, d.files), d.files)
+		return fmt.Sprintf("file %d of %d, %s", min(d.done+1, d.files), d.files, d.counts(c))
 	}
-	seconds := c.Took.Seconds()
+	return d.counts(c)
+}
+
+func (d *display) counts(c batch.Counts) string {
+	var b strings.Builder
+	seconds := max(c.Took.Seconds(), 1e-3)
 	fmt.Fprintf(&b, "%d lines", c.Lines)
 	if c.Failed > 0 {
 		fmt.Fprintf(&b, " (%d without scores)", c.Failed)
@@ -106,7 +108,8 @@ func (d *display) end(sum batch.Summary) {
 	if d.terminal && d.width > 0 {
 		fmt.Fprint(d.out, "\r", strings.Repeat(" ", d.width), "\r")
 	}
-	fmt.Fprintf(d.out, "scored %s in %s", d.line(d.last), d.last.Took.Round(100*time.Millisecond))
+	sum.Last.Failed = sum.Failed
+	fmt.Fprintf(d.out, "scored %s in %s", d.counts(sum.Last), sum.Last.Took.Round(100*time.Millisecond))
 	if d.tokens != nil {
 		fmt.Fprintf(d.out, "; %d steps, %d tokens computed, %d not computed as they were shared", d.tokens.steps.Load(), d.tokens.computed.Load(), d.tokens.cached.Load())
 	}
