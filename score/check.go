@@ -17,7 +17,7 @@ func (s *Scorer) check(req *Request) error {
 	if err := checkShapes(req); err != nil {
 		return err
 	}
-	if err := s.checkSequences(req); req.Sequences != nil && err != nil {
+	if err := s.checkSequences(req); err != nil {
 		return err
 	}
 	if req.labels() == 0 && len(req.Items) > 0 {

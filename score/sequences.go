@@ -27,6 +27,9 @@ type fork struct {
 
 // checkSequences refuses labels of several tokens that can never be scored.
 func (s *Scorer) checkSequences(req *Request) error {
+	if req.Sequences == nil {
+		return nil
+	}
 	if len(req.Positions) > 0 {
 		return Errorf(Invalid, positionsField, "%s goes with labels of one token each; leave it or label_mode out", positionsField)
 	}
