@@ -157,6 +157,22 @@ func sizeOf(path string) int64 {
 	return 0
 }
 
+// Check opens the first input and closes it again, so that a missing column or a file that is cut short is known before a
+// model is loaded.
+func Check(o Options, jobs []Job) error {
+	if len(jobs) == 0 || jobs[0].In == "-" || o.Resume && jobs[0].finished() {
+		return nil
+	}
+	r, err := openReader(jobs[0].In, o)
+	if err == nil {
+		err = r.close()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", jobs[0].In, err)
+	}
+	return nil
+}
+
 // openReader opens an input by its name; stdin, and what has no known name, is JSON lines unless columns are named.
 func openReader(path string, o Options) (reader, error) {
 	format, packing := extension(path)

@@ -36,6 +36,9 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 		fmt.Fprintf(stderr, "scored: part %d of %d has no files\n", b.shard.Index, b.shard.Of)
 		return nil
 	}
+	if err := batch.Check(b.options, jobs); err != nil {
+		return err
+	}
 	var opened closers
 	scorer, tally, err := b.open(ctx, stderr, &opened)
 	if err != nil {

@@ -65,6 +65,9 @@ func TestBatchStatus(t *testing.T) {
 	if err := os.WriteFile(in, []byte("broken\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "table.csv"), []byte("text\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	env := func(string) (string, bool) { return "", false }
 	for _, c := range []struct {
 		args   string
@@ -75,12 +78,16 @@ func TestBatchStatus(t *testing.T) {
 		{in + " " + filepath.Join(dir, "out.jsonl") + " --url http://127.0.0.1:1 --resume", exitUnscored, "1 of 1 files were done before"},
 		{filepath.Join(dir, "none") + " out --url http://127.0.0.1:1", 1, "input cannot be found"},
 		{dir + " " + filepath.Join(dir, "o") + " --url http://127.0.0.1:1 --shard 5/9", 0, "part 5 of 9 has no files"},
+		{filepath.Join(dir, "table.csv") + " " + filepath.Join(dir, "o.csv") + " --url http://127.0.0.1:1 --item-column item --labels a", 1, `table.csv: column "item" is missing; there are text`},
 		{"in", 2, "takes an input and an output"},
 	} {
 		var said bytes.Buffer
 		if status := run(context.Background(), append([]string{"batch"}, strings.Fields(c.args)...), env, &said, &said); status != c.status || !strings.Contains(said.String(), c.want) {
 			t.Errorf("%s ends with %d and %q, want %d and %q", c.args, status, said.String(), c.status, c.want)
 		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "o.csv*")); err != nil || len(left) > 0 {
+		t.Errorf("a missing column leaves %v, %v", left, err)
 	}
 }
 
