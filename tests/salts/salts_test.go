@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -81,9 +82,12 @@ func (f fields) salted(salt string) fields {
 func bodies() map[string]fields {
 	query := strings.Repeat("Is this what the client is not to know? ", 20)
 	two := []string{"first", "second"}
+	ids := slices.Repeat([]int{5, 6, 7}, 50)
 	rerank := fields{"query": query, "documents": two}
 	return map[string]fields{
 		"/v1/score":           {"model": "m", "query": query, "items": two, "label_token_ids": []int{9454, 2753}},
+		"/v1/score#sequence":  {"model": "m", "query": query, "items": two, "label_mode": "sequence", "label_tokens": [][]int{{9454, 2753}, {1}}},
+		"/v1/score#positions": {"model": "m", "query": ids, "items": [][]int{{1, 2}, {3, 4}}, "label_token_ids": []int{9454, 2753}, "score_positions": []int{0}},
 		"/generative_scoring": {"query": query, "items": two, "label_token_ids": []int{9454, 2753}},
 		"/score":              {"text_1": query, "text_2": two},
 		"/v1/rerank":          rerank,
@@ -116,6 +120,7 @@ func (s server) cached(path, key string, body fields) int {
 		return n
 	}
 	before := count()
+	path, _, _ = strings.Cut(path, "#") // several of one path
 	if status, text := s.send(path, key, body); status != http.StatusOK {
 		s.Fatalf("%s: status %d: %s", path, status, text)
 	}
