@@ -21,9 +21,10 @@ type device struct {
 	watchdog time.Duration
 
 	// queue.mu must be held for these.
-	flights []*flight // given to the engine and not settled, in their order; at most mostFlights
-	passed  int64     // queue.pushes and steps when it last left what waits to other devices
-	last    turn      // of the step that was settled last
+	flights []*flight     // given to the engine and not settled, in their order; at most mostFlights
+	waits   *plan.Backlog // what waits of jobs that it has begun, or is likely to
+	passed  int64         // queue.pushes and steps when it last left what waits to other devices
+	last    turn          // of the step that was settled last
 
 	toSettle  chan *flight
 	epoch     time.Time

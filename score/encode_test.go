@@ -35,7 +35,7 @@ func (wordEncoder) Least(text string) int { return len(text) / 11 }
 func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts [][]int32, head int, result *Result, err error) {
 	t.Helper()
 	cfg = cfg.withDefaults()
-	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), queue: newQueue(cfg.MaxQueue, cfg.MaxTokens)}
+	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), queue: newQueue(cfg, nil)}
 	reserved, err := s.queue.admit(req, &columns{})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package score
 import (
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // Kind says what went wrong, in the terms of the domain. Transport statuses are the server's business.
@@ -22,8 +23,9 @@ const (
 type Error struct {
 	Kind    Kind
 	Message string
-	Param   string // the request field at fault, e.g. "items[3]"; "" if none
-	Err     error  // the cause, for the log only; never shown to a client
+	Param   string        // the request field at fault, e.g. "items[3]"; "" if none
+	Retry   time.Duration // Overloaded: when there is likely to be room for the request; 0 if not known
+	Err     error         // the cause, for the log only; never shown to a client
 }
 
 func (e *Error) Error() string {

@@ -191,19 +191,23 @@ func (q *queue) holder(j *job, d *device) *device {
 // serve marks the step's rows as taken. q.mu must be held.
 func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time) *flight {
 	f := &flight{Formed: formed, settled: make(chan struct{})}
+	before := d.waits.Cost() + q.waits.Cost()
 	for _, take := range formed.Takes {
 		j := jobs[take.Job]
 		f.jobs = append(f.jobs, j)
+		q.take(d, j, take)
 		if j.answered() { // its client has gone while the step was formed
 			j.device = d
 			q.ended = append(q.ended, j)
 		} else {
 			j.begin(d, now)
 		}
-		take.Group.Next += take.Count
 		q.running += take.Count
 	}
 	f.turn = f.ofTurn()
+	if after := d.waits.Cost() + q.waits.Cost(); after > 2*q.waits.Step() { // else there was too little to fill the step
+		q.packing.note(f.Step.Cost(), before-after)
+	}
 	f.lead = jobs[formed.Lead]
 	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return j.Job.Pending() == nil })
 	q.giveWay(f.lead)
@@ -216,9 +220,9 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 
 // giveWay puts a job behind those that wait, if it has rows left: one that leads a step when the step is formed, and once
 // more when it has run, as others have come meanwhile. So a large request delays a small one by the steps that are formed
-// already and no more. q.mu must be held.
+// already and no more. One that would be late by it stays. q.mu must be held.
 func (q *queue) giveWay(lead *job) {
-	if i := slices.Index(q.jobs, lead); i >= 0 {
+	if i := slices.Index(q.jobs, lead); i >= 0 && q.mayWait(lead) {
 		q.jobs = append(slices.Delete(q.jobs, i, i+1), lead)
 	}
 }

@@ -21,8 +21,9 @@ type queue struct {
 	changed *sync.Cond // work, room, a step that ends or is about to, or the end of all
 
 	maxRows, maxTokens int
-	rows               int          // admitted and not yet released
-	tokens             atomic.Int64 // the same of tokens; not under mu
+	maxBacklog         time.Duration // 0: none
+	rows               int           // admitted and not yet released
+	tokens             atomic.Int64  // the same of tokens; not under mu
 	jobs               []*job
 	running            int           // rows in the steps under way
 	inHand             map[*job]bool // pushed and not yet answered
@@ -34,12 +35,14 @@ type queue struct {
 	over               chan struct{} // closed when lost is set
 	draining, closed   bool
 	devices            []*device
-	ended              []*job // that may still hold prefixes: see release
+	packing            packing
+	waits              *plan.Backlog // what waits and no device has begun
+	ended              []*job        // that may still hold prefixes: see release
 	returns            *plan.Returns
 }
 
-func newQueue(maxRows, maxTokens int) *queue {
-	q := &queue{maxRows: maxRows, maxTokens: maxTokens, inHand: map[*job]bool{}, over: make(chan struct{})}
+func newQueue(cfg Config, waits *plan.Backlog) *queue {
+	q := &queue{maxRows: cfg.MaxQueue, maxTokens: cfg.MaxTokens, maxBacklog: cfg.MaxBacklog, waits: waits, inHand: map[*job]bool{}, over: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	return q
 }
@@ -60,20 +63,32 @@ func (q *queue) openLocked() error {
 	return nil
 }
 
-// push queues a job whose rows and tokens are reserved.
+// push queues a job whose rows and tokens are reserved, unless it would be answered too late.
 func (q *queue) push(j *job) error {
+	alone, missing, at := q.price(j)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.lost != nil {
 		return q.openLocked()
 	}
+	if err := q.refuseLate(j, alone, at); err != nil {
+		return err
+	}
+	for i, g := range j.Groups {
+		q.waitsFor(at).Add(g, missing[i])
+	}
+	q.enqueue(j)
+	return nil
+}
+
+// enqueue puts a job behind those that wait. q.mu must be held.
+func (q *queue) enqueue(j *job) {
 	q.inHand[j] = true
 	j.queued = time.Now()
 	q.jobs = append(q.jobs, j)
 	q.pushes++
 	q.returns.Came(j.queued)
 	q.changed.Broadcast()
-	return nil
 }
 
 // cancel drops the job's rows that no step has taken and tells how many; the answers of those in a step are thrown away.
@@ -95,6 +110,9 @@ func (q *queue) end(j *job, err error) {
 	}
 	j.err = err
 	j.ended = time.Now()
+	for _, g := range j.Groups {
+		g.Uncount()
+	}
 	delete(q.inHand, j)
 	if j.device != nil {
 		q.ended = append(q.ended, j)
@@ -124,6 +142,7 @@ func (q *queue) load() Load {
 	defer q.mu.Unlock()
 	l := Load{Requests: len(q.inHand), RunningRows: q.running, Steps: q.steps, MaxRows: q.maxRows, MaxTokens: q.maxTokens}
 	l.WaitingRows, l.WaitingTokens = q.waiting()
+	l.Backlog = q.backlogs()
 	return l
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	MaxScores     int           // numbers in an answer, items times labels; 0 means 2 Mi
 	EncodeBytes   int           // bytes of text that are in tokenizers at once; 0 means 2 MiB
 	Encoders      int           // prompts tokenized in parallel; 0 means GOMAXPROCS
+	MaxBacklog    time.Duration // a request is refused that is predicted to be answered later than this; 0 means none is
 	KeepPages     int           // pages of the KV cache beyond which unused prefixes make room for new ones; 0 means all
 	Watchdog      time.Duration // a step that runs longer turns Ready and Alive red; 0 means 5 minutes
 	Observer      Observer      // nil means none
@@ -79,7 +80,7 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 		return nil, err
 	}
 	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), ladder: ladder,
-		queue: newQueue(cfg.MaxQueue, cfg.MaxTokens), closed: make(chan struct{}), watched: make(chan struct{})}
+		queue: newQueue(cfg, plan.NewBacklog(ladder)), closed: make(chan struct{}), watched: make(chan struct{})}
 	for i, engine := range engines {
 		if !slices.Equal(engine.Buckets(), engines[0].Buckets()) {
 			return nil, fmt.Errorf("engine %d has other buckets than engine 0; replicas must be alike", i)
@@ -88,7 +89,9 @@ func New(cfg Config, encoder Encoder, engines ...Engine) (*Scorer, error) {
 			return nil, fmt.Errorf("engine %d has a cache of %d pages, its largest bucket needs %d", i, engine.Pages(), ladder.Pages())
 		}
 		planner := plan.NewPlanner(ladder, plan.NewTable(engine.Pages(), cfg.KeepPages))
-		s.devices = append(s.devices, newDevice(i, engine, planner, s.queue, cfg.Watchdog, s.observe))
+		d := newDevice(i, engine, planner, s.queue, cfg.Watchdog, s.observe)
+		d.waits = plan.NewBacklog(ladder)
+		s.devices = append(s.devices, d)
 	}
 	s.queue.devices, s.queue.returns = s.devices, plan.NewReturns(ladder)
 	for _, d := range s.devices {
@@ -222,7 +225,8 @@ type Load struct {
 	WaitingRows   int
 	WaitingTokens int
 	RunningRows   int
-	Steps         int64 // steps run since start
-	MaxRows       int   // rows admitted at most
-	MaxTokens     int   // prompt tokens admitted at most
+	Backlog       []time.Duration // by device: what the work in hand is predicted to take from now on
+	Steps         int64           // steps run since start
+	MaxRows       int             // rows admitted at most
+	MaxTokens     int             // prompt tokens admitted at most
 }

@@ -228,9 +228,9 @@ func TestPanicWhileForming(t *testing.T) {
 		broken := newJob(s.ladder, &Request{}, one, [][]int32{{1, 2, 3}, {1, 2, 4}}, nil, 0)
 		broken.Groups[0].Shared = 2
 		broken.Groups[0].Rows[0].Tokens = nil // no plan of ours: what they share is not there
-		if err := s.queue.push(broken); err != nil {
-			t.Fatal(err)
-		}
+		s.queue.mu.Lock()
+		s.queue.enqueue(broken)
+		s.queue.mu.Unlock()
 		<-broken.done
 		wantKind(t, broken.err, Internal)
 		if !strings.Contains(broken.err.Error(), "plan.(*Group).want") {

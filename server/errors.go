@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"scored/score"
 	"scored/sglang"
@@ -18,13 +21,14 @@ type apiError struct {
 	status  int
 	kind    string // the envelope's type
 	message string
-	plainly string // message for dialects that do not print Python; "" is message
-	param   string // the field at fault, for the header X-Scored-Error-Param
-	raw     string // the whole body, where the peer sends no envelope
-	plain   string // the whole answer as text, where the peer sends no JSON
-	cause   error  // for the log; never shown to a client
-	busy    bool   // the server has too much in hand
-	final   bool   // the same request gets the same answer, though its status invites to try again
+	plainly string        // message for dialects that do not print Python; "" is message
+	param   string        // the field at fault, for the header X-Scored-Error-Param
+	raw     string        // the whole body, where the peer sends no envelope
+	plain   string        // the whole answer as text, where the peer sends no JSON
+	cause   error         // for the log; never shown to a client
+	busy    bool          // the server has too much in hand
+	retry   time.Duration // when there is likely to be room again; 0 if not known
+	final   bool          // the same request gets the same answer, though its status invites to try again
 }
 
 func (e *apiError) Error() string { return e.message + e.raw + e.plain }
@@ -79,7 +83,7 @@ func (s *Server) writeErrorAs(w http.ResponseWriter, r *http.Request, err error,
 		s.cfg.Logger.Error("request failed", "request", requestID(r), "error", err, "cause", answer.cause)
 	}
 	if answer.status == http.StatusServiceUnavailable || answer.status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(answer.retryAfter()))
 	}
 	if answer.isFinal() {
 		w.Header().Set("X-Should-Retry", "false")
@@ -106,6 +110,7 @@ func (s *Server) domainError(err error, id string) *apiError {
 	if errors.As(err, &domain) {
 		answer.status, answer.kind = statuses(domain.Kind)
 		answer.message, answer.param = domain.Message, domain.Param
+		answer.retry = domain.Retry
 		answer.final, answer.busy = domain.Kind == score.NotFinite, domain.Kind == score.Overloaded
 		s.cfg.Metrics.failure(domain.Kind)
 	}
@@ -114,6 +119,9 @@ func (s *Server) domainError(err error, id string) *apiError {
 	}
 	return answer
 }
+
+// retryAfter is in how many seconds to try again, one at least.
+func (e *apiError) retryAfter() int { return max(1, int(math.Ceil(e.retry.Seconds()))) }
 
 // detail is an answer of FastAPI's own.
 func detail(text string) string { return sglang.JSON(sglang.Object{{Key: "detail", Value: text}}) }

@@ -31,6 +31,7 @@ type Metrics struct {
 	steps                             *prometheus.CounterVec
 	stepSeconds, stepPredicted        prometheus.Histogram
 	stepRows                          prometheus.Histogram
+	backlog                           *backlog
 }
 
 // Device is the state of the device's plugin.
@@ -60,6 +61,8 @@ func NewMetrics(version string) *Metrics {
 		"kind", "prompt", "cached", "computed", "padding")
 	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_steps_total", Help: "Steps by device."}, []string{"device", "result"})
 	m.registry.MustRegister(m.steps)
+	m.backlog = newBacklog()
+	m.registry.MustRegister(m.backlog)
 	m.Devices(1)
 	m.stepSeconds = m.histogram("step_seconds", "Time of one step.", seconds)
 	m.stepPredicted = m.histogram("step_predicted_seconds", "Time of one step as the target's price predicts it.", seconds)
@@ -126,6 +129,7 @@ func (m *Metrics) Devices(n int) {
 	if m == nil {
 		return
 	}
+	m.backlog.devices.Store(int64(n))
 	for device := range n {
 		m.steps.WithLabelValues(strconv.Itoa(device), "ok")
 		m.steps.WithLabelValues(strconv.Itoa(device), "failed")
@@ -166,6 +170,7 @@ func (m *Metrics) watch(s *Server) {
 			return 0
 		}
 	}
+	m.backlog.model.Store(&s.model)
 	m.gaugeFunc("queue_rows", "Rows that wait for a step.", load(func(l score.Load) int { return l.WaitingRows }))
 	m.gaugeFunc("queue_tokens", "Tokens of those rows.", load(func(l score.Load) int { return l.WaitingTokens }))
 	m.gaugeFunc("running_rows", "Rows in the step under way.", load(func(l score.Load) int { return l.RunningRows }))

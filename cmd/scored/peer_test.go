@@ -136,7 +136,7 @@ func TestPeerEnvironment(t *testing.T) {
 		"not a truth":      {environment("DISABLE_OPENAPI_DOC", "maybe"), nil, "DISABLE_OPENAPI_DOC"},
 		"not seconds":      {environment("SGLANG_HEALTH_CHECK_TIMEOUT", "soon"), nil, "SGLANG_HEALTH_CHECK_TIMEOUT"},
 		"other hub":        {environment("SGLANG_USE_MODELSCOPE", "true"), nil, "SGLANG_USE_MODELSCOPE"},
-		"ambiguous":        {environment(), []string{"--max-q", "1", "--max", "1"}, "--max is ambiguous: it may be --max-body, --max-client-requests, --max-held-bytes"},
+		"ambiguous":        {environment(), []string{"--max-q", "1", "--max", "1"}, "--max is ambiguous: it may be --max-backlog-seconds, --max-body, --max-client-requests, --max-held-bytes"},
 		"not a number":     {environment(), []string{"--page-size", "x"}, "page-size"},
 		"sampling":         {environment(), []string{"--preferred-sampling-params", `{"temperature":0.5}`}, "scores are taken at 1"},
 		"float16":          {environment(), []string{"--dtype", "float16"}, "--dtype"},

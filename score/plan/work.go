@@ -21,6 +21,8 @@ type Group struct {
 	longest int   // tokens of the longest row
 	sums    []int // by row: tokens of the rows before it
 	hold    hold  // what keeps its prefix from being dropped between steps
+	prefix  prefixKey
+	waiting waiting // where it is counted: see Backlog
 }
 
 // Prompts are a request's prompts, and what it asks of them.
@@ -201,6 +203,9 @@ func (g *Group) counted() *Group {
 		n := len(g.Rows[i].Tokens)
 		g.sums[i+1] = g.sums[i] + n
 		g.longest = max(g.longest, n)
+	}
+	if g.Shared > 0 {
+		g.prefix = prefixKey{g.Salt, hashOf(g.want()), g.Shared}
 	}
 	return g
 }

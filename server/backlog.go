@@ -1,0 +1,37 @@
+package server
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// backlog tells, for each device, what the work in hand is predicted to take. It implements prometheus.Collector.
+type backlog struct {
+	desc    *prometheus.Desc
+	devices atomic.Int64 // with a series each, whether there is a model yet or not
+	model   atomic.Pointer[atomic.Pointer[Model]]
+}
+
+func newBacklog() *backlog {
+	return &backlog{desc: prometheus.NewDesc("scored_backlog_seconds",
+		"What the rows that wait and run are predicted to take of the device's time.", []string{"device"}, nil)}
+}
+
+// Describe implements prometheus.Collector.
+func (b *backlog) Describe(all chan<- *prometheus.Desc) { all <- b.desc }
+
+// Collect implements prometheus.Collector.
+func (b *backlog) Collect(all chan<- prometheus.Metric) {
+	now := make([]time.Duration, b.devices.Load())
+	if of := b.model.Load(); of != nil {
+		if model := of.Load(); model != nil {
+			now = model.Scorer.Load().Backlog
+		}
+	}
+	for device, left := range now {
+		all <- prometheus.MustNewConstMetric(b.desc, prometheus.GaugeValue, left.Seconds(), strconv.Itoa(device))
+	}
+}
