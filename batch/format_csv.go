@@ -24,10 +24,7 @@ func IsCSV(path string) bool {
 func (CSV) extension() string { return ".csv" }
 
 func (c CSV) head() []byte {
-	names := []string{"id"}
-	for _, label := range c.Labels {
-		names = append(names, label)
-	}
+	names := append([]string{"id"}, c.Labels...)
 	return csvLines(append(names, "error"))
 }
 

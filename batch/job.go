@@ -73,7 +73,7 @@ func findFiles(in string) (root string, names []string, err error) {
 	case err == nil && !info.IsDir():
 		return "", nil, nil
 	case err == nil:
-		root, names, err = in, []string{}, nil
+		root, names = in, []string{}
 		err = filepath.WalkDir(in, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() && isInput(path) {
 				names = append(names, strings.TrimPrefix(path[len(in):], string(filepath.Separator)))

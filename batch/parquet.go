@@ -58,7 +58,7 @@ func guarded(do func() error) (err error) {
 			err = fmt.Errorf("%v", fault)
 		}
 		if err != nil && err != io.EOF && !errors.As(err, &missing) {
-			err = fmt.Errorf("Parquet file is cut short or damaged: %w; fetch it again, and go on with --resume", err)
+			err = fmt.Errorf("parquet file is cut short or damaged: %w; fetch it again, and go on with --resume", err)
 		}
 	}()
 	return do()

@@ -1,4 +1,7 @@
-// Package bench loads any server of POST /v1/score over HTTP, checks every answer and measures how long it took.
+// Package bench loads any server of POST /v1/score over HTTP, checks every answer and measures how long it took. It must
+// know nothing else of ours: it sees what a client sees, so that it can load sglang-jax as well.
+//
+// Begin with Run and Config.
 package bench
 
 import (

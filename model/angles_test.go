@@ -11,12 +11,12 @@ import (
 func TestAnglesAreExactAtAnyPosition(t *testing.T) {
 	n := decoder{Config: Qwen3_0_6B()}
 	positions := []int32{0, 1, 2, 63, 255, 1499, 4096, 32_767, 40_959, 131_071, 1 << 20}
-	exec, err := NewExec(pureGo(t), func(positions *Node) *Node { return n.angles(positions) })
+	exec, err := NewExec(pureGo(t), n.angles)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer exec.Finalize()
-	outputs, err := exec.Exec(positions)
+	outputs, err := exec.Call(positions)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,6 @@ type Tensor struct {
 type numbers interface {
 	float32s(dst []float32, from int)
 	bfloat16s(dst []bfloat16.BFloat16, from int)
-	raw() []byte
 }
 
 // Float32 converts elements from, from+1, … into dst until it is full; exact for every stored dtype. It panics, as
@@ -42,10 +41,6 @@ func (t Tensor) BFloat16(dst []bfloat16.BFloat16, from int) {
 	t.checkRange(from, len(dst))
 	t.numbers.bfloat16s(dst, from)
 }
-
-// Raw is the tensor as it is stored: little-endian DType numbers in row-major order, at any alignment. It is a view of
-// the file, valid until Source.Close and not to be written; nil for a tensor that is not stored.
-func (t Tensor) Raw() []byte { return t.numbers.raw() }
 
 func (t Tensor) checkRange(from, n int) {
 	if size := t.Size(); from < 0 || n > size-from {

@@ -16,10 +16,6 @@ type (
 	bfloat16Bytes []byte
 )
 
-func (b float32Bytes) raw() []byte  { return b }
-func (b float16Bytes) raw() []byte  { return b }
-func (b bfloat16Bytes) raw() []byte { return b }
-
 func (b float32Bytes) float32s(dst []float32, from int) {
 	src := b[4*from : 4*(from+len(dst))]
 	for ; len(dst) >= 2 && len(src) >= 8; dst, src = dst[2:], src[8:] {

@@ -21,11 +21,6 @@ func tinyBuckets() []plan.Bucket {
 	}
 }
 
-func tinyEngine(t *testing.T, buckets []plan.Bucket) *Engine {
-	t.Helper()
-	return newTestEngine(t, pureGo(t), smallConfig(), buckets)
-}
-
 // pureGo is GoMLX's own backend. It runs one operation after the other: side by side, many products wait for each other's
 // workers for ever.
 func pureGo(t *testing.T) compute.Backend {

@@ -93,8 +93,6 @@ func (s *sequence) float32s(dst []float32, from int) { lookUp(&s.table, s.key, d
 
 func (s *sequence) bfloat16s(dst []bfloat16.BFloat16, from int) { lookUp(&s.short, s.key, dst, from) }
 
-func (s *sequence) raw() []byte { return nil }
-
 func lookUp[T any](table *[256]T, key uint64, dst []T, from int) {
 	word := uint64(from / 8)
 	if skip := from % 8; skip != 0 {

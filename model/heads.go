@@ -2,6 +2,7 @@ package model
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -37,7 +38,7 @@ func (p *pending) places(step *plan.Step, l *layout) []place {
 		}
 		read(0, row.Labels)
 	}
-	return append(relative, absolute...)
+	return slices.Concat(relative, absolute)
 }
 
 // heads queues the reading of every row's labels off the hidden states [T, D]. Rows that only compare their labels take the

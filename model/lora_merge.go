@@ -92,8 +92,6 @@ type sums struct {
 	products []product
 }
 
-func (s sums) raw() []byte { return nil }
-
 func (s sums) float32s(dst []float32, from int) {
 	s.numbers.float32s(dst, from)
 	if len(s.products) == 0 {
@@ -149,8 +147,6 @@ func (p product) addTo(dst []float64, row, at int) {
 
 // floats are numbers in memory.
 type floats []float32
-
-func (f floats) raw() []byte { return nil }
 
 func (f floats) float32s(dst []float32, from int) { copy(dst, f[from:]) }
 

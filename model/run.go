@@ -62,7 +62,7 @@ func (e *Engine) layers(bucket plan.Bucket, l *layout, p *pending) (hidden *tens
 		return nil, err
 	}
 	hidden = embedded[0]
-	inputs := append(embedded[1:], e.net.stepInputs(l, s)...)
+	inputs := slices.Concat(embedded[1:], e.net.stepInputs(l, s))
 	defer func() { err = errors.Join(err, finalize(inputs...)) }()
 	for i := 0; i < len(e.weights.layers); i += e.net.group {
 		weights := slices.Concat(e.weights.layers[i : i+e.net.group]...)

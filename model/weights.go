@@ -36,7 +36,7 @@ func (d decoder) load(ctx context.Context, on device, source Source, progress fu
 			t, err = d.upload(ctx, on, source, names)
 		}
 		if err == nil && progress != nil {
-			done += int64(t.Memory())
+			done += t.ByteSize()
 			progress(StageWeights, done, total)
 		}
 		return t

@@ -32,10 +32,10 @@ type cacheKey [sha256.Size]byte
 func (k cacheKey) String() string { return hex.EncodeToString(k[:]) }
 
 const (
-	defaultCacheBytes = 20e9
-	entrySuffix       = ".executable"
-	partPrefix        = "part-" // of files being written
-	partLifetime      = time.Hour
+	mostCacheBytes = 20e9
+	entrySuffix    = ".executable"
+	partPrefix     = "part-" // of files being written
+	partLifetime   = time.Hour
 )
 
 // entryHeader begins every entry, in little-endian order; the payload follows.
@@ -49,11 +49,8 @@ type entryHeader struct {
 // entryMagic names the format and its version.
 var entryMagic = [8]byte{'P', 'J', 'R', 'T', 'e', 'x', 'e', 1}
 
-// newCache makes the folder. A limit of zero is the default's.
+// newCache makes the folder, which is kept below limit bytes.
 func newCache(dir string, limit int64) (*cache, error) {
-	if limit <= 0 {
-		limit = defaultCacheBytes
-	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

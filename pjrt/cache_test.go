@@ -22,6 +22,9 @@ import (
 
 func testCache(t *testing.T, dir string, limit int64) *cache {
 	t.Helper()
+	if limit == 0 {
+		limit = mostCacheBytes
+	}
 	c, err := newCache(dir, limit)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +236,7 @@ func TestCompileThroughTheCache(t *testing.T) {
 		if got := run(t, p, g, 2, []float32{1, 2, 3, 4}); got[3] != 22 {
 			t.Errorf("%s: got %v", test.name, got)
 		}
-		program, _ := p.Program("cached")
+		program, _ := named(p, "cached")
 		g.Finalize()
 		stats := p.Stats()
 		if stats.Compiles != test.compiles || stats.CacheHits != test.hits || stats.CacheErrors != test.errors {

@@ -167,12 +167,6 @@ PJRT_Error* scored_load(const PJRT_Api* api, PJRT_Client* client, const void* by
   return err;
 }
 
-PJRT_Error* scored_loaded_destroy(const PJRT_Api* api, PJRT_LoadedExecutable* loaded) {
-  ARGS(PJRT_LoadedExecutable_Destroy, args);
-  args.executable = loaded;
-  return api->PJRT_LoadedExecutable_Destroy(&args);
-}
-
 PJRT_Error* scored_executable(const PJRT_Api* api, PJRT_LoadedExecutable* loaded, PJRT_Executable** executable) {
   ARGS(PJRT_LoadedExecutable_GetExecutable, args);
   args.loaded_executable = loaded;

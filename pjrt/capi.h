@@ -31,7 +31,6 @@ PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const c
 PJRT_Error* scored_compile(const PJRT_Api* api, PJRT_Client_Compile_Args* args);
 PJRT_Error* scored_load(const PJRT_Api* api, PJRT_Client* client, const void* bytes, size_t size,
                         PJRT_LoadedExecutable** loaded);
-PJRT_Error* scored_loaded_destroy(const PJRT_Api* api, PJRT_LoadedExecutable* loaded);
 
 // The executable must be freed with scored_executable_destroy.
 PJRT_Error* scored_executable(const PJRT_Api* api, PJRT_LoadedExecutable* loaded, PJRT_Executable** executable);

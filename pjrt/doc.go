@@ -6,6 +6,8 @@
 //   - [OpenTopology] compiles programs for a TPU that is not there.
 //   - [Plugin.Profiler] traces the device with the plugin's own tracer, where it has one.
 //
+// It is one of the two packages with C. It must know nothing else of ours: no model, no request, no step. Begin with Open.
+//
 // The C API that all plugins share is declared in pjrt_c_api.h, the unmodified header of OpenXLA as the Go module
 // github.com/gomlx/go-xla carries it; see its head for its licence. Plugins may be older or newer than the header.
 package pjrt

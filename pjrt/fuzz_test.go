@@ -13,7 +13,7 @@ import (
 func FuzzEntry(f *testing.F) {
 	key := cacheKey{1, 2, 3}
 	entry := func(t testing.TB, payload []byte) []byte {
-		c, err := newCache(t.TempDir(), 0)
+		c, err := newCache(t.TempDir(), mostCacheBytes)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -60,20 +59,24 @@ func finalize(t testing.TB, p *Plugin, buffers ...compute.Buffer) {
 	}
 }
 
+// named is the loaded executable of that name, the newest if there are several.
+func named(p *Plugin, name string) (found Program, ok bool) {
+	for _, program := range p.Programs() {
+		if program.Name == name {
+			found, ok = program, true
+		}
+	}
+	return found, ok
+}
+
 func TestOpenComputesCountsAndLeaksNothing(t *testing.T) {
 	buffersBefore, executablesBefore := goxla.BuffersAlive(), goxla.LoadedExecutablesAlive()
-	var captured, executed []string
+	var captured []string
 	p := openTest(t, Options{
 		Capture: func(name string, program, options []byte) {
 			captured = append(captured, name)
 			if !strings.Contains(string(program), "stablehlo.dot_general") || len(options) == 0 {
 				t.Errorf("captured program %q with %d bytes of options", program, len(options))
-			}
-		},
-		OnExecute: func(e Execution) {
-			executed = append(executed, e.Program)
-			if e.Duration <= 0 || e.Failed || time.Since(e.Start) < e.Duration {
-				t.Errorf("execution %+v", e)
 			}
 		},
 	})
@@ -84,7 +87,7 @@ func TestOpenComputesCountsAndLeaksNothing(t *testing.T) {
 		}
 	}
 
-	program, ok := p.Program("square")
+	program, ok := named(p, "square")
 	if !ok || program.Executions != 3 || program.Execution <= 0 || program.Compile <= 0 || program.Cost.ArgumentBytes != 16 {
 		t.Errorf("program %+v", program)
 	}
@@ -95,15 +98,15 @@ func TestOpenComputesCountsAndLeaksNothing(t *testing.T) {
 	if stats.Buffers != 0 || stats.Executables != 1 {
 		t.Errorf("%d buffers and %d executables alive, want 0 and 1", stats.Buffers, stats.Executables)
 	}
-	if len(captured) != 1 || captured[0] != "square" || len(executed) != 3 || executed[0] != "square" {
-		t.Errorf("captured %v, executed %v", captured, executed)
+	if len(captured) != 1 || captured[0] != "square" {
+		t.Errorf("captured %v", captured)
 	}
 
 	g.Finalize()
 	if stats := p.Stats(); stats.Executables != 0 {
 		t.Errorf("%d executables alive after finalizing", stats.Executables)
 	}
-	if _, ok := p.Program("square"); ok {
+	if _, ok := named(p, "square"); ok {
 		t.Error("program is still listed after finalizing")
 	}
 	if b, e := goxla.BuffersAlive()-buffersBefore, goxla.LoadedExecutablesAlive()-executablesBefore; b != 0 || e != 0 {

@@ -20,8 +20,7 @@ import (
 
 // Options say how a plugin is opened. The zero value works.
 type Options struct {
-	CacheDir   string // folder of compiled programs, made when missing; "" compiles every program anew
-	CacheBytes int64  // bound of that folder; 0: 20 GB
+	CacheDir string // folder of compiled programs, made when missing and kept below 20 GB; "" compiles every program anew
 	// Client options of the plugin itself, as PJRT_Client_Create takes them: string, int64, []int64, float32 or bool.
 	Client map[string]any
 	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, as XLA_FLAGS writes their values. They
@@ -44,10 +43,8 @@ type Options struct {
 	// Reading an output waits for it, and gives the error of whatever it came from; inputs may be finalized at once.
 	// Times of executions are then those of their dispatch. It turns shared buffers off, as nothing would tell when the
 	// device has read them.
-	Async bool
-	// OnExecute, if set, is told of every execution, on the goroutine that asked for it, before its results are handed out.
-	OnExecute func(Execution)
-	Logger    *slog.Logger // nil: silence
+	Async  bool
+	Logger *slog.Logger // nil: silence
 }
 
 // Plugin is an opened PJRT plugin with one client. All its methods may be called at any time from any goroutine.
@@ -87,7 +84,7 @@ func Open(path string, options Options) (*Plugin, error) {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	if options.CacheDir != "" {
-		if p.cache, err = newCache(options.CacheDir, options.CacheBytes); err != nil {
+		if p.cache, err = newCache(options.CacheDir, mostCacheBytes); err != nil {
 			p.log.Warn("compile cache is off", "error", err)
 		}
 	}
@@ -188,17 +185,6 @@ func (p *Plugin) Programs() []Program {
 	return list
 }
 
-// Program returns what is known of the loaded executable of that name, the newest if there are several.
-func (p *Plugin) Program(name string) (Program, bool) {
-	var found Program
-	for _, program := range p.Programs() {
-		if program.Name == name {
-			found = program
-		}
-	}
-	return found, found.order > 0
-}
-
 // Close destroys the client. Buffers and executables must be finalized before; those that are not are leaked for
 // safety, never freed under a running device, and counted in the error. A second Close does nothing.
 func (p *Plugin) Close() error {
@@ -229,10 +215,10 @@ func (p *Plugin) Close() error {
 // executed records one execution and returns how many outputs it has per device.
 func (p *Plugin) executed(id executable, took time.Duration, failed bool) int {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	program, outputs := p.executables[id], 0
-	name := ""
 	if program != nil {
-		name, outputs = program.Name, program.outputs
+		outputs = program.outputs
 		program.Executions++
 		program.Execution += took
 	}
@@ -240,10 +226,6 @@ func (p *Plugin) executed(id executable, took time.Duration, failed bool) int {
 	p.stats.ExecutionTime += took
 	if failed {
 		p.stats.FailedExecutions++
-	}
-	p.mu.Unlock()
-	if p.options.OnExecute != nil {
-		p.options.OnExecute(Execution{Program: name, Start: time.Now().Add(-took), Duration: took, Failed: failed})
 	}
 	return outputs
 }

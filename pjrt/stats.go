@@ -44,14 +44,6 @@ type Program struct {
 	order   int64
 }
 
-// Execution is one run of a program on the device.
-type Execution struct {
-	Program  string // the module's name
-	Start    time.Time
-	Duration time.Duration
-	Failed   bool
-}
-
 // Info describes an opened plugin.
 type Info struct {
 	Path               string

@@ -3,6 +3,9 @@
 //
 // A Profiler holds at most one session. It learns of everything through the stream of score.Span: a step counts for a
 // session if it started after the session was accepted. Each session has one goroutine, which ends with it.
+//
+// It must not know engines, plugins or HTTP: a device's own trace comes from a Tracer, as bytes. Begin with New and
+// Profiler.Start for recording, and with Report for reading.
 package profile
 
 import (

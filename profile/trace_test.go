@@ -1,13 +1,14 @@
 package profile
 
 import (
-	"compress/gzip"
+	"bytes"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"scored/tests/vectors"
 
 	"scored/score"
 )
@@ -21,17 +22,8 @@ type chromeTrace struct {
 
 func readChrome(t *testing.T, path string) chromeTrace {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var trace chromeTrace
-	decoder := json.NewDecoder(unzipped)
+	decoder := json.NewDecoder(bytes.NewReader(vectors.Read(t, path)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&trace); err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ func TestBetweenStepsGivesUp(t *testing.T) {
 			t.Error(err)
 		}
 		failed := errors.New("no")
-		if err := s.BetweenSteps(context.Background(), func() error { return failed }); err != failed {
+		if err := s.BetweenSteps(context.Background(), func() error { return failed }); !errors.Is(err, failed) {
 			t.Errorf("error %v, want the function's own", err)
 		}
 		s.Close()

@@ -2,6 +2,7 @@ package score
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -96,7 +97,8 @@ func TestLabelsAreBounded(t *testing.T) {
 			continue
 		}
 		wantKind(t, err, c.kind)
-		if failure, ok := err.(*Error); !ok || failure.Param != c.param {
+		var failure *Error
+		if !errors.As(err, &failure) || failure.Param != c.param {
 			t.Errorf("%+v: error %v, want it to name %s", c, err, c.param)
 		}
 	}

@@ -22,13 +22,19 @@ type Encoder interface {
 	Least(text string) int
 }
 
-// What an engine gets and gives: see package plan, which decides on it.
+// What an engine gets and gives is package plan's, which decides on it.
 type (
-	Bucket  = plan.Bucket
-	Step    = plan.Step
-	Prefix  = plan.Prefix
-	Row     = plan.Row
-	Read    = plan.Read
+	// Bucket is a step shape.
+	Bucket = plan.Bucket
+	// Step is what a device runs at once.
+	Step = plan.Step
+	// Prefix is a run of tokens whose keys and values the KV cache holds after the step.
+	Prefix = plan.Prefix
+	// Row is one prompt of one request.
+	Row = plan.Row
+	// Read is a place inside a row at which labels are read.
+	Read = plan.Read
+	// Pending is a step that is queued on a device.
 	Pending = plan.Pending
 )
 

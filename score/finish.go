@@ -116,12 +116,12 @@ func (t *table) row() []float64 {
 // probabilities writes exp(logprobs) to scores, which may be logprobs itself.
 func probabilities(scores, logprobs []float64) {
 	for i, v := range logprobs {
-		scores[i] = Probability(v)
+		scores[i] = probability(v)
 	}
 }
 
-// Probability is exp, clamped to 1: rounding may put the log of a certain label just above 0.
-func Probability(logprob float64) float64 { return min(math.Exp(logprob), 1) }
+// probability is exp, clamped to 1: rounding may put the log of a certain label just above 0.
+func probability(logprob float64) float64 { return min(math.Exp(logprob), 1) }
 
 // softmax over the labels: exp(v - max) / sum. The same values give the same scores whatever constant is added to all.
 // If every label has probability 0 they share the row equally. scores may be logprobs itself.

@@ -175,7 +175,7 @@ const lookedFor = 64
 // holder is the device that holds the most of what the job's rows share, or d where none holds more. Both locks must be
 // held.
 func (q *queue) holder(j *job, d *device) *device {
-	g := j.Job.Pending()
+	g := j.Pending()
 	if len(q.devices) < 2 || g == nil || g.Shared == 0 {
 		return d
 	}
@@ -209,7 +209,7 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 		q.packing.note(f.Step.Cost(), before-after)
 	}
 	f.lead = jobs[formed.Lead]
-	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return j.Job.Pending() == nil })
+	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return j.Pending() == nil })
 	q.giveWay(f.lead)
 	q.steps++
 	f.number = q.steps

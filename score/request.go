@@ -3,6 +3,9 @@
 //
 // A request names a query, some items and some labels. Item i becomes one row: the tokens of query+item (or item+query).
 // Its answer is the distribution of the next token after the row's last token, read at the labels.
+//
+// Begin with Scorer.Score, which takes a request through check, admit, encode, wait, run and finish. Encoder and Engine are
+// what it stands on; package plan decides what runs next.
 package score
 
 import (

@@ -67,7 +67,8 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 
 // isProbe tells the paths that machines ask every few seconds, which would drown what clients do.
 func (s *Server) isProbe(path string) bool {
-	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") || path == "/livez" || path == "/readyz" || path == "/ping"
+	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") ||
+		path == "/livez" || path == "/readyz" || path == "/ping"
 }
 
 // authorized tells whether a request may be answered, and whose key it has. It compares keys in constant time. Preflights

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 
@@ -51,7 +52,7 @@ func (h *holding) readAll(r io.Reader) ([]byte, error) {
 		piece, err := fill(r, make([]byte, size))
 		pieces = append(pieces, piece)
 		total += len(piece)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -51,7 +51,8 @@ func NewMetrics(version string) *Metrics {
 	m.cancelled = m.counter("cancelled_requests_total", "Requests whose client left, or whose time was up, before they were scored.")
 	m.cancelledIn = m.counter("cancelled_items_total", "Items of those requests that were dropped before a step took them.")
 	m.seconds = m.histogram("request_seconds", "Time from a request's first byte to its answer, probes and scrapes left out.", seconds)
-	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scored_stage_seconds", Help: "Time of requests for scores by stage.", Buckets: seconds}, []string{"stage"})
+	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scored_stage_seconds",
+		Help: "Time of requests for scores by stage.", Buckets: seconds}, []string{"stage"})
 	m.registry.MustRegister(m.stages)
 	for _, stage := range requestStages() {
 		m.stages.WithLabelValues(string(stage))

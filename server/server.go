@@ -1,4 +1,8 @@
-// Package server speaks the HTTP contract of sglang-jax's Score API over a score.Scorer. It knows no engine.
+// Package server speaks the HTTP contract of sglang-jax's Score API, and what clients of other servers speak, over a
+// score.Scorer. It must not know engines, tensors, plugins or tokenizers: a body becomes a score.Request, a score.Result
+// becomes an answer.
+//
+// Begin with New and Server.route; handle is what all requests for scores go through, and a dialect what they differ in.
 package server
 
 import (

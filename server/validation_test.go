@@ -1,14 +1,14 @@
 package server
 
 import (
-	"bufio"
-	"compress/gzip"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"testing"
+
+	"scored/tests/vectors"
 
 	"scored/profile"
 	"scored/score"
@@ -39,26 +39,15 @@ func (v validated) String() string { return fmt.Sprintf("type %q, body %.300q", 
 
 func readValidated(t *testing.T, name string) (all []validated) {
 	t.Helper()
-	f, err := os.Open("../tests/contract/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(unpacked)
-	lines.Buffer(nil, 1<<24)
-	for lines.Scan() {
+	for line := range bytes.Lines(vectors.Read(t, "../tests/contract/"+name)) {
 		var v validated
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
+		if err := json.Unmarshal(line, &v); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, v)
 	}
-	if lines.Err() != nil || len(all) < 1000 {
-		t.Fatalf("%d vectors in %s: %v", len(all), name, lines.Err())
+	if len(all) < 1000 {
+		t.Fatalf("%d vectors in %s", len(all), name)
 	}
 	return all
 }

@@ -1,5 +1,8 @@
 // Package tokenizer gives the token ids that Hugging Face tokenizers give for a tokenizer.json, through their own Rust
-// code (github.com/daulet/tokenizers). It adds what that binding lacks: errors, NUL characters, and safety after Close.
+// code (github.com/daulet/tokenizers). It adds what that binding lacks: errors, NUL characters, safety after Close, and
+// places where a text may be cut without changing its ids.
+//
+// It is one of the two packages with C. It must know nothing else of ours. Begin with Open and Tokenizer.Encode.
 package tokenizer
 
 import (

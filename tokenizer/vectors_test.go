@@ -2,18 +2,18 @@ package tokenizer
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"scored/tests/vectors"
 )
 
 // vector is a text and its ids as Hugging Face tokenizers gave them; tests/tokenizer/generate.py tells how it is written.
@@ -155,17 +155,7 @@ func smallCorpus(t testing.TB) corpus {
 
 func readCorpus(t testing.TB, name, path, tokenizer string) corpus {
 	t.Helper()
-	data := read(t, path)
-	if strings.HasSuffix(path, ".gz") {
-		unzip, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, err = io.ReadAll(unzip); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lines := json.NewDecoder(bytes.NewReader(data))
+	lines := json.NewDecoder(bytes.NewReader(vectors.Read(t, path)))
 	var header struct {
 		SHA256 string `json:"tokenizer_sha256"`
 	}

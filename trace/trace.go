@@ -1,4 +1,7 @@
-// Package trace sends one OpenTelemetry trace for each scored request to a collector, over OTLP/HTTP with protobuf.
+// Package trace sends one OpenTelemetry trace for each scored request to a collector, over OTLP/HTTP with protobuf. It knows
+// spans alone: neither server, engine nor tokenizer. No request ever waits for the collector.
+//
+// Begin with New.
 package trace
 
 import (

@@ -66,7 +66,8 @@ func (b *benchFlags) flags() *flag.FlagSet {
 	f.StringVar(&b.APIKey, "api-key", "", "key of the server")
 	f.StringVar(&b.Model, "model", "Qwen/Qwen3-0.6B", "model that requests name")
 	f.DurationVar(&b.Timeout, "timeout", 2*time.Minute, "longest wait for an answer")
-	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 shared + 180, 10 items; w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; or mixed")
+	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 shared + 180, 10 items; "+
+		"w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; or mixed")
 	f.StringVar(&b.mix, "mix", bench.DefaultMix, "weights of mixed")
 	f.IntVar(&b.custom.QueryTokens, "query-tokens", 0, "own workload: tokens that a request's items share")
 	f.IntVar(&b.custom.ItemTokens, "item-tokens", 0, "own workload: tokens of an item")
@@ -101,7 +102,8 @@ func (b *benchFlags) check() error {
 	}{
 		{err != nil || address.Host == "", fmt.Sprintf("flag --url is %q; give it as http://HOST:PORT", b.URL)},
 		{b.cache != "cold" && b.cache != "warm", fmt.Sprintf("flag --cache is %q; use cold or warm", b.cache)},
-		{b.Clients < 0 || b.Rate < 0 || b.MaxInFlight < 1 || b.Pool < 1 || b.Vocab < 1, "flags --clients and --rate must not be negative, --max-in-flight, --pool and --vocab at least 1"},
+		{b.Clients < 0 || b.Rate < 0 || b.MaxInFlight < 1 || b.Pool < 1 || b.Vocab < 1,
+			"flags --clients and --rate must not be negative, --max-in-flight, --pool and --vocab at least 1"},
 		{b.Clients > 0 && b.Rate > 0, "flags --clients and --rate exclude each other; a closed loop has clients, an open one a rate"},
 		{!(b.CancelShare >= 0 && b.CancelShare <= 1), fmt.Sprintf("flag --cancel-share is %v; it must be from 0 to 1", b.CancelShare)},
 		{b.Duration <= 0 || b.Warmup < 0 || b.Timeout <= 0, "flags --duration and --timeout must be above 0, --warmup not below"},

@@ -233,7 +233,8 @@ func (c *config) checkSampling() error {
 
 // flagName turns a field's name into its flag's: MaxQueue is max-queue.
 func flagName(field string) string {
-	if name, ok := map[string]string{"APIKey": "api-key", "APIKeyFile": "api-key-file", "DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
+	if name, ok := map[string]string{"APIKey": "api-key", "APIKeyFile": "api-key-file", "DType": "dtype",
+		"Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
 		"Sampling": "preferred-sampling-params", "LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
 		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size", "Attention": "attention-backend"}[field]; ok {
 		return name

@@ -46,7 +46,8 @@ func (c *config) fetchOptions(progress io.Writer) pjrt.FetchOptions {
 
 // loadEngines puts a replica of the model on each of the first --dp-size devices. A device on which kernels are wrong gets
 // attention without them.
-func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer, found *source, log *slog.Logger, progress *progress, opened *closers) (engines []score.Engine, contextLength int, err error) {
+func (c *config) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer, found *source,
+	log *slog.Logger, progress *progress, opened *closers) (engines []score.Engine, contextLength int, err error) {
 	options, contextLength, err := c.engineOptions(found.config)
 	if err == nil {
 		err = c.checkDeviceMemory(found.config, options, log)

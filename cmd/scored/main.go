@@ -1,4 +1,7 @@
-// Command scored serves the Score API: POST /v1/score gives the probability of each label as the next token.
+// Command scored serves the Score API: POST /v1/score gives the probability of each label as the next token. Its other
+// commands fetch plugins, compile ahead, calibrate prices, score files, load servers and read profiles.
+//
+// It wires the packages and has no algorithm of its own. Begin with serve.go.
 package main
 
 import (

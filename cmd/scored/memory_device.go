@@ -13,8 +13,8 @@ import (
 const usualCache = 1 << 30
 
 // prefixCacheBytes is the least of what the flags allow, or of what the device's row does where --prefix-cache-bytes is -1.
-// A layer's part has fewer than 2^31 numbers then, as a device counts those in 32 bits. It depends on the row alone, not on what is free at the moment: compiled programs hold the cache's size, and are to be found
-// again. options have all else.
+// A layer's part has fewer than 2^31 numbers then, as a device counts those in 32 bits. It depends on the row alone, not on what is free
+// at the moment: compiled programs hold the cache's size, and are to be found again. options have all else.
 func (c *config) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
 	bytes := c.PrefixCacheBytes
 	if bytes < 0 {

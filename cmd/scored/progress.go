@@ -66,7 +66,7 @@ func (p *progress) tell() {
 }
 
 // close ends the goroutine. No line comes after it.
-func (p *progress) close() error {
+func (p *progress) close() error { //nolint:unparam // a closer
 	close(p.quit)
 	<-p.ended
 	return nil

@@ -1,5 +1,6 @@
 // Package kernel is what the kernels of attention for every device share: their operands, the shape that they are written
-// for, the blocks of keys that they go over, and the writing of their text, which is MLIR.
+// for, the blocks of keys that they go over, and the writing of their text, which is MLIR. It must not know any device's
+// dialect; mosaic and triton do. Begin with Shape.
 //
 // A layer calls two kernels. Keys makes keys and values ready: keys normed and turned, values that overflowed kept from
 // those who do not see them. Attend norms and turns queries and attends.

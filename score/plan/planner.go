@@ -117,7 +117,7 @@ const enough = 4
 // candidates are the groups with rows waiting, the lead first and then as the jobs stand.
 func (p *Planner) candidates(jobs []*Job, lead int) (all []candidate) {
 	first := jobs[lead].Pending()
-	all = append(p.candidateRoom[:0], p.candidate(lead, first, nil))
+	all = append(p.candidateRoom[:0], p.candidate(lead, first, nil)) //nolint:gocritic // it is put back below
 	defer func() { p.candidateRoom = all }()
 	work := all[0].work()
 	for i, j := range jobs {

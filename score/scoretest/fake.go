@@ -1,5 +1,6 @@
-// Package scoretest has what tests of a Scorer, and of engines, have in common: Fake, an engine without a device that
-// knows what its KV cache holds.
+// Package scoretest has what tests of a Scorer, and of engines, have in common. Run is the contract of an Engine as a suite:
+// whoever writes an engine runs it. Fake is an engine without a device that knows what its KV cache holds, for tests of
+// what gives it steps. The package must not know of models or devices.
 package scoretest
 
 import (

@@ -1,30 +1,20 @@
 package python
 
 import (
-	"bufio"
-	"compress/gzip"
+	"bytes"
 	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
+
+	"scored/tests/vectors"
 )
 
 // TestAgainstCPython reads thousands of bodies, sound and damaged, and wants CPython's repr, or its error and position.
 func TestAgainstCPython(t *testing.T) {
-	f, err := os.Open("../../tests/contract/python.jsonl.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(unpacked)
-	lines.Buffer(nil, 1<<20)
 	count := 0
-	for ; lines.Scan(); count++ {
+	for line := range bytes.Lines(vectors.Read(t, "../../tests/contract/python.jsonl.gz")) {
+		count++
 		var want struct {
 			Body    []byte
 			Repr    *string
@@ -32,7 +22,7 @@ func TestAgainstCPython(t *testing.T) {
 			Pos     int
 			Refused bool
 		}
-		if err := json.Unmarshal(lines.Bytes(), &want); err != nil {
+		if err := json.Unmarshal(line, &want); err != nil {
 			t.Fatal(err)
 		}
 		v, err := Decode(want.Body, 1<<30)
@@ -53,8 +43,8 @@ func TestAgainstCPython(t *testing.T) {
 			}
 		}
 	}
-	if lines.Err() != nil || count < 4000 {
-		t.Fatalf("%d bodies were read: %v", count, lines.Err())
+	if count < 4000 {
+		t.Fatalf("%d bodies were read", count)
 	}
 }
 

@@ -159,7 +159,7 @@ func (d *device) compile(s triton.Shape, l load, calls int) (run func() []float3
 	}
 	return func() []float32 {
 		out := g.Run(spans, sight)[0]
-		defer out.FinalizeAll()
+		defer func() { _ = out.FinalizeAll() }()
 		return tensors.MustCopyFlatData[float32](out)
 	}, g.Finalize
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -11,56 +10,30 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"scored/tests/process"
 )
 
-// starting is a server that is not ready yet, and its log.
-type starting struct {
-	*testing.T
-	cmd *exec.Cmd
-	log string // a file
-}
+// starting is a server that is not ready yet.
+type starting struct{ *process.Server }
 
-func begin(t *testing.T, args ...string) *starting {
+func begin(t *testing.T, args ...string) starting {
 	t.Helper()
 	return beginAs(t, exec.Command(binary(t)), args...)
 }
 
 // beginAs starts what cmd is with the arguments after its own.
-func beginAs(t *testing.T, cmd *exec.Cmd, args ...string) *starting {
+func beginAs(t *testing.T, cmd *exec.Cmd, args ...string) starting {
 	t.Helper()
-	cmd.Args = append(append(cmd.Args, "serve", "--port", "0", "--plugin-dir", "../../.cache/plugins"), args...)
-	s := &starting{t, cmd, filepath.Join(t.TempDir(), "log")}
-	file, err := os.Create(s.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close() // the process has its own
-	s.cmd.Stderr = file
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill() // one that has ended already is none to kill
-		_ = s.cmd.Wait()
-	})
-	return s
-}
-
-func (s *starting) lines() []string {
-	s.Helper()
-	text, err := os.ReadFile(s.log)
-	if err != nil {
-		s.Fatal(err)
-	}
-	return strings.Split(strings.TrimSpace(string(text)), "\n")
+	return starting{process.Start(t, cmd, append([]string{"--port", "0"}, args...)...)}
 }
 
 // until waits for a line of the log.
-func (s *starting) until(part string) {
+func (s starting) until(part string) {
 	s.Helper()
-	for limit := time.Now().Add(5 * time.Minute); !strings.Contains(strings.Join(s.lines(), "\n"), part); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(5 * time.Minute); !strings.Contains(s.Text(), part); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
-			s.Fatalf("log never says %q:\n%s", part, strings.Join(s.lines(), "\n"))
+			s.Fatalf("log never says %q:\n%s", part, s.Text())
 		}
 	}
 }
@@ -71,11 +44,11 @@ func TestStopWhileStarting(t *testing.T) {
 	s := begin(t, "--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3",
 		"--compile-cache", cache)
 	s.until("compiled 1 of ")
-	kill(t, s.cmd, syscall.SIGTERM)
-	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("server ended with %v, want status 0", err)
+	kill(t, s.Cmd, syscall.SIGTERM)
+	if status := s.End(time.Minute); status != 0 {
+		t.Errorf("server ended with status %d, want 0", status)
 	}
-	lines := s.lines()
+	lines := s.Lines()
 	all := strings.Join(lines, "\n")
 	if last := lines[len(lines)-1]; !strings.Contains(last, "msg=stopped") || !strings.Contains(all, "stopping before the server was ready") || strings.Contains(all, "ready to roll") {
 		t.Errorf("log of a stopped start:\n%s", all)
@@ -89,7 +62,7 @@ func TestStopWhileStarting(t *testing.T) {
 func TestFewFiles(t *testing.T) {
 	s := beginAs(t, exec.Command("bash", "-c", `ulimit -n 64; exec "$0" "$@"`, binary(t)), tinyArgs("--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x2048")...)
 	s.until("ready to roll")
-	text := strings.Join(s.lines(), "\n")
+	text := s.Text()
 	if !strings.Contains(text, "few files may be open at once") || !strings.Contains(text, "limit=64") {
 		t.Errorf("log does not tell the limit:\n%s", text)
 	}
@@ -108,7 +81,7 @@ func TestFewFiles(t *testing.T) {
 		_ = conn.Close()
 	}
 	waitFor(t, address, "/health", http.StatusOK)
-	if n := strings.Count(strings.Join(s.lines(), "\n"), "cannot be accepted"); n > 3 {
+	if n := strings.Count(s.Text(), "cannot be accepted"); n > 3 {
 		t.Errorf("%d lines about it", n)
 	}
 }

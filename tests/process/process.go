@@ -1,13 +1,18 @@
-// Package process builds the binary once and runs it as a server, for tests that talk to it as its users do.
+// Package process builds the binary once and runs it as a server, for tests that talk to it as its users do. Every test
+// that starts a process of its own starts it here, so that none outlives its test and every log is in the test's.
 package process
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -52,7 +57,26 @@ func Binary(t testing.TB) string {
 // Launch serves with a binary until the test ends. It returns the address and the process when the server is ready.
 func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 	t.Helper()
-	cmd := exec.Command(scored, append([]string{"serve", "--plugin-dir", root + "/.cache/plugins"}, args...)...)
+	s := Start(t, exec.Command(scored), args...)
+	return s.Address(), s.Cmd
+}
+
+// Server is a process that serves, or is about to.
+type Server struct {
+	testing.TB
+	Cmd *exec.Cmd
+
+	mu      sync.Mutex
+	lines   []string // of its log; mu must be held
+	address chan string
+	logged  chan struct{} // closed when there is no more log: the process has ended
+}
+
+// Start begins to serve until the test ends: cmd is the binary, or what runs it, and gets `serve` and the arguments after
+// its own.
+func Start(t testing.TB, cmd *exec.Cmd, args ...string) *Server {
+	t.Helper()
+	cmd.Args = append(append(cmd.Args, "serve", "--plugin-dir", root+"/.cache/plugins"), args...)
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -63,32 +87,69 @@ func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, logged := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(logged)
-		defer close(address)
-		lines := bufio.NewScanner(read)
-		for lines.Scan() {
-			t.Log(lines.Text())
-			if m := regexp.MustCompile(`ready to roll!" address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
-				address <- m[1]
-			}
-		}
-	}()
+	s := &Server{TB: t, Cmd: cmd, address: make(chan string, 1), logged: make(chan struct{})}
+	go s.follow(read)
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // those that have ended already are none to kill
 		_ = cmd.Wait()
-		<-logged
-		_ = read.Close()
+		<-s.logged
 	})
-	select {
-	case a, ok := <-address:
-		if !ok {
-			t.Fatal("server ended before it was ready; its log is above")
+	return s
+}
+
+// follow keeps the log and passes it on to the test's, until the process ends.
+func (s *Server) follow(log *os.File) {
+	defer close(s.logged)
+	defer close(s.address)
+	defer log.Close()
+	ready := regexp.MustCompile(`ready to roll!" address=(\S+)`)
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		s.Log(lines.Text())
+		s.mu.Lock()
+		s.lines = append(s.lines, lines.Text())
+		s.mu.Unlock()
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil {
+			s.address <- m[1]
 		}
-		return a, cmd
-	case <-time.After(30 * time.Minute): // a model may have to be downloaded
-		t.Fatal("server is not ready after 30 minutes")
-		return "", nil
 	}
+}
+
+// Address waits until the server is ready, and may be called once.
+func (s *Server) Address() string {
+	s.Helper()
+	select {
+	case address, ok := <-s.address:
+		if !ok {
+			s.Fatal("server ended before it was ready; its log is above")
+		}
+		return address
+	case <-time.After(30 * time.Minute): // a model may have to be downloaded
+		s.Fatal("server is not ready after 30 minutes")
+		return ""
+	}
+}
+
+// Lines are those of the log so far.
+func (s *Server) Lines() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lines)
+}
+
+// Text is the log so far.
+func (s *Server) Text() string { return strings.Join(s.Lines(), "\n") }
+
+// End waits for a server that ends, and returns its exit status; -1 if a signal ended it. It may be called once.
+func (s *Server) End(limit time.Duration) int {
+	s.Helper()
+	select {
+	case <-s.logged:
+	case <-time.After(limit):
+		s.Fatalf("server has not ended after %s; its log is above", limit)
+	}
+	var status *exec.ExitError
+	if err := s.Cmd.Wait(); err != nil && !errors.As(err, &status) {
+		s.Fatal(err)
+	}
+	return s.Cmd.ProcessState.ExitCode()
 }

@@ -4,12 +4,12 @@
 package real
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"math"
-	"os"
 	"slices"
 	"testing"
+
+	recorded "scored/tests/vectors"
 
 	"scored/tests/rounding"
 	"scored/tokenizer"
@@ -43,16 +43,7 @@ func (r request) prompt(item int) string {
 
 func read(t *testing.T) (v vectors) {
 	t.Helper()
-	file, err := os.Open("vectors.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	text, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewDecoder(text).Decode(&v); err != nil {
+	if err := json.Unmarshal(recorded.Read(t, "vectors.json.gz"), &v); err != nil {
 		t.Fatal(err)
 	}
 	prompts := 0

@@ -1,7 +1,6 @@
 package real
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -13,10 +12,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"scored/tests/process"
 )
 
 // server is the real binary with the trained model, asked over HTTP.
@@ -32,47 +32,18 @@ func serve(t *testing.T, args ...string) server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(scored, append([]string{"serve", "--model-path", folder(t), "--port", "0", "--offline", "--plugin-dir", "../../.cache/plugins",
-		"--compile-cache", "../../.cache/compile", "--context-length", "2048", "--buckets", bucketFlag}, args...)...)
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
+	if _, err := os.Stat(scored); err != nil {
 		t.Fatalf("%v; run `make real`", err)
 	}
-	address, ended := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer close(address)
-		ready := regexp.MustCompile(`ready to roll!" address=(\S+)`)
-		for lines := bufio.NewScanner(log); lines.Scan(); {
-			if !strings.Contains(lines.Text(), "msg=request ") {
-				t.Log(lines.Text())
-			}
-			if m := ready.FindStringSubmatch(lines.Text()); m != nil {
-				address <- m[1]
-			}
-		}
-	}()
+	s := process.Start(t, exec.Command(scored), append([]string{"--model-path", folder(t), "--port", "0", "--offline",
+		"--compile-cache", "../../.cache/compile", "--context-length", "2048", "--buckets", bucketFlag}, args...)...)
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // one that has ended already says so below
-		<-ended
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("server stopped with %v, want status 0", err)
+		_ = s.Cmd.Process.Signal(syscall.SIGTERM) // one that has ended already says so below
+		if status := s.End(time.Minute); status != 0 {
+			t.Errorf("server stopped with status %d, want 0", status)
 		}
 	})
-	select {
-	case a, ok := <-address:
-		if !ok {
-			t.Fatal("server ended before it was ready; its log is above")
-		}
-		return server{t, a}
-	case <-time.After(10 * time.Minute):
-		_ = cmd.Process.Kill()
-		t.Fatal("server is not ready after 10 minutes")
-		return server{}
-	}
+	return server{t, s.Address()}
 }
 
 // answer is that of /v1/score.
