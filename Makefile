@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/...
 
-.PHONY: run demo build setup test real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image deploy-check sbom vulncheck clean
+.PHONY: run demo build setup test real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image deploy-check release sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -95,6 +95,9 @@ image: ## the container IMAGE for DEVICE (cpu, tpu, cuda, or none)
 deploy-check: ## manifests, alerts and dashboard fit the server and their schemas
 	go test ./tests/deploy
 	scripts/deploy-check.sh
+
+release: ## dist/: a binary for glibc 2.31 and later with checksums and SBOM; VERSION; needs Python and PyPI
+	scripts/release.sh $(or $(VERSION),$(shell git describe --tags --always --dirty))
 
 sbom: build ## sbom.cdx.json: the modules linked into bin/scored, with licences
 	$(CYCLONEDX) bin -json -licenses -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -output sbom.cdx.json bin/scored
