@@ -86,8 +86,8 @@ cuda-compile: setup ## programs compile for NVIDIA GPUs, without one; fetches th
 	  { echo "cuda-compile is skipped: the plugin cannot be fetched"; exit 0; }; \
 	SCORED_TEST_CUDA=$$plugin go test -p 1 -count=1 -v -run 'CompileForCard|CompileForCUDA' ./pjrt ./cmd/scored
 
-lint: ## golangci-lint, with the import rules of the design
-	golangci-lint run
+lint: ## golangci-lint; who may import whom is for tests/house
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
 
 image: ## the container IMAGE for DEVICE (cpu, tpu, cuda, or none)
 	docker build --build-arg DEVICE=$(or $(DEVICE),cpu) --tag $(or $(IMAGE),scored:$(or $(DEVICE),cpu)) .
