@@ -68,8 +68,9 @@ func (d *device) loop() {
 			}
 		}
 		d.wakeNearEnd(f)
+		last := f.err != nil || f.again // nobody asks for it to run once more; asked here, as settleAll may ask of others
 		d.toSettle <- f
-		if f.err != nil || f.again {
+		if last {
 			<-f.settled // what a step did not compute must be known before the next is formed
 		}
 	}
@@ -87,7 +88,8 @@ func (d *device) settleAll() {
 		if err == nil {
 			answers, err = wait(f.pending, len(f.Step.Rows))
 		}
-		if !f.again && (divisible(f.Step, err) || err == nil && d.queue.missed(f)) && d.queue.runAgain(d, f) {
+		mayAgain := f.err == nil && !f.again
+		if mayAgain && (divisible(f.Step, err) || err == nil && d.queue.missed(f)) && d.queue.runAgain(d, f) {
 			continue
 		}
 		d.settle(f, start, answers, err)
