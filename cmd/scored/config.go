@@ -49,7 +49,7 @@ type config struct {
 	TemplateSystem    string
 	MaxQueue          int           `validate:"min=1"`
 	MaxTokens         int           `validate:"min=1"`
-	MaxBacklogSeconds time.Duration `validate:"min=0"`
+	MaxBacklog        time.Duration `validate:"min=0"`
 	MaxLabels         int           `validate:"min=1"`
 	MaxScores         int           `validate:"min=1"`
 	MaxClientRequests int           `validate:"min=0"`

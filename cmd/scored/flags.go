@@ -47,7 +47,8 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	c.templateFlags(f)
 	f.IntVar(&c.MaxQueue, "max-queue", 1<<16, "items admitted at once; more get 503")
 	f.IntVar(&c.MaxTokens, "max-held-tokens", 1<<24, "prompt tokens held at once, of waiting rows and of those being tokenized; more get 503, one request with more gets 413")
-	f.Var((*launch.Seconds)(&c.MaxBacklogSeconds), "max-backlog-seconds", "requests get 503 that are predicted to be answered later than after these `seconds`, with a Retry-After by the same prediction; 0 is no bound")
+	f.Var((*launch.Seconds)(&c.MaxBacklog), "max-backlog-seconds",
+		"requests get 503 that are predicted to be answered later than after these `seconds`, with a Retry-After by the same prediction; 0 is no bound")
 	f.IntVar(&c.MaxLabels, "max-labels", 1<<10, "distinct labels of a request, or tokens of its labels with label_mode sequence; more get 400")
 	f.IntVar(&c.MaxScores, "max-scores", 1<<21, "numbers in an answer, items times labels; more get 413")
 	f.IntVar(&c.MaxClientRequests, "max-client-requests", 0, "requests in hand of one client (X-Client-Id, else its address); more get 429; 0 is no limit")

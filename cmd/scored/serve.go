@@ -169,7 +169,7 @@ func (c *config) load(ctx context.Context, log *slog.Logger, stderr io.Writer, m
 	vocab := min(words.Vocab(), found.config.VocabSize)
 	scorer, err = score.New(score.Config{Vocab: vocab, BaseVocab: words.BaseVocab(), ContextLength: contextLength,
 		Classes:       score.Classes{Names: found.config.Classes, Activation: score.Activation(found.config.Activation)},
-		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, MaxTokens: c.MaxTokens, MaxBacklog: c.MaxBacklogSeconds, MaxLabels: c.MaxLabels, MaxScores: c.MaxScores,
+		AllowTruncate: c.AllowTruncate, MaxQueue: c.MaxQueue, MaxTokens: c.MaxTokens, MaxBacklog: c.MaxBacklog, MaxLabels: c.MaxLabels, MaxScores: c.MaxScores,
 		KeepPages: c.keepPages(found.config), Watchdog: c.Watchdog, Observer: observers}, words, engines...)
 	if err != nil {
 		return nil, err
