@@ -133,7 +133,7 @@ func pretendTPU(accelerator string) error {
 // prepare learns what the cache's keys need.
 func (t *Topology) prepare(path, cacheDir string) (err error) {
 	if cacheDir != "" {
-		if t.cache, err = newCache(cacheDir, 0); err != nil {
+		if t.cache, err = newCache(cacheDir, mostCacheBytes); err != nil {
 			return err
 		}
 	}
