@@ -63,8 +63,8 @@ func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error
 	return nil
 }
 
-// label turns numbers into those of the request's labels: see columns.logprob. logprobs means something only where the request asks for it;
-// of a classifier's row it is the logits.
+// label turns numbers into those of the request's labels: see columns.logprob. logprobs means something only where the
+// request asks for it; of a classifier's row it is the logits.
 func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores, logprobs []float64, err *Error) {
 	logprobs = numbers.row()
 	for k := range logprobs {
@@ -77,11 +77,12 @@ func (j *job) label(req *Request, item int, answer []float32, numbers *table) (s
 	if req.Logprobs || req.Classify {
 		scores = numbers.row()
 	}
-	if req.Classify {
+	switch {
+	case req.Classify:
 		j.columns.activation.activate(scores, logprobs)
-	} else if req.Softmax {
+	case req.Softmax:
 		softmax(scores, logprobs)
-	} else {
+	default:
 		probabilities(scores, logprobs)
 	}
 	return scores, logprobs, nil

@@ -23,7 +23,7 @@ func (f *flight) ofTurn() turn {
 			row++
 		}
 		t.own += own
-		if j := f.jobs[i]; j.Job.Pending() == nil {
+		if j := f.jobs[i]; j.Pending() == nil {
 			t.room += t.roomOf(take.Count, take.New+own)
 			if take.Group == j.Groups[len(j.Groups)-1] {
 				t.requests++
