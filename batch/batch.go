@@ -43,9 +43,10 @@ var ErrStop = errors.New("scoring has ended")
 
 // Options are how files are read, scored and written.
 type Options struct {
-	Endpoint string // the path of bodies that bring none
-	Table    Table  // for CSV and Parquet
-	Format   Format // of what is written
+	Endpoint string   // the path of bodies that bring none
+	Paths    []string // what a line may name as its path; nil: any
+	Table    Table    // for CSV and Parquet
+	Format   Format   // of what is written
 
 	Concurrency int   // lines in hand at once
 	Items       int   // items in hand at once; a line with more is in hand alone

@@ -259,20 +259,21 @@ func TestLines(t *testing.T) {
 		{wrapped("") + "\r", "", ""},
 		{`{"custom_id":"x","url":"/v1/rerank","body":{}}`, "", ""},
 		{`{"query":`, "", "line is no JSON object: unexpected end of JSON input"},
-		{`[1]`, "", "line is no JSON object: it is a array"},
+		{`[1]`, "", "line is no JSON object: it is of the type array"},
 		{`null`, "", "line is null"},
 		{`{"custom_id":"x"}`, "body", "field body is missing"},
 		{`{"url":"/v1/score","body":{}}`, "custom_id", "field custom_id is missing"},
 		{`{"custom_id":7,"url":"/v1/score","body":{}}`, "custom_id", "field custom_id must be a text"},
 		{`{"custom_id":"x","body":{}}`, "url", "field url is missing"},
 		{wrapped(`,"url":"http://elsewhere/v1/score"`), "url", "field url is"},
+		{wrapped(`,"url":"/flush_cache"`), "url", `field url is "/flush_cache", by which nothing is scored; it may be /v1/score, /v1/rerank`},
 		{wrapped(`,"method":"GET"`), "method", `field method is "GET"; it must be POST`},
 		{`{"query":"` + strings.Repeat("x", 3000) + `"}`, "", "line is longer than 2000 bytes"},
 		{`{"query":"refuse"}`, "items[0]", "items[0] is wrong"},
 		{"last line without an end", "", "line is no JSON object"},
 	}
 	var text strings.Builder
-	text.WriteString("\n  \n")
+	text.WriteString(mark + "\n  \n")
 	for i, c := range cases {
 		text.WriteString(c.line)
 		if i < len(cases)-1 {
@@ -281,7 +282,7 @@ func TestLines(t *testing.T) {
 	}
 	write(t, in, []byte(text.String()))
 	o := options()
-	o.LineBytes = 2000
+	o.LineBytes, o.Paths = 2000, []string{"/v1/score", "/v1/rerank"}
 	out := filepath.Join(t.TempDir(), "out.jsonl")
 	server := &fake{status: func(r *Request) int {
 		if bytes.Contains(r.Body, []byte("refuse")) {
@@ -291,7 +292,7 @@ func TestLines(t *testing.T) {
 	}}
 	sum := must(t, o, server, in, out)
 	lines := outLines(t, read(t, out))
-	if len(lines) != len(cases) || sum.Failed != 12 {
+	if len(lines) != len(cases) || sum.Failed != 13 {
 		t.Fatalf("%d lines for %d, %+v", len(lines), len(cases), sum)
 	}
 	for i, c := range cases {
@@ -306,7 +307,7 @@ func TestLines(t *testing.T) {
 			t.Errorf("%.80s: %+v, want %q of field %q", c.line, line.Error, c.want, c.param)
 		}
 	}
-	if n, err := countFailed(out, o.Format); n != 12 || err != nil {
+	if n, err := countFailed(out, o.Format); n != 13 || err != nil {
 		t.Errorf("%d lines without scores are counted, %v", n, err)
 	}
 }

@@ -48,6 +48,9 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 	if info, err := os.Stat(out); out == "-" || err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("output %s must be a folder, as the input is more than one file", out)
 	}
+	if within(out, root, strings.ContainsAny(in, "*?[")) {
+		return nil, fmt.Errorf("output %s is the input's folder, or lies in it; name another, or what is written would be read", out)
+	}
 	outputs := map[string]string{}
 	var jobs []Job
 	for i, name := range names {
@@ -61,6 +64,30 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 		}
 	}
 	return jobs, nil
+}
+
+// within tells whether a folder is root or, unless only itself counts, lies in it. Links are followed. It need not exist yet.
+func within(folder, root string, itself bool) bool {
+	top, err := os.Stat(root)
+	if err != nil {
+		return false
+	}
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = real
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return false
+	}
+	for {
+		if info, err := os.Stat(folder); err == nil && os.SameFile(info, top) {
+			return true
+		}
+		above := filepath.Dir(folder)
+		if itself || above == folder {
+			return false
+		}
+		folder = above
+	}
 }
 
 // findFiles gives the names of an input's files under root, sorted; none if it is one file.
@@ -192,5 +219,5 @@ func openReader(path string, o Options) (reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLines(s, o.Endpoint, o.LineBytes), nil
+	return newLines(s, o), nil
 }

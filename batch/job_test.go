@@ -38,6 +38,13 @@ func TestJobs(t *testing.T) {
 	if err != nil || len(jobs) != 2 || jobs[0].Out != "out/a.jsonl.gz" {
 		t.Errorf("a pattern gives %v, %v", jobs, err)
 	}
+	if _, err := Jobs(filepath.Join(dir, "*.gz"), filepath.Join(dir, "out"), JSONLines{}, Shard{0, 1}); err != nil {
+		t.Errorf("a folder beside a pattern's files: %v", err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(dir, "b.jsonl")
 	write(t, filepath.Join(dir, "b.csv"), []byte("item\n"))
 	for _, c := range []struct {
@@ -54,6 +61,11 @@ func TestJobs(t *testing.T) {
 		{file, file, 1, "is the input"},
 		{file, dir, 1, "is a folder"},
 		{filepath.Join(dir, "*", "e*"), "out", 1, "pattern in a folder's name"},
+		{dir, dir, 1, "is the input's folder"},
+		{dir, filepath.Join(dir, "c", "new", "out"), 1, "is the input's folder"},
+		{dir, link, 1, "is the input's folder"},
+		{dir, filepath.Join(link, "out"), 1, "is the input's folder"},
+		{filepath.Join(dir, "*.gz"), link, 1, "is the input's folder"},
 	} {
 		if _, err := Jobs(c.in, c.out, JSONLines{}, Shard{0, c.of}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s to %s: %v, want %q", c.in, c.out, err, c.want)

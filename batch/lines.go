@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -22,11 +23,12 @@ type lines struct {
 	r        *bufio.Reader
 	most     int // bytes of a line
 	endpoint string
+	paths    []string
 	n, line  int64
 }
 
-func newLines(s *source, endpoint string, most int) *lines {
-	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: most, endpoint: endpoint}
+func newLines(s *source, o Options) *lines {
+	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: o.LineBytes, endpoint: o.Endpoint, paths: o.Paths}
 }
 
 func (l *lines) close() error { return l.source.close() }
@@ -49,6 +51,9 @@ func (l *lines) next() (*record, error) {
 			r.body = text // its beginning
 		} else {
 			r.read(text, l.endpoint)
+			if l.paths != nil && r.path != l.endpoint && !slices.Contains(l.paths, r.path) {
+				r.fail("url", "field url is %q, by which nothing is scored; it may be %s", r.path, strings.Join(l.paths, ", "))
+			}
 		}
 		if r.id == "" {
 			r.id = fmt.Sprintf("line-%d", r.line)
@@ -58,8 +63,14 @@ func (l *lines) next() (*record, error) {
 	}
 }
 
+// mark is U+FEFF, which some editors put before a file's text.
+const mark = "\ufeff"
+
 // read gives the next line without its end, or its beginning if it is too long. The bytes are the caller's.
 func (l *lines) read() (text []byte, long bool, err error) {
+	if start, _ := l.r.Peek(len(mark)); l.line == 0 && string(start) == mark {
+		_, _ = l.r.Discard(len(mark)) // it has been peeked at
+	}
 	for {
 		piece, err := l.r.ReadSlice('\n')
 		if room := l.most - len(text); len(piece) > room+1 {
@@ -167,7 +178,7 @@ func plainly(err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%s, at byte %d", syntax.Error(), syntax.Offset)
 	case errors.As(err, &kind):
-		return "it is a " + kind.Value
+		return "it is of the type " + kind.Value
 	}
 	return err.Error()
 }

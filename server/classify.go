@@ -85,7 +85,7 @@ func readClassify(o *python.Object, m *Model) (*classRequest, error) {
 		r.texts = []score.Part{f.part(r.field, v)}
 	}
 	r.cut = f.integer("truncate_prompt_tokens", -1, 0) != 0
-	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true)
+	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) || !f.Bool("softmax", true) // the newest name first
 	r.plainSpecials = f.Bool("split_special_tokens", false)
 	if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
 		f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")

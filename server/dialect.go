@@ -64,6 +64,14 @@ func (s *Server) routes() []route {
 	return all
 }
 
+// Paths are those that score: of every dialect, but not what a Config adds.
+func Paths() (all []string) {
+	for _, at := range (&Server{}).routes() {
+		all = append(all, at.path)
+	}
+	return all
+}
+
 // routeDialects routes every path of routes.
 func (s *Server) routeDialects() {
 	for _, at := range s.routes() {

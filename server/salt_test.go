@@ -160,3 +160,24 @@ func TestSaltErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestPlacesElsewhere: dialects that have no answer for scores at several places refuse them by name, and do not answer as if
+// they had not been asked.
+func TestPlacesElsewhere(t *testing.T) {
+	s := newSaltServer(t, false)
+	for path, body := range saltBodies() {
+		address, _, _ := strings.Cut(path, "#")
+		if path == "/v1/score" || address == "/vertex" {
+			continue
+		}
+		for field, value := range map[string]string{"score_positions": "[0]", "label_mode": `"sequence"`} {
+			w := send(s, "POST", address, fmt.Sprintf(body, `,"`+field+`":`+value), "Authorization", "Bearer own")
+			if got := w.Header().Get("X-Scored-Error-Param"); w.Code/100 != 4 || got != field {
+				t.Errorf("%s with %s: status %d, field %q: %s", path, field, w.Code, got, w.Body)
+			}
+		}
+		if w := send(s, "POST", address, fmt.Sprintf(body, `,"label_mode":"token"`), "Authorization", "Bearer own"); w.Code != http.StatusOK {
+			t.Errorf("%s with the label mode that it has: status %d: %s", path, w.Code, w.Body)
+		}
+	}
+}

@@ -36,6 +36,7 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 		fmt.Fprintf(stderr, "scored: part %d of %d has no files\n", b.shard.Index, b.shard.Of)
 		return nil
 	}
+	b.options.Paths = server.Paths()
 	if err := batch.Check(b.options, jobs); err != nil {
 		return err
 	}
