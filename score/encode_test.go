@@ -162,9 +162,9 @@ func TestQueryIsReadAgain(t *testing.T) {
 		refused bool
 	}{
 		{wordEncoder{read}, retokenizedBytes / query, false},
-		{wordEncoder{read}, retokenizedBytes/query + 1, true},
+		{wordEncoder{read}, retokenizedBytes/query + 2, true},
 		{blindEncoder{wordEncoder{read}}, retokenizedBlind / query, false},
-		{blindEncoder{wordEncoder{read}}, retokenizedBlind/query + 1, true},
+		{blindEncoder{wordEncoder{read}}, retokenizedBlind/query + 10, true},
 	} {
 		read.Store(0)
 		req := &Request{Query: Part{Text: strings.Repeat("x", query)}, Items: make([]Part, c.items)}
@@ -174,6 +174,20 @@ func TestQueryIsReadAgain(t *testing.T) {
 		}
 		if want := "query must be tokenized with each of "; err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %q, want it to begin with %q", err, want)
+		}
+	}
+}
+
+// TestManyItemsOfALetter: what must be read again of an ordinary query is within the bound, however many items there are.
+func TestManyItemsOfALetter(t *testing.T) {
+	items := make([]Part, 1<<16)
+	for i := range items {
+		items[i].Text = "a"
+	}
+	for _, itemFirst := range []bool{false, true} {
+		req := &Request{Query: Part{Text: "an_ordinary_query_begins_and ends_with_a_word_of_some_letters:"}, Items: items, ItemFirst: itemFirst}
+		if _, _, _, err := tokenize(t, Config{ContextLength: 100}, wordEncoder{&atomic.Int64{}}, req); err != nil {
+			t.Errorf("item first %t: %v", itemFirst, err)
 		}
 	}
 }

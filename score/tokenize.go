@@ -25,6 +25,9 @@ const (
 	retokenizedBytes = 512 << 10
 	retokenizedBlind = 8 << 20
 	retokenizedTimes = 8
+	// retokenizedItem may be read again with each item beside that: a query's last word or, behind the item, its beginning,
+	// as long as an added token may reach into it. It costs no more than the call of the tokenizer.
+	retokenizedItem = 64
 )
 
 // cutsTexts tells whether an Encoder can cut ordinary text.
@@ -44,7 +47,7 @@ func (s *Scorer) mostBytes(req *Request) int64 {
 	if !cutsTexts(s.encoder) {
 		least = retokenizedBlind
 	}
-	return max(least, retokenizedTimes*int64(sent)) + int64(around)
+	return max(least, retokenizedTimes*int64(sent)) + int64(around) + retokenizedItem*int64(len(req.Items))
 }
 
 // whole is the longest text that is tokenized where it cannot be cut.
