@@ -36,8 +36,13 @@ func (b *body) readExtras(f *sglang.Fields) {
 	if b.hasLabels {
 		return // label_token_ids wins, as in the peer, which does not know labels
 	}
-	for i, s := range f.Texts("labels") {
-		x.labels = append(x.labels, b.text(fmt.Sprintf("labels[%d]", i), s).Text)
+	texts := f.Texts("labels")
+	x.labels = make([]string, len(texts))
+	for i, s := range texts { // up to millions, so that nothing is made for one that is good
+		if s.Surrogate() && b.surrogates == "" {
+			b.surrogates = fmt.Sprintf("labels[%d]", i)
+		}
+		x.labels[i] = string(s)
 	}
 	x.hasLabels = f.Get("labels") != nil
 }

@@ -111,7 +111,11 @@ func (f *Fields) Texts(field string) (all []python.String) {
 	all = make([]python.String, 0, len(list))
 	before := len(f.Faults)
 	for i, item := range list {
-		if all = append(all, f.TextOf(item, field, i)); len(f.Faults) == before+MaxFaults {
+		s, ok := item.(python.String)
+		if all = append(all, s); ok {
+			continue
+		}
+		if f.Fail("string_type", item, field, i); len(f.Faults) == before+MaxFaults {
 			break
 		}
 	}
