@@ -77,7 +77,7 @@ func TestBatchStatus(t *testing.T) {
 		{in + " " + filepath.Join(dir, "out.jsonl") + " --url http://127.0.0.1:1", exitUnscored, "lines without scores: 1; the output tells why"},
 		{in + " " + filepath.Join(dir, "out.jsonl") + " --url http://127.0.0.1:1 --resume", exitUnscored, "1 of 1 files were done before"},
 		{filepath.Join(dir, "none") + " out --url http://127.0.0.1:1", 1, "input cannot be found"},
-		{dir + " " + filepath.Join(dir, "o") + " --url http://127.0.0.1:1 --shard 5/9", 0, "part 5 of 9 has no files"},
+		{dir + " " + filepath.Join(t.TempDir(), "o") + " --url http://127.0.0.1:1 --shard 5/9", 0, "part 5 of 9 has no files"},
 		{filepath.Join(dir, "table.csv") + " " + filepath.Join(dir, "o.csv") + " --url http://127.0.0.1:1 --item-column item --labels a", 1, `table.csv: column "item" is missing; there are text`},
 		{"in", 2, "takes an input and an output"},
 	} {

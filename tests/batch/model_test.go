@@ -35,7 +35,7 @@ func TestSameAsServer(t *testing.T) {
 		{"/v1/ranking", `{"model":"m","query":{"text":"q"},"passages":[{"text":"a"}]}`},
 		{"/generative_scoring", `{"query":"q","items":["a","b"],"label_token_ids":[3]}`},
 		{"/invocations", `{"query":"q","texts":[]}`},
-		{"/nowhere", `{}`},
+		{"/vertex", `{"instances":[{"query":"q","texts":["a"]}]}`},
 	}
 	address, _ := process.Launch(t, process.Binary(t), append([]string{"--port", "0"}, model()...)...)
 	dir := t.TempDir()
