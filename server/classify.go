@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"scored/score"
 	"scored/sglang"
@@ -43,19 +42,9 @@ func classifyDialect() dialect {
 	return dialect{name: "classify", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
 		r, err := readClassify(o, m)
 		return r.part(id, err, func(result *score.Result, numbers [][]float64) any {
-			return classList{ID: "classify-" + cmp.Or(r.requestID, id), Object: "list", Created: time.Now().Unix(), Model: cmp.Or(r.model, s.cfg.ServedModel),
-				Data: classesOf(numbers, m.Scorer.Classes().Names), Usage: vllmUsage{PromptTokens: result.Usage.PromptTokens, TotalTokens: result.Usage.PromptTokens}}
+			return listOf(s, "classify-"+cmp.Or(r.requestID, id), r.model, classesOf(numbers, m.Scorer.Classes().Names), result.Usage)
 		})
 	}}
-}
-
-type classList struct {
-	ID      string      `json:"id"`
-	Object  string      `json:"object"` // always "list"
-	Created int64       `json:"created"`
-	Model   string      `json:"model"`
-	Data    []classData `json:"data"`
-	Usage   vllmUsage   `json:"usage"`
 }
 
 type classData struct {

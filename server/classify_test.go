@@ -84,7 +84,7 @@ func TestClassify(t *testing.T) {
 		`"input":"x","truncate_prompt_tokens":-1`: {"x"},
 		`"input":"` + strings.Repeat("x", 5000) + `","truncate_prompt_tokens":-1`: {strings.Repeat("x", score.MaxInput(testContext))},
 	} {
-		got := ask[classList](t, s, "/classify", `{`+fields+`}`)
+		got := ask[vllmList[classData]](t, s, "/classify", `{`+fields+`}`)
 		tokens := 0
 		for i, text := range texts {
 			tokens += len(text)
@@ -104,7 +104,7 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: answer is %+v", fields, got)
 		}
 	}
-	raw := ask[classList](t, s, "/v1/classify", `{"input":["a"],"use_activation":false,"request_id":"mine"}`)
+	raw := ask[vllmList[classData]](t, s, "/v1/classify", `{"input":["a"],"use_activation":false,"request_id":"mine"}`)
 	sameNumbers(t, "logits", raw.Data[0].Probs, logitsOf(t, "a", 3))
 	if raw.ID != "classify-mine" || raw.Model != "Qwen/Qwen3-0.6B" {
 		t.Errorf("answer is %+v", raw)
@@ -157,7 +157,7 @@ func TestClassifierReranks(t *testing.T) {
 			sameNumbers(t, fields, []float64{result.Score}, []float64{want})
 		}
 	}
-	pairs := ask[vllmList](t, s, "/v1/score", `{"model":"m","text_1":"q","text_2":["a","b"]}`)
+	pairs := ask[vllmList[vllmScore]](t, s, "/v1/score", `{"model":"m","text_1":"q","text_2":["a","b"]}`)
 	sameNumbers(t, "a pair", []float64{pairs.Data[1].Score}, []float64{1 / (1 + math.Exp(-logitsOf(t, prompt("b"), 1)[0]))})
 	if w := send(classifier(t, score.Softmax, "x", "y"), "POST", "/v1/rerank", body+"}"); w.Code != 400 || !strings.Contains(w.Body.String(), "2 classes") {
 		t.Errorf("two classes: %d %s", w.Code, w.Body)

@@ -186,11 +186,7 @@ func (b *body) readTexts(list []python.Value) bool {
 	}
 	b.items = make([]score.Part, len(list))
 	for i, item := range list {
-		text := item.(python.String)
-		b.items[i].Text = string(text)
-		if b.surrogates == "" && text.Surrogate() {
-			b.surrogates = fmt.Sprintf("items[%d]", i)
-		}
+		b.items[i].Text = b.textAt("items", i, item.(python.String))
 	}
 	return true
 }
@@ -200,6 +196,14 @@ func (b *body) text(field string, s python.String) score.Part {
 		b.surrogates = field
 	}
 	return score.Part{Text: string(s)}
+}
+
+// textAt is a text of a list, which may have millions: its name is made for one that is bad alone.
+func (b *body) textAt(list string, i int, s python.String) string {
+	if s.Surrogate() && b.surrogates == "" {
+		b.surrogates = fmt.Sprintf("%s[%d]", list, i)
+	}
+	return string(s)
 }
 
 // request checks what the domain cannot express, nulls and text that is none, and gives the rest to it.

@@ -135,7 +135,7 @@ func TestDialectsAgree(t *testing.T) {
 		return scoresOf(ranks, func(r teiRank) (int, float64) { return r.Index, r.Score })
 	}
 	pairs := func(body string) []float64 {
-		return scoresOf(ask[vllmList](t, s, "/score", body).Data, func(r vllmScore) (int, float64) { return r.Index, r.Score })
+		return scoresOf(ask[vllmList[vllmScore]](t, s, "/score", body).Data, func(r vllmScore) (int, float64) { return r.Index, r.Score })
 	}
 	nim := ask[nimRankings](t, s, "/v1/ranking", `{"query":{"text":"q"},"passages":[{"text":"a!"},{"text":"b"},{"text":"c!!d"}]}`)
 	for name, c := range map[string]struct{ got, want []float64 }{
@@ -174,7 +174,7 @@ func TestGenerative(t *testing.T) {
 		{`"query":"q","items":["a","b"],"label_token_ids":[5,6],"apply_softmax":false,"item_first":true`, ``},
 		{`"query":[1,2],"items":[[3],[]],"label_token_ids":[6,5,6],"item_first":1`, `,"apply_softmax":true`},
 	} {
-		got := ask[vllmList](t, s, "/generative_scoring", `{`+c.fields+`}`)
+		got := ask[vllmList[vllmScore]](t, s, "/generative_scoring", `{`+c.fields+`}`)
 		want := ask[struct{ Scores [][]float64 }](t, s, "/v1/score", `{"model":"m",`+c.fields+c.same+`}`)
 		for i, row := range want.Scores {
 			if len(got.Data) != len(want.Scores) || got.Data[i].Score != row[0] || got.Data[i].Index != i {

@@ -38,11 +38,8 @@ func (b *body) readExtras(f *sglang.Fields) {
 	}
 	texts := f.Texts("labels")
 	x.labels = make([]string, len(texts))
-	for i, s := range texts { // up to millions, so that nothing is made for one that is good
-		if s.Surrogate() && b.surrogates == "" {
-			b.surrogates = fmt.Sprintf("labels[%d]", i)
-		}
-		x.labels[i] = string(s)
+	for i, s := range texts {
+		x.labels[i] = b.textAt("labels", i, s)
 	}
 	x.hasLabels = f.Get("labels") != nil
 }
@@ -63,26 +60,44 @@ func (b *body) nameLabels(m *Model) error {
 		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_token_ids")
 	}
 	b.hasLabels = true
-	known := map[string]int32{}
-	b.labels = make([]score.Label, len(b.extras.labels))
-	for i, text := range b.extras.labels {
-		id, seen := known[text]
-		if !seen {
-			var err error
-			field := fmt.Sprintf("labels[%d]", i)
-			if len(known) == m.Scorer.MaxLabels() {
-				return score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
-					"or raise --max-labels", len(known))
-			}
-			if len(text) > longestLabel {
-				return score.Errorf(score.Invalid, field, "%s has %d bytes, more than any token; choose a text of one token or send label_token_ids", field, len(text))
-			}
-			if id, err = m.Words.Single(text); err != nil {
-				return score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
-			}
-			known[text] = id
-		}
+	ids, err := eachLabel(b, m, func(field, text string) (int32, error) { return labelToken(m.Words, field, text) })
+	b.labels = make([]score.Label, len(ids))
+	for i, id := range ids {
 		b.labels[i].ID = int64(id)
 	}
-	return nil
+	return err
+}
+
+// labelToken is the id of a label's text, which must be one token.
+func labelToken(words Words, field, text string) (int32, error) {
+	if len(text) > longestLabel {
+		return 0, score.Errorf(score.Invalid, field, "%s has %d bytes, more than any token; choose a text of one token or send label_token_ids", field, len(text))
+	}
+	id, err := words.Single(text)
+	if err != nil {
+		return 0, score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
+	}
+	return id, nil
+}
+
+// eachLabel reads the labels' texts, each distinct one once, of which the server takes so many.
+func eachLabel[T any](b *body, m *Model, read func(field, text string) (T, error)) ([]T, error) {
+	known := map[string]T{}
+	all := make([]T, len(b.extras.labels))
+	for i, text := range b.extras.labels {
+		label, seen := known[text]
+		if !seen {
+			if len(known) == m.Scorer.MaxLabels() {
+				return nil, score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
+					"or raise --max-labels", len(known))
+			}
+			var err error
+			if label, err = read(fmt.Sprintf("labels[%d]", i), text); err != nil {
+				return nil, err
+			}
+			known[text] = label
+		}
+		all[i] = label
+	}
+	return all, nil
 }

@@ -18,7 +18,7 @@ func generativeDialect() dialect {
 		if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
 			f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
 		}
-		if err := f.done(append(scoreUnserved(), placesUnserved()...)); err != nil {
+		if err := f.done(scoreUnserved()); err != nil {
 			return nil, err
 		}
 		if err := m.render(req); err != nil {
@@ -30,7 +30,7 @@ func generativeDialect() dialect {
 				first[i] = row[0]
 			}
 			return func() string {
-				return sglang.JSON(s.listOf("generative-scoring-"+cmp.Or(own, id), model, first, result.Usage))
+				return sglang.JSON(listOf(s, "generative-scoring-"+cmp.Or(own, id), model, scoresAs(first), result.Usage))
 			}, nil
 		}
 		return []part{{request: req, answer: answer}}, nil

@@ -16,7 +16,7 @@ func pairsDialect(shared bool) dialect {
 		r, err := readPairs(o, m.Scorer.Load().MaxRows)
 		id = r.id(id)
 		return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
-			return s.listOf("score-"+id, r.model, relevance, result.Usage)
+			return listOf(s, "score-"+id, r.model, scoresAs(relevance), result.Usage)
 		})
 	}}
 	if shared {
@@ -26,14 +26,14 @@ func pairsDialect(shared bool) dialect {
 	return d
 }
 
-// vllmList is vLLM's answer with one number an item.
-type vllmList struct {
-	ID      string      `json:"id"`
-	Object  string      `json:"object"` // always "list"
-	Created int64       `json:"created"`
-	Model   string      `json:"model"`
-	Data    []vllmScore `json:"data"`
-	Usage   vllmUsage   `json:"usage"`
+// vllmList is vLLM's answer with an entry for each item.
+type vllmList[T any] struct {
+	ID      string    `json:"id"`
+	Object  string    `json:"object"` // always "list"
+	Created int64     `json:"created"`
+	Model   string    `json:"model"`
+	Data    []T       `json:"data"`
+	Usage   vllmUsage `json:"usage"`
 }
 
 type vllmScore struct {
@@ -49,14 +49,19 @@ type vllmUsage struct {
 	Details          *struct{} `json:"prompt_tokens_details"` // always null
 }
 
-// listOf lists the scores in the request's order.
-func (s *Server) listOf(id, model string, scores []float64, usage score.Usage) vllmList {
-	list := vllmList{ID: id, Object: "list", Created: time.Now().Unix(), Model: cmp.Or(model, s.cfg.ServedModel), Data: make([]vllmScore, len(scores)),
+// listOf lists entries in the request's order.
+func listOf[T any](s *Server, id, model string, data []T, usage score.Usage) vllmList[T] {
+	return vllmList[T]{ID: id, Object: "list", Created: time.Now().Unix(), Model: cmp.Or(model, s.cfg.ServedModel), Data: data,
 		Usage: vllmUsage{PromptTokens: usage.PromptTokens, TotalTokens: usage.PromptTokens}}
+}
+
+// scoresAs are the entries of one number an item.
+func scoresAs(scores []float64) []vllmScore {
+	data := make([]vllmScore, len(scores))
 	for i, value := range scores {
-		list.Data[i] = vllmScore{Index: i, Object: "score", Score: value}
+		data[i] = vllmScore{Index: i, Object: "score", Score: value}
 	}
-	return list
+	return data
 }
 
 // pairFields are the names of the two sides, in the order in which vLLM looks for them.

@@ -78,9 +78,10 @@ type fieldReader struct{ sglang.Fields }
 
 func fieldsOf(o *python.Object) *fieldReader { return &fieldReader{sglang.Fields{Object: o}} }
 
-// done gives the first error, that of the fields that the dialect does not have after all others.
+// done gives the first error, that of the fields that the dialect does not have, or no dialect but sglang's, after all
+// others.
 func (f *fieldReader) done(fields []unserved) error {
-	if err := refuse(f.Object, fields); err != nil {
+	if err := refuse(f.Object, append(placesUnserved(), fields...)); err != nil {
 		f.Refuse(err)
 	}
 	return f.Err()

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"fmt"
-
 	"scored/score"
 	"scored/sglang"
 	"scored/sglang/python"
@@ -79,24 +77,9 @@ func (b *body) labelSequences(m *Model) error {
 	case m.Words == nil:
 		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_tokens")
 	}
-	known := map[string][]int64{}
-	q.tokens = make([][]int64, len(b.extras.labels))
-	for i, text := range b.extras.labels {
-		ids, seen := known[text]
-		if !seen {
-			if len(known) == m.Scorer.MaxLabels() {
-				return score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
-					"or raise --max-labels", len(known))
-			}
-			var err error
-			if ids, err = labelTokens(m.Words, fmt.Sprintf("labels[%d]", i), text); err != nil {
-				return err
-			}
-			known[text] = ids
-		}
-		q.tokens[i] = ids
-	}
-	return nil
+	var err error
+	q.tokens, err = eachLabel(b, m, func(field, text string) ([]int64, error) { return labelTokens(m.Words, field, text) })
+	return err
 }
 
 // labelTokens are the ids of one label's text.

@@ -55,7 +55,7 @@ func scoreUnserved() []unserved {
 	}
 }
 
-// placesUnserved are fields of /v1/score that a dialect with one number an item, or with labels of its own, has no answer for.
+// placesUnserved are fields of /v1/score that every other dialect refuses: it has one number an item, or labels of its own.
 func placesUnserved() []unserved {
 	const elsewhere = "send the request to /v1/score"
 	return []unserved{{field: "score_positions", remedy: elsewhere}, {field: "label_mode", same: word("token"), remedy: elsewhere}}
@@ -68,37 +68,37 @@ const (
 
 // rerankUnserved are fields of vLLM's and TEI's requests to rerank, and of vLLM's to score pairs.
 func rerankUnserved() []unserved {
-	return append(placesUnserved(), []unserved{
+	return []unserved{
 		{field: "max_tokens_per_query", same: whole(0), remedy: "send a shorter query"},
 		{field: "truncation_side", same: word("right"), remedy: cutAtEnd},
 		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
 		{field: "chat_template", remedy: oneTemplate},
 		{field: "normalize", same: whole(1), remedy: "send use_activation"},
-	}...)
+	}
 }
 
 // classifyUnserved are fields of vLLM's requests to classify.
 func classifyUnserved() []unserved {
-	return append(placesUnserved(), []unserved{
+	return []unserved{
 		{field: "messages", remedy: "send the conversation as one text in input"},
 		{field: "truncate_prompt_tokens", same: whole(-1, 0), remedy: "send -1 to have what is too long cut at its end"},
 		{field: "truncation_side", same: word("right"), remedy: "texts are cut at their end alone: leave it out"},
 		{field: "chat_template", remedy: "send whole texts"},
-	}...)
+	}
 }
 
 // teiUnserved are fields of TEI's requests.
 func teiUnserved() []unserved {
-	return append(placesUnserved(), []unserved{
+	return []unserved{
 		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
-	}...)
+	}
 }
 
 // nimUnserved are fields that NIM's own servers refuse too.
 func nimUnserved() []unserved {
 	const all = "every passage is ranked: leave it out"
-	return append(placesUnserved(), []unserved{
+	return []unserved{
 		{field: "top_k", remedy: all},
 		{field: "top_n", remedy: all},
-	}...)
+	}
 }
