@@ -35,9 +35,15 @@ func TestEveryShapeOfRequest(t *testing.T) {
 			t.Fatalf("query of %d, %d items: %v", len(query), len(items), err)
 		}
 		wantScores(t, req, result)
-		if u := result.Usage; u.CachedTokens < 0 || u.CachedTokens >= u.PromptTokens {
-			t.Fatalf("usage %+v: cached tokens must be less than prompt tokens and not negative", u)
-		}
+		wantUsage(t, result.Usage)
+	}
+}
+
+// wantUsage wants some tokens of a request to have been computed for it.
+func wantUsage(t *testing.T, u Usage) {
+	t.Helper()
+	if u.CachedTokens < 0 || u.CachedTokens >= u.PromptTokens {
+		t.Fatalf("usage %+v: cached tokens must be less than prompt tokens and not negative", u)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -15,10 +14,6 @@ import (
 
 // TestClassifiers wants the logits of transformers' models for sequence classification, and their activations as scores.
 func TestClassifiers(t *testing.T) {
-	data, err := os.ReadFile("classify.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file struct {
 		Seed   uint64
 		Models []struct {
@@ -31,9 +26,7 @@ func TestClassifiers(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		t.Fatal(err)
-	}
+	readJSON(t, "classify", &file)
 	backend := plugin(t)
 	for _, m := range file.Models {
 		t.Run(m.Name, func(t *testing.T) {

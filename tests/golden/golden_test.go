@@ -281,14 +281,20 @@ func (r goldenRequest) where(item, label int) string {
 
 func read(t *testing.T, name string) (v vectors, cfg model.Config) {
 	t.Helper()
+	readJSON(t, name, &v)
+	return v, configOf(t, v.Config)
+}
+
+// readJSON reads a file of vectors, whose name ends in .json.
+func readJSON(t *testing.T, name string, to any) {
+	t.Helper()
 	data, err := os.ReadFile(name + ".json")
+	if err == nil {
+		err = json.Unmarshal(data, to)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		t.Fatal(err)
-	}
-	return v, configOf(t, v.Config)
 }
 
 // configOf reads a config.json.

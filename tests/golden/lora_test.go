@@ -2,7 +2,6 @@ package golden
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
@@ -13,10 +12,6 @@ import (
 
 // TestLoRA scores with adapters as PEFT saves them, merged into generated weights, and wants what PEFT answers.
 func TestLoRA(t *testing.T) {
-	data, err := os.ReadFile("lora.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file struct {
 		Seed   uint64
 		Models []struct {
@@ -26,9 +21,7 @@ func TestLoRA(t *testing.T) {
 			Cases    []goldenCase
 		}
 	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		t.Fatal(err)
-	}
+	readJSON(t, "lora", &file)
 	backend := plugin(t)
 	for _, m := range file.Models {
 		t.Run(m.Name+" "+strings.Join(m.Adapters, " "), func(t *testing.T) {

@@ -1,9 +1,7 @@
 package golden
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -29,14 +27,8 @@ type readouts struct {
 // TestReadouts: labels behind several tokens of an item, and labels of several tokens, score as in transformers, when the
 // prompt is computed and when it is kept.
 func TestReadouts(t *testing.T) {
-	data, err := os.ReadFile("readouts.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all readouts
-	if err := json.Unmarshal(data, &all); err != nil {
-		t.Fatal(err)
-	}
+	readJSON(t, "readouts", &all)
 	v, cfg := read(t, "readouts")
 	on := plugin(t)
 	for name, options := range map[string]model.Options{

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -81,13 +80,7 @@ func (r rerankRequest) check(t *testing.T, s http.Handler, within *checker) {
 
 func readRerank(t *testing.T) []rerankRequest {
 	t.Helper()
-	data, err := os.ReadFile("rerank.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file struct{ Requests []rerankRequest }
-	if err := json.Unmarshal(data, &file); err != nil {
-		t.Fatal(err)
-	}
+	readJSON(t, "rerank", &file)
 	return file.Requests
 }
