@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"scored/model"
+	"scored/score"
 	"scored/target"
 )
 
@@ -43,6 +46,25 @@ func TestCalibrate(t *testing.T) {
 	for _, b := range options.Buckets {
 		if want := p.Price.Step(tinyShape(t).Work(b, p.Attention, p.DType, 0)); b.Cost != want {
 			t.Errorf("%s costs %s, want %s of the file", bucketText(b), b.Cost, want)
+		}
+	}
+}
+
+// TestCalibrateOwnSteps: without --buckets the target's step shapes are timed, within --chunked-prefill-size.
+func TestCalibrateOwnSteps(t *testing.T) {
+	for flags, most := range map[string]int{"": 16384, " --chunked-prefill-size 64": 64} {
+		args := strings.Fields("--model-path m --out price.json --context-length 64" + flags)
+		c, _, err := parseCalibrate(args, environment(), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, _, err := c.engineOptions(tinyShape(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest := slices.MaxFunc(options.Buckets, func(a, b score.Bucket) int { return cmp.Compare(a.Tokens, b.Tokens) })
+		if largest.Tokens > most || largest.Tokens < min(most, 64) {
+			t.Errorf("calibrate%s times steps up to %s", flags, bucketText(largest))
 		}
 	}
 }

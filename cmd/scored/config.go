@@ -96,7 +96,6 @@ type config struct {
 func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 	c := &config{}
 	flags := c.flags()
-	c.set = flags
 	flags.SetOutput(io.Discard) // faults are told once, by the caller
 	args, err := launch.Expand(args, flags)
 	if err != nil {

@@ -74,6 +74,7 @@ func (c *config) templateFlags(f *flag.FlagSet) {
 }
 
 func (c *config) engineFlags(f *flag.FlagSet) {
+	c.set = f // which of them are given decides the step shapes
 	f.StringVar(&c.DType, "dtype", "auto", "dtype of the weights: auto, float32 or bfloat16")
 	f.StringVar(&c.Device, "device", "", "cpu, cuda or tpu (default: JAX_PLATFORMS, else cpu)")
 	f.IntVar(&c.Replicas, "dp-size", 1, "devices to serve on, each with a replica of the model")
