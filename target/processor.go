@@ -12,18 +12,19 @@ import (
 // elsewhere float32 products are as fast, and exact.
 //
 // Prices are those of Qwen3-0.6B's layers on two cores of an Intel Xeon (family 6, model 207: Emerald Rapids),
-// the least of several runs, of one for the processor's own ISA in float32, of
+// fitted to the least time that each step took in three runs (five of the processor's own ISA) of
 //
 //	XLA_FLAGS=--xla_cpu_max_isa=ISA scored calibrate --model-path Qwen/Qwen3-0.6B --load-format dummy --dtype DTYPE --out FILE
 //
-// with the ISA and DTYPE beside them. Such a machine is shared, and times vary by half. Only their proportions decide how
-// steps are formed, so more cores need no other row.
+// with the ISA and DTYPE beside them, and how far the step is off that fits worst. One run beside another differs by up
+// to a third, as such a machine is shared. Only their proportions decide how steps are formed, so more cores need no
+// other row.
 func processors() []Target {
-	bf16 := processor("cpu-bf16", "", Price{Idle: 0.086, Flops: 224e9, Bytes: 28e9, Attention: 69e9}) // its own ISA, float32: at most 15 % off
-	bf16.BFloat16 = cached(Price{Idle: 0.033, Flops: 746e9, Bytes: 13e9, Attention: 130e9})           // its own ISA, which has AMX, bfloat16: 43 %
+	bf16 := processor("cpu-bf16", "", Price{Idle: 0.019, Flops: 204e9, Bytes: 9.5e9, Attention: 135e9}) // its own ISA, float32: 6 %
+	bf16.BFloat16 = cached(Price{Idle: 0.054, Flops: 811e9, Bytes: 47e9, Attention: 253e9})             // its own ISA, which has AMX, bfloat16: 18 %
 	return []Target{
-		processor("cpu-avx2", Float32, Price{Idle: 0.087, Flops: 162e9, Bytes: 17e9, Attention: 44e9}),   // AVX2, float32: 13 %
-		processor("cpu-avx512", Float32, Price{Idle: 0.057, Flops: 179e9, Bytes: 13e9, Attention: 42e9}), // AVX512, float32: 8 %
+		processor("cpu-avx2", Float32, Price{Idle: 0.049, Flops: 215e9, Bytes: 14e9, Attention: 118e9}),   // AVX2, float32: 12 %
+		processor("cpu-avx512", Float32, Price{Idle: 0.073, Flops: 203e9, Bytes: 17e9, Attention: 104e9}), // AVX512, float32: 17 %
 		bf16,
 	}
 }
