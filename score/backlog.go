@@ -152,13 +152,68 @@ func (q *queue) refuseLate(j *job, alone time.Duration, at *device) error {
 	if at != nil {
 		before = backlogs[at.index]
 	}
-	if late := before + before/errs + alone + q.waits.Step() - q.maxBacklog; late > 0 && before > 0 {
-		err := Errorf(Overloaded, "", "queue is full (%s of %s, by prediction, and the request takes %s); retry later",
-			shown(before), shown(q.maxBacklog), shown(alone))
-		err.Retry = late
-		return err
+	if before > 0 && q.late(before, alone) > 0 {
+		return q.tooLate(before, alone)
 	}
 	return nil
+}
+
+// refuseEarly refuses a request before it is tokenized, if it would be answered too late even if it took half of what requests
+// of its size took of late: how much of it is cached, its prompts will tell, and whether it is too large by itself. q.mu must be
+// held.
+func (q *queue) refuseEarly(req *Request) error {
+	if q.maxBacklog == 0 {
+		return nil
+	}
+	before, alone := slices.Min(q.backlogs()), q.pace.of(req.size())
+	if before > 0 && alone <= q.maxBacklog && q.late(before, alone/2) > 0 {
+		return q.tooLate(before, alone)
+	}
+	return nil
+}
+
+// late is by how much a request that takes alone would pass the bound, after work that takes before.
+func (q *queue) late(before, alone time.Duration) time.Duration {
+	return before + before/errs + alone + q.waits.Step() - q.maxBacklog
+}
+
+// tooLate refuses such a request until there is room for it.
+func (q *queue) tooLate(before, alone time.Duration) error {
+	err := Errorf(Overloaded, "", "queue is full (%s of %s, by prediction, and the request takes %s); retry later",
+		shown(before), shown(q.maxBacklog), shown(alone))
+	err.Retry = q.late(before, alone)
+	return err
+}
+
+// pace is what requests were predicted to take by themselves for each unit of their size, of late.
+type pace struct{ alone, size float64 }
+
+// note takes a request into account, and those before it less and less.
+func (p *pace) note(alone time.Duration, size int) {
+	const keep = 31. / 32
+	p.alone = keep*p.alone + float64(alone)
+	p.size = keep*p.size + float64(size)
+}
+
+// of is what a request of this size is likely to take.
+func (p *pace) of(size int) time.Duration {
+	if p.size <= 0 {
+		return 0
+	}
+	return time.Duration(p.alone / p.size * float64(size))
+}
+
+// size is about how much text a request has, in bytes: an id stands for four.
+func (r *Request) size() int {
+	of := func(p Part) int { return len(p.Text) + 4*len(p.Tokens) }
+	n := of(r.Query)
+	for _, item := range r.Items {
+		n += of(item)
+	}
+	for _, query := range r.Queries {
+		n += len(query)
+	}
+	return n
 }
 
 // shown is a time to three digits or so.

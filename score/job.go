@@ -21,6 +21,7 @@ type job struct {
 	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
 	probe   bool          // nobody's request: see watch
 	field   string        // what the client calls its items
+	size    int           // of the request: see pace
 
 	queued, started, ended time.Time
 }
@@ -31,7 +32,7 @@ func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, fa
 	for i := range failed {
 		prompts[i] = nil
 	}
-	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), prompts: prompts, columns: columns, field: req.itemsField(), done: make(chan struct{})}
+	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), prompts: prompts, columns: columns, field: req.itemsField(), size: req.size(), done: make(chan struct{})}
 	if len(columns.positions) > 0 {
 		j.inner = make([][]plan.Read, len(prompts))
 		for i, prompt := range prompts {

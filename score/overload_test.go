@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -226,6 +227,52 @@ func TestRetryIsTrue(t *testing.T) {
 		if _, err := s.Score(context.Background(), tokenRequest(ids(1, 100), items(random, 200, 60)...)); err != nil {
 			t.Errorf("a request alone is refused: %v", err)
 		}
+	})
+}
+
+// TestRefusedUntokenized: a request that finds no room is refused before it is tokenized, and is taken after the time that it
+// is told.
+func TestRefusedUntokenized(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := &atomic.Int64{}
+		s := priced(t, 1, time.Second, nil)
+		s.encoder = wordEncoder{read}
+		ask := func(ctx context.Context) error {
+			req := &Request{Labels: []Label{{ID: 1}}}
+			for range 10 {
+				var text strings.Builder
+				for range 180 {
+					text.WriteString(strings.Repeat("x", 1+rand.IntN(9)) + " ")
+				}
+				req.Items = append(req.Items, Part{Text: text.String()})
+			}
+			_, err := s.Score(ctx, req)
+			return err
+		}
+		giveUp := func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+			defer cancel()
+			return ask(ctx)
+		}
+		var all sync.WaitGroup
+		defer all.Wait()
+		for range 20 {
+			all.Go(func() { _ = ask(context.Background()) })
+		}
+		synctest.Wait()
+		tokenized := read.Load()
+		err := giveUp()
+		var refusal *Error
+		if !errors.As(err, &refusal) || refusal.Kind != Overloaded {
+			t.Fatalf("error %v, want a refusal", err)
+		}
+		if more := read.Load() - tokenized; more > 0 {
+			t.Errorf("%d bytes are tokenized of a request that is refused", more)
+		}
+		time.Sleep(refusal.Retry - 150*time.Millisecond)
+		wantKind(t, giveUp(), Overloaded)
+		time.Sleep(150 * time.Millisecond)
+		wantKind(t, giveUp(), Deadline) // it was taken, and given up at once
 	})
 }
 

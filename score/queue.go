@@ -36,6 +36,7 @@ type queue struct {
 	draining, closed   bool
 	devices            []*device
 	packing            packing
+	pace               pace
 	waits              *plan.Backlog // what waits and no device has begun
 	ended              []*job        // that may still hold prefixes: see release
 	returns            *plan.Returns
@@ -70,6 +71,9 @@ func (q *queue) push(j *job) error {
 	defer q.mu.Unlock()
 	if q.closed || q.lost != nil {
 		return q.openLocked()
+	}
+	if !j.probe {
+		q.pace.note(alone, j.size)
 	}
 	if err := q.refuseLate(j, alone, at); err != nil {
 		return err

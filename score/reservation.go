@@ -32,6 +32,9 @@ func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	case q.rows+rows > q.maxRows:
 		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
 	}
+	if err := q.refuseEarly(req); err != nil {
+		return nil, err
+	}
 	q.rows += rows
 	return &reservation{queue: q, req: req, columns: c, rows: rows}, nil
 }
