@@ -62,6 +62,9 @@ func (c *rows) findColumns() error {
 		if *column.at = slices.Index(c.names, column.name); *column.at < 0 {
 			return missingColumn(column.name, c.names)
 		}
+		if again := slices.Index(c.names[*column.at+1:], column.name); again >= 0 {
+			return fmt.Errorf("column %q is there twice, as columns %d and %d; rename one", column.name, *column.at+1, *column.at+again+2)
+		}
 	}
 	return nil
 }

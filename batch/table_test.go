@@ -220,6 +220,14 @@ func TestCSV(t *testing.T) {
 	if _, err := records(t, path, columns()); err == nil || !strings.Contains(err.Error(), "line 2 is no CSV") {
 		t.Errorf("a quote without an end gives %v", err)
 	}
+	for header, want := range map[string]string{
+		"query,item,b,item": `"item" is there twice, as columns 2 and 4`, "query,item,query,b": `"query" is there twice, as columns 1 and 3`, "query,item,b,b": "",
+	} {
+		write(t, path, []byte(header+"\nq,a,b,c\n"))
+		if _, err := records(t, path, columns()); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("columns %s give %v, want %q", header, err, want)
+		}
+	}
 	tabs := filepath.Join(t.TempDir(), "in.tsv")
 	write(t, tabs, []byte("query\titem\nq\ta,b\n"))
 	if got, err := records(t, tabs, columns()); err != nil || bodyOf(t, got[0]).Items[0] != "a,b" {
