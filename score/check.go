@@ -30,11 +30,11 @@ func (s *Scorer) check(req *Request) error {
 		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; send token ids")
 	}
 	if i := s.badToken(req.Query.Tokens); i >= 0 {
-		return s.tokenError("query", req.Query.Tokens, i)
+		return s.tokenError("query", req.Query.Tokens, req.Query.Beyond, i)
 	}
 	for n, item := range req.Items {
 		if i := s.badToken(item.Tokens); i >= 0 {
-			return s.tokenError(req.itemField(n), item.Tokens, i)
+			return s.tokenError(req.itemField(n), item.Tokens, item.Beyond, i)
 		}
 	}
 	return nil
@@ -79,11 +79,11 @@ func (s *Scorer) badToken(ids []int64) int {
 	return slices.IndexFunc(ids, func(id int64) bool { return id < 0 || id >= int64(s.cfg.Vocab) })
 }
 
-func (s *Scorer) tokenError(field string, ids []int64, i int) *Error {
+func (s *Scorer) tokenError(field string, ids []int64, beyond *Beyond, i int) *Error {
 	if ids[i] < 0 {
-		return Errorf(Invalid, field, "%s[%d] is negative (%d). Token IDs must be non-negative.", field, i, ids[i])
+		return Errorf(Invalid, field, "%s[%d] is negative (%s). Token IDs must be non-negative.", field, i, beyond.digits(ids, i))
 	}
-	return Errorf(Invalid, field, "%s[%d] (%d) exceeds vocabulary size (%d)", field, i, ids[i], s.cfg.Vocab)
+	return Errorf(Invalid, field, "%s[%d] (%s) exceeds vocabulary size (%d)", field, i, beyond.digits(ids, i), s.cfg.Vocab)
 }
 
 // columns sorts the labels out, and refuses what an answer may not hold.
@@ -103,7 +103,7 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
 	}
 	if numbers := req.Numbers(); numbers > s.cfg.MaxScores {
-		return c, Errorf(TooLarge, field, "%d %s with %d labels%s make an answer of %d numbers, the server takes %d at most; split the request",
+		return c, Errorf(TooLarge, req.multiplied(numbers, 1+len(req.Positions), s.cfg.MaxScores), "%d %s with %d labels%s make an answer of %d numbers, the server takes %d at most; split the request",
 			len(req.Items), req.itemsField(), req.labels(), atPositions(req), numbers, s.cfg.MaxScores)
 	}
 	c.positions = distinct(req.Positions)
@@ -183,6 +183,8 @@ func (s *Scorer) checkLength(req *Request, item, n int, more bool) error {
 	}
 	field := req.itemField(item)
 	switch {
+	case n == 0 && req.Classify: // there is no query
+		return Errorf(Invalid, field, "%s is empty; a text needs at least one token", field)
 	case n == 0:
 		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one token", field)
 	case more:

@@ -56,8 +56,8 @@ func (r *Request) checkPlaces(i, prompt int) error {
 		if n < int64(len(r.Items[i].Tokens)) {
 			kept = " left"
 		}
-		return Errorf(Invalid, field, "%s is %d, and %s has %d tokens%s; a position is one of the item's tokens, 0 the first and -1 the last",
-			field, p, r.itemField(i), n, kept)
+		return Errorf(Invalid, field, "%s is %s, and %s has %d tokens%s; a position is one of the item's tokens, 0 the first and -1 the last",
+			field, r.PositionBeyond.digits(r.Positions, k), r.itemField(i), n, kept)
 	}
 	return nil
 }
@@ -91,4 +91,16 @@ func (c *columns) inner(req *Request, i, prompt int) []plan.Read {
 func (c *columns) numbersAt(answer []float32, inner []plan.Read, back int) []float32 {
 	place, _ := slices.BinarySearchFunc(inner, back, func(r plan.Read, back int) int { return cmp.Compare(back, r.Back) })
 	return answer[place*len(c.labels):][:len(c.labels)]
+}
+
+// multiplied names what makes a request too large, which counts as n because each item is read at so many places: its positions
+// where it would not be too large without them, else a classifier's texts, or the labels.
+func (r *Request) multiplied(n, places, most int) string {
+	switch {
+	case places > 1 && n/places <= most:
+		return positionsField
+	case r.Classify:
+		return r.itemsField()
+	}
+	return r.labelsField()
 }

@@ -120,9 +120,17 @@ func TestBadPositions(t *testing.T) {
 		"cut away": {func(r *Request) { r.Truncate, r.Positions, r.Query.Tokens = true, []int64{3}, ids(1, 91) },
 			Invalid, "score_positions[0]", "items[0] has 3 tokens left"},
 		"more than tokens": {func(r *Request) { r.Positions = make([]int64, 101) }, Invalid, "score_positions", "101 entries"},
-		"many numbers":     {func(r *Request) { r.Positions = make([]int64, 25) }, TooLarge, "label_token_ids", "at 25 positions and the end make an answer of 104 numbers"},
-		"many rows": {func(r *Request) { r.Positions = []int64{0, 1, 2}; r.Items = slices.Repeat(r.Items, 4) }, TooLarge, "label_token_ids",
+		"many numbers":     {func(r *Request) { r.Positions = make([]int64, 25) }, TooLarge, "score_positions", "at 25 positions and the end make an answer of 104 numbers"},
+		"many rows": {func(r *Request) { r.Positions = []int64{0, 1, 2}; r.Items = slices.Repeat(r.Items, 4) }, TooLarge, "score_positions",
 			"at 3 positions and the end count as 32 rows"},
+		"many numbers without": {func(r *Request) { r.Positions = []int64{0}; r.Items = slices.Repeat(r.Items, 30) }, TooLarge, "label_token_ids",
+			"60 items with 2 labels at 1 positions and the end make an answer of 240 numbers"},
+		"beyond int64": {func(r *Request) {
+			r.Positions, r.PositionBeyond = []int64{0, math.MaxInt64}, &Beyond{Index: 1, Digits: "9223372036854775808"}
+		}, Invalid, "score_positions[1]", "score_positions[1] is 9223372036854775808, and"},
+		"the greatest int64": {func(r *Request) {
+			r.Positions, r.PositionBeyond = []int64{math.MaxInt64, math.MaxInt64}, &Beyond{Index: 1, Digits: "9223372036854775808"}
+		}, Invalid, "score_positions[0]", "score_positions[0] is 9223372036854775807, and"},
 	} {
 		req := tokenRequest(ids(1, 3), ids(2, 5), ids(3, 4))
 		c.change(req)

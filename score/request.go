@@ -16,7 +16,8 @@ import (
 // Part is one side of a prompt: a text, or the token ids a client computed itself.
 type Part struct {
 	Text   string
-	Tokens []int64 // the ids as given, unchecked; ids beyond int64 saturate, which keeps them outside every vocabulary
+	Tokens []int64 // the ids as given, unchecked
+	Beyond *Beyond // of Tokens; nil if int64 holds them all
 	// IsTokens tells a list of ids, which may be empty, from a text, which may be empty too.
 	IsTokens bool
 }
@@ -63,6 +64,11 @@ type Request struct {
 	// QueryField, ItemField and LabelField are what the client calls its query, its items and its labels, for errors;
 	// "" means "query", "items" and "label_token_ids".
 	QueryField, ItemField, LabelField string
+	// OneItem tells that the one item stands in no list: ItemField is its own name.
+	OneItem bool
+	// PositionBeyond is of Positions, SequenceBeyond by label of Sequences; nil where int64 holds them all.
+	PositionBeyond *Beyond
+	SequenceBeyond map[int]*Beyond
 }
 
 // Template is what stands around a request's joined texts, and how they are cut to fit it.
@@ -79,6 +85,9 @@ type Template struct {
 
 // itemField names an item in errors.
 func (r *Request) itemField(i int) string {
+	if r.OneItem {
+		return r.itemsField()
+	}
 	return r.itemsField() + "[" + strconv.Itoa(i) + "]"
 }
 

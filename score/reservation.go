@@ -27,8 +27,8 @@ func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	case len(req.Items) > q.maxRows:
 		return nil, Errorf(TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(req.Items), q.maxRows)
 	case rows > q.maxRows:
-		return nil, Errorf(TooLarge, req.labelsField(), "%d items with %d labels%s count as %d rows, the server takes %d at most; split the request",
-			len(req.Items), max(len(c.labels), len(c.ways)), atPositions(req), rows, q.maxRows)
+		return nil, Errorf(TooLarge, req.multiplied(rows, 1+len(c.positions), q.maxRows), "%d %s with %d labels%s count as %d rows, the server takes %d at most; split the request",
+			len(req.Items), field, max(len(c.labels), len(c.ways)), atPositions(req), rows, q.maxRows)
 	case q.rows+rows > q.maxRows:
 		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
 	}

@@ -299,11 +299,13 @@ func TestBadRequests(t *testing.T) {
 		req  Request
 		want string
 	}{
-		"label too large":   {Request{Labels: []Label{{math.MaxInt64, "99999999999999999999"}}}, "Token ID 99999999999999999999 is out of vocabulary (vocab size: 1000)"},
-		"label negative":    {Request{Labels: labels(3, -1)}, "label_token_ids[1] is negative (-1)"},
-		"no labels":         {Request{Query: tokens(1), Items: []Part{tokens(1)}}, "label_token_ids cannot be empty"},
-		"query negative":    {Request{Query: tokens(4, -5), Items: []Part{tokens(1)}, Labels: labels(1)}, "query[1] is negative (-5)"},
-		"item too large":    {Request{Query: tokens(4), Items: []Part{tokens(1), tokens(1000)}, Labels: labels(1)}, "items[1][0] (1000) exceeds vocabulary size (1000)"},
+		"label too large": {Request{Labels: []Label{{math.MaxInt64, "99999999999999999999"}}}, "Token ID 99999999999999999999 is out of vocabulary (vocab size: 1000)"},
+		"label negative":  {Request{Labels: labels(3, -1)}, "label_token_ids[1] is negative (-1)"},
+		"no labels":       {Request{Query: tokens(1), Items: []Part{tokens(1)}}, "label_token_ids cannot be empty"},
+		"query negative":  {Request{Query: tokens(4, -5), Items: []Part{tokens(1)}, Labels: labels(1)}, "query[1] is negative (-5)"},
+		"item too large":  {Request{Query: tokens(4), Items: []Part{tokens(1), tokens(1000)}, Labels: labels(1)}, "items[1][0] (1000) exceeds vocabulary size (1000)"},
+		"item beyond int64": {Request{Query: tokens(4), Items: []Part{{IsTokens: true, Tokens: []int64{1, math.MinInt64}, Beyond: &Beyond{1, "-9223372036854775809"}}}, Labels: labels(1)},
+			"items[0][1] is negative (-9223372036854775809)"},
 		"mixed kinds":       {Request{Query: tokens(4), Items: []Part{{Text: "x"}}, Labels: labels(1)}, "Invalid combination"},
 		"no items, tokens":  {Request{Query: tokens(4), Labels: labels(1)}, "Invalid combination"},
 		"both empty":        {Request{Query: tokens(), Items: []Part{tokens()}, Labels: labels(1)}, "items[0] and query are both empty"},

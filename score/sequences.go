@@ -44,7 +44,7 @@ func (s *Scorer) checkSequences(req *Request) error {
 			return Errorf(Invalid, field, "%s has no tokens; a label needs one at least", field)
 		}
 		if k := s.badToken(ids); k >= 0 {
-			return s.tokenError(field, ids, k)
+			return s.tokenError(field, ids, req.SequenceBeyond[i], k)
 		}
 		if most := MaxInput(s.cfg.ContextLength) - 1; len(ids) > most {
 			return Errorf(Invalid, field, "%s has %d tokens, the longest that fits behind a prompt has %d; use a shorter label", field, len(ids), most)

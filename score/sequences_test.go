@@ -154,10 +154,13 @@ func TestBadSequences(t *testing.T) {
 		param  string
 		says   string
 	}{
-		"none":             {func(r *Request) { r.Sequences = [][]int64{} }, Invalid, "labels", "labels cannot be empty"},
-		"no tokens":        {func(r *Request) { r.Sequences[1] = nil }, Invalid, "labels[1]", "labels[1] has no tokens"},
-		"no token":         {func(r *Request) { r.Sequences[1][1] = 1000 }, Invalid, "labels[1]", "labels[1][1] (1000) exceeds vocabulary size"},
-		"negative":         {func(r *Request) { r.Sequences[0][0] = -1 }, Invalid, "labels[0]", "labels[0][0] is negative (-1)"},
+		"none":      {func(r *Request) { r.Sequences = [][]int64{} }, Invalid, "labels", "labels cannot be empty"},
+		"no tokens": {func(r *Request) { r.Sequences[1] = nil }, Invalid, "labels[1]", "labels[1] has no tokens"},
+		"no token":  {func(r *Request) { r.Sequences[1][1] = 1000 }, Invalid, "labels[1]", "labels[1][1] (1000) exceeds vocabulary size"},
+		"negative":  {func(r *Request) { r.Sequences[0][0] = -1 }, Invalid, "labels[0]", "labels[0][0] is negative (-1)"},
+		"beyond int64": {func(r *Request) {
+			r.Sequences[1][0], r.SequenceBeyond = math.MaxInt64, map[int]*Beyond{1: {Digits: "9223372036854775808"}}
+		}, Invalid, "labels[1]", "labels[1][0] (9223372036854775808) exceeds vocabulary size"},
 		"too long":         {func(r *Request) { r.Sequences[1] = ids(1, 94) }, Invalid, "labels[1]", "labels[1] has 94 tokens, the longest that fits behind a prompt has 93"},
 		"too many tokens":  {func(r *Request) { r.Sequences[1] = ids(1, 19) }, Invalid, "labels", "labels has more than 20 tokens to read"},
 		"too long prompt":  {func(r *Request) { r.Query.Tokens = ids(1, 88) }, Invalid, "items[0]", "items[0] is too long: with its longest label its prompt is 95 tokens of at most 94"},

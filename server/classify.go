@@ -26,7 +26,8 @@ func (r *classRequest) part(id string, err error, answer func(*score.Result, [][
 	if err != nil {
 		return nil, err
 	}
-	req := &score.Request{ID: id, Items: r.texts, ItemField: r.field, Classify: true, Truncate: r.cut, PlainSpecials: r.plainSpecials}
+	req := &score.Request{ID: id, Items: r.texts, ItemField: r.field, OneItem: !r.list, Classify: true, Truncate: r.cut,
+		PlainSpecials: r.plainSpecials}
 	req.Query.IsTokens = r.texts[0].IsTokens
 	return []part{{request: req, answer: func(result *score.Result) (func() string, error) {
 		numbers := result.Scores
@@ -68,7 +69,7 @@ func readClassify(o *python.Object, m *Model) (*classRequest, error) {
 	f := fieldsOf(o)
 	r := &classRequest{model: f.name("model"), requestID: f.name("request_id"), field: "input"}
 	v := f.Get(r.field)
-	if elements, ok := sglang.ListOf(v); ok && !ints(elements) {
+	if elements, ok := sglang.ListOf(v); ok && !tokenIDs(elements) {
 		r.texts, r.list = f.items(r.field), true
 	} else {
 		r.texts = []score.Part{f.part(r.field, v)}
@@ -82,13 +83,14 @@ func readClassify(o *python.Object, m *Model) (*classRequest, error) {
 	return r, f.done(classifyUnserved())
 }
 
-// ints tells a list of token ids from one of texts.
-func ints(list []python.Value) bool {
-	return len(list) > 0 && !slices.ContainsFunc(list, func(v python.Value) bool {
-		_, text := v.(python.String)
-		_, nested := sglang.ListOf(v)
-		return text || nested
-	})
+// tokenIDs tells a list of token ids from one of texts, or of such lists. Its first element says what all must be.
+func tokenIDs(list []python.Value) bool {
+	if len(list) == 0 {
+		return false
+	}
+	_, text := list[0].(python.String)
+	_, nested := sglang.ListOf(list[0])
+	return !text && !nested
 }
 
 // predictDialect is TEI's /predict: https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/predict.
@@ -153,6 +155,12 @@ func first(list []python.Value) python.Value {
 // sequence reads a text, or a list of one.
 func (f *fieldReader) sequence(field string, v python.Value) score.Part {
 	if list, ok := sglang.ListOf(v); ok {
+		for i, v := range list {
+			if _, text := v.(python.String); !text {
+				f.fail(element(field, i), "%s must be a text", element(field, i))
+				break
+			}
+		}
 		if len(list) == 2 {
 			f.fail(field, "%s is a pair, which is for rerank; join its texts into one", field)
 		}

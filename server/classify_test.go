@@ -178,18 +178,30 @@ func TestClassifierRefuses(t *testing.T) {
 		{s, "/classify", `{}`, 400, "input must be"},
 		{s, "/classify", `{"input":[]}`, 400, "input must be"},
 		{s, "/classify", `{"input":["a",5]}`, 400, "input[1]"},
-		{s, "/classify", `{"input":[1,"a"]}`, 400, "input[0]"},
+		{s, "/classify", `{"input":[1,"a"]}`, 400, "input[1] is no token id"},
+		{s, "/classify", `{"input":[1,2,[3]]}`, 400, "input[2] is no token id"},
+		{s, "/classify", `{"input":[null,"a"]}`, 400, "input[0] is no token id"},
+		{s, "/classify", `{"input":[[1],"a"]}`, 400, "input[1] is not of the kind of input[0]"},
+		{s, "/classify", `{"input":["a",[1]]}`, 400, "input[1] is not of the kind of input[0]"},
 		{s, "/classify", `{"input":[[1],["a"]]}`, 400, "input[1]"},
 		{s, "/classify", `{"input":{"a":1}}`, 400, "input must be"},
-		{s, "/classify", `{"input":[151669]}`, 400, "input[0]"},
+		{s, "/classify", `{"input":[1,151669]}`, 400, "input[1] (151669) exceeds"},
+		{s, "/classify", `{"input":[[1],[1,9223372036854775808]]}`, 400, "input[1][1] (9223372036854775808) exceeds"},
 		{s, "/classify", `{"input":[1.5]}`, 400, "input[0]"},
-		{s, "/classify", `{"input":""}`, 400, "input[0]"},
+		{s, "/classify", `{"input":""}`, 400, "input is empty; a text needs at least one token"},
+		{s, "/classify", `{"input":["a",""]}`, 400, "input[1] is empty; a text needs at least one token"},
+		{s, "/classify", `{"input":[[1],[]]}`, 400, "input[1] is empty; a text needs at least one token"},
 		{s, "/classify", `{"input":"a","truncate_prompt_tokens":7}`, 400, "truncate_prompt_tokens"},
 		{s, "/classify", `{"messages":[]}`, 400, "input must be"},
 		{s, "/classify", `{"input":"a","messages":[1]}`, 400, "messages"},
 		{s, "/classify", `{"input":"` + strings.Repeat("x", 3000) + `"}`, 400, "longer than the model's context"},
 		{s, "/predict", `{"inputs":["a","b"]}`, 422, "inputs is a pair"},
 		{s, "/predict", `{"inputs":[["a"],["b","c"]]}`, 422, "inputs[1] is a pair"},
+		{s, "/predict", `{"inputs":["a",7]}`, 422, "inputs[1] must be a text"},
+		{s, "/predict", `{"inputs":["a",["b"]]}`, 422, "inputs[1] must be a text"},
+		{s, "/predict", `{"inputs":[["a"],["b",7]]}`, 422, "inputs[1][1] must be a text"},
+		{s, "/predict", `{"inputs":""}`, 422, "inputs is empty; a text needs at least one token"},
+		{s, "/predict", `{"inputs":[["a"],[""]]}`, 422, "inputs[1] is empty; a text needs at least one token"},
 		{s, "/predict", `{"inputs":[]}`, 422, "inputs must be"},
 		{s, "/predict", `{"inputs":[[]]}`, 422, "inputs[0]"},
 		{s, "/predict", `{"inputs":[["a"],7]}`, 422, "inputs[1]"},
@@ -198,8 +210,9 @@ func TestClassifierRefuses(t *testing.T) {
 		{language, "/predict", `{"inputs":"a"}`, 400, "no classifier"},
 		{language, "/invocations", `{"inputs":"a"}`, 400, "no classifier"},
 	} {
-		if w := send(c.server, "POST", c.path, c.body); w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
-			t.Errorf("%s %.60s: %d %s, want %d and %q", c.path, c.body, w.Code, w.Body, c.status, c.want)
+		w := send(c.server, "POST", c.path, c.body)
+		if param := w.Header().Get("X-Scored-Error-Param"); w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || !strings.Contains(w.Body.String(), param) {
+			t.Errorf("%s %.60s: %d %s of field %q, want %d and %q", c.path, c.body, w.Code, w.Body, param, c.status, c.want)
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"scored/score"
 	"scored/sglang"
@@ -174,7 +176,16 @@ func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
 }
 
 func tokenPart(ints sglang.Integers) score.Part {
-	return score.Part{IsTokens: true, Tokens: ints.Small}
+	return score.Part{IsTokens: true, Tokens: ints.Small, Beyond: beyond(ints)}
+}
+
+// beyond keeps the digits of the first integer that 64 bits do not hold.
+func beyond(ints sglang.Integers) *score.Beyond {
+	if len(ints.Big) == 0 {
+		return nil
+	}
+	i := slices.Min(slices.Collect(maps.Keys(ints.Big)))
+	return &score.Beyond{Index: i, Digits: ints.Big[i].String()}
 }
 
 // readTexts takes the items if all of them are texts.
@@ -215,7 +226,7 @@ func (b *body) request(id string, m *Model) (*score.Request, error) {
 		return nil, err
 	}
 	if !b.hasLabels {
-		return nil, score.Errorf(score.Invalid, "label_token_ids", "label_token_ids must be provided")
+		return nil, b.noLabels()
 	}
 	if err := score.CheckLabels(b.labels, m.BaseVocab, m.Vocab); err != nil {
 		return nil, err
@@ -228,5 +239,17 @@ func (b *body) request(id string, m *Model) (*score.Request, error) {
 	}
 	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, Sequences: b.extras.sequences.tokens,
 		Normalize: b.extras.sequences.normalize, LabelField: b.extras.sequences.field, ItemFirst: b.itemFirst, Softmax: b.softmax,
-		Positions: b.extras.positions, Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
+		Positions: b.extras.positions, PositionBeyond: b.extras.beyond, SequenceBeyond: b.extras.sequences.beyond,
+		Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
+}
+
+// noLabels is sglang-jax's sentence, and the remedy where labels came in a field that does not count.
+func (b *body) noLabels() error {
+	switch {
+	case b.extras.sequences.asked:
+		return score.Errorf(score.Invalid, "labels", "labels must be provided; send labels, label_tokens or label_token_ids")
+	case b.extras.sequences.unread:
+		return score.Errorf(score.Invalid, "label_tokens", `label_token_ids must be provided; label_tokens counts only with "label_mode": "sequence"`)
+	}
+	return score.Errorf(score.Invalid, "label_token_ids", "label_token_ids must be provided")
 }

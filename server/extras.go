@@ -12,12 +12,13 @@ type extras struct {
 	labels        []string // the labels as texts of one token each, where label_token_ids is absent
 	hasLabels     bool
 	sequences     sequences
-	positions     []int64 // of each item, at which labels are scored too
-	logprobs      bool    // answer with natural logarithms too
-	usage         bool    // answer with token counts
-	truncate      bool    // cut prompts that are too long and list them
-	partial       bool    // a bad item fails alone
-	plainSpecials bool    // "<|im_end|>" in a text is text
+	positions     []int64       // of each item, at which labels are scored too
+	beyond        *score.Beyond // of positions
+	logprobs      bool          // answer with natural logarithms too
+	usage         bool          // answer with token counts
+	truncate      bool          // cut prompts that are too long and list them
+	partial       bool          // a bad item fails alone
+	plainSpecials bool          // "<|im_end|>" in a text is text
 }
 
 // readExtras reads them with the same rules as the peer's fields.
@@ -31,7 +32,7 @@ func (b *body) readExtras(f *sglang.Fields) {
 		*field.to = f.Bool(field.name, false)
 	}
 	positions, _ := f.Ints("score_positions")
-	x.positions = positions.Small
+	x.positions, x.beyond = positions.Small, beyond(positions)
 	x.sequences.read(f)
 	if b.hasLabels {
 		return // label_token_ids wins, as in the peer, which does not know labels

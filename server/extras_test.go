@@ -102,16 +102,22 @@ func TestLogprobs(t *testing.T) {
 func TestExtrasAtFault(t *testing.T) {
 	s := newTestServer(t, nil)
 	for body, want := range map[string]struct{ param, message string }{
-		base + `,"labels":["Yes"]}`:                                       {"labels[0]", `labels[0] cannot be a label: text "Yes" is 3 tokens, not one; choose a text of one token or send label_token_ids`},
-		base + `,"labels":"Y"}`:                                           {"", `[{'type': 'list_type', 'loc': ('body', 'labels'), 'msg': 'Input should be a valid list', 'input': 'Y'}]`},
-		base + `,"labels":["Y",7]}`:                                       {"", `[{'type': 'string_type', 'loc': ('body', 'labels', 1), 'msg': 'Input should be a valid string', 'input': 7}]`},
-		base + `,"label_token_ids":[1],"usage":"maybe"}`:                  {"", `[{'type': 'bool_parsing', 'loc': ('body', 'usage'), 'msg': 'Input should be a valid boolean, unable to interpret input', 'input': 'maybe'}]`},
-		base + `,"label_token_ids":[1],"score_positions":[0]}`:            {"score_positions", `score_positions counts tokens of items, and a text is tokenized together with its query; send query and items as lists of token ids`},
-		base + `,"label_token_ids":[1],"score_positions":3}`:              {"", `[{'type': 'list_type', 'loc': ('body', 'score_positions'), 'msg': 'Input should be a valid list', 'input': 3}]`},
-		base + `,"label_token_ids":[1],"score_positions":[0,"a"]}`:        {"", `[{'type': 'int_parsing', 'loc': ('body', 'score_positions', 1), 'msg': 'Input should be a valid integer, unable to parse string as an integer', 'input': 'a'}]`},
-		idBase + `"score_positions":[0,2]}`:                               {"score_positions[1]", `score_positions[1] is 2, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
-		idBase + `"score_positions":[-99999999999999999999]}`:             {"score_positions[0]", `score_positions[0] is -9223372036854775808, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
-		base + `,"labels":[]}`:                                            {"label_token_ids", `label_token_ids cannot be empty. At least one token ID is required.`},
+		base + `,"labels":["Yes"]}`:                                                              {"labels[0]", `labels[0] cannot be a label: text "Yes" is 3 tokens, not one; choose a text of one token or send label_token_ids`},
+		base + `,"labels":"Y"}`:                                                                  {"", `[{'type': 'list_type', 'loc': ('body', 'labels'), 'msg': 'Input should be a valid list', 'input': 'Y'}]`},
+		base + `,"labels":["Y",7]}`:                                                              {"", `[{'type': 'string_type', 'loc': ('body', 'labels', 1), 'msg': 'Input should be a valid string', 'input': 7}]`},
+		base + `,"label_token_ids":[1],"usage":"maybe"}`:                                         {"", `[{'type': 'bool_parsing', 'loc': ('body', 'usage'), 'msg': 'Input should be a valid boolean, unable to interpret input', 'input': 'maybe'}]`},
+		base + `,"label_token_ids":[1],"score_positions":[0]}`:                                   {"score_positions", `score_positions counts tokens of items, and a text is tokenized together with its query; send query and items as lists of token ids`},
+		base + `,"label_token_ids":[1],"score_positions":3}`:                                     {"", `[{'type': 'list_type', 'loc': ('body', 'score_positions'), 'msg': 'Input should be a valid list', 'input': 3}]`},
+		base + `,"label_token_ids":[1],"score_positions":[0,"a"]}`:                               {"", `[{'type': 'int_parsing', 'loc': ('body', 'score_positions', 1), 'msg': 'Input should be a valid integer, unable to parse string as an integer', 'input': 'a'}]`},
+		idBase + `"score_positions":[0,2]}`:                                                      {"score_positions[1]", `score_positions[1] is 2, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
+		idBase + `"score_positions":[-99999999999999999999]}`:                                    {"score_positions[0]", `score_positions[0] is -99999999999999999999, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
+		idBase + `"score_positions":[0,9223372036854775808]}`:                                    {"score_positions[1]", `score_positions[1] is 9223372036854775808, and items[0] has 2 tokens; a position is one of the item's tokens, 0 the first and -1 the last`},
+		`{"model":"m","query":[5,9223372036854775808],"items":[[1]],"label_token_ids":[1]}`:      {"query", `query[1] (9223372036854775808) exceeds vocabulary size (151669)`},
+		`{"model":"m","query":[5],"items":[[1],[2,-9223372036854775809]],"label_token_ids":[1]}`: {"items[1]", `items[1][1] is negative (-9223372036854775809). Token IDs must be non-negative.`},
+		base + `,"label_tokens":[[1]]}`:                                                          {"label_tokens", `label_token_ids must be provided; label_tokens counts only with "label_mode": "sequence"`},
+		base + `,"label_tokens":[[1]],"label_mode":"token"}`:                                     {"label_tokens", `label_token_ids must be provided; label_tokens counts only with "label_mode": "sequence"`},
+		base + `}`:             {"label_token_ids", `label_token_ids must be provided`},
+		base + `,"labels":[]}`: {"label_token_ids", `label_token_ids cannot be empty. At least one token ID is required.`},
 		strings.Replace(base, `"bb"`, `"\ud800"`, 1) + `,"labels":["Y"]}`: {"items[1]", `items[1] holds a lone surrogate, which is no character`},
 	} {
 		w := send(s, "POST", "/v1/score", body)

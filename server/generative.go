@@ -15,6 +15,9 @@ func generativeDialect() dialect {
 		model, own := f.name("model"), f.name("request_id")
 		req := &score.Request{ID: id, Query: f.part("query", f.Get("query")), Items: f.items("items"), Labels: f.labels("label_token_ids"),
 			Softmax: f.Bool("apply_softmax", true), ItemFirst: f.Bool("item_first", false)}
+		if len(req.Items) > 0 && req.Items[0].IsTokens != req.Query.IsTokens {
+			f.fail("items[0]", "items[0] is not of the kind of query; all must be texts, or all token ids")
+		}
 		if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
 			f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
 		}
@@ -75,13 +78,18 @@ func (f *fieldReader) items(field string) []score.Part {
 	return items
 }
 
+// labels reads a list of at least one token id.
 func (f *fieldReader) labels(field string) []score.Label {
 	v := f.Get(field)
-	ints := f.integers(field, v)
-	if len(ints.Small) == 0 {
-		f.fail(field, "%s must be a list of at least one token id", field)
+	if list, _ := sglang.ListOf(v); len(list) == 0 {
+		elsewhere := ""
+		if v == nil && (f.Get("labels") != nil || f.Get("label_tokens") != nil) {
+			elsewhere = "; labels that are texts, or of several tokens, are for /v1/score"
+		}
+		f.fail(field, "%s must be a list of at least one token id%s", field, elsewhere)
+		return nil
 	}
-	return labelsOf(ints)
+	return labelsOf(f.integers(field, v))
 }
 
 // integers reads a list of integers.

@@ -82,7 +82,8 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	}
 	r := &rerankRequest{model: f.name("model"), requestID: f.name("request_id"), queryField: names[0], field: names[1]}
 	queries, list := f.side(names[0], most)
-	r.documents, _ = f.side(names[1], most)
+	documents, many := f.side(names[1], most)
+	r.documents, r.one = documents, !many
 	switch {
 	case len(queries) == 1 && list:
 		r.query, r.queryField = queries[0], element(names[0], 0)

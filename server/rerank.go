@@ -105,7 +105,7 @@ func (r *rerankRequest) relevance(result *score.Result) ([]float64, error) {
 			all[i] = result.Logprobs[i][0] - result.Logprobs[i][1] // yes less no
 		}
 		if math.IsNaN(all[i]) || math.IsInf(all[i], 0) {
-			field := element(r.field, i)
+			field := r.documentField(i)
 			return nil, score.Errorf(score.NotFinite, field, "%s has no finite raw score; ask for probabilities", field)
 		}
 	}

@@ -69,6 +69,7 @@ func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request
 		Items:         make([]score.Part, len(r.documents)),
 		QueryField:    r.queryField,
 		ItemField:     r.field,
+		OneItem:       r.one,
 		Softmax:       true,
 		Logprobs:      r.raw,
 		PlainSpecials: r.plainSpecials,

@@ -15,6 +15,7 @@ type rerankRequest struct {
 	query         string
 	queries       []string // one a document instead of query, where pairs are scored
 	documents     []string
+	one           bool   // the one document stands in no list
 	instruction   string // never empty
 	topN          int    // how many results to send; 0: all
 	withDocuments bool   // results repeat their documents
@@ -42,7 +43,7 @@ const rerankInstruction = "Given a web search query, retrieve relevant passages 
 func readRerank(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.Get("query")), field: "documents"}
-	r.documents = f.documents("documents")
+	r.documents, r.one = f.documents("documents")
 	r.topN = f.integer("top_n", 0, 0)
 	r.withDocuments = f.Bool("return_documents", true)
 	r.readCuts(f)
@@ -105,24 +106,24 @@ func (f *fieldReader) text(field string, v python.Value) string {
 	return f.characters(field, s)
 }
 
-// documents reads a list of documents that isn't empty. One alone is a list of one, as in vLLM.
-func (f *fieldReader) documents(field string) []string {
+// documents reads a list of documents that is not empty, or one alone, which vLLM takes too.
+func (f *fieldReader) documents(field string) (texts []string, one bool) {
 	v, fields := f.Get(field), f.rankFields()
 	switch v.(type) {
 	case python.String, *python.Object:
-		return []string{f.document(field, v, fields)}
+		return []string{f.document(field, v, fields)}, true
 	}
 	list, _ := sglang.ListOf(v)
 	if len(list) == 0 {
 		f.fail(field, "%s must be a list of at least one document", field)
 	}
-	texts := make([]string, len(list))
+	texts = make([]string, len(list))
 	for i, item := range list {
 		if texts[i] = f.document(element(field, i), item, fields); f.Failed() {
 			break
 		}
 	}
-	return texts
+	return texts, false
 }
 
 // templateInstruction reads the instruction where vLLM's clients put what a template takes. This one takes nothing else.
@@ -166,3 +167,11 @@ func (f *fieldReader) integer(field string, least, otherwise int) int {
 
 // element names an element of a list.
 func element(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+// documentField is what the client calls document i.
+func (r *rerankRequest) documentField(i int) string {
+	if r.one {
+		return r.field
+	}
+	return element(r.field, i)
+}

@@ -9,17 +9,20 @@ import (
 // sequences are the fields of a score request whose labels may have several tokens. They count with label_mode "sequence".
 type sequences struct {
 	asked     bool
-	badMode   bool      // label_mode is neither "token" nor "sequence"
-	normalize bool      // a label counts as the mean of its tokens' log-probabilities
-	tokens    [][]int64 // label_tokens, or what the labels' texts are
-	field     string    // what the labels came in
-	second    string    // another field that the body has labels in
+	badMode   bool                  // label_mode is neither "token" nor "sequence"
+	normalize bool                  // a label counts as the mean of its tokens' log-probabilities
+	tokens    [][]int64             // label_tokens, or what the labels' texts are
+	field     string                // what the labels came in
+	second    string                // another field that the body has labels in
+	unread    bool                  // label_tokens is there, but label_mode does not ask for it
+	beyond    map[int]*score.Beyond // of tokens
 }
 
 // read reads them with the same rules as the other fields.
 func (q *sequences) read(f *sglang.Fields) {
 	switch mode := f.Get("label_mode"); mode {
 	case nil, python.String("token"):
+		q.unread = f.Get("label_tokens") != nil
 		return
 	case python.String("sequence"):
 		q.asked = true
@@ -57,6 +60,12 @@ func (q *sequences) readTokens(f *sglang.Fields, v python.Value) {
 			break
 		}
 		q.tokens[i] = ints.Small
+		if b := beyond(ints); b != nil {
+			if q.beyond == nil {
+				q.beyond = map[int]*score.Beyond{}
+			}
+			q.beyond[i] = b
+		}
 	}
 }
 
