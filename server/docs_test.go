@@ -7,12 +7,16 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -86,9 +90,46 @@ func TestDocsInABrowser(t *testing.T) {
 	if n := len(regexp.MustCompile(`<td class="n"[^>]*>0\.\d+</td>`).FindAll(page, -1)); n != 4 {
 		t.Errorf("the page shows %d scores, want 2 items of 2 labels:\n%.2000s", n, page)
 	}
-	for _, want := range []string{"first", "second", "read 0.", " were shared or cached", "/v1/score</code>", "curl " + web.URL} {
+	for _, want := range []string{"first", "second", "read 0.", " were shared or cached", "/v1/score</code>", "curl '" + web.URL + "/v1/score'"} {
 		if !regexp.MustCompile(regexp.QuoteMeta(want)).Match(page) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// TestDocsCommand: what the page shows as curl is the request that it has sent, with its key, wherever the page is mounted; and
+// of an answer that is an error it shows how long that took.
+func TestDocsCommand(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("needs curl")
+	}
+	const key = `it's "secret"`
+	s := newTestServer(t, func(c *Config, _ *Model) { c.APIKey = key })
+	web := httptest.NewServer(http.StripPrefix("/under", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/docs" {
+			s.ServeHTTP(w, r)
+			return
+		}
+		r.Header.Set("Authorization", "Bearer "+key) // as a gateway does that has asked for a password
+		page := httptest.NewRecorder()
+		s.ServeHTTP(page, r)
+		maps.Copy(w.Header(), page.Header())
+		given := `id="key" value="` + html.EscapeString(key) + `"`
+		_, _ = io.WriteString(w, strings.Replace(page.Body.String(), `id="key"`, given, 1))
+	})))
+	defer web.Close()
+	form := url.Values{"query": {"isn't it? "}, "items": {"first"}, "labels": {"Y,N"}}
+	shown := regexp.MustCompile(`<pre>(curl [^<]*)</pre><pre>([^<]*)</pre>`).FindStringSubmatch(string(browse(t, web.URL+"/under/docs#"+form.Encode())))
+	if shown == nil {
+		t.Fatal("the page shows no command")
+	}
+	command, want := html.UnescapeString(shown[1]), html.UnescapeString(shown[2])
+	got, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "curl ", "curl -sS ", 1)).Output()
+	if err != nil || !strings.HasPrefix(want, `{"scores":[[`) || shape(string(got)) != shape(want) {
+		t.Errorf("%s\nanswers %s, %v\nwant    %s", command, got, err, want)
+	}
+	form.Set("labels", "more than a token")
+	if page := browse(t, web.URL+"/under/docs#"+form.Encode()); !regexp.MustCompile(`Status 400</p><p>read \d+\.\d+ ms, rest \d+\.\d+ ms</p>`).Match(page) {
+		t.Errorf("the page shows no times of an error:\n%.2000s", page)
 	}
 }

@@ -71,6 +71,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []diale
 	data, err := s.readBody(ctx, w, r, share, s.cfg.MaxBody)
 	read := time.Now()
 	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read, Err: err})
+	arrived := err == nil
 	var object *python.Object
 	if err == nil {
 		object, err = decodeObject(r.Header.Values("Content-Type"), data)
@@ -83,10 +84,14 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []diale
 	}
 	last := score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: time.Now()}
 	if err != nil {
+		if arrived {
+			w.Header().Set("Server-Timing", serverTiming(stage{"read", read.Sub(begin)}, stage{"rest", time.Since(read)}))
+		}
 		// The status alone: messages of refused bodies hold parts of prompts, which no trace may show.
 		last.Err = fmt.Errorf("answered with status %d", refuse(err))
 	} else {
-		w.Header().Set("Server-Timing", serverTiming(read.Sub(begin), answered.timing))
+		t := answered.timing
+		w.Header().Set("Server-Timing", serverTiming(stage{"read", read.Sub(begin)}, stage{"encode", t.Encode}, stage{"wait", t.Wait}, stage{"run", t.Run}))
 		writeJSON(w, http.StatusOK, answered.body())
 		last.Rows = answered.rows
 	}
@@ -156,13 +161,16 @@ func (s *Server) deadline(r *http.Request) (context.Context, context.CancelFunc,
 	return ctx, cancel, nil
 }
 
+// stage is a part of a request's time.
+type stage struct {
+	name string
+	took time.Duration
+}
+
 // serverTiming is the header of https://www.w3.org/TR/server-timing/: milliseconds a stage.
-func serverTiming(read time.Duration, t score.Timing) string {
+func serverTiming(stages ...stage) string {
 	var b strings.Builder
-	for _, stage := range []struct {
-		name string
-		took time.Duration
-	}{{"read", read}, {"encode", t.Encode}, {"wait", t.Wait}, {"run", t.Run}} {
+	for _, stage := range stages {
 		if b.Len() > 0 {
 			b.WriteString(", ")
 		}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -88,4 +89,17 @@ func FuzzScore(f *testing.F) {
 			first = w.Body.String()
 		}
 	})
+}
+
+// TestErrorsTellTheirTime once their body has arrived.
+func TestErrorsTellTheirTime(t *testing.T) {
+	s := newTestServer(t, nil)
+	w := send(s, "POST", "/v1/score", base+`}`)
+	if got := w.Header().Get("Server-Timing"); w.Code != http.StatusBadRequest || !regexp.MustCompile(`^read;dur=\d+\.\d{3}, rest;dur=\d+\.\d{3}$`).MatchString(got) {
+		t.Errorf("status %d has the times %q", w.Code, got)
+	}
+	w = send(s, "POST", "/v1/score", strings.Repeat(" ", 2<<20))
+	if got := w.Header().Get("Server-Timing"); w.Code != http.StatusRequestEntityTooLarge || got != "" {
+		t.Errorf("a body that is not read has the times %q", got)
+	}
 }
