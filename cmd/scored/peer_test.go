@@ -153,7 +153,7 @@ func TestUsage(t *testing.T) {
 	if status := run(t.Context(), []string{"serve", "--help"}, environment(), io.Discard, &out); status != 0 {
 		t.Errorf("--help ends with status %d", status)
 	}
-	for _, want := range []string{"--max-queue 9", "--prefix-cache-bytes int", "--page-size\n      keys and values are not paged", "--nnodes\n      one process serves one host"} {
+	for _, want := range []string{"--max-queue 9", "--prefix-cache-bytes int", "--page-size\n      a page of the KV cache is 128 tokens", "--nnodes\n      one process serves one host"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("usage lacks %q", want)
 		}
