@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 )
 
@@ -63,9 +64,8 @@ type configFile struct {
 func parseConfig(data []byte) (Config, error) {
 	var file configFile
 	if err := json.Unmarshal(data, &file); err != nil {
-		var wrongType *json.UnmarshalTypeError
-		if errors.As(err, &wrongType) && wrongType.Field != "" {
-			return Config{}, fmt.Errorf("field %s is a JSON %s, not a %s", wrongType.Field, wrongType.Value, wrongType.Type)
+		if wrong := wrongType(err); wrong != nil {
+			return Config{}, wrong
 		}
 		return Config{}, fmt.Errorf("not a JSON object: %w", err)
 	}
@@ -185,4 +185,26 @@ func shown[T any](value *T) string {
 		return "missing"
 	}
 	return fmt.Sprintf("%#v", *value)
+}
+
+// wrongType says in JSON's terms that a field has a value of another type than it must have; nil if err says something else.
+func wrongType(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) || wrong.Field == "" {
+		return nil
+	}
+	must := "an object"
+	switch wrong.Type.Kind() {
+	case reflect.Bool:
+		must = "true or false"
+	case reflect.Int:
+		must = "a whole number below 2^63"
+	case reflect.Float64:
+		must = "a number below 1.8e308"
+	case reflect.String:
+		must = "a string"
+	case reflect.Slice:
+		must = "a list"
+	}
+	return fmt.Errorf("field %s has a JSON %s where %s must be", wrong.Field, wrong.Value, must)
 }

@@ -3,7 +3,6 @@ package model
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -43,13 +42,12 @@ func parseAdapterConfig(data []byte) (c adapterConfig, err error) {
 		return c, fmt.Errorf("not a JSON object: %w", err)
 	}
 	if err := json.Unmarshal(data, &c); err != nil {
-		var wrongType *json.UnmarshalTypeError
-		if errors.As(err, &wrongType) && wrongType.Field != "" {
-			return c, fmt.Errorf("field %s is a JSON %s, not a %s", wrongType.Field, wrongType.Value, wrongType.Type)
+		if wrong := wrongType(err); wrong != nil {
+			return c, wrong
 		}
 		return c, err
 	}
-	if err := c.check(); err != nil {
+	if err := c.check(fields); err != nil {
 		return c, err
 	}
 	for _, known := range slices.Concat(harmless(), []string{"r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "target_modules",
@@ -73,31 +71,47 @@ func compact(value json.RawMessage) string {
 	return out.String()
 }
 
-// check refuses what is not plain LoRA over an unchanged base model.
-func (c adapterConfig) check() error {
+// given is a field's value as errors show it.
+func given(fields map[string]json.RawMessage, name string) string {
+	value, ok := fields[name]
+	if !ok {
+		return "missing"
+	}
+	return compact(value)
+}
+
+// check refuses what is not plain LoRA over an unchanged base model. fields are the file's.
+func (c adapterConfig) check(fields map[string]json.RawMessage) error {
 	if c.Type == nil || *c.Type != "LORA" {
-		return fmt.Errorf("field peft_type is %s; only \"LORA\" adapters are supported", shown(c.Type))
+		return fmt.Errorf("field peft_type is %s; only \"LORA\" adapters are supported", given(fields, "peft_type"))
 	}
 	if c.Bias != nil && *c.Bias != "none" {
 		return fmt.Errorf("field bias is %q; only \"none\" is supported", *c.Bias)
 	}
 	// Other ways to begin, such as pissa, change the base model's weights, so that the adapter does not fit the model as it was.
-	if initial := compact(c.Initial); !slices.Contains([]string{"true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`}, initial) && c.Initial != nil {
+	if initial := compact(c.Initial); !slices.Contains([]string{"true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`, "null"}, initial) && c.Initial != nil {
 		return fmt.Errorf("field init_lora_weights is %s, which changes the base model too; save the adapter as one of the unchanged model, as PEFT's path_initial_model_for_weight_conversion does", initial)
 	}
 	if pattern := compact(c.LayersPattern); c.LayersPattern != nil && !slices.Contains([]string{"null", "[]", `""`, `"layers"`, `["layers"]`}, pattern) {
 		return fmt.Errorf("field layers_pattern is %s; the models' layers are \"layers\"", pattern)
 	}
 	if !(c.Alpha > 0) || math.IsInf(c.Alpha, 0) {
-		return fmt.Errorf("field lora_alpha is %v; it must be a number above 0", c.Alpha)
+		return fmt.Errorf("field lora_alpha is %s; it must be a number above 0", given(fields, "lora_alpha"))
 	}
-	for name, rank := range c.RankPattern {
-		if rank < 1 {
-			return fmt.Errorf("field rank_pattern[%q] is %d; it must be at least 1", name, rank)
+	ranks, alphas := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	_, _ = json.Unmarshal(fields["rank_pattern"], &ranks), json.Unmarshal(fields["alpha_pattern"], &alphas) // of which c was read
+	for _, name := range slices.Sorted(maps.Keys(c.RankPattern)) {
+		if c.RankPattern[name] < 1 {
+			return fmt.Errorf("field rank_pattern[%q] is %s; it must be at least 1", name, given(ranks, name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.AlphaPattern)) {
+		if !(c.AlphaPattern[name] > 0) {
+			return fmt.Errorf("field alpha_pattern[%q] is %s; it must be a number above 0", name, given(alphas, name))
 		}
 	}
 	if c.Rank < 1 {
-		return fmt.Errorf("field r is %d; it must be at least 1", c.Rank)
+		return fmt.Errorf("field r is %s; it must be at least 1", given(fields, "r"))
 	}
 	return nil
 }
