@@ -134,3 +134,31 @@ func TestRefusedInTheWorld(t *testing.T) {
 		}
 	}
 }
+
+// TestClassifierTakesNoTemplate: a classifier reads whole texts, so --template is refused before weights or a tokenizer are opened
+// or made.
+func TestClassifierTakesNoTemplate(t *testing.T) {
+	dir := shapeOnly(t)
+	path := filepath.Join(dir, "config.json")
+	config, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	classifier := strings.Replace(string(config), "Qwen3ForCausalLM", "Qwen3ForSequenceClassification", 1)
+	if err := os.WriteFile(path, []byte(classifier), 0o600); err != nil || classifier == string(config) {
+		t.Fatal(err, classifier)
+	}
+	for _, more := range [][]string{nil, {"--load-format", "dummy"}} {
+		args := append([]string{"--model-path", dir, "--tokenizer-path", "../../tests/tokenizer/small", "--template", "qwen3"}, more...)
+		status, _, last := started(t, nil, args...)
+		if status != 2 || !strings.Contains(last, "flag --template is for scores of labels, but the model is a classifier") {
+			t.Errorf("%v: status %d and %q; want 2 and the flag", more, status, last)
+		}
+	}
+	if status, _, last := started(t, nil, "--model-path", dir, "--tokenizer-path", "../../tests/tokenizer/small"); status != 1 || !strings.Contains(last, "neither model.safetensors nor") {
+		t.Errorf("without a template: status %d and %q; want the missing weights", status, last)
+	}
+	if status, _, last := started(t, nil, "--model-path", shapeOnly(t), "--tokenizer-path", "../../tests/tokenizer/small", "--template", "qwen3"); status != 1 || !strings.Contains(last, "neither model.safetensors nor") {
+		t.Errorf("a language model: status %d and %q; want the missing weights", status, last)
+	}
+}

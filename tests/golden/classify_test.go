@@ -12,14 +12,16 @@ import (
 	"scored/score"
 )
 
-// TestClassifiers wants the logits of transformers' models for sequence classification, and their activations as scores.
+// TestClassifiers wants the logits of transformers' models for sequence classification, with PEFT's adapters or without, and their
+// activations as scores.
 func TestClassifiers(t *testing.T) {
 	var file struct {
 		Seed   uint64
 		Models []struct {
-			Name   string
-			Config json.RawMessage
-			Cases  []struct {
+			Name     string
+			Config   json.RawMessage
+			Adapters []string
+			Cases    []struct {
 				Name   string
 				Tokens []int64
 				Logits []float64
@@ -32,7 +34,7 @@ func TestClassifiers(t *testing.T) {
 		t.Run(m.Name, func(t *testing.T) {
 			cfg := configOf(t, m.Config)
 			options := model.Options{DType: dtypes.Float32, Splicer: backend.splicer, Buckets: buckets(), PrefixCacheBytes: 1 << 26}
-			scorer := scorerOf(t, backend.Backend, nil, cfg, model.Generate(cfg, file.Seed), options)
+			scorer := scorerOf(t, backend.Backend, nil, cfg, adapted(t, cfg, file.Seed, m.Adapters), options)
 			within := newChecker(cfg, options)
 			var items []score.Part
 			for _, c := range m.Cases {

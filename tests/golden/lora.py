@@ -41,10 +41,8 @@ ADAPTERS = {
 MODELS = [("tiny", ["values"]), ("tiny", ["all"]), ("tiny", ["all", "values"]), ("llama2", ["head"]), ("qwen2", ["layer"])]
 
 
-def save(name: str, seed: int) -> None:
+def save(name: str, adapted: peft.PeftModel, dtype: torch.dtype, seed: int) -> None:
     """Saves an adapter with weights that are not 0."""
-    model, dtype, options = ADAPTERS[name]
-    adapted = peft.get_peft_model(weights.model(model, seed), peft.LoraConfig(task_type="CAUSAL_LM", **options))
     shutil.rmtree(FOLDER / name, ignore_errors=True)
     adapted.save_pretrained(FOLDER / name)
     (FOLDER / name / "README.md").unlink()
@@ -56,16 +54,21 @@ def save(name: str, seed: int) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
 
 
+def merged(model: transformers.PreTrainedModel, adapters: list[str]) -> transformers.PreTrainedModel:
+    """A float64 model with adapters of lora/ merged into it, one after the other."""
+    for adapter in adapters:
+        # Wrapped in float32 and made float64 before anything is computed: the file's numbers are exact in both.
+        wrapped = peft.PeftModel.from_pretrained(model, FOLDER / adapter, torch_device="cpu").double()
+        with weights.float64():
+            model = wrapped.merge_and_unload(safe_merge=True)
+    return model.eval()
+
+
 class Adapted(generate.Reference):
     def __init__(self, name: str, seed: int, adapters: list[str]):
         super().__init__(name, seed)
         before = self.run(list(range(9)), list(range(9)))["logprobs"]
-        for adapter in adapters:
-            # Wrapped in float32 and made float64 before anything is computed: the file's numbers are exact in both.
-            model = peft.PeftModel.from_pretrained(self.model, FOLDER / adapter, torch_device="cpu").double()
-            with weights.float64():
-                self.model = model.merge_and_unload(safe_merge=True)
-        self.model.eval()
+        self.model = merged(self.model, adapters)
         after = self.run(list(range(9)), list(range(9)))["logprobs"]
         assert np.abs(np.subtract(before, after)).max() > 0.05, f"{adapters} change nothing"
 
@@ -73,8 +76,8 @@ class Adapted(generate.Reference):
 def main() -> None:
     seed = 1
     torch.set_num_threads(2)
-    for name in ADAPTERS:
-        save(name, seed)
+    for name, (model, dtype, options) in ADAPTERS.items():
+        save(name, peft.get_peft_model(weights.model(model, seed), peft.LoraConfig(task_type="CAUSAL_LM", **options)), dtype, seed)
     models = []
     for name, adapters in MODELS:
         r = Adapted(name, seed, adapters)

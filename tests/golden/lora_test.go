@@ -26,20 +26,8 @@ func TestLoRA(t *testing.T) {
 	for _, m := range file.Models {
 		t.Run(m.Name+" "+strings.Join(m.Adapters, " "), func(t *testing.T) {
 			cfg := configOf(t, m.Config)
-			var adapters []*model.Adapter
-			for _, name := range m.Adapters {
-				a, err := model.OpenAdapter("lora/" + name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				adapters = append(adapters, a)
-			}
-			weights, err := model.Merge(model.Generate(cfg, file.Seed), cfg, adapters...)
-			if err != nil {
-				t.Fatal(err)
-			}
 			options := model.Options{DType: dtypes.Float32, Splicer: backend.splicer, Buckets: buckets(), PrefixCacheBytes: 1 << 26}
-			scorer := scorerOf(t, backend.Backend, nil, cfg, weights, options)
+			scorer := scorerOf(t, backend.Backend, nil, cfg, adapted(t, cfg, file.Seed, m.Adapters), options)
 			within := newChecker(cfg, options)
 			for _, c := range m.Cases {
 				c.request().check(t, scorer, within)
@@ -47,4 +35,22 @@ func TestLoRA(t *testing.T) {
 			within.log(t)
 		})
 	}
+}
+
+// adapted are generated weights with adapters of lora/ merged into them.
+func adapted(t *testing.T, cfg model.Config, seed uint64, names []string) model.Source {
+	t.Helper()
+	var adapters []*model.Adapter
+	for _, name := range names {
+		a, err := model.OpenAdapter("lora/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		adapters = append(adapters, a)
+	}
+	weights, err := model.Merge(model.Generate(cfg, seed), cfg, adapters...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return weights
 }
