@@ -40,7 +40,7 @@ func TestContentEncoding(t *testing.T) {
 		"identity":  {"identity", body, 200},
 		"gzip":      {"gzip", zipped, 200},
 		"upper":     {"GZIP", zipped, 200},
-		"bomb":      {"gzip", zip(t, io.LimitReader(zeros{}, 1<<28)), 413},
+		"bomb":      {"gzip", zip(t, io.LimitReader(zeros{}, 1<<24)), 413}, // 16 KiB of 16 MiB; a body may have one,
 		"not gzip":  {"gzip", body, 400},
 		"cut short": {"gzip", zipped[:len(zipped)-9], 400},
 		"damaged":   {"gzip", zipped[:len(zipped)-6] + "damage", 400},
