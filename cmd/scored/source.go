@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"scored/hub"
 	"scored/model"
 	"scored/score"
 	"scored/tokenizer"
@@ -60,6 +61,12 @@ func (c *config) findBase(ctx context.Context, log *slog.Logger, progress *progr
 			"names", strings.Join(unused[:min(len(unused), 5)], " "))
 	}
 	return &source{config: cfg, weights: weights, tokenizer: words}, nil
+}
+
+// download fetches the model from the hub.
+func (c *config) download(ctx context.Context, log *slog.Logger, progress *progress, check func(dir string) error) (string, error) {
+	m := hub.Model{ID: c.ModelPath, Revision: c.Revision, Dir: c.DownloadDir, Offline: c.Offline, Log: log, Begin: progress.begin}
+	return m.Download(ctx, check)
 }
 
 // fallsBack tells whether generated weights are served after this error: not if the start was stopped, or if the flags

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"scored/internal/within"
 	"scored/model"
 	"scored/score"
 	"scored/server"
@@ -24,7 +25,7 @@ func openTokenizer(ctx context.Context, found *source, log *slog.Logger) (words,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return within(ctx, func() (words, error) { return loadTokenizer(found, log) })
+	return within.Context(ctx, func() (words, error) { return loadTokenizer(found, log) })
 }
 
 // loadTokenizer loads it for both ways of reading special tokens.

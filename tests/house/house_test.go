@@ -29,6 +29,8 @@ var mayImport = map[string][]string{
 	"scored/sglang":                  {"scored/score", "scored/sglang/python"},
 	"scored/sglang/launch":           {"scored/sglang"},
 	"scored/profile/internal/xplane": {},
+	"scored/internal/within":         {},
+	"scored/hub":                     {"scored/internal/within"},
 	"scored/tokenizer":               {},
 	"scored/pjrt":                    {},
 	"scored/batch":                   {},

@@ -1,4 +1,4 @@
-package main
+package hub
 
 import (
 	"cmp"
@@ -12,18 +12,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/go-huggingface/hub"
+	huggingface "github.com/gomlx/go-huggingface/hub"
 )
 
 // errNotCached tells that the hub's cache holds nothing of a model in this revision.
 var errNotCached = errors.New("is not in the cache")
 
-// hubCache is where the hub's files are kept.
-func (c *config) hubCache() string {
+// cache is where the hub's files are kept.
+func (m Model) cache() string {
 	if home := os.Getenv("HF_HOME"); home != "" {
-		return cmp.Or(c.DownloadDir, os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub"))
+		return cmp.Or(m.Dir, os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub"))
 	}
-	return cmp.Or(c.DownloadDir, os.Getenv("HF_HUB_CACHE"), hub.DefaultCacheDir())
+	return cmp.Or(m.Dir, os.Getenv("HF_HUB_CACHE"), huggingface.DefaultCacheDir())
 }
 
 // cacheFolder is the name of a model's folder in the cache.

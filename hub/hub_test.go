@@ -1,4 +1,4 @@
-package main
+package hub
 
 import (
 	"cmp"
@@ -81,7 +81,7 @@ func digestOf(body string) string {
 	return fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(body), body)))
 }
 
-func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request) bool) (*standIn, *config) {
+func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request) bool) (*standIn, Model) {
 	t.Helper()
 	h := &standIn{fault: fault, files: map[string]string{"config.json": `{"model_type":"qwen3"}`, "tokenizer.json": "{}", "model.safetensors": strings.Repeat("w", 5000),
 		"README.md": "not needed", "onnx/model.safetensors": "not needed either"}}
@@ -89,15 +89,17 @@ func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request)
 	t.Cleanup(web.Close)
 	t.Setenv("HF_ENDPOINT", web.URL)
 	t.Setenv("HF_TOKEN", "")
-	return h, &config{ModelPath: "org/tiny", Revision: "main", DownloadDir: t.TempDir()}
+	return h, testModel("org/tiny", "main", t.TempDir(), false)
 }
 
-// downloadNow is download without a log or a check.
-func (c *config) downloadNow(t *testing.T) (string, error) {
-	quiet := slog.New(slog.DiscardHandler)
-	progress := newProgress(quiet, time.Hour)
-	defer progress.close()
-	return c.download(t.Context(), quiet, progress, func(string) error { return nil })
+// testModel is a model whose download is not told of.
+func testModel(id, revision, dir string, offline bool) Model {
+	return Model{ID: id, Revision: revision, Dir: dir, Offline: offline, Log: slog.New(slog.DiscardHandler), Begin: func(string, func() string) {}}
+}
+
+// downloadNow is Download without a check.
+func (m Model) downloadNow(t *testing.T) (string, error) {
+	return m.Download(t.Context(), func(string) error { return nil })
 }
 
 func TestDownload(t *testing.T) {
@@ -181,11 +183,8 @@ func TestDownloadFaults(t *testing.T) {
 // TestDownloadChecksFirst: what the check refuses by the config is known before weights are fetched.
 func TestDownloadChecksFirst(t *testing.T) {
 	h, c := newStandIn(t, nil)
-	quiet := slog.New(slog.DiscardHandler)
-	progress := newProgress(quiet, time.Hour)
-	defer progress.close()
 	wrong := errors.New("cannot work")
-	_, err := c.download(t.Context(), quiet, progress, func(dir string) error {
+	_, err := c.Download(t.Context(), func(dir string) error {
 		if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
 			t.Error(err)
 		}
@@ -211,10 +210,7 @@ func TestDownloadStops(t *testing.T) {
 				return true
 			})
 			t.Cleanup(func() { close(release) }) // before the stand-in closes, which waits for its answers
-			quiet := slog.New(slog.DiscardHandler)
-			progress := newProgress(quiet, time.Hour)
-			defer progress.close()
-			if _, err := c.download(ctx, quiet, progress, func(string) error { return nil }); !errors.Is(err, context.Canceled) {
+			if _, err := c.Download(ctx, func(string) error { return nil }); !errors.Is(err, context.Canceled) {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -1,4 +1,4 @@
-package main
+package hub
 
 import (
 	"errors"
@@ -98,8 +98,7 @@ func TestCacheFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCache(t)
 			c.spoil(f)
-			config := &config{ModelPath: "org/tiny", Revision: "main", DownloadDir: f.dir, Offline: true}
-			_, err := config.downloadNow(t)
+			_, err := testModel("org/tiny", "main", f.dir, true).downloadNow(t)
 			if err == nil {
 				t.Fatal("the cached model is served")
 			}
@@ -111,12 +110,12 @@ func TestCacheFaults(t *testing.T) {
 		})
 	}
 	f := newFakeCache(t)
-	for _, c := range []*config{
-		{ModelPath: "org/other", Revision: "main", DownloadDir: f.dir, Offline: true},
-		{ModelPath: "org/tiny", Revision: "v2", DownloadDir: f.dir, Offline: true},
+	for _, c := range []Model{
+		testModel("org/other", "main", f.dir, true),
+		testModel("org/tiny", "v2", f.dir, true),
 	} {
 		if _, err := c.downloadNow(t); !errors.Is(err, errNotCached) || !strings.Contains(err.Error(), "--offline is set") || !strings.Contains(err.Error(), f.dir) {
-			t.Errorf("%s in revision %s: %v", c.ModelPath, c.Revision, err)
+			t.Errorf("%s in revision %s: %v", c.ID, c.Revision, err)
 		}
 	}
 }

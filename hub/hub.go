@@ -1,4 +1,9 @@
-package main
+// Package hub fetches models of the Hugging Face hub into the hub's own cache, in the layout that
+// Python's huggingface_hub uses too, and finds them there again.
+//
+// It knows files, digests and HTTP. It must not know what is in a file: that is for model and
+// tokenizer. Begin with Model.Download.
+package hub
 
 import (
 	"cmp"
@@ -19,47 +24,62 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomlx/go-huggingface/hub"
+	huggingface "github.com/gomlx/go-huggingface/hub"
+
+	"scored/internal/within"
 )
 
-// download gives the folder of a model of the Hugging Face hub. Its files are fetched into the hub's cache, in the layout
-// that Python's huggingface_hub uses too; where the hub is out of reach, what the cache holds will do. HF_ENDPOINT,
-// HF_TOKEN, HF_HUB_CACHE and HF_HOME are honoured. check is asked about the folder once config.json is there, before
-// anything large is fetched.
-func (c *config) download(ctx context.Context, log *slog.Logger, progress *progress, check func(dir string) error) (string, error) {
-	if strings.Count(c.ModelPath, "/") != 1 || strings.HasPrefix(c.ModelPath, ".") || strings.HasPrefix(c.ModelPath, "/") {
-		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as Qwen/Qwen3-0.6B", c.ModelPath)
+// Model names a model of the hub, and where its files are kept.
+type Model struct {
+	ID       string // such as Qwen/Qwen3-0.6B
+	Revision string // a branch, a tag or a commit
+	Dir      string // the cache; "" is the hub's own
+	Offline  bool   // the cache alone is asked
+
+	Log *slog.Logger
+	// Begin is told when the download of the weights begins; doing tells from then on how far
+	// it is. Another goroutine may call doing.
+	Begin func(what string, doing func() string)
+}
+
+// Download gives the folder of the model. Its files are fetched into the cache; where the hub is
+// out of reach, what the cache holds will do. HF_ENDPOINT, HF_TOKEN, HF_HUB_CACHE and HF_HOME are
+// honoured. check is asked about the folder once config.json is there, before anything large is
+// fetched; its error ends the download as it is.
+func (m Model) Download(ctx context.Context, check func(dir string) error) (string, error) {
+	if strings.Count(m.ID, "/") != 1 || strings.HasPrefix(m.ID, ".") || strings.HasPrefix(m.ID, "/") {
+		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as Qwen/Qwen3-0.6B", m.ID)
 	}
-	cached, cacheFault := cachedSnapshot(c.hubCache(), c.ModelPath, c.Revision)
-	if c.Offline {
+	cached, cacheFault := cachedSnapshot(m.cache(), m.ID, m.Revision)
+	if m.Offline {
 		if errors.Is(cacheFault, errNotCached) {
 			cacheFault = fmt.Errorf("%w, and --offline is set; download it where there is a network", cacheFault)
 		}
 		return cached, cacheFault
 	}
 	began := time.Now()
-	digests, err := c.digests(ctx)
+	digests, err := m.digests(ctx)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case cacheFault == nil:
-		log.Warn("hub cannot be reached; the cached model is served", "model", c.ModelPath, "folder", cached, "error", err)
+		m.Log.Warn("hub cannot be reached; the cached model is served", "model", m.ID, "folder", cached, "error", err)
 		return cached, nil
 	case errors.Is(cacheFault, errNotCached):
-		return "", fmt.Errorf("model %s: %w", c.ModelPath, err)
+		return "", fmt.Errorf("model %s: %w", m.ID, err)
 	default:
-		return "", fmt.Errorf("model %s: %w; and the cache does not help: %w", c.ModelPath, err, cacheFault)
+		return "", fmt.Errorf("model %s: %w; and the cache does not help: %w", m.ID, err, cacheFault)
 	}
-	repo := c.repo()
-	wanted, err := within(ctx, func() ([]string, error) { return modelFiles(repo) })
+	repo := m.repo()
+	wanted, err := within.Context(ctx, func() ([]string, error) { return modelFiles(repo) })
 	if err != nil {
-		return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", c.ModelPath, err)
+		return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", m.ID, err)
 	}
 	if !slices.Contains(wanted, configName) {
-		return "", fmt.Errorf("model %s has no %s on the hub; is it a transformers checkpoint?", c.ModelPath, configName)
+		return "", fmt.Errorf("model %s has no %s on the hub; is it a transformers checkpoint?", m.ID, configName)
 	}
-	fetch := func(names ...string) (string, error) { return c.fetch(ctx, repo, digests, began, names) }
+	fetch := func(names ...string) (string, error) { return m.fetch(ctx, repo, digests, began, names) }
 	dir, err := fetch(configName)
 	if err == nil {
 		err = check(dir)
@@ -67,13 +87,13 @@ func (c *config) download(ctx context.Context, log *slog.Logger, progress *progr
 	if err != nil {
 		return "", err
 	}
-	progress.begin(fmt.Sprintf("fetching %d files of model %s from the hub", len(wanted), c.ModelPath), c.fetched())
+	m.Begin(fmt.Sprintf("fetching %d files of model %s from the hub", len(wanted), m.ID), m.fetched())
 	return fetch(wanted...)
 }
 
 // repo is the model at the hub. Its library is silent: progress tells how far it is.
-func (c *config) repo() *hub.Repo {
-	repo := hub.New(c.ModelPath).WithRevision(c.Revision).WithCacheDir(c.hubCache()).WithProgressBar(false)
+func (m Model) repo() *huggingface.Repo {
+	repo := huggingface.New(m.ID).WithRevision(m.Revision).WithCacheDir(m.cache()).WithProgressBar(false)
 	repo.Verbosity = 0
 	if token := os.Getenv("HF_TOKEN"); token != "" {
 		repo = repo.WithAuth(token)
@@ -82,25 +102,25 @@ func (c *config) repo() *hub.Repo {
 }
 
 // fetch gives the folder of the files once they are there and agree with their digests.
-func (c *config) fetch(ctx context.Context, repo *hub.Repo, digests map[string]string, since time.Time, names []string) (string, error) {
+func (m Model) fetch(ctx context.Context, repo *huggingface.Repo, digests map[string]string, since time.Time, names []string) (string, error) {
 	paths, err := repo.DownloadFilesCtx(ctx, names...)
 	if err != nil && ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept", c.ModelPath, err)
+		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept", m.ID, err)
 	}
 	for i, path := range paths {
 		if err := checkBlob(ctx, path, digests[names[i]], since); err != nil {
-			return "", fmt.Errorf("model %s: %w", c.ModelPath, err)
+			return "", fmt.Errorf("model %s: %w", m.ID, err)
 		}
 	}
 	return filepath.Dir(paths[0]), nil
 }
 
 // fetched says how much has come since it was made.
-func (c *config) fetched() func() string {
-	blobs := filepath.Join(c.hubCache(), cacheFolder(c.ModelPath), "blobs")
+func (m Model) fetched() func() string {
+	blobs := filepath.Join(m.cache(), cacheFolder(m.ID), "blobs")
 	size := func() (n int64) {
 		entries, _ := os.ReadDir(blobs) // there may be none yet
 		for _, entry := range entries {
@@ -112,34 +132,13 @@ func (c *config) fetched() func() string {
 	}
 	before := size()
 	return func() string {
-		return fmt.Sprintf("fetched %.1f GB of model %s", float64(size()-before)/1e9, c.ModelPath)
-	}
-}
-
-// within returns when do does, or when ctx ends: neither the hub's library, for a list of files, nor the tokenizer's takes a
-// context. What do is at then goes on until the process ends, which is next.
-func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := do()
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
+		return fmt.Sprintf("fetched %.1f GB of model %s", float64(size()-before)/1e9, m.ID)
 	}
 }
 
 const configName = "config.json"
 
-func modelFiles(repo *hub.Repo) (names []string, err error) {
+func modelFiles(repo *huggingface.Repo) (names []string, err error) {
 	for name, err := range repo.IterFileNames() {
 		if err != nil {
 			return nil, err
@@ -161,11 +160,11 @@ func isModelFile(name string) bool {
 
 // digests asks the hub for the model's files and gives each one's digest by name: sha256 of large files, git's of small
 // ones. As the first question asked, it reports a missing network, model or token at once and not after retries.
-func (c *config) digests(ctx context.Context) (map[string]string, error) {
+func (m Model) digests(ctx context.Context) (map[string]string, error) {
 	endpoint := strings.TrimSuffix(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/")
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/api/models/"+c.ModelPath+"/revision/"+c.Revision+"?blobs=true", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/api/models/"+m.ID+"/revision/"+m.Revision+"?blobs=true", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +180,7 @@ func (c *config) digests(ctx context.Context) (map[string]string, error) {
 	case http.StatusOK:
 		return readDigests(response.Body)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return nil, fmt.Errorf("hub has no such model or revision %s for this user (status %d); check the name, or set HF_TOKEN", c.Revision, response.StatusCode)
+		return nil, fmt.Errorf("hub has no such model or revision %s for this user (status %d); check the name, or set HF_TOKEN", m.Revision, response.StatusCode)
 	default:
 		return nil, fmt.Errorf("hub answers with status %d; try again later", response.StatusCode)
 	}
