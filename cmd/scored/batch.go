@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"scored/app"
 	"scored/batch"
 	"scored/score"
 	"scored/server"
@@ -40,47 +41,55 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 	if err := batch.Check(b.options, jobs); err != nil {
 		return err
 	}
-	var opened closers
-	scorer, tally, err := b.open(ctx, stderr, &opened)
+	scorer, tally, closeAll, err := b.open(ctx, stderr)
 	if err != nil {
-		return errors.Join(err, opened.close())
+		return errors.Join(err, closeAll())
 	}
 	display := newDisplay(stderr, b.quiet, len(jobs), tally)
 	b.options.Tell, b.options.TellEvery = display.tell, display.every
 	b.options.Run = b.run()
 	sum, err := batch.Run(ctx, b.options, scorer, jobs)
 	display.end(sum)
-	if lost := (*lostError)(nil); errors.As(err, &lost) {
+	if lost := (*app.LostError)(nil); errors.As(err, &lost) {
 		return err // nothing of a lost device may be closed
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("stopped; what has been scored is kept, go on with --resume")
 	}
-	if err = errors.Join(err, opened.close()); err == nil && sum.Failed > 0 {
+	if err = errors.Join(err, closeAll()); err == nil && sum.Failed > 0 {
 		return fmt.Errorf("%w: %d; the output tells why", errUnscored, sum.Failed)
 	}
 	return err
 }
 
-// open makes the Scorer: a server's, or that of a model in this process, with what counts its tokens.
-func (b *batchFlags) open(ctx context.Context, stderr io.Writer, opened *closers) (batch.Scorer, *tally, error) {
+// open makes the Scorer: a server's, or that of a model in this process, with what counts its tokens. closeAll closes it; it
+// is there whatever the error is.
+func (b *batchFlags) open(ctx context.Context, stderr io.Writer) (scorer batch.Scorer, count *tally, closeAll func() error, err error) {
 	if b.url != "" {
 		remote := batch.NewRemote(b.url, b.key, b.options.Concurrency, b.timeout)
-		opened.add("connections", func() error { remote.CloseIdle(); return nil })
-		return &batch.Patient{Scorer: remote, Tries: b.tries, Pause: time.Second}, nil, nil
+		closeAll = func() error { remote.CloseIdle(); return nil }
+		return &batch.Patient{Scorer: remote, Tries: b.tries, Pause: time.Second}, nil, closeAll, nil
 	}
-	log := b.logger(stderr, "")
-	log.Info("starting", b.shown()...)
-	count := &tally{}
-	m, err := b.load(ctx, log, stderr, nil, opened, count)
+	options := b.config.options(stderr)
+	options.MaxHeld, options.BodyTimeout, options.RequestTimeout, options.MaxClientRequests, options.CORSOrigins = 0, 0, 0, 0, ""
+	options.Access = slog.New(slog.DiscardHandler)
+	options.Log.Info("starting", b.shown()...)
+	start, err := app.NewStart(options)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, func() error { return nil }, err
 	}
-	b.MaxHeld, b.BodyTimeout, b.RequestTimeout, b.MaxClientRequests, b.CORSOrigins = 0, 0, 0, 0, ""
-	api := server.New(b.serverConfig(nil, nil, log, slog.New(slog.DiscardHandler)))
+	count = &tally{}
+	m, err := start.Load(ctx, nil, count)
+	if err != nil {
+		return nil, nil, start.Close, err
+	}
+	api, err := options.API(nil, nil)
+	if err != nil {
+		return nil, nil, start.Close, err
+	}
 	api.Serve(m)
 	// What finds the queue full waits for what is in hand: a line that can never be admitted gets 413.
-	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: math.MaxInt, Pause: 50 * time.Millisecond}, count, nil
+	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: math.MaxInt, Pause: 50 * time.Millisecond}, count, start.Close, nil
 }
 
 // run is what answers depend on beside the input: a run that goes on must have the same.
@@ -89,10 +98,10 @@ func (b *batchFlags) run() string {
 	where := b.url
 	if where == "" {
 		names := flag.NewFlagSet("", flag.ContinueOnError)
-		(&config{}).modelFlags(names)
+		newConfig().modelFlags(names)
 		names.VisitAll(func(f *flag.Flag) { where += " --" + f.Name + "=" + b.set.Lookup(f.Name).Value.String() })
-		if b.prompt != nil {
-			where += " --template=" + b.prompt.Sum()
+		if template, err := b.OpenTemplate(); err == nil && template != nil { // it has been opened before
+			where += " --template=" + template.Sum()
 		}
 		where += fmt.Sprintf(" --dtype=%s --allow-auto-truncate=%t", b.DType, b.AllowTruncate)
 	}
@@ -116,7 +125,7 @@ func (s *inside) Score(ctx context.Context, r *batch.Request) (*batch.Answer, er
 	answer := &answerWriter{header: http.Header{}}
 	s.api.ServeHTTP(answer, request)
 	if lost := s.scorer.Err(); lost != nil {
-		return nil, fmt.Errorf("%w: %w", batch.ErrStop, &lostError{lost})
+		return nil, fmt.Errorf("%w: %w", batch.ErrStop, &app.LostError{Cause: lost})
 	}
 	return batch.AnswerOf(answer.status, answer.header, answer.body.Bytes()), nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"scored/app"
 	"scored/batch"
 )
 
@@ -53,7 +54,7 @@ const (
 
 // parseBatch reads the command line.
 func parseBatch(args []string, env lookup, stderr io.Writer) (*batchFlags, error) {
-	b := &batchFlags{config: &config{}}
+	b := &batchFlags{config: newConfig()}
 	f := b.flags()
 	f.SetOutput(io.Discard) // faults are told once, by the caller
 	names, err := positional(f, args)
@@ -69,12 +70,12 @@ func parseBatch(args []string, env lookup, stderr io.Writer) (*batchFlags, error
 		err = fmt.Errorf("scored batch takes an input and an output, not %d names; scored batch -h tells more", len(names))
 	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, app.UsageError{Err: err}
 	}
 	b.in, b.out = names[0], names[1]
 	if err := errors.Join(b.checkEngine(env), b.check(), b.readShard(env), b.readTable()); err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, usageError{errors.New(first)}
+		return nil, app.UsageError{Err: errors.New(first)}
 	}
 	return b, nil
 }
@@ -114,8 +115,8 @@ func (b *batchFlags) flags() *flag.FlagSet {
 	full := b.config.flags() // sets every default
 	b.set = full
 	shared := flag.NewFlagSet("", flag.ContinueOnError)
-	(&config{}).modelFlags(shared)
-	(&config{}).engineFlags(shared)
+	newConfig().modelFlags(shared)
+	newConfig().engineFlags(shared)
 	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores", "max-body", "watchdog-timeout", "log-level", "template", "template-system"} {
 		one := full.Lookup(name)
 		shared.Var(one.Value, name, one.Usage)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"scored/app"
 	"scored/batch"
 )
 
@@ -51,7 +52,7 @@ func TestBatchFlags(t *testing.T) {
 		"in out --model-path m --template nope":                        "is neither a file nor one of",
 		"in out --model-path m --template qwen3 --allow-auto-truncate": "exclude each other",
 	} {
-		var wrong usageError
+		var wrong app.UsageError
 		if _, err := parseBatch(strings.Fields(line), env, nil); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}

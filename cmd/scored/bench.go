@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"scored/app"
 	"scored/bench"
 )
 
@@ -55,7 +56,7 @@ func parseBench(args []string, env lookup, output io.Writer) (*benchFlags, error
 		b.Seed = uint64(time.Now().UnixNano())
 	}
 	if err := errors.Join(b.check(), b.chooseMix(), b.readLabels()); err != nil {
-		return nil, usageError{err}
+		return nil, app.UsageError{Err: err}
 	}
 	return b, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"scored/app"
 	"scored/bench"
 )
 
@@ -51,7 +52,7 @@ func TestParseBenchErrors(t *testing.T) {
 		"--query-tokens -1 --item-tokens 5 --items 1": "--query-tokens",
 	} {
 		_, err := parseBench(strings.Fields(args), environment(), io.Discard)
-		var wrong usageError
+		var wrong app.UsageError
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want a usage error with %s", args, err, want)
 		}

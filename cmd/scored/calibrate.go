@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"scored/app"
 	"scored/model"
 	"scored/score"
 	"scored/target"
@@ -33,39 +34,37 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io
 	if err != nil {
 		return err
 	}
-	log := c.logger(stderr, "")
-	var opened closers
-	defer func() { err = errors.Join(err, opened.close()) }()
-	progress := newProgress(log, progressEvery)
-	defer progress.close()
-	found, err := c.findModel(ctx, log, progress)
+	start, err := app.NewStart(c.options(stderr))
 	if err != nil {
 		return err
 	}
-	opened.add("weights", found.weights.Close)
-	plugin, splicer, err := c.openPlugin(ctx, found.config, log, stderr)
+	defer func() { err = errors.Join(err, start.Close()) }()
+	found, err := start.FindModel(ctx)
 	if err != nil {
 		return err
 	}
-	opened.add("plugin", plugin.Close)
-	options, _, err := c.engineOptions(found.config)
+	plugin, splicer, err := start.OpenPlugin(ctx, found.Config)
 	if err != nil {
 		return err
 	}
-	t := c.target()
-	p := priceFile{Attention: attentionOf(options), DType: dtypeName(options.DType)}
+	options, _, err := start.Device.EngineOptions(found.Config)
+	if err != nil {
+		return err
+	}
+	t := start.Device.Target
+	p := app.Price{Attention: app.AttentionOf(options), DType: app.DTypeOf(options.DType)}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		p.Device = kinds[0]
 	}
 	steps := sampleSteps(options.Buckets)
 	options.Splicer, options.Buckets = splicer, bucketsOf(steps)
-	options.Progress = progress.engine(found.generated, 0, 1)
-	engine, err := model.New(ctx, plugin.Backend(), found.config, found.weights, options)
+	options.Progress = start.Progress(found)
+	engine, err := model.New(ctx, plugin.Backend(), found.Config, found.Weights, options)
 	if err != nil {
-		return c.noMemory(found.config, options, err)
+		return start.Device.NoMemory(found.Config, options, err)
 	}
-	opened.add("engine", engine.Close)
-	samples, err := timeSteps(ctx, engine, found.config, t, p, steps)
+	start.OnClose("engine", engine.Close)
+	samples, err := timeSteps(ctx, engine, found.Config, t, p, steps)
 	if err != nil {
 		return err
 	}
@@ -81,7 +80,7 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io
 }
 
 func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out string, err error) {
-	c = &config{Replicas: 1}
+	c = newConfig()
 	f := flag.NewFlagSet("scored calibrate", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
@@ -91,7 +90,7 @@ func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out
 	f.StringVar(&out, "out", "", "file that takes the price (required)")
 	c.modelFlags(f)
 	c.engineFlags(f)
-	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	if err := parseFlags(f, args, env); err != nil {
 		return nil, "", err
 	}
@@ -105,10 +104,10 @@ func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out
 		err = c.checkValues("LoadFormat", "DType", "Device", "Attention", "LogLevel")
 	}
 	if err == nil {
-		err = c.checkTogether()
+		err = c.CheckTogether()
 	}
 	if err != nil {
-		return nil, "", usageError{err}
+		return nil, "", app.UsageError{Err: err}
 	}
 	return c, out, nil
 }
@@ -177,7 +176,7 @@ const (
 )
 
 // timeSteps runs the steps, and keeps the shortest time of each.
-func timeSteps(ctx context.Context, engine *model.Engine, cfg model.Config, t target.Target, p priceFile, all []sampledStep) (samples []target.Sample, err error) {
+func timeSteps(ctx context.Context, engine *model.Engine, cfg model.Config, t target.Target, p app.Price, all []sampledStep) (samples []target.Sample, err error) {
 	for _, one := range all {
 		keys := one.keys
 		if p.Attention == target.Native && t.HostLoops {

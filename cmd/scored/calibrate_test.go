@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"scored/app"
 	"scored/model"
 	"scored/score"
 	"scored/target"
@@ -30,7 +30,7 @@ func TestCalibrate(t *testing.T) {
 	if !strings.Contains(stdout.String(), "16x1x16x0") || !strings.Contains(stdout.String(), "GFLOP/s") {
 		t.Errorf("it prints %s", stdout.String())
 	}
-	var p priceFile
+	var p app.Price
 	data, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(data, &p)
@@ -67,19 +67,6 @@ func TestCalibrateOwnSteps(t *testing.T) {
 			t.Errorf("calibrate%s times steps up to %s", flags, bucketText(largest))
 		}
 	}
-}
-
-// TestPriceOfOtherSteps: a price of another dtype is not used, and the log says so.
-func TestPriceOfOtherSteps(t *testing.T) {
-	p := &priceFile{Attention: target.Native, DType: target.BFloat16, Price: target.Price{Flops: 1, Bytes: 1, Attention: 1}}
-	for dtype, want := range map[target.DType]bool{target.BFloat16: false, target.Float32: true} {
-		var said strings.Builder
-		if p.warn(target.Native, dtype, slog.New(slog.NewTextHandler(&said, nil))); (said.Len() > 0) != want || p.isOf(target.Native, dtype) == want {
-			t.Errorf("%s: log says %q", dtype, said.String())
-		}
-	}
-	var none *priceFile
-	none.warn(target.Native, target.Float32, slog.New(slog.DiscardHandler))
 }
 
 func TestBadPrices(t *testing.T) {

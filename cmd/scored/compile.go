@@ -7,11 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
+	"scored/app"
 	"scored/model"
 	"scored/pjrt"
 	"scored/target"
@@ -29,8 +28,9 @@ MODEL may be a folder with nothing but config.json: no weight is read.
 
 // compileConfig is what `scored compile` can be told.
 type compileConfig struct {
-	config
+	*config
 	topology  string
+	row       *target.Target // of the topology's device; nil: not known
 	out       string
 	workloads string
 	loads     []load // those of workloads
@@ -42,16 +42,20 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	log := c.logger(stderr, "")
-	cfg, err := c.findShape(ctx, log)
+	start, err := c.start(stderr)
 	if err != nil {
 		return err
 	}
-	options, _, err := c.engineOptions(cfg)
+	defer start.Close() //nolint:errcheck // nothing is open that could fail
+	cfg, err := start.Shape(ctx)
 	if err != nil {
 		return err
 	}
-	programs, err := c.capture(ctx, cfg, options, stderr)
+	options, _, err := start.Device.EngineOptions(cfg)
+	if err != nil {
+		return err
+	}
+	programs, err := capture(ctx, start, cfg, options)
 	if err != nil {
 		return err
 	}
@@ -59,7 +63,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	if c.Device == "cuda" {
 		plugin = pjrt.CUDACompiler
 	}
-	library, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, plugin), c.fetchOptions(stderr))
+	library, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, plugin), start.FetchOptions())
 	if err != nil {
 		return err
 	}
@@ -85,9 +89,9 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
 	}
 	if c.Device == "cuda" {
-		return c.reportCard(stdout, cfg, options, costs)
+		return reportCard(stdout, start.Device, cfg, options, costs)
 	}
-	steps, err := reportAhead(stdout, c.target(), cfg, options, costs)
+	steps, err := reportAhead(stdout, start.Device.Target, cfg, options, costs)
 	if err != nil || c.loads == nil {
 		return err
 	}
@@ -96,7 +100,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 }
 
 func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, error) {
-	c := &compileConfig{}
+	c := &compileConfig{config: newConfig()}
 	f := flag.NewFlagSet("scored compile", flag.ContinueOnError)
 	c.set = f
 	f.SetOutput(stderr)
@@ -107,10 +111,10 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: a TPU's generation and its chips along each axis, or "+strings.Join(pjrt.Cards(), ", "))
 	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required for a TPU)")
 	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3, Qwen2 or Llama model; its weights are not read")
-	f.StringVar(&c.LoadFormat, "load-format", "auto", "dummy takes the Qwen3-0.6B shape where --model-path is no folder")
-	f.StringVar(&c.Revision, "revision", "main", "revision of the model on the hub")
+	f.StringVar(&c.LoadFormat, "load-format", c.LoadFormat, "dummy takes the Qwen3-0.6B shape where --model-path is no folder")
+	f.StringVar(&c.Revision, "revision", c.Revision, "revision of the model on the hub")
 	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")
-	f.StringVar(&c.DType, "dtype", "auto", "dtype of the weights: auto, float32 or bfloat16")
+	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
 	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so, or of the CUDA plugin (default: found or fetched)")
 	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
 	f.BoolVar(&c.Offline, "offline", false, "never use the network")
@@ -118,15 +122,15 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
 	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
 	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
-	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", 4096, "most tokens of a step, where it is given: larger shapes are left out; -1 is no bound")
-	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", 16384, "the same")
-	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", -1, "size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
-	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", c.ChunkedPrefill, "most tokens of a step, where it is given: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", c.MaxPrefill, "the same")
+	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", c.PrefixCacheBytes, "size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
+	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, err
 		}
-		return nil, usageError{err}
+		return nil, app.UsageError{Err: err}
 	}
 	err := fromEnvironment(f, env)
 	if err == nil {
@@ -138,10 +142,10 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	if isCard == nil {
 		c.Device = "cuda"
 		if t, ok := target.Find(c.Device, card.Device); ok {
-			c.found = &t
+			c.row = &t
 		}
 	} else if t, ok := target.Named(name); ok && t.Platform == c.Device {
-		c.found = &t
+		c.row = &t
 	}
 	switch {
 	case err != nil:
@@ -159,7 +163,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		err = c.checkCompile()
 	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, app.UsageError{Err: err}
 	}
 	return c, nil
 }
@@ -175,25 +179,17 @@ func (c *compileConfig) checkCompile() error {
 	if c.loads, err = parseLoads(c.workloads); err != nil {
 		return err
 	}
-	_, err = c.parseBuckets()
+	_, err = c.ParseBuckets()
 	return err
 }
 
-// findShape reads the model's config.json alone.
-func (c *compileConfig) findShape(ctx context.Context, log *slog.Logger) (model.Config, error) {
-	if info, err := os.Stat(c.ModelPath); err == nil && info.IsDir() {
-		return model.LoadConfig(c.ModelPath)
+// start is one for the device of the topology.
+func (c *compileConfig) start(stderr io.Writer) (*app.Start, error) {
+	start, err := app.NewStart(c.options(stderr))
+	if err == nil && c.row != nil {
+		start.Device.Target = *c.row
 	}
-	if c.LoadFormat == "dummy" {
-		return model.Qwen3_0_6B(), nil
-	}
-	progress := newProgress(log, progressEvery)
-	defer progress.close()
-	dir, err := c.download(ctx, log, progress, c.checkFolder)
-	if err != nil {
-		return model.Config{}, err
-	}
-	return model.LoadConfig(dir)
+	return start, err
 }
 
 // captured is a program as the compiler takes it.
@@ -201,13 +197,13 @@ type captured struct{ text, options []byte }
 
 // capture builds the programs that serve would. The plugin that takes them is the CPU's: it has a client here, and
 // what GoMLX writes is the same for all.
-func (c *compileConfig) capture(ctx context.Context, cfg model.Config, options model.Options, progress io.Writer) (programs []captured, err error) {
-	path, err := pjrt.Resolve(ctx, "cpu", c.fetchOptions(progress))
+func capture(ctx context.Context, start *app.Start, cfg model.Config, options model.Options) (programs []captured, err error) {
+	path, err := pjrt.Resolve(ctx, "cpu", start.FetchOptions())
 	if err != nil {
 		return nil, err
 	}
 	options.Splicer = model.NewSplicer(cfg)
-	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Compile: c.target().Options, Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
+	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Compile: start.Device.Target.Options, Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
 		programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
 	}})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -139,15 +138,20 @@ func TestProgramsCallKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg, err := c.findShape(t.Context(), slog.New(slog.DiscardHandler))
+		start, err := c.start(io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
-		options, _, err := c.engineOptions(cfg)
+		defer start.Close()
+		cfg, err := start.Shape(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		programs, err := c.capture(t.Context(), cfg, options, io.Discard)
+		options, _, err := start.Device.EngineOptions(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs, err := capture(t.Context(), start, cfg, options)
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
@@ -173,12 +177,17 @@ func captureTiny(t *testing.T, more ...string) (model.Config, model.Options, []c
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := tinyShape(t)
-	options, _, err := c.engineOptions(cfg)
+	start, err := c.start(io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs, err := c.capture(t.Context(), cfg, options, io.Discard)
+	defer start.Close()
+	cfg := tinyShape(t)
+	options, _, err := start.Device.EngineOptions(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := capture(t.Context(), start, cfg, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"scored/app"
 	"scored/model"
 	"scored/score"
 	"scored/score/scoretest"
@@ -23,6 +24,15 @@ func environment(pairs ...string) lookup {
 	}
 }
 
+// engineOptions are those of the flags for a model of this shape.
+func (c *config) engineOptions(cfg model.Config) (model.Options, int, error) {
+	device, err := app.NewDevice(c.options(io.Discard))
+	if err != nil {
+		return model.Options{}, 0, err
+	}
+	return device.EngineOptions(cfg)
+}
+
 func TestConfig(t *testing.T) {
 	c, err := parseConfig([]string{"--model", "a/b", "--port=8000", "--buckets", "64x1x64x0,32x2x16x128"}, environment("SCORED_MAX_QUEUE", "7", "SCORED_PORT", "1"), io.Discard)
 	if err != nil {
@@ -31,7 +41,7 @@ func TestConfig(t *testing.T) {
 	if c.ModelPath != "a/b" || c.ServedModelName != "a/b" || c.Port != 8000 || c.MaxQueue != 7 {
 		t.Errorf("config is %+v; want model a/b served by its path, port 8000 from the flag and queue 7 from the environment", c)
 	}
-	buckets, err := c.parseBuckets()
+	buckets, err := c.ParseBuckets()
 	want := []score.Bucket{{Tokens: 64, Rows: 1, Length: 64}, {Tokens: 32, Rows: 2, Length: 16, Context: 128}}
 	if err != nil || !slices.Equal(buckets, want) {
 		t.Errorf("buckets are %v with error %v, want %v", buckets, err, want)
@@ -57,7 +67,7 @@ func TestConfigErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseConfig(c.args, c.env, io.Discard)
-			var wrong usageError
+			var wrong app.UsageError
 			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want a usage error naming %s", err, c.want)
 			}

@@ -10,12 +10,6 @@ import (
 	"scored/sglang/launch"
 )
 
-// variables are what comes from the environment and has no flag.
-type variables struct {
-	launch.Variables
-	healthRoute, predictRoute string // Vertex AI's; "": none
-}
-
 // readVariables reads sglang-jax's variables and Vertex AI's. A flag, or SCORED_<FLAG>, wins over them. Those not named
 // there concern libraries that this server does not use; HF_HOME, HF_TOKEN and HF_ENDPOINT are read where the hub is.
 func (c *config) readVariables(env lookup) error {
@@ -23,8 +17,8 @@ func (c *config) readVariables(env lookup) error {
 	if err != nil {
 		return err
 	}
-	theirs.ProfilerDir = cmp.Or(theirs.ProfilerDir, c.ProfileRoot, "/tmp")
-	c.variables.Variables = theirs
+	c.ProfileDir = cmp.Or(theirs.ProfilerDir, c.ProfileRoot, "/tmp")
+	c.HealthTimeout, c.LongerContexts, c.DisableDocs = theirs.HealthTimeout, theirs.LongerContexts, theirs.NoDocs
 	c.idle = append(c.idle, theirs.Idle...)
 	c.CompileCache = cmp.Or(c.CompileCache, theirs.CompileCache)
 	c.Offline = c.Offline || theirs.Offline
@@ -41,10 +35,10 @@ func (c *config) readVariables(env lookup) error {
 // readVertex reads what Vertex AI tells its containers, which must listen on every address:
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#aip-variables.
 func (c *config) readVertex(env lookup) (err error) {
-	if c.variables.healthRoute, err = route(env, "AIP_HEALTH_ROUTE"); err != nil {
+	if c.HealthRoute, err = route(env, "AIP_HEALTH_ROUTE"); err != nil {
 		return err
 	}
-	if c.variables.predictRoute, err = route(env, "AIP_PREDICT_ROUTE"); err != nil {
+	if c.PredictRoute, err = route(env, "AIP_PREDICT_ROUTE"); err != nil {
 		return err
 	}
 	text, _ := env("AIP_HTTP_PORT")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 
+	"scored/app"
 	"scored/model"
 	"scored/score"
 	"scored/sglang/launch"
@@ -61,7 +62,7 @@ func shown(c *config, name string) string {
 			continue
 		}
 		var value any
-		d := json.NewDecoder(strings.NewReader(string(c.settings()[i].Value)))
+		d := json.NewDecoder(strings.NewReader(string(c.settings(app.Chosen{Attention: c.Attention})[i].Value)))
 		d.UseNumber()
 		if err := d.Decode(&value); err != nil {
 			return err.Error()
@@ -159,7 +160,7 @@ func TestArguments(t *testing.T) {
 		"--model m --port 99999":                   `--port is "99999"; it must be at most 65535`,
 	} {
 		_, err := parseConfig(strings.Fields(line), environment(), io.Discard)
-		var wrong usageError
+		var wrong app.UsageError
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want it to say %q", line, err, want)
 		}
@@ -203,7 +204,7 @@ func TestCapacity(t *testing.T) {
 		}
 	}
 	cpu, _ := target.Find("cpu", "")
-	if o, _ := options("--dtype", "bfloat16"); o.DType != dtypes.BFloat16 || o.Products != dtypeOf(cpu.ProductsOf(target.BFloat16)) {
+	if o, _ := options("--dtype", "bfloat16"); o.DType != dtypes.BFloat16 || (o.Products == dtypes.BFloat16) != (cpu.ProductsOf(target.BFloat16) == target.BFloat16) {
 		t.Errorf("bfloat16 on the CPU multiplies %s weights as %s", o.DType, o.Products)
 	}
 	for line, most := range map[string]int{"": 1024, "--chunked-prefill-size 512": 512, "--chunked-prefill-size -1 --max-prefill-tokens 300": 256} {

@@ -13,7 +13,7 @@ import (
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "usage: scored serve --model-path MODEL [flags]\n\n"+
 		"A flag may be shortened as long as it is unambiguous. SCORED_MAX_QUEUE=9 is --max-queue 9. 10 seconds are 10 or 10s.\n")
-	c := &config{}
+	c := newConfig()
 	for _, group := range []struct {
 		title string
 		add   func(*flag.FlagSet)

@@ -1,7 +1,7 @@
 // Command scored serves the Score API: POST /v1/score gives the probability of each label as the next token. Its other
 // commands fetch plugins, compile ahead, calibrate prices, score files, load servers and read profiles.
 //
-// It wires the packages and has no algorithm of its own. Begin with serve.go.
+// It turns flags and the environment into app.Options, and has no algorithm of serving of its own. Begin with serve.go.
 package main
 
 import (
@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"scored/app"
 )
 
 const usage = `scored serves a Score API for Qwen3, Qwen2 and Llama models.
@@ -33,6 +35,10 @@ usage:
 
 scored COMMAND -h lists a command's flags.
 `
+
+// exitLost is the exit status after a device was lost: EX_TEMPFAIL of sysexits.h, for another start may find the
+// device well again.
+const exitLost = 75
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -69,10 +75,10 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = usageError{fmt.Errorf("command %q is unknown; use serve, batch, setup, compile, calibrate, bench, profile or version", command)}
+		err = app.UsageError{Err: fmt.Errorf("command %q is unknown; use serve, batch, setup, compile, calibrate, bench, profile or version", command)}
 	}
-	var wrong usageError
-	var lost *lostError
+	var wrong app.UsageError
+	var lost *app.LostError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
@@ -90,11 +96,6 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 		return 1
 	}
 }
-
-// usageError is a fault of the command line, not of the world.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 // version is the module's version and commit as the Go toolchain recorded them.
 func version() string {

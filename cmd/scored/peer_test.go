@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"scored/app"
 )
 
 func parse(t *testing.T, env lookup, args ...string) *config {
@@ -66,7 +68,7 @@ func TestSettings(t *testing.T) {
 		"--dp-schedule-policy", "min_running_queue")
 	keys, want := recordedInfo(t)
 	want["revision"] = json.RawMessage(`"main"`) // this server's default is named where the peer's is not
-	settings := c.settings()
+	settings := c.settings(app.Chosen{Attention: c.Attention})
 	for i, key := range keys {
 		if got := settings[i]; got.Name != key || string(got.Value) != string(want[key]) {
 			t.Errorf("setting %d is %s=%s, the peer's %s=%s", i, got.Name, got.Value, key, want[key])
@@ -80,7 +82,7 @@ func TestSettings(t *testing.T) {
 
 func stringsOf(c *config) string {
 	var b strings.Builder
-	for _, s := range c.settings() {
+	for _, s := range c.settings(app.Chosen{Attention: c.Attention}) {
 		b.WriteString(s.Name + "=" + string(s.Value) + "\n")
 	}
 	return b.String()
@@ -109,7 +111,7 @@ func TestPeerLines(t *testing.T) {
 func TestPeerEnvironment(t *testing.T) {
 	c := parse(t, environment("SGLANG_JAX_PROFILER_DIR", "/p", "SGLANG_HEALTH_CHECK_TIMEOUT", "3", "SGL_FORCE_SHUTDOWN", "TRUE", "DISABLE_OPENAPI_DOC", "1",
 		"JAX_COMPILATION_CACHE_DIR", "/jit", "HF_HUB_OFFLINE", "1", "JAX_PLATFORMS", "tpu,cpu"), "--model", "m")
-	if c.variables.ProfilerDir != "/p" || c.variables.HealthTimeout != 3*time.Second || c.DrainTimeout != 0 || !c.variables.NoDocs ||
+	if c.ProfileDir != "/p" || c.HealthTimeout != 3*time.Second || c.DrainTimeout != 0 || !c.DisableDocs ||
 		c.CompileCache != "/jit" || !c.Offline || c.Device != "tpu" {
 		t.Errorf("config %+v", c)
 	}
@@ -117,9 +119,9 @@ func TestPeerEnvironment(t *testing.T) {
 		t.Errorf("compile cache %s on %s: want the flag to win, on the CPU", c.CompileCache, c.Device)
 	}
 	vertex := environment("AIP_HTTP_PORT", "8080", "AIP_HEALTH_ROUTE", "/h", "AIP_PREDICT_ROUTE", "/v1/endpoints/1/deployedModels/2:predict")
-	if c := parse(t, vertex, "--model", "m"); c.Port != 8080 || c.Host != "0.0.0.0" || c.variables.healthRoute != "/h" ||
-		c.variables.predictRoute != "/v1/endpoints/1/deployedModels/2:predict" {
-		t.Errorf("on Vertex AI: %s:%d, %+v", c.Host, c.Port, c.variables)
+	if c := parse(t, vertex, "--model", "m"); c.Port != 8080 || c.Host != "0.0.0.0" || c.HealthRoute != "/h" ||
+		c.PredictRoute != "/v1/endpoints/1/deployedModels/2:predict" {
+		t.Errorf("on Vertex AI: %s:%d, %s and %s", c.Host, c.Port, c.HealthRoute, c.PredictRoute)
 	}
 	if c := parse(t, vertex, "--model", "m", "--port", "9", "--host", "::1"); c.Port != 9 || c.Host != "::1" {
 		t.Errorf("flags beside Vertex AI's variables: %s:%d, want the flags to win", c.Host, c.Port)

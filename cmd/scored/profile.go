@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"scored/app"
 	"scored/profile"
 )
 
@@ -35,7 +36,7 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if options.Slowest < 1 {
-		return usageError{fmt.Errorf("flag --slowest is %d; it must be at least 1", options.Slowest)}
+		return app.UsageError{Err: fmt.Errorf("flag --slowest is %d; it must be at least 1", options.Slowest)}
 	}
 	return profile.Report(dir, stdout, options)
 }
@@ -44,11 +45,11 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 func parseReport(f *flag.FlagSet, args []string) (dir string, err error) {
 	switch {
 	case len(args) == 0:
-		return "", usageError{errors.New("profile lacks a command; use report")}
+		return "", app.UsageError{Err: errors.New("profile lacks a command; use report")}
 	case args[0] == "report":
 		args = args[1:]
 	case args[0] != "-h" && args[0] != "--help":
-		return "", usageError{fmt.Errorf("profile has no command %q; use report", args[0])}
+		return "", app.UsageError{Err: fmt.Errorf("profile has no command %q; use report", args[0])}
 	}
 	var words []string
 	for len(args) > 0 {
@@ -56,7 +57,7 @@ func parseReport(f *flag.FlagSet, args []string) (dir string, err error) {
 			if errors.Is(err, flag.ErrHelp) {
 				return "", err
 			}
-			return "", usageError{err}
+			return "", app.UsageError{Err: err}
 		}
 		// Parse stops at the first word that is no flag.
 		if args = f.Args(); len(args) > 0 {
@@ -64,7 +65,7 @@ func parseReport(f *flag.FlagSet, args []string) (dir string, err error) {
 		}
 	}
 	if len(words) != 1 {
-		return "", usageError{fmt.Errorf("profile report takes one folder and has %d; name that of a trace", len(words))}
+		return "", app.UsageError{Err: fmt.Errorf("profile report takes one folder and has %d; name that of a trace", len(words))}
 	}
 	return words[0], nil
 }

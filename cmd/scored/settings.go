@@ -7,19 +7,21 @@ import (
 	"strconv"
 	"strings"
 
+	"scored/app"
 	"scored/server"
 	"scored/sglang/launch"
 )
 
-// settings lists every flag's value for /get_server_info: sglang-jax's names in its order, then our own. No secrets.
-func (c *config) settings() (all []server.Setting) {
+// settings lists every flag's value for /get_server_info: sglang-jax's names in its order, then our own. No secrets. The
+// attention is what runs.
+func (c *config) settings(chosen app.Chosen) (all []server.Setting) {
 	listed := map[string]bool{}
 	for _, p := range launch.Flags() {
 		listed[p.Flag()] = true
 		f := c.set.Lookup(p.Flag())
 		value := p.Default
 		if v, ok := f.Value.(*launch.Value); !ok {
-			value = c.setting(p, f)
+			value = c.setting(p, f, chosen)
 		} else if v.Given() {
 			value = v.Shown(shownText(f))
 		}
@@ -27,10 +29,10 @@ func (c *config) settings() (all []server.Setting) {
 	}
 	c.set.VisitAll(func(f *flag.Flag) {
 		if launch.Aliases()[f.Name] == "" && !listed[f.Name] {
-			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: c.setting(launch.Flag{Kind: launch.Text}, f)})
+			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: c.setting(launch.Flag{Kind: launch.Text}, f, chosen)})
 		}
 	})
-	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(c.target().Options)})
+	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(chosen.Compile)})
 }
 
 // xlaOptions are the compiler's options as JSON, null for none.
@@ -41,8 +43,11 @@ func xlaOptions(options map[string]string) json.RawMessage {
 
 // setting is the value of a flag of ours, which may be sglang-jax's too. What is empty is null, and so is a number of 0
 // where sglang-jax has null by default.
-func (c *config) setting(p launch.Flag, f *flag.Flag) json.RawMessage {
+func (c *config) setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	text := shownText(f)
+	if f.Name == "attention-backend" {
+		text = chosen.Attention
+	}
 	switch {
 	case text == "", text == "0" && string(p.Default) == "null":
 		return json.RawMessage("null")

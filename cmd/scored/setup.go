@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"scored/app"
 	"scored/pjrt"
 )
 
@@ -23,10 +24,10 @@ func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Wri
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
-		return usageError{err}
+		return app.UsageError{Err: err}
 	}
 	if err := fromEnvironment(f, env); err != nil {
-		return usageError{err}
+		return app.UsageError{Err: err}
 	}
 	device := "cpu"
 	if f.NArg() > 0 {
@@ -35,7 +36,7 @@ func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Wri
 	if f.NArg() > 1 {
 		// flag stops at the first word that is none; what follows the device must be flags too.
 		if err := f.Parse(f.Args()[1:]); err != nil || f.NArg() > 0 {
-			return usageError{errors.New("setup takes one device: cpu, cuda or tpu")}
+			return app.UsageError{Err: errors.New("setup takes one device: cpu, cuda or tpu")}
 		}
 	}
 	path, err := pjrt.Setup(ctx, device, options)

@@ -19,7 +19,8 @@ import (
 
 const root = "../.."
 
-// mayImport lists, for each package, those of ours that it may import. cmd may import all.
+// mayImport lists, for each package, those of ours that it may import. cmd may import all,
+// and app all but flags and the environment.
 var mayImport = map[string][]string{
 	"scored/score/plan":              {},
 	"scored/score/scoretest":         {"scored/score/plan"},
@@ -29,6 +30,7 @@ var mayImport = map[string][]string{
 	"scored/sglang":                  {"scored/score", "scored/sglang/python"},
 	"scored/sglang/launch":           {"scored/sglang"},
 	"scored/profile/internal/xplane": {},
+	"scored/app":                     {"scored/hub", "scored/internal/within", "scored/model", "scored/pjrt", "scored/profile", "scored/prompt", "scored/score", "scored/server", "scored/target", "scored/tokenizer", "scored/trace"},
 	"scored/internal/within":         {},
 	"scored/hub":                     {"scored/internal/within"},
 	"scored/tokenizer":               {},

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 
 // TestTokenizerFits: a tokenizer is held to the rows of the model's embedding.
 func TestTokenizerFits(t *testing.T) {
-	words, err := tokenizer.Open("../../tests/tokenizer/small")
+	words, err := tokenizer.Open("../tests/tokenizer/small")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -21,7 +21,7 @@ type words interface {
 }
 
 // openTokenizer loads the model's tokenizer, which takes seconds, until ctx ends.
-func openTokenizer(ctx context.Context, found *source, log *slog.Logger) (words, error) {
+func openTokenizer(ctx context.Context, found *Source, log *slog.Logger) (words, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func openTokenizer(ctx context.Context, found *source, log *slog.Logger) (words,
 }
 
 // loadTokenizer loads it for both ways of reading special tokens.
-func loadTokenizer(found *source, log *slog.Logger) (words, error) {
+func loadTokenizer(found *Source, log *slog.Logger) (words, error) {
 	t, err := tokenizer.Open(found.tokenizer)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func loadTokenizer(found *source, log *slog.Logger) (words, error) {
 	_, err = t.Encode("", true) // or the first request for plain specials would wait for their tables
 	var checked words
 	if err == nil {
-		checked, err = fit(t, found.config, log)
+		checked, err = fit(t, found.Config, log)
 	}
 	if err != nil {
 		_ = t.Close() // nothing has used it

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"errors"
@@ -18,17 +18,28 @@ func small(memory int64) *target.Target {
 	return &t
 }
 
-// planned are the options of a command line on a device, and what of its memory is for what.
-func planned(t *testing.T, row *target.Target, cfg model.Config, args ...string) (*config, model.Options, deviceMemory) {
+// planned is the engine on a device with kernels, and what of its memory is for what.
+func planned(t *testing.T, row *target.Target, cfg model.Config, set ...func(*Options)) (*Device, model.Options, Memory) {
 	t.Helper()
-	c := parse(t, environment(), append([]string{"--model", "m", "--device", "cuda", "--context-length", "8192"}, args...)...)
-	c.found = row
-	options, _, err := c.engineOptions(cfg)
+	o := options(t, "cuda")
+	o.ContextLength = 8192
+	for _, do := range set {
+		do(&o)
+	}
+	d, err := NewDevice(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, options, c.deviceMemory(cfg, options)
+	d.Target = *row
+	engine, _, err := d.EngineOptions(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, engine, d.Memory(cfg, engine)
 }
+
+func cacheOf(bytes int64) func(*Options) { return func(o *Options) { o.PrefixCacheBytes = bytes } }
+func contextOf(n int) func(*Options)     { return func(o *Options) { o.ContextLength = n } }
 
 // TestCacheOfADevice: unless told otherwise the KV cache of a GPU takes half of what weights and steps leave, in whole GiB or
 // whole 64 MiB, and at least the longest prompt; elsewhere 1 GiB.
@@ -52,12 +63,15 @@ func TestCacheOfADevice(t *testing.T) {
 			t.Errorf("with %d GiB the cache takes %d MiB of %d", memory>>30, m.cache>>20, max(got, longest)>>20)
 		}
 	}
-	for line, want := range map[string]int64{
-		"--prefix-cache-bytes 12345678": 12345678, "--prefix-cache-bytes 0": 0,
-		"--max-total-tokens 1000": 1000 * 28 * 2 * 8 * 128 * 2,
+	for name, c := range map[string]struct {
+		set  func(*Options)
+		want int64
+	}{
+		"so many bytes": {cacheOf(12345678), 12345678}, "none": {cacheOf(0), 0},
+		"so many tokens": {func(o *Options) { o.MaxTotalTokens = 1000 }, 1000 * 28 * 2 * 8 * 128 * 2},
 	} {
-		if _, options, _ := planned(t, small(80<<30), cfg, strings.Fields(line)...); options.PrefixCacheBytes != want {
-			t.Errorf("%s: %d bytes, want %d", line, options.PrefixCacheBytes, want)
+		if _, options, _ := planned(t, small(80<<30), cfg, c.set); options.PrefixCacheBytes != c.want {
+			t.Errorf("%s: %d bytes, want %d", name, options.PrefixCacheBytes, c.want)
 		}
 	}
 	few := cfg
@@ -76,21 +90,21 @@ func TestCacheOfADevice(t *testing.T) {
 func TestDeviceTooSmall(t *testing.T) {
 	for name, c := range map[string]struct {
 		memory       int64
-		args         string
+		set          func(*Options)
 		refused, log string
 	}{
-		"there is room":                       {80 << 30, "", "", ""},
-		"weights do not fit":                  {1 << 30, "", "does not do", ""},
-		"the cache asked for does not fit":    {80 << 30, "--prefix-cache-bytes 64424509440", "does not do", ""},
-		"the longest prompt does not fit":     {3 << 30, "--context-length 40960", "does not do", ""},
-		"the largest steps may not fit":       {2100 << 20, "--context-length 1024", "", "may not do for the largest steps"},
-		"without kernels there is room, too":  {80 << 30, "--attention-backend native", "", ""},
-		"a context that needs more than GiBs": {80 << 30, "--context-length 40960", "", ""},
+		"there is room":                       {80 << 30, func(*Options) {}, "", ""},
+		"weights do not fit":                  {1 << 30, func(*Options) {}, "does not do", ""},
+		"the cache asked for does not fit":    {80 << 30, cacheOf(60 << 30), "does not do", ""},
+		"the longest prompt does not fit":     {3 << 30, contextOf(40960), "does not do", ""},
+		"the largest steps may not fit":       {2100 << 20, contextOf(1024), "", "may not do for the largest steps"},
+		"without kernels there is room, too":  {80 << 30, func(o *Options) { o.Attention = "native" }, "", ""},
+		"a context that needs more than GiBs": {80 << 30, contextOf(40960), "", ""},
 	} {
 		cfg := model.Qwen3_0_6B()
-		flags, options, _ := planned(t, small(c.memory), cfg, strings.Fields(c.args)...)
+		device, options, _ := planned(t, small(c.memory), cfg, c.set)
 		var said strings.Builder
-		err := flags.checkDeviceMemory(cfg, options, slog.New(slog.NewTextHandler(&said, nil)))
+		err := device.checkMemory(cfg, options, slog.New(slog.NewTextHandler(&said, nil)))
 		if (err != nil) != (c.refused != "") || err != nil && (!strings.Contains(err.Error(), c.refused) ||
 			!strings.Contains(err.Error(), "--prefix-cache-bytes") || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("%s: error %v, want %q", name, err, c.refused)
@@ -104,15 +118,15 @@ func TestDeviceTooSmall(t *testing.T) {
 // TestNoMemoryIsOneSentence: whatever the plugin says of it.
 func TestNoMemoryIsOneSentence(t *testing.T) {
 	cfg := model.Qwen3_0_6B()
-	c, options, _ := planned(t, small(80<<30), cfg)
+	d, options, _ := planned(t, small(80<<30), cfg)
 	long := &pjrt.Error{Code: pjrt.ResourceExhausted, Message: "Out of memory allocating 1234 bytes.\nBFC chunks:\n" + strings.Repeat("1 2 3\n", 1000)}
-	err := c.noMemory(cfg, options, errors.Join(errors.New("kv cache is not made"), long))
+	err := d.NoMemory(cfg, options, errors.Join(errors.New("kv cache is not made"), long))
 	if err == nil || strings.Contains(err.Error(), "\n") || len(err.Error()) > 900 || !strings.Contains(err.Error(), "kv cache is not made") ||
 		!strings.Contains(err.Error(), "--prefix-cache-bytes") || !strings.Contains(err.Error(), "of 61440 for programs") {
 		t.Errorf("error is %v", err)
 	}
 	other := errors.New("file is not there")
-	if got := c.noMemory(cfg, options, other); !errors.Is(got, other) || c.noMemory(cfg, options, nil) != nil {
+	if got := d.NoMemory(cfg, options, other); !errors.Is(got, other) || d.NoMemory(cfg, options, nil) != nil {
 		t.Errorf("another error became %v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"errors"
@@ -56,15 +56,24 @@ func TestHeapShare(t *testing.T) {
 func TestLimitMemory(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })
-	limit := func(args ...string) int64 {
+	deviceOf := func(platform string, cacheBytes int64, replicas int) *Device {
+		o := options(t, platform)
+		o.PrefixCacheBytes, o.Replicas = cacheBytes, replicas
+		d, err := NewDevice(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	limit := func(platform string, replicas int) int64 {
 		debug.SetMemoryLimit(12345 << 20)
-		parse(t, environment(), append([]string{"--model", "m"}, args...)...).limitMemory(model.Qwen3_0_6B(), slog.New(slog.DiscardHandler))
+		limitMemory(deviceOf(platform, 1000000, replicas), model.Qwen3_0_6B(), slog.New(slog.DiscardHandler))
 		return debug.SetMemoryLimit(-1)
 	}
 	t.Setenv("GOMEMLIMIT", "")
-	tpu := limit("--device", "tpu", "--prefix-cache-bytes", "1000000")
-	cpu := limit("--prefix-cache-bytes", "1000000")
-	twice := limit("--prefix-cache-bytes", "1000000", "--dp-size", "2")
+	tpu := limit("tpu", 1)
+	cpu := limit("cpu", 1)
+	twice := limit("cpu", 2)
 	weights := model.Qwen3_0_6B().Parameters()*4 + 1000000
 	for replicas, got := range map[int64]int64{1: cpu, 2: twice} {
 		if want := max(tpu-replicas*weights, leastHeap); got != want {
@@ -72,14 +81,14 @@ func TestLimitMemory(t *testing.T) {
 		}
 	}
 	t.Setenv("GOMEMLIMIT", "1GiB")
-	if got := limit(); got != 12345<<20 {
+	if got := limit("cpu", 1); got != 12345<<20 {
 		t.Errorf("GOMEMLIMIT is set, and the limit became %d", got)
 	}
 	var said strings.Builder
 	t.Setenv("GOMEMLIMIT", "")
 	huge := model.Qwen3_0_6B()
 	huge.IntermediateSize *= 10000
-	parse(t, environment(), "--model", "m").limitMemory(huge, slog.New(slog.NewTextHandler(&said, nil)))
+	limitMemory(deviceOf("cpu", -1, 1), huge, slog.New(slog.NewTextHandler(&said, nil)))
 	if !strings.Contains(said.String(), "level=WARN") || !strings.Contains(said.String(), "may not do for the model") {
 		t.Errorf("a model larger than any machine: log %q", said.String())
 	}

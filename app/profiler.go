@@ -1,8 +1,7 @@
-package main
+package app
 
 import (
 	"context"
-	"log/slog"
 
 	"scored/model"
 	"scored/pjrt"
@@ -13,17 +12,18 @@ import (
 
 // newProfiler makes the profiler of a plugin's devices, which run the model; betweenSteps is the Scorer's. Close ends it,
 // before the plugin closes.
-func newProfiler(plugin *pjrt.Plugin, cfg model.Config, flags *config, log *slog.Logger,
+func newProfiler(plugin *pjrt.Plugin, cfg model.Config, device *Device,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
-	c := profile.Config{DefaultDir: flags.variables.ProfilerDir, Root: flags.ProfileRoot, EmulatePeer: flags.ProfileEmulate,
-		Cost: stepCost(plugin.Programs, cfg, cfg.Group(flags.target().Group)), Log: log}
+	o := device.options
+	c := profile.Config{DefaultDir: o.ProfileDir, Root: o.ProfileRoot, EmulatePeer: o.ProfileEmulate,
+		Cost: stepCost(plugin.Programs, cfg, cfg.Group(device.Target.Group)), Log: o.Log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]
 	}
 	if tracer, err := plugin.Profiler(); err == nil {
 		c.Device, c.BetweenSteps = tracer, betweenSteps
 	} else {
-		log.Debug("profiles show steps but no operations", "reason", err)
+		o.Log.Debug("profiles show steps but no operations", "reason", err)
 	}
 	return profile.New(c)
 }

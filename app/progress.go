@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"fmt"
@@ -21,6 +21,7 @@ type progress struct {
 	mu    sync.Mutex
 	doing func() string // nil: nothing that takes long
 
+	stop        sync.Once
 	quit, ended chan struct{}
 }
 
@@ -65,9 +66,9 @@ func (p *progress) tell() {
 	}
 }
 
-// close ends the goroutine. No line comes after it.
-func (p *progress) close() error { //nolint:unparam // a closer
-	close(p.quit)
+// close ends the goroutine. No line comes after it. It may be called again.
+func (p *progress) close() error { //nolint:unparam // a cleanup
+	p.stop.Do(func() { close(p.quit) })
 	<-p.ended
 	return nil
 }

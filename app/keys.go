@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 	"scored/server"
 )
 
-// openKeys reads --api-key-file, and again on each SIGHUP until opened is closed. It is nil where the flag is not given.
-func (c *config) openKeys(log *slog.Logger, opened *closers) (*server.Keys, error) {
-	if c.APIKeyFile == "" {
+// openKeys reads the file of keys, and again on each SIGHUP until opened is closed. It is nil where there is no file.
+func openKeys(file string, log *slog.Logger, opened *cleanups) (*server.Keys, error) {
+	if file == "" {
 		return nil, nil
 	}
 	keys := &server.Keys{}
-	if err := readKeys(keys, c.APIKeyFile); err != nil {
+	if err := readKeys(keys, file); err != nil {
 		return nil, err
 	}
 	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
@@ -24,10 +24,10 @@ func (c *config) openKeys(log *slog.Logger, opened *closers) (*server.Keys, erro
 	go func() {
 		defer close(ended)
 		for range hangups {
-			if err := readKeys(keys, c.APIKeyFile); err != nil {
+			if err := readKeys(keys, file); err != nil {
 				log.Error("keys stay as they were", "error", err)
 			} else {
-				log.Info("keys have been read again", "file", c.APIKeyFile)
+				log.Info("keys have been read again", "file", file)
 			}
 		}
 	}()

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"fmt"
@@ -15,20 +15,20 @@ const usualCache = 1 << 30
 // prefixCacheBytes is the least of what the flags allow, or of what the device's row does where --prefix-cache-bytes is -1.
 // A layer's part has fewer than 2^31 numbers then, as a device counts those in 32 bits. It depends on the row alone, not on what is free
 // at the moment: compiled programs hold the cache's size, and are to be found again. options have all else.
-func (c *config) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
-	bytes := c.PrefixCacheBytes
+func (d *Device) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
+	bytes := d.options.PrefixCacheBytes
 	if bytes < 0 {
 		bytes = usualCache
-		if t := c.target(); t.Memory > 0 && t.CacheShare > 0 {
-			m := c.deviceMemory(cfg, options)
+		if t := d.Target; t.Memory > 0 && t.CacheShare > 0 {
+			m := d.Memory(cfg, options)
 			share := int64(t.CacheShare * float64(max(0, m.pool-m.weights-m.steps)))
 			bytes = roundDown(min(share, int64(cfg.Layers)*int64(options.Products.Size())<<31))
 		}
 	}
-	if c.MaxTotalTokens == 0 {
+	if d.options.MaxTotalTokens == 0 {
 		return bytes
 	}
-	return min(bytes, int64(c.MaxTotalTokens)*cfg.PageBytes(options.Products)/score.PageTokens)
+	return min(bytes, int64(d.options.MaxTotalTokens)*cfg.PageBytes(options.Products)/score.PageTokens)
 }
 
 // roundDown gives whole GiB, or below one whole 64 MiB, so that a small change of a step shape changes no program.
@@ -39,23 +39,25 @@ func roundDown(bytes int64) int64 {
 	return bytes &^ (64<<20 - 1)
 }
 
-// deviceMemory is what of a device's memory is for what, in bytes.
-type deviceMemory struct {
+// Memory is what of a device's memory is for what, in bytes.
+type Memory struct {
 	pool    int64 // that programs get; 0: not known
 	weights int64
 	steps   int64 // at most
 	cache   int64
 }
 
-func (c *config) deviceMemory(cfg model.Config, options model.Options) deviceMemory {
-	t := c.target()
-	return deviceMemory{
+// Memory says what of the device's memory such an engine takes.
+func (d *Device) Memory(cfg model.Config, options model.Options) Memory {
+	t := d.Target
+	return Memory{
 		pool: int64(t.Pool * float64(t.Memory)), weights: cfg.Parameters() * int64(options.DType.Size()),
 		steps: cfg.StepBytes(options), cache: cfg.CacheBytes(options),
 	}
 }
 
-func (m deviceMemory) String() string {
+// String implements fmt.Stringer.
+func (m Memory) String() string {
 	takes := fmt.Sprintf("weights %d MiB, KV cache %d, steps at most %d", m.weights>>20, m.cache>>20, m.steps>>20)
 	if m.pool == 0 {
 		return takes
@@ -66,11 +68,11 @@ func (m deviceMemory) String() string {
 // remedies of a device that is too small, in the order of what they cost.
 const remedies = "end what else uses the device, lower --prefix-cache-bytes, --context-length or --chunked-prefill-size, or take a smaller model or a larger device"
 
-// checkDeviceMemory refuses what cannot fit a device whose memory is known: weights and the KV cache, without which nothing
+// checkMemory refuses what cannot fit a device whose memory is known: weights and the KV cache, without which nothing
 // runs. What steps take is an upper bound, and no reason to refuse.
-func (c *config) checkDeviceMemory(cfg model.Config, options model.Options, log *slog.Logger) error {
-	m := c.deviceMemory(cfg, options)
-	if c.target().HostMemory {
+func (d *Device) checkMemory(cfg model.Config, options model.Options, log *slog.Logger) error {
+	m := d.Memory(cfg, options)
+	if d.Target.HostMemory {
 		return nil
 	}
 	if m.pool == 0 {
@@ -80,15 +82,15 @@ func (c *config) checkDeviceMemory(cfg model.Config, options model.Options, log 
 	log.Info("device memory", "for_programs_mb", m.pool>>20, "weights_mb", m.weights>>20, "cache_mb", m.cache>>20, "steps_mb", m.steps>>20)
 	switch {
 	case m.weights+m.cache > m.pool:
-		return usageError{fmt.Errorf("memory of the device does not do (%s); %s", m, remedies)}
+		return UsageError{Err: fmt.Errorf("memory of the device does not do (%s); %s", m, remedies)}
 	case m.weights+m.cache+m.steps > m.pool:
 		log.Warn("memory of the device may not do for the largest steps: lower --prefix-cache-bytes, --context-length or --chunked-prefill-size")
 	}
 	return nil
 }
 
-// noMemory makes one sentence of a start that found no memory left on the device. A plugin's own text goes on for pages.
-func (c *config) noMemory(cfg model.Config, options model.Options, err error) error {
+// NoMemory makes one sentence of a start that found no memory left on the device. A plugin's own text goes on for pages.
+func (d *Device) NoMemory(cfg model.Config, options model.Options, err error) error {
 	if err == nil || !outOfMemory(err) {
 		return err
 	}
@@ -96,5 +98,5 @@ func (c *config) noMemory(cfg model.Config, options model.Options, err error) er
 	if len(first) > 300 {
 		first = strings.ToValidUTF8(first[:300], "") + "…"
 	}
-	return fmt.Errorf("memory of the device ran out while the model was loaded (%s): %s; %s", c.deviceMemory(cfg, options), first, remedies)
+	return fmt.Errorf("memory of the device ran out while the model was loaded (%s): %s; %s", d.Memory(cfg, options), first, remedies)
 }

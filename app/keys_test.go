@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"log/slog"
@@ -24,14 +24,13 @@ func TestKeyFile(t *testing.T) {
 		}
 	}
 	write("first\n")
-	c := parse(t, environment(), "--model", "m", "--api-key-file", path)
-	var opened closers
-	keys, err := c.openKeys(slog.New(slog.DiscardHandler), &opened)
+	var opened cleanups
+	keys, err := openKeys(path, slog.New(slog.DiscardHandler), &opened)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := opened.close(); err != nil {
+		if err := opened.run(slog.New(slog.DiscardHandler)); err != nil {
 			t.Error(err)
 		}
 	}()

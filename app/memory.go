@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"log/slog"
@@ -17,7 +17,7 @@ const leastHeap = 512 << 20
 
 // limitMemory bounds Go's heap, so that garbage is collected before the system runs out of memory and ends the process.
 // GOMEMLIMIT, if set, is left as it is. It warns where the model may not fit.
-func (c *config) limitMemory(cfg model.Config, log *slog.Logger) {
+func limitMemory(d *Device, cfg model.Config, log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
@@ -26,13 +26,13 @@ func (c *config) limitMemory(cfg model.Config, log *slog.Logger) {
 		log.Warn("Go's heap has no bound: neither a cgroup nor the system tells how much memory there is; set GOMEMLIMIT")
 		return
 	}
-	options, _, err := c.engineOptions(cfg)
+	options, _, err := d.EngineOptions(cfg)
 	if err != nil {
 		return // check has refused it
 	}
 	outside := int64(0)
-	if c.target().HostMemory {
-		outside = int64(c.Replicas) * (cfg.Parameters()*int64(options.DType.Size()) + options.PrefixCacheBytes)
+	if d.Target.HostMemory {
+		outside = int64(d.options.Replicas) * (cfg.Parameters()*int64(options.DType.Size()) + options.PrefixCacheBytes)
 	}
 	heap, fits := heapShare(total, outside)
 	debug.SetMemoryLimit(heap)

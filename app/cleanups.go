@@ -1,0 +1,35 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// cleanups close what was opened, the last first. The zero value is ready.
+type cleanups struct{ all []cleanup }
+
+type cleanup struct {
+	name string
+	do   func() error
+}
+
+func (c *cleanups) add(name string, do func() error) { c.all = append(c.all, cleanup{name, do}) }
+
+// run closes everything, whatever fails, and logs each failure by the name of what does not close.
+// The error names them all, without their causes. Nothing is left to be closed afterwards.
+func (c *cleanups) run(log *slog.Logger) error {
+	var failed []string
+	for _, one := range slices.Backward(c.all) {
+		if err := one.do(); err != nil {
+			log.Error(one.name+" does not close", "error", err)
+			failed = append(failed, one.name)
+		}
+	}
+	c.all = nil
+	if failed == nil {
+		return nil
+	}
+	return fmt.Errorf("not all is closed: %s; the log tells why", strings.Join(failed, ", "))
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"scored/prompt"
+	"scored/score"
+	"scored/server"
+)
+
+// Options are what a server can be told. Make them with Defaults: no field's zero value is meant
+// to be good by itself. docs/flags.md says of each flag what it does; a field is named like it.
+type Options struct {
+	// The model: a folder, or an id of the hub.
+	ModelPath       string `validate:"required"`
+	LoRA            []string
+	TokenizerPath   string
+	ServedModelName string
+	LoadFormat      string `validate:"oneof=auto dummy"`
+	DummyFallback   bool
+	DummyTokenizer  string
+	Revision        string
+	DownloadDir     string
+	Offline         bool
+	RandomSeed      uint64
+
+	// The server, and what it admits.
+	Host              string `validate:"required"`
+	Port              int    `validate:"min=0,max=65535"`
+	APIKey            string
+	APIKeyFile        string
+	KeylessPing       bool
+	CacheSaltByKey    bool
+	CORSOrigins       string
+	StrictEmptyItems  bool
+	Template          string
+	TemplateSystem    string
+	MaxQueue          int           `validate:"min=1"`
+	MaxTokens         int           `validate:"min=1"`
+	MaxBacklog        time.Duration `validate:"min=0"`
+	MaxLabels         int           `validate:"min=1"`
+	MaxScores         int           `validate:"min=1"`
+	MaxClientRequests int           `validate:"min=0"`
+	MaxBody           int64         `validate:"min=1"`
+	MaxHeld           int64         `validate:"min=1"`
+	BodyTimeout       time.Duration `validate:"min=0"`
+	WriteTimeout      time.Duration `validate:"min=0"`
+	RequestTimeout    time.Duration `validate:"min=0"`
+	DrainTimeout      time.Duration `validate:"min=0"`
+	Watchdog          time.Duration `validate:"min=0"`
+	EnableMetrics     bool
+	OTLPEndpoint      string `validate:"omitempty,http_url"`
+	ProfileRoot       string `validate:"omitempty,dir"`
+	ProfileEmulate    bool
+
+	// The device, and the engine on it.
+	DType            string `validate:"oneof=auto float32 float bfloat16"`
+	Device           string `validate:"oneof=cpu cuda tpu"`
+	Replicas         int    `validate:"min=1,max=64"`
+	Plugin           string
+	PluginDir        string
+	Attention        string `validate:"oneof=fa fa_mha native dsa_sparse"`
+	ContextLength    int    `validate:"min=0,max=16777216"`
+	AllowTruncate    bool
+	Buckets          string
+	MaxTotalTokens   int `validate:"min=0"`
+	CompileCache     string
+	PrefixCacheBytes int64 `validate:"min=-1"`
+	Price            string
+
+	// What no flag says alone. The flags of sglang-jax and its variables give it.
+	StepTokens     int           // shapes with more tokens are left out, unless Buckets names them
+	LongerContexts bool          // ContextLength may be above what the model was made for
+	SamplingParams string        // a JSON string that /get_model_info shows; "" is null
+	ProfileDir     string        // of profiles whose client names no folder
+	HealthTimeout  time.Duration // of the step that /health_generate waits for
+	HealthRoute    string        // of Vertex AI, as PredictRoute; "" is none
+	PredictRoute   string
+	DisableDocs    bool
+
+	Version string // of the program
+	Log     *slog.Logger
+	Access  *slog.Logger // a line for each request
+	// Progress takes what a download of a plugin shows of itself.
+	Progress io.Writer
+	// Settings lists what /get_server_info shows, once it is known what runs.
+	Settings func(Chosen) []server.Setting
+}
+
+// Chosen is what a start has found out about its device.
+type Chosen struct {
+	Attention string            // native where no kernels attend, whatever was asked for
+	Compile   map[string]string // options of the device's compiler
+}
+
+// Defaults are those of scored serve, for a CPU and without a word on a log. A model is missing.
+func Defaults() Options {
+	return Options{
+		LoadFormat: "auto", Revision: "main", RandomSeed: 42,
+		Host: "127.0.0.1", Port: 30000, CORSOrigins: "*",
+		MaxQueue: 1 << 16, MaxTokens: 1 << 24, MaxLabels: 1 << 10, MaxScores: 1 << 21,
+		MaxBody: 64 << 20, MaxHeld: 256 << 20,
+		BodyTimeout: time.Minute, WriteTimeout: 30 * time.Second, DrainTimeout: 30 * time.Second, Watchdog: 5 * time.Minute,
+		DType: "auto", Device: "cpu", Replicas: 1, Attention: "fa", PrefixCacheBytes: -1,
+		StepTokens: 16384, LongerContexts: true, ProfileDir: "/tmp", HealthTimeout: 20 * time.Second,
+		Log: slog.New(slog.DiscardHandler), Access: slog.New(slog.DiscardHandler), Progress: io.Discard,
+		Settings: func(Chosen) []server.Setting { return nil },
+	}
+}
+
+// OpenTemplate reads the template that texts are put into; nil is none.
+func (o Options) OpenTemplate() (*prompt.Template, error) {
+	switch {
+	case o.Template == "" && o.TemplateSystem == "":
+		return nil, nil
+	case o.Template == "":
+		return nil, errors.New("flag --template-system needs a --template")
+	case o.AllowTruncate:
+		return nil, errors.New("flags --template and --allow-auto-truncate exclude each other: what is cut off would be the template's end")
+	}
+	return prompt.Open(o.Template, o.TemplateSystem)
+}
+
+// mostOfBucket is as far above every use as the longest context that a model's config may name.
+const mostOfBucket = 1 << 24
+
+// ParseBuckets reads the step shapes that Buckets names; nil leaves the choice to the target.
+func (o Options) ParseBuckets() ([]score.Bucket, error) {
+	if o.Buckets == "" {
+		return nil, nil
+	}
+	var buckets []score.Bucket
+	for _, text := range strings.Split(o.Buckets, ",") {
+		var b score.Bucket
+		var rest string
+		n, _ := fmt.Sscanf(text+" .", "%dx%dx%dx%d %s", &b.Tokens, &b.Rows, &b.Length, &b.Context, &rest)
+		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Context < 0 || max(b.Tokens, b.Rows, b.Length, b.Context) > mostOfBucket {
+			return nil, fmt.Errorf("flag --buckets: %q is not TOKENSxROWSxLENGTHxPREFIX, e.g. 256x8x32x512, each at most %d", text, mostOfBucket)
+		}
+		buckets = append(buckets, b)
+	}
+	return buckets, nil
+}
+
+// tokenizerOr is where the tokenizer is, which is otherwise there unless TokenizerPath says so.
+func (o Options) tokenizerOr(otherwise string) string {
+	if o.TokenizerPath != "" {
+		return o.TokenizerPath
+	}
+	return otherwise
+}

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"scored/target"
+)
+
+// Price is the file that `scored calibrate` writes and Options.Price names.
+type Price struct {
+	Device    string           `json:"device"` // kind
+	Attention target.Attention `json:"attention"`
+	DType     target.DType     `json:"dtype"`
+	Price     target.Price     `json:"price"`
+}
+
+// isOf tells whether the price is of steps with this attention and dtype; no price is of none.
+func (p *Price) isOf(attention target.Attention, dtype target.DType) bool {
+	return p != nil && p.Attention == attention && p.DType == dtype
+}
+
+// warn says why the price is not used for such steps, where there is one.
+func (p *Price) warn(attention target.Attention, dtype target.DType, log *slog.Logger) {
+	if p != nil && !p.isOf(attention, dtype) {
+		log.Warn("price file is of other steps and is not used; run scored calibrate with the flags of this start",
+			"attention", p.Attention, "dtype", p.DType, "wanted_attention", attention, "wanted_dtype", dtype)
+	}
+}
+
+// readPrice reads a price; nil if no file is named.
+func readPrice(file string) (*Price, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("flag --price: %w", err)
+	}
+	p := &Price{}
+	if err := json.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("flag --price: file %s is not one that scored calibrate writes: %w", file, err)
+	}
+	if !p.Price.Valid() {
+		return nil, fmt.Errorf("flag --price: file %s holds a price that rates no step; run scored calibrate again", file)
+	}
+	return p, nil
+}
