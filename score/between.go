@@ -2,11 +2,13 @@ package score
 
 import "context"
 
-// BetweenSteps calls do while no device runs a step, and lets none begin until do returns. Steps that
-// were queued have ended too, so the devices are idle meanwhile. Requests wait; their queue goes on growing.
+// BetweenSteps calls do while no device runs a step, and lets none begin until do
+// returns. Steps that were queued on a device have ended too, so the devices are idle.
+// Requests are still admitted and wait in the queue.
 //
-// If ctx ends before the steps under way have, or a device is lost, do is not called and the error says why.
-// After Close it is called as soon as the last step has ended.
+// If ctx ends before the steps in flight have, or a device is lost, do is not called
+// and the error says why. After Close, do is called as soon as the last step has ended.
+// It returns do's error unchanged.
 func (s *Scorer) BetweenSteps(ctx context.Context, do func() error) error {
 	release, err := s.queue.hold(ctx)
 	if err != nil {
@@ -16,7 +18,8 @@ func (s *Scorer) BetweenSteps(ctx context.Context, do func() error) error {
 	return do()
 }
 
-// hold keeps devices from beginning a step and waits until none runs. Who holds them calls release.
+// hold keeps devices from beginning a step and waits until none runs. The caller must
+// call release once.
 func (q *queue) hold(ctx context.Context) (release func(), err error) {
 	stop := context.AfterFunc(ctx, q.wake)
 	defer stop()
@@ -47,13 +50,15 @@ func (q *queue) hold(ctx context.Context) (release func(), err error) {
 	}, nil
 }
 
-// mayHold says why waiting for the devices has no use any more. q.mu must be held.
+// mayHold returns an error if waiting for the devices is useless: one is lost, or ctx
+// has ended. q.mu must be held.
 func (q *queue) mayHold(ctx context.Context) error {
 	if q.lost != nil {
 		return q.lost
 	}
 	if ctx.Err() != nil {
-		return &Error{Kind: Deadline, Message: "steps under way did not end in time", Err: context.Cause(ctx)}
+		return &Error{Kind: Deadline, Message: "steps under way did not end in time",
+			Err: context.Cause(ctx)}
 	}
 	return nil
 }

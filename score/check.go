@@ -5,9 +5,11 @@ import (
 	"strconv"
 )
 
-// The messages of this file that name neither field nor index are the peer's, word for word: clients match on them.
+// Messages in this file that name neither field nor index are those of sglang-jax, word
+// for word, because clients match on them.
 
-// check refuses what can never be scored, before any work is done for it.
+// check refuses a request that can never be scored, before it costs any work. The order
+// of the checks decides which of several faults is reported.
 func (s *Scorer) check(req *Request) error {
 	if !req.Classify {
 		if err := CheckLabels(req.Labels, s.cfg.BaseVocab, s.cfg.Vocab); err != nil {
@@ -21,13 +23,15 @@ func (s *Scorer) check(req *Request) error {
 		return err
 	}
 	if req.labels() == 0 && len(req.Items) > 0 {
-		return Errorf(Invalid, req.labelsField(), "%s cannot be empty. At least one token ID is required.", req.labelsField())
+		return Errorf(Invalid, req.labelsField(),
+			"%s cannot be empty. At least one token ID is required.", req.labelsField())
 	}
 	if err := s.checkPositions(req); err != nil {
 		return err
 	}
 	if s.encoder == nil && !req.Query.IsTokens {
-		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; send token ids")
+		return Errorf(Invalid, "query", "query is text, but the server runs without a tokenizer; "+
+			"send token ids")
 	}
 	if i := s.badToken(req.Query.Tokens); i >= 0 {
 		return s.tokenError("query", req.Query.Tokens, req.Query.Beyond, i)
@@ -40,8 +44,9 @@ func (s *Scorer) check(req *Request) error {
 	return nil
 }
 
-// CheckLabels refuses label ids outside 0..vocab-1. The first offender is named, as the peer does: by its id where it is
-// too large, together with baseVocab, the vocabulary size without added tokens.
+// CheckLabels refuses label ids outside 0..vocab-1. The error names the first one at
+// fault as sglang-jax does. For an id that is too large it shows baseVocab, the
+// vocabulary size without added tokens, in place of vocab.
 func CheckLabels(labels []Label, baseVocab, vocab int) error {
 	for i, label := range labels {
 		literal := label.Literal
@@ -49,17 +54,19 @@ func CheckLabels(labels []Label, baseVocab, vocab int) error {
 			literal = strconv.FormatInt(label.ID, 10)
 		}
 		if label.ID >= int64(vocab) {
-			return Errorf(Invalid, "label_token_ids", "Token ID %s is out of vocabulary (vocab size: %d)", literal, baseVocab)
+			return Errorf(Invalid, "label_token_ids",
+				"Token ID %s is out of vocabulary (vocab size: %d)", literal, baseVocab)
 		}
 		if label.ID < 0 {
-			return Errorf(Invalid, "label_token_ids", "label_token_ids[%d] is negative (%s). Token IDs must be non-negative.", i, literal)
+			return Errorf(Invalid, "label_token_ids",
+				"label_token_ids[%d] is negative (%s). Token IDs must be non-negative.", i, literal)
 		}
 	}
 	return nil
 }
 
-// checkShapes wants a text query with text items, or a token query with at least one item of tokens. Queries are one an
-// item.
+// checkShapes refuses everything but a text query with text items, and a token query
+// with at least one item of tokens. With Queries, it wants one query for each item.
 func checkShapes(req *Request) error {
 	valid := len(req.Items) > 0 || !req.Query.IsTokens
 	if req.Queries != nil {
@@ -74,19 +81,23 @@ func checkShapes(req *Request) error {
 	return nil
 }
 
-// badToken is the index of the first id outside the vocabulary, or -1.
+// badToken returns the index of the first id outside the vocabulary, or -1.
 func (s *Scorer) badToken(ids []int64) int {
 	return slices.IndexFunc(ids, func(id int64) bool { return id < 0 || id >= int64(s.cfg.Vocab) })
 }
 
+// tokenError reports ids[i], which is outside the vocabulary.
 func (s *Scorer) tokenError(field string, ids []int64, beyond *Beyond, i int) *Error {
 	if ids[i] < 0 {
-		return Errorf(Invalid, field, "%s[%d] is negative (%s). Token IDs must be non-negative.", field, i, beyond.digits(ids, i))
+		return Errorf(Invalid, field, "%s[%d] is negative (%s). Token IDs must be non-negative.",
+			field, i, beyond.digits(ids, i))
 	}
-	return Errorf(Invalid, field, "%s[%d] (%s) exceeds vocabulary size (%d)", field, i, beyond.digits(ids, i), s.cfg.Vocab)
+	return Errorf(Invalid, field, "%s[%d] (%s) exceeds vocabulary size (%d)", field, i,
+		beyond.digits(ids, i), s.cfg.Vocab)
 }
 
-// columns sorts the labels out, and refuses what an answer may not hold.
+// columns maps the request's labels to distinct ones, and refuses a request whose
+// answer would be larger than the server allows.
 func (s *Scorer) columns(req *Request) (columns, error) {
 	field, most := req.labelsField(), s.cfg.MaxLabels
 	if req.Classify {
@@ -94,16 +105,20 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 	}
 	c, ok := columnsOf(req.Labels, most)
 	if req.Sequences != nil {
-		if c, ok = branchesOf(req.Sequences, s.cfg.MaxLabels); !ok {
-			return c, Errorf(Invalid, field, "%s has more than %d tokens to read, which is what the server takes; ask for fewer or shorter labels, "+
+		if c, ok = sequenceColumns(req.Sequences, s.cfg.MaxLabels); !ok {
+			return c, Errorf(Invalid, field, "%s has more than %d tokens to read, which is what "+
+				"the server takes; ask for fewer or shorter labels, "+
 				"or raise --max-labels", field, s.cfg.MaxLabels)
 		}
 	}
 	if !ok {
-		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
+		return c, Errorf(Invalid, field, "%s has more than %d distinct labels, which is what the "+
+			"server takes; ask for fewer, or raise --max-labels", field, s.cfg.MaxLabels)
 	}
 	if numbers := req.Numbers(); numbers > s.cfg.MaxScores {
-		return c, Errorf(TooLarge, req.multiplied(numbers, 1+len(req.Positions), s.cfg.MaxScores), "%d %s with %d labels%s make an answer of %d numbers, the server takes %d at most; split the request",
+		return c, Errorf(TooLarge, req.multiplied(numbers, 1+len(req.Positions), s.cfg.MaxScores),
+			"%d %s with %d labels%s make an answer of %d numbers, the server takes %d at most; "+
+				"split the request",
 			len(req.Items), req.itemsField(), req.labels(), atPositions(req), numbers, s.cfg.MaxScores)
 	}
 	c.positions = distinct(req.Positions)
@@ -113,14 +128,15 @@ func (s *Scorer) columns(req *Request) (columns, error) {
 	return c, nil
 }
 
-// keep is how many of a prompt's n tokens are kept: all, fewer where it is cut, or an error where it is too long. With
-// more, n is a lower bound.
+// keep returns how many of a prompt's n tokens are kept: all, fewer if it is cut, or an
+// error if it is too long. With more, n is a lower bound of the prompt's length.
 func (e *encoding) keep(item, n int, more bool) (int, error) {
 	tail := e.reserved.columns.longest
 	err := e.checkLength(e.req, item, n, more)
 	if longest := MaxInput(e.cfg.ContextLength) - 1; err == nil && tail > 0 && n+tail > longest {
 		field := e.req.itemField(item)
-		err = Errorf(Invalid, field, "%s is too long: with its longest label its prompt is %d tokens of at most %d. Use a shorter one.", field, n+tail+1, longest+1)
+		err = Errorf(Invalid, field, "%s is too long: with its longest label its prompt is %d "+
+			"tokens of at most %d. Use a shorter one.", field, n+tail+1, longest+1)
 	}
 	switch {
 	case err == nil:
@@ -131,8 +147,8 @@ func (e *encoding) keep(item, n int, more bool) (int, error) {
 	return 0, err
 }
 
-// keepOf is keep for a text, whose prompt may stand in a template: then n does not count the template's end, nor does
-// what is kept.
+// keepOf is keep for a text, which may stand in a template. With a template, neither n
+// nor the result counts the tokens of the template's end.
 func (e *encoding) keepOf(item, n int, more bool, t *queryTokens) (int, error) {
 	template := e.req.Template
 	if template == nil {
@@ -150,14 +166,15 @@ func (e *encoding) keepOf(item, n int, more bool, t *queryTokens) (int, error) {
 		if more {
 			atLeast = "at least "
 		}
-		return 0, Errorf(Invalid, field, "%s is too long: its prompt is %s%d tokens of at most %d. Use a shorter one%s.", field, atLeast,
+		return 0, Errorf(Invalid, field, "%s is too long: its prompt is %s%d tokens of at most "+
+			"%d. Use a shorter one%s.", field, atLeast,
 			t.alone+own+len(template.After), longest, template.Remedy)
 	}
 	return t.alone + min(own, room), nil
 }
 
-// checkBytes refuses a text whose tokens must be too many, before the work of counting them. query is a lower bound of
-// the query's tokens.
+// checkBytes refuses an item whose text must be too many tokens, before it is
+// tokenized. query is a lower bound of the query's tokens.
 func (e *encoding) checkBytes(item, query int) error {
 	n := query + e.encoder.Least(e.req.Items[item].Text)
 	if !e.tooMany(n) {
@@ -166,16 +183,17 @@ func (e *encoding) checkBytes(item, query int) error {
 	return e.checkLength(e.req, item, n, true)
 }
 
-// tooMany tells whether a text of at least n tokens is refused for them.
+// tooMany reports whether a text of at least n tokens is refused for its length.
 func (e *encoding) tooMany(n int) bool {
 	return n >= e.cfg.ContextLength && !e.req.Truncate && !e.cfg.AllowTruncate && e.req.Template == nil
 }
 
-// MaxInput is the length that a prompt is cut to; one that is not cut must be shorter. The peer keeps room for one generated
-// token and five more.
+// MaxInput is the length in tokens that a prompt is cut to. A prompt that is not cut
+// must be shorter. sglang-jax reserves one token for generation and five more.
 func MaxInput(contextLength int) int { return max(contextLength-6, 1) }
 
-// checkLength refuses a prompt of n tokens, or of at least n with more, that is empty or too long.
+// checkLength refuses a prompt of n tokens that is empty or too long. With more, n is a
+// lower bound. The messages are those of sglang-jax.
 func (s *Scorer) checkLength(req *Request, item, n int, more bool) error {
 	c, m := s.cfg.ContextLength, MaxInput(s.cfg.ContextLength)
 	if n > 0 && n < m {
@@ -186,20 +204,27 @@ func (s *Scorer) checkLength(req *Request, item, n int, more bool) error {
 	case n == 0 && req.Classify: // there is no query
 		return Errorf(Invalid, field, "%s is empty; a text needs at least one token", field)
 	case n == 0:
-		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one token", field)
+		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one "+
+			"token", field)
 	case more:
-		return Errorf(Invalid, field, "The input (at least %d tokens) is longer than the model's context length (%d tokens).", n, c)
+		return Errorf(Invalid, field, "The input (at least %d tokens) is longer than the model's "+
+			"context length (%d tokens).", n, c)
 	case n >= c:
-		return Errorf(Invalid, field, "The input (%d tokens) is longer than the model's context length (%d tokens).", n, c)
+		return Errorf(Invalid, field, "The input (%d tokens) is longer than the model's context "+
+			"length (%d tokens).", n, c)
 	case n+1 >= c:
-		return Errorf(Invalid, field, "Requested token count exceeds the model's maximum context length of %d tokens. You requested a "+
-			"total of %d tokens: %d tokens from the input messages and 1 tokens for the completion. Please reduce the number of tokens in "+
+		return Errorf(Invalid, field, "Requested token count exceeds the model's maximum context "+
+			"length of %d tokens. You requested a "+
+			"total of %d tokens: %d tokens from the input messages and 1 tokens for the "+
+			"completion. Please reduce the number of tokens in "+
 			"the input messages or the completion to fit within the limit.", c, n+1, n)
 	}
-	return Errorf(Invalid, field, "Input length (%d tokens) exceeds the maximum allowed length (%d tokens). Use a shorter input or "+
+	return Errorf(Invalid, field, "Input length (%d tokens) exceeds the maximum allowed length "+
+		"(%d tokens). Use a shorter input or "+
 		"enable --allow-auto-truncate.", n, m)
 }
 
+// fail records err as the error of one item; its row of Scores stays nil.
 func (r *Result) fail(item int, err *Error) {
 	if r.ItemErrors == nil {
 		r.ItemErrors = make(map[int]*Error)

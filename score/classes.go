@@ -2,14 +2,15 @@ package score
 
 import "math"
 
-// Classes are what a classifier tells rows apart into. Its engine gives a logit for each instead of the next token's
-// probabilities; labels of its rows are indexes of classes.
+// Classes describes what a classifier tells rows apart into. Its engine answers a row
+// with one logit per class in place of log-probabilities of tokens. The labels of its
+// rows are indexes of classes.
 type Classes struct {
 	Names      []string // by index; none: the model is no classifier
 	Activation Activation
 }
 
-// Activation is what makes scores of a row's logits.
+// Activation is the function that turns a row's logits into scores.
 type Activation string
 
 // The activations.
@@ -19,29 +20,33 @@ const (
 	Logits  Activation = "none"    // scores are the logits
 )
 
-// Classes are the model's, if it is a classifier.
+// Classes returns the model's classes. Names is empty if the model is no classifier.
 func (s *Scorer) Classes() Classes { return s.cfg.Classes }
 
-// labelled gives a request with the model's classes as labels if it asks for them, and refuses what the model is not made for.
+// labelled replaces the labels of a Classify request by the model's classes, in a copy.
+// It refuses a request for classes of a language model, and for tokens of a classifier.
 func (s *Scorer) labelled(req *Request) (*Request, error) {
 	classes := len(s.cfg.Classes.Names)
 	switch {
 	case classes == 0 && req.Classify:
-		return nil, Errorf(Invalid, "", "the model is no classifier: it has probabilities of tokens and no classes; use /v1/score")
+		return nil, Errorf(Invalid, "", "the model is no classifier: it has probabilities of "+
+			"tokens and no classes; use /v1/score")
 	case classes > 0 && !req.Classify:
-		return nil, Errorf(Invalid, "", "the model is a classifier: it has classes and no probabilities of tokens; use /classify or, if it has one class, /v1/rerank")
+		return nil, Errorf(Invalid, "", "the model is a classifier: it has classes and no "+
+			"probabilities of tokens; use /classify or, if it has one class, /v1/rerank")
 	case classes == 0:
 		return req, nil
 	}
 	own := *req
-	own.Labels, own.Logprobs, own.Softmax, own.Positions, own.Sequences = make([]Label, classes), false, true, nil, nil
+	own.Labels, own.Logprobs, own.Softmax, own.Positions, own.Sequences = make([]Label, classes),
+		false, true, nil, nil
 	for i := range own.Labels {
 		own.Labels[i].ID = int64(i)
 	}
 	return &own, nil
 }
 
-// activate writes the scores of logits.
+// activate writes the activation of logits to scores, which must be as long.
 func (a Activation) activate(scores, logits []float64) {
 	switch a {
 	case Softmax:

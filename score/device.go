@@ -8,46 +8,58 @@ import (
 	"scored/score/plan"
 )
 
-// device is the goroutine that forms steps and gives them to its Engine, and the one that takes their answers. A step is
-// formed when the device is free: what has queued up in the meantime is the batch. It waits on a timer for those alone who
-// are about to come back: see betterLater. One more may be queued behind the step that runs: see mayBegin.
+// device runs the steps of one Engine. It has two goroutines: loop forms steps and
+// gives them to the Engine, settleAll waits for their answers and hands them out.
+//
+// A step is formed when the device is free, from all that has queued up by then. One
+// more step may be queued behind the running one: see mayBegin. A device waits on a
+// timer in one case only, for clients that are about to send their next request: see
+// worthWaiting.
 type device struct {
 	index    int
 	engine   Engine
 	planner  *plan.Planner // queue.planning must be held
-	full     int           // tokens that fill the largest step
+	full     int           // tokens of the largest step
 	queue    *queue
 	observe  func(Span)
 	watchdog time.Duration
 
-	// queue.mu must be held for these.
-	flights []*flight     // given to the engine and not settled, in their order; at most mostFlights
-	waits   *plan.Backlog // what waits of jobs that it has begun, or is likely to
-	passed  int64         // queue.pushes and steps when it last left what waits to other devices
-	last    turn          // of the step that was settled last
+	// queue.mu must be held for the fields of this group.
+	flights []*flight     // steps given to the engine and not settled, in order; at most mostFlights
+	waits   *plan.Backlog // waiting rows of jobs that it has begun, or will probably run
+	passed  int64         // pushes+steps of the queue when it last left waiting jobs to other devices
+	last    stepUse       // of the step that was settled last
 
-	toSettle  chan *flight
-	epoch     time.Time
-	busySince atomic.Int64 // when the step that runs began, in nanoseconds after epoch, which no clock change moves; 0 when idle
+	toSettle chan *flight
+	epoch    time.Time
+	// busySince is when the running step began, in nanoseconds after epoch, by the
+	// monotonic clock. It is 0 while the device is idle.
+	busySince atomic.Int64
 	failures  atomic.Int64 // steps that failed in a row
 	stopped   chan struct{}
 }
 
-// mostFlights is how many steps an engine has at a time: one that runs, and one queued behind it.
+// mostFlights is how many steps an engine has at a time: one that runs and one queued
+// behind it.
 const mostFlights = 2
 
-func newDevice(index int, engine Engine, planner *plan.Planner, q *queue, watchdog time.Duration, observe func(Span)) *device {
-	return &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog, observe: observe,
-		full: planner.StepTokens(), toSettle: make(chan *flight, mostFlights), epoch: time.Now(), stopped: make(chan struct{})}
+func newDevice(index int, engine Engine, planner *plan.Planner, q *queue, watchdog time.Duration,
+	observe func(Span)) *device {
+	return &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog,
+		observe: observe,
+		full:    planner.StepTokens(), toSettle: make(chan *flight, mostFlights), epoch: time.Now(),
+		stopped: make(chan struct{})}
 }
 
-// start starts both goroutines. They end when the queue is closed or a device is lost, and close stopped.
+// start starts both goroutines. They end when the queue is closed or a device is lost;
+// stopped is closed then.
 func (d *device) start() {
 	go d.loop()
 	go d.settleAll()
 }
 
-// loop gives steps to the engine. It is locked to its OS thread because some devices tie state to the thread.
+// loop gives steps to the engine until the queue has no more. It is locked to its OS
+// thread because some devices keep state per thread.
 func (d *device) loop() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -68,15 +80,17 @@ func (d *device) loop() {
 			}
 		}
 		d.wakeNearEnd(f)
-		last := f.err != nil || f.again // nobody asks for it to run once more; asked here, as settleAll may ask of others
+		// A step that failed, or that ran again, is not repeated. Read f before it is
+		// sent: settleAll may set f.again afterwards.
+		last := f.err != nil || f.again
 		d.toSettle <- f
 		if last {
-			<-f.settled // what a step did not compute must be known before the next is formed
+			<-f.settled // the next step must know what this one did not compute
 		}
 	}
 }
 
-// settleAll takes the answers of steps, in their order, and hands them out.
+// settleAll waits for the answers of steps, in their order, and hands them out.
 func (d *device) settleAll() {
 	defer close(d.stopped)
 	for f := range d.toSettle {
@@ -89,14 +103,16 @@ func (d *device) settleAll() {
 			answers, err = wait(f.pending, len(f.Step.Rows))
 		}
 		mayAgain := f.err == nil && !f.again
-		if mayAgain && (divisible(f.Step, err) || err == nil && d.queue.missed(f)) && d.queue.runAgain(d, f) {
+		if mayAgain && (divisible(f.Step, err) || err == nil && d.queue.missed(f)) &&
+			d.queue.runAgain(d, f) {
 			continue
 		}
 		d.settle(f, start, answers, err)
 	}
 }
 
-// settle counts a step's result, tells of it, and hands it out.
+// settle judges a step's result, reports it to the observer, and hands it out to the
+// jobs.
 func (d *device) settle(f *flight, start time.Time, answers [][]float32, err error) {
 	lost := d.judge(f, err)
 	cause := err
@@ -117,21 +133,24 @@ func (d *device) settle(f *flight, start time.Time, answers [][]float32, err err
 	close(f.settled)
 }
 
-// early is after what part of a step's predicted time the next one is formed.
+// early is how long after a step's begin the next one is formed: three quarters of its
+// predicted duration.
 func early(f *flight) time.Duration { return f.Step.Cost() * 3 / 4 }
 
-// nearEnd tells whether the step that runs is about to end.
+// nearEnd reports whether f, which is running, is about to end.
 func (d *device) nearEnd(f *flight) bool {
 	since := d.busySince.Load()
 	return since != 0 && time.Duration(d.now()-since) >= early(f)
 }
 
-// wakeNearEnd has the queue look again when the step is about to end, if it runs now.
+// wakeNearEnd wakes the queue's waiters when f is about to end, if it runs now.
 func (d *device) wakeNearEnd(f *flight) { time.AfterFunc(early(f), d.queue.wake) }
 
-// now is the time since epoch, and never 0.
+// now returns the nanoseconds since epoch. It is at least 1, as 0 means idle in
+// busySince.
 func (d *device) now() int64 { return max(int64(time.Since(d.epoch)), 1) }
 
+// healthy returns an Unavailable error if the device cannot be expected to answer.
 func (d *device) healthy(now time.Time) error {
 	select {
 	case <-d.stopped:
@@ -147,7 +166,8 @@ func (d *device) healthy(now time.Time) error {
 	return nil
 }
 
-// hangs is an error if the step under way has lasted too long.
+// hangs returns an error if the running step has lasted longer than the watchdog
+// allows.
 func (d *device) hangs(now time.Time) error {
 	if since := d.busySince.Load(); since != 0 && now.Sub(d.epoch)-time.Duration(since) > d.watchdog {
 		return Errorf(Unavailable, "", "step has been running for over %s", d.watchdog)

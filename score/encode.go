@@ -8,21 +8,25 @@ import (
 	"sync/atomic"
 )
 
-// encoding turns one request's query and items into prompts. What that may cost is counted as it arises, and
-// refused there: tokens against the reservation, bytes of text against what the client sent.
+// encoding turns one request's query and items into prompts. It counts the cost as it
+// arises and stops at the bounds: tokens against the reservation, bytes of text against
+// what the client sent.
 //
-// A text prompt is one string: merges and normalisation may cross the seam, so query and item are never tokenized
-// apart. The part of the query that no item can change is tokenized once.
+// The text of a prompt is tokenized as one string, because merges and normalisation may
+// cross the border between query and item. Only the part of the query that no item can
+// change is tokenized once for all.
 type encoding struct {
 	*Scorer
 	ctx    context.Context
 	req    *Request
 	result *Result
 
+	// By item.
 	prompts [][]int32
-	errs    []error // by item; a prompt whose error is set stays nil
-	cut     []bool  // by item; its prompt was too long and has been cut
-	stop    atomic.Bool
+	errs    []error // a prompt whose error is set stays nil
+	cut     []bool  // the prompt was too long and has been cut
+
+	stop atomic.Bool // set by an error that fails the request: other items are not begun
 
 	mu       sync.Mutex
 	reserved *reservation // mu must be held to reserve
@@ -31,30 +35,38 @@ type encoding struct {
 	mostBytes int64
 }
 
-// encode makes every item's prompt. head is the number of leading tokens that a lone row is likely to share with later
-// requests. With Request.Partial a prompt that cannot be made is nil and fails its item, in result; else the first
-// such item's error fails the request.
-func (s *Scorer) encode(ctx context.Context, req *Request, result *Result, reserved *reservation) (prompts [][]int32, head int, err error) {
-	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved, mostBytes: s.mostBytes(req),
-		prompts: make([][]int32, len(req.Items)), errs: make([]error, len(req.Items)), cut: make([]bool, len(req.Items))}
+// encode returns the prompts of all items. reusable is the number of leading tokens
+// that a lone row is likely to share with later requests.
+//
+// With Request.Partial, a prompt that cannot be made is nil, and its error is in
+// result. Otherwise the error of the first such item fails the request. Every error is
+// an *Error.
+func (s *Scorer) encode(ctx context.Context, req *Request, result *Result,
+	reserved *reservation) (prompts [][]int32, reusable int, err error) {
+	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved,
+		mostBytes: s.mostBytes(req),
+		prompts:   make([][]int32, len(req.Items)), errs: make([]error, len(req.Items)),
+		cut: make([]bool, len(req.Items))}
 	err = guard("prompts cannot be made", func() error {
 		join := e.joinTexts
 		if req.Query.IsTokens {
 			join = e.joinTokens
 		}
-		head, err = join()
+		reusable, err = join()
 		return err
 	})
 	if ctx.Err() != nil {
-		return nil, 0, &Error{Kind: Deadline, Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
+		return nil, 0, &Error{Kind: Deadline,
+			Message: "request ended before its prompts were tokenized", Err: context.Cause(ctx)}
 	}
 	if err == nil {
 		err = e.settle()
 	}
-	return e.prompts, head, err
+	return e.prompts, reusable, err
 }
 
-// settle gives each item's failure and cut to the result, or returns the first failure where one fails all.
+// settle copies each item's error and cut to the result. It returns the first error
+// that fails the whole request.
 func (e *encoding) settle() error {
 	for i, err := range e.errs {
 		if e.cut[i] {
@@ -73,7 +85,8 @@ func (e *encoding) settle() error {
 	return nil
 }
 
-// ofItem is an item's error where it fails the item alone: one that is wrong itself, with Request.Partial. Else it is nil.
+// ofItem returns err if it fails its item alone: it must be the item's own fault, and
+// the request Partial. Otherwise it returns nil.
 func (e *encoding) ofItem(err error) *Error {
 	var failure *Error
 	if !e.req.Partial || !errors.As(err, &failure) || failure.Kind != Invalid {
@@ -82,8 +95,9 @@ func (e *encoding) ofItem(err error) *Error {
 	return failure
 }
 
-// joinTokens joins ids that the client has tokenized itself, after their lengths have been checked.
-func (e *encoding) joinTokens() (head int, err error) {
+// joinTokens joins ids that the client has tokenized itself. It checks and reserves all
+// lengths before it copies any ids.
+func (e *encoding) joinTokens() (reusable int, err error) {
 	query := e.req.Query.Tokens
 	keep := make([]int, len(e.req.Items))
 	for i, item := range e.req.Items {
@@ -110,13 +124,14 @@ func (e *encoding) joinTokens() (head int, err error) {
 		}
 	}
 	if !e.req.ItemFirst {
-		head = len(query)
+		reusable = len(query)
 	}
-	return head, nil
+	return reusable, nil
 }
 
-// joinTexts tokenizes the query's ends once and each item with the rest of it, in parallel.
-func (e *encoding) joinTexts() (head int, err error) {
+// joinTexts tokenizes the ends of the query once, and each item together with the rest
+// of it, in parallel.
+func (e *encoding) joinTexts() (reusable int, err error) {
 	if e.req.Queries != nil {
 		e.inParallel(len(e.req.Items), e.joinPair)
 		return 0, nil
@@ -132,14 +147,15 @@ func (e *encoding) joinTexts() (head int, err error) {
 	return len(t.front), nil
 }
 
-// note keeps what came of item i. What fails the request ends the work on its other items.
+// note records the result of item i. An error that fails the request stops the work on
+// other items.
 func (e *encoding) note(i int, err error) {
 	if e.errs[i] = err; err != nil && e.ofItem(err) == nil {
 		e.stop.Store(true)
 	}
 }
 
-// joinPair makes the prompt of item i and its own query.
+// joinPair makes the prompt of item i, which has a query of its own.
 func (e *encoding) joinPair(i int) error {
 	t, err := e.tokenizeQuery(e.req.QueryBefore+e.req.Queries[i]+e.req.QueryAfter, e.req.queryField(i))
 	if err != nil {
@@ -148,7 +164,8 @@ func (e *encoding) joinPair(i int) error {
 	return e.join(i, t)
 }
 
-// join makes the prompt of item i.
+// join makes the prompt of item i from the tokenized query and the item's text, and
+// reserves its tokens.
 func (e *encoding) join(i int, t *queryTokens) error {
 	if err := e.checkBytes(i, t.least); err != nil {
 		return err
@@ -187,21 +204,24 @@ func (e *encoding) join(i int, t *queryTokens) error {
 	return nil
 }
 
-// blame makes the error of a text one that names its field. An *Error of the Encoder without a field goes on after its
-// name; any other of the Encoder's errors is no fault of the text.
+// blame adds the name of the field to the error of a text. An *Error of the Encoder
+// without a field continues the sentence after the name. Any other error of the Encoder
+// is Internal, not the text's fault.
 func blame(field string, err error) error {
 	var failure *Error
 	switch {
 	case !errors.As(err, &failure):
 		return &Error{Kind: Internal, Message: field + " cannot be tokenized", Err: err}
 	case failure.Param == "":
-		return &Error{Kind: failure.Kind, Param: field, Message: field + " " + failure.Message, Err: failure.Err}
+		return &Error{Kind: failure.Kind, Param: field, Message: field + " " + failure.Message,
+			Err: failure.Err}
 	}
 	return err
 }
 
-// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines, notes what comes of each, and returns when all
-// have ended. Calls are begun in order. When the context ends or stop is set, those not yet begun are left out.
+// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines, records each
+// result, and returns when all have ended. Calls begin in order. Once the context ends
+// or stop is set, no more calls begin. A panic in do becomes the item's error.
 func (e *encoding) inParallel(n int, do func(i int) error) {
 	var next atomic.Int64
 	work := func() {
@@ -221,6 +241,7 @@ func (e *encoding) inParallel(n int, do func(i int) error) {
 	others.Wait()
 }
 
+// order returns query and item in the order in which a prompt has them.
 func order[T any](req *Request, query, item T) (first, second T) {
 	if req.ItemFirst {
 		return item, query
@@ -228,7 +249,8 @@ func order[T any](req *Request, query, item T) (first, second T) {
 	return query, item
 }
 
-// narrow joins the first n of two runs of ids that have been checked against the vocabulary.
+// narrow joins the first n of several runs of ids, which must have been checked against
+// the vocabulary.
 func narrow(n int, runs ...[]int64) []int32 {
 	ids := make([]int32, 0, n)
 	for _, run := range runs {

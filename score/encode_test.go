@@ -32,7 +32,7 @@ func (wordEncoder) CutFront(text string) int { return max(strings.IndexByte(text
 func (wordEncoder) Least(text string) int { return len(text) / 11 }
 
 // tokenize makes the prompts of a request as Score does.
-func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts [][]int32, head int, result *Result, err error) {
+func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts [][]int32, reusable int, result *Result, err error) {
 	t.Helper()
 	cfg = cfg.withDefaults()
 	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), queue: newQueue(cfg, nil)}
@@ -41,12 +41,12 @@ func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts 
 		t.Fatal(err)
 	}
 	result = &Result{}
-	prompts, head, err = s.encode(t.Context(), req, result, reserved)
+	prompts, reusable, err = s.encode(t.Context(), req, result, reserved)
 	reserved.release()
 	if n := s.queue.tokens.Load(); n != 0 || s.queue.rows != 0 || s.gate.inside != 0 {
 		t.Errorf("%d tokens, %d rows and %d bytes are held after the release", n, s.queue.rows, s.gate.inside)
 	}
-	return prompts, head, result, err
+	return prompts, reusable, result, err
 }
 
 // TestQueryIsTokenizedOnce: the same ids as of whole prompts, and the query's text is read once for all items, wherever
@@ -62,15 +62,15 @@ func TestQueryIsTokenizedOnce(t *testing.T) {
 	for _, itemFirst := range []bool{false, true} {
 		req.ItemFirst = itemFirst
 		read.Store(0)
-		prompts, head, _, err := tokenize(t, Config{Encoders: 2, ContextLength: 2000}, encoder, req)
+		prompts, reusable, _, err := tokenize(t, Config{Encoders: 2, ContextLength: 2000}, encoder, req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if most := int64(len(query) + 100); read.Load() > most {
 			t.Errorf("%d bytes tokenized, want at most %d", read.Load(), most)
 		}
-		if want := map[bool]int{false: 1001, true: 0}[itemFirst]; head != want {
-			t.Errorf("head has %d tokens, want the %d that no item can change", head, want)
+		if want := map[bool]int{false: 1001, true: 0}[itemFirst]; reusable != want {
+			t.Errorf("reusable has %d tokens, want the %d that no item can change", reusable, want)
 		}
 		for i, item := range req.Items {
 			first, second := order(req, query, item.Text)
@@ -127,16 +127,16 @@ func TestTextWithoutPlaces(t *testing.T) {
 		char           string
 		want           string
 	}{
-		{100, leastWhole, "x", ""},
-		{100, leastWhole + 1, "x", "items[1] has more than 262144" + without},
-		{100, 30 * leastWhole, "x", "items[1] has more than 262144" + without},
-		{leastWhole / 4, 2 * leastWhole, "x", ""},
-		{leastWhole / 4, 2*leastWhole + 1, "x", "items[1] has more than 524288" + without},
-		{1 << 20, mostWhole, "x", ""},
-		{1 << 20, mostWhole + 1, "x", "items[1] has more than 1048576" + without},
-		{100, leastWhole / 6, "\x00", ""},
-		{100, leastWhole/6 + 2, "\x00", "items[1] has 43691 NUL characters"},
-		{100, 30 * leastWhole, "\x00", "items[1] has more than 262144" + without},
+		{100, minUncut, "x", ""},
+		{100, minUncut + 1, "x", "items[1] has more than 262144" + without},
+		{100, 30 * minUncut, "x", "items[1] has more than 262144" + without},
+		{minUncut / 4, 2 * minUncut, "x", ""},
+		{minUncut / 4, 2*minUncut + 1, "x", "items[1] has more than 524288" + without},
+		{1 << 20, maxUncut, "x", ""},
+		{1 << 20, maxUncut + 1, "x", "items[1] has more than 1048576" + without},
+		{100, minUncut / 6, "\x00", ""},
+		{100, minUncut/6 + 2, "\x00", "items[1] has 43691 NUL characters"},
+		{100, 30 * minUncut, "\x00", "items[1] has more than 262144" + without},
 	} {
 		read.Store(0)
 		// The prompt is the query's byte and the item's.

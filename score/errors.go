@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind says what went wrong, in the terms of the domain. Transport statuses are the server's business.
+// Kind says what went wrong, in terms of the domain. The server maps it to a status.
 type Kind int
 
 const (
@@ -19,12 +19,13 @@ const (
 	NotFinite               // the model produced NaN for this row
 )
 
-// Error is an error a client may read: one sentence, lower-case unless the contract fixes it otherwise.
+// Error is an error that a client may read. Its message is one sentence that ends with
+// the remedy. It begins in lower case unless sglang-jax fixes the text.
 type Error struct {
 	Kind    Kind
 	Message string
 	Param   string        // the request field at fault, e.g. "items[3]"; "" if none
-	Retry   time.Duration // Overloaded: when there is likely to be room for the request; 0 if not known
+	Retry   time.Duration // Overloaded: time until the request will probably fit; 0 if not known
 	Err     error         // the cause, for the log only; never shown to a client
 }
 
@@ -42,11 +43,13 @@ func Errorf(kind Kind, param, format string, args ...any) *Error {
 	return &Error{Kind: kind, Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
-// guard turns a panic in do into an Internal error with the stack. On a goroutine an unhandled one would end the process.
+// guard calls do and turns a panic into an Internal error with the stack. An unhandled
+// panic on a goroutine would end the process.
 func guard(message string, do func() error) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			err = &Error{Kind: Internal, Message: message, Err: fmt.Errorf("panic: %v\n%s", fault, debug.Stack())}
+			err = &Error{Kind: Internal, Message: message,
+				Err: fmt.Errorf("panic: %v\n%s", fault, debug.Stack())}
 		}
 	}()
 	return do()

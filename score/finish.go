@@ -2,7 +2,8 @@ package score
 
 import "math"
 
-// finish turns log-probabilities into the numbers the client asked for, in float64.
+// finish turns the job's answers into the numbers that the client asked for, in
+// float64. With Request.Partial, a row without finite scores fails its item alone.
 func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	result.Usage = j.usage()
 	result.Timing.Wait, result.Timing.Run = j.started.Sub(j.queued), j.ended.Sub(j.started)
@@ -13,7 +14,8 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 		result.Logits = make([][]float64, len(req.Items))
 	}
 	if len(req.Positions) > 0 {
-		result.PositionScores, result.PositionLogprobs = make([][][]float64, len(req.Items)), make([][][]float64, len(req.Items))
+		result.PositionScores, result.PositionLogprobs = make([][][]float64, len(req.Items)),
+			make([][][]float64, len(req.Items))
 	}
 	numbers := table{labels: req.labels(), rows: len(req.Items)}
 	for i := range j.answers {
@@ -30,11 +32,11 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	return result, nil
 }
 
-// finish gives the numbers of item i to the result, all or none.
+// finish writes the numbers of item i to the result: all of them, or none and an error.
 func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error {
 	answer := j.answers[i]
 	last := answer
-	if j.columns.ways == nil {
+	if j.columns.paths == nil {
 		last = answer[len(answer)-len(j.columns.labels):]
 	}
 	scores, logprobs, err := j.label(req, i, last, numbers)
@@ -63,9 +65,11 @@ func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error
 	return nil
 }
 
-// label turns numbers into those of the request's labels: see columns.logprob. logprobs means something only where the
-// request asks for it; of a classifier's row it is the logits.
-func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores, logprobs []float64, err *Error) {
+// label computes one row's numbers, in the order of the request's labels, from an
+// answer by distinct label. logprobs is meaningful only where the request asks for it;
+// for a classifier it holds the logits. It may be the same slice as scores otherwise.
+func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores,
+	logprobs []float64, err *Error) {
 	logprobs = numbers.row()
 	for k := range logprobs {
 		logprobs[k] = j.columns.logprob(answer, k, req.Normalize)
@@ -88,18 +92,20 @@ func (j *job) label(req *Request, item int, answer []float32, numbers *table) (s
 	return scores, logprobs, nil
 }
 
-// checkFinite lets -Inf pass, a probability of 0, but for a classifier's logits, and refuses what no distribution holds.
+// checkFinite refuses NaN and +Inf, which no distribution has. It accepts -Inf, a
+// probability of 0, unless it is a classifier's logit.
 func checkFinite(req *Request, item int, logprobs []float64) *Error {
 	for _, v := range logprobs {
 		if math.IsNaN(v) || math.IsInf(v, 1) || req.Classify && math.IsInf(v, -1) {
 			field := req.itemField(item)
-			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or activations overflow", field)
+			return Errorf(NotFinite, field, "%s has no finite score; the model's weights or "+
+				"activations overflow", field)
 		}
 	}
 	return nil
 }
 
-// table makes rows of numbers, many in one piece.
+// table allocates rows of numbers, many in one allocation. Rows do not overlap.
 type table struct {
 	labels, rows int
 	left         []float64
@@ -114,18 +120,20 @@ func (t *table) row() []float64 {
 	return row
 }
 
-// probabilities writes exp(logprobs) to scores, which may be logprobs itself.
+// probabilities writes exp(logprobs) to scores, which may be the same slice.
 func probabilities(scores, logprobs []float64) {
 	for i, v := range logprobs {
 		scores[i] = probability(v)
 	}
 }
 
-// probability is exp, clamped to 1: rounding may put the log of a certain label just above 0.
+// probability returns exp(logprob), at most 1: rounding may put the log of a certain
+// label just above 0.
 func probability(logprob float64) float64 { return min(math.Exp(logprob), 1) }
 
-// softmax over the labels: exp(v - max) / sum. The same values give the same scores whatever constant is added to all.
-// If every label has probability 0 they share the row equally. scores may be logprobs itself.
+// softmax writes exp(v - max) / sum over the labels to scores, which may be the same
+// slice as logprobs. The scores depend on differences of values only. If every label
+// has probability 0, they share 1 equally.
 func softmax(scores, logprobs []float64) {
 	top := math.Inf(-1)
 	for _, v := range logprobs {

@@ -8,24 +8,26 @@ import (
 	"scored/score/plan"
 )
 
-// flight is a step between its forming and its answers.
+// flight is a step in flight: formed, and its answers not yet handed out. d.loop writes
+// pending and err before it sends the flight to settleAll.
 type flight struct {
 	*plan.Formed
-	jobs    []*job // of Formed.Takes, in their order
+	jobs    []*job // the jobs of Formed.Takes, in the same order
 	lead    *job
-	number  int64 // of the step, among those of all devices
-	turn    turn
+	number  int64 // of the step, counted over all devices
+	use     stepUse
 	start   time.Time
 	pending Pending
-	err     error // of Run
-	spoiled error // why its answers mean nothing, though it ran; queue.mu must be held
-	// again: it is to run once more, by itself, as the device had no memory for it or a prefix that it reads was not there.
-	// Set once, with queue.mu held.
+	err     error // returned by Run
+	spoiled error // why the answers mean nothing though the step ran; queue.mu must be held
+	// again says that the step is to run once more, with nothing else queued: the
+	// device had no memory for it, or a prefix that it reads was missing. It is set at
+	// most once, with queue.mu held.
 	again   bool
 	settled chan struct{} // closed when its answers have been handed out
 }
 
-// finished is a step that has run already.
+// finished is a Pending step that has run already.
 type finished struct {
 	answers [][]float32
 	err     error
@@ -33,7 +35,8 @@ type finished struct {
 
 func (f finished) Wait() ([][]float32, error) { return f.answers, f.err }
 
-// run gives the step to the engine. A panic in it fails this step, not the process.
+// run gives the step to the engine. A panic in the engine fails this step, not the
+// process.
 func (d *device) run(step *Step) (pending Pending, err error) {
 	err = guard(enginePanicked, func() (err error) {
 		pending, err = d.engine.Run(step)
@@ -42,7 +45,7 @@ func (d *device) run(step *Step) (pending Pending, err error) {
 	return pending, err
 }
 
-// wait takes the answers of a step.
+// wait returns the answers of a step, of which there must be one for each row.
 func wait(pending Pending, rows int) (answers [][]float32, err error) {
 	err = guard(enginePanicked, func() (err error) {
 		answers, err = pending.Wait()
@@ -56,13 +59,14 @@ func wait(pending Pending, rows int) (answers [][]float32, err error) {
 
 const enginePanicked = "engine panicked"
 
-// divisible tells whether a step that failed may work in halves: the device lacked memory, and still has its cache.
+// divisible reports whether a step that failed may work in halves: the device lacked
+// memory and still has its cache.
 func divisible(step *Step, err error) bool {
 	return errors.Is(err, ErrMemory) && !errors.Is(err, ErrCache) && len(step.Rows) > 1
 }
 
-// runHalves runs both halves of a step, one after the other, or a step of one row as it is. Nothing else is queued
-// meanwhile.
+// runHalves runs both halves of a step, one after the other, and waits for each. A step
+// of one row runs as it is. Nothing else may be queued on the device.
 func (d *device) runHalves(step *Step) finished {
 	var all [][]float32
 	parts := []*Step{step}
@@ -83,7 +87,8 @@ func (d *device) runHalves(step *Step) finished {
 	return finished{answers: all}
 }
 
-// halves splits the rows. The first half computes what is new of the prefixes, and the second uses it.
+// halves splits the rows of a step. The first half computes the new tokens of the
+// prefixes, and the second reads them. Neither copies rows.
 func halves(s *Step) []*Step {
 	first, second := *s, *s
 	n := len(s.Rows) / 2
@@ -95,18 +100,21 @@ func halves(s *Step) []*Step {
 	return []*Step{&first, &second}
 }
 
-// reads tells whether a step reads slots of the cache that another was to write.
+// reads reports whether step reads slots of the cache that writer was to write.
 func reads(step, writer *Step) bool {
-	return meet(writer, step, func(p *Prefix) []int32 { return p.Slots[:len(p.Slots)-len(p.New)] })
+	cached := func(p *Prefix) []int32 { return p.Slots[:len(p.Slots)-len(p.New)] }
+	return writesAny(writer, step, cached)
 }
 
-// overwrites tells whether a step writes slots of the cache that another has in its prefixes.
+// overwrites reports whether step writes slots of the cache that other has in its
+// prefixes.
 func overwrites(step, other *Step) bool {
-	return meet(step, other, func(p *Prefix) []int32 { return p.Slots })
+	return writesAny(step, other, func(p *Prefix) []int32 { return p.Slots })
 }
 
-// meet tells whether a step writes any of those slots of another's prefixes.
-func meet(writer, other *Step, slots func(*Prefix) []int32) bool {
+// writesAny reports whether writer writes any of the slots that slots selects from
+// other's prefixes.
+func writesAny(writer, other *Step, slots func(*Prefix) []int32) bool {
 	written := map[int32]bool{}
 	for _, p := range writer.Prefixes {
 		for _, slot := range p.Slots[len(p.Slots)-len(p.New):] {
@@ -123,7 +131,7 @@ func meet(writer, other *Step, slots func(*Prefix) []int32) bool {
 	return false
 }
 
-// readsCache tells whether a step reads anything that earlier steps wrote.
+// readsCache reports whether a step reads anything that earlier steps wrote.
 func readsCache(step *Step) bool {
 	for _, p := range step.Prefixes {
 		if len(p.Slots) > len(p.New) {
@@ -133,15 +141,17 @@ func readsCache(step *Step) bool {
 	return false
 }
 
-// span tells of the step; Requests are the ids of those with rows in it. It began to run at start.
+// span describes the step, which began to run at start and ends now. Requests holds the
+// ids of the requests with rows in it, each once.
 func (f *flight) span(device int, start time.Time, err error) Span {
-	s := Span{Stage: StageStep, Number: f.number, Device: device, Start: start, End: time.Now(), Bucket: f.Step.Bucket,
-		Rows: len(f.Step.Rows), Tokens: f.Step.Computed(), Predicted: f.Step.Cost(), Err: err}
-	told := make(map[*job]bool, len(f.jobs)) // a job may have several groups in a step
+	s := Span{Stage: StageStep, Number: f.number, Device: device, Start: start, End: time.Now(),
+		Bucket: f.Step.Bucket,
+		Rows:   len(f.Step.Rows), Tokens: f.Step.Computed(), Predicted: f.Step.Cost(), Err: err}
+	listed := make(map[*job]bool, len(f.jobs)) // a job may have several groups in a step
 	for i, take := range f.Takes {
 		s.Cached += take.Count*take.Shared - take.New
-		if j := f.jobs[i]; take.Count > 0 && !told[j] {
-			told[j] = true
+		if j := f.jobs[i]; take.Count > 0 && !listed[j] {
+			listed[j] = true
 			s.Requests = append(s.Requests, j.id)
 		}
 	}

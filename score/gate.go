@@ -6,25 +6,26 @@ import (
 	"sync"
 )
 
-// gate lets work through as long as all of it together weighs no more than its size. Who comes first goes
-// first. What is heavier than the gate's size goes alone.
+// gate bounds the total weight of the work that runs at once to size. Work enters in
+// the order in which it comes. Work that is heavier than size enters alone.
 type gate struct {
 	size int
 
 	mu      sync.Mutex
-	inside  int
-	waiting []*pass // in the order of their coming
+	inside  int     // total weight of the work that has entered
+	waiting []*pass // in the order in which they came
 }
 
-// pass is one piece of work that waits.
+// pass is one piece of work that waits to enter.
 type pass struct {
 	weight int
-	open   chan struct{} // closed when it may go, under the gate's mu
+	open   chan struct{} // closed with gate.mu held when the work may enter
 }
 
 func newGate(size int) *gate { return &gate{size: size} }
 
-// enter waits until the work may go through, or ctx ends. After nil, leave must be called with the same weight.
+// enter waits until work of this weight may enter, or ctx ends. After nil, the caller
+// must call leave once with the same weight. Otherwise it returns the cause of ctx.
 func (g *gate) enter(ctx context.Context, weight int) error {
 	weight = min(weight, g.size)
 	g.mu.Lock()
@@ -44,7 +45,7 @@ func (g *gate) enter(ctx context.Context, weight int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
-	case <-p.open: // let through at the very moment
+	case <-p.open: // it was admitted just as ctx ended
 		g.inside -= weight
 	default:
 		g.waiting = slices.DeleteFunc(g.waiting, func(other *pass) bool { return other == p })
@@ -53,7 +54,7 @@ func (g *gate) enter(ctx context.Context, weight int) error {
 	return context.Cause(ctx)
 }
 
-// leave makes room for others.
+// leave ends work of this weight and admits waiting work.
 func (g *gate) leave(weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -61,7 +62,8 @@ func (g *gate) leave(weight int) {
 	g.admit()
 }
 
-// admit lets the first of those who wait through, as far as there is room. g.mu must be held.
+// admit lets waiting work enter, the first first, as far as there is room. g.mu must be
+// held.
 func (g *gate) admit() {
 	for len(g.waiting) > 0 && g.inside+g.waiting[0].weight <= g.size {
 		g.inside += g.waiting[0].weight

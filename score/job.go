@@ -6,33 +6,38 @@ import (
 	"scored/score/plan"
 )
 
-// job is one request's rows on their way through the queue. The queue's lock guards it until done is closed.
+// job is one request's rows on their way through the queue. queue.mu must be held to
+// use it until done is closed. Then it does not change any more, and the goroutine that
+// queued it may read it.
 type job struct {
 	*plan.Job
 	id      string
-	answers [][]float32   // by item, place and distinct label; nil for an item that has no row or failed
+	answers [][]float32   // by item, then by place and distinct label; nil for an item without a row
 	prompts [][]int32     // by item
-	inner   [][]plan.Read // by item: the places before its prompt's last that are read; nil: none are
+	inner   [][]plan.Read // by item: the places read before the prompt's last token; nil if none are
 	columns columns
 	left    int // rows not answered yet
-	reused  int // prompt tokens taken from prefixes, less those computed for prefixes: see cached
+	reused  int // prompt tokens read from prefixes, less those computed for prefixes: see cached
 	err     error
 	done    chan struct{} // closed when left reaches 0 or err is set
-	device  *device       // the one whose steps it goes into, and where its prefix is; nil before the first
-	probe   bool          // nobody's request: see watch
-	field   string        // what the client calls its items
+	device  *device       // the one that runs all its steps and has its prefix; nil before the first
+	probe   bool          // not a client's request: see watch
+	field   string        // the client's name of the items
 	size    int           // of the request: see pace
 
 	queued, started, ended time.Time
 }
 
-// newJob turns a request's prompts into rows. Items in failed get none. head is the number of leading tokens that a lone
-// row is likely to share with later requests.
-func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, failed map[int]*Error, head int) *job {
+// newJob turns a request's prompts into rows. Items in failed get none: their prompts
+// are set to nil. reusable is the number of leading tokens that a lone row is likely to
+// share with later requests.
+func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, failed map[int]*Error,
+	reusable int) *job {
 	for i := range failed {
 		prompts[i] = nil
 	}
-	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), prompts: prompts, columns: columns, field: req.itemsField(), size: req.size(), done: make(chan struct{})}
+	j := &job{id: req.ID, answers: make([][]float32, len(prompts)), prompts: prompts,
+		columns: columns, field: req.itemsField(), size: req.size(), done: make(chan struct{})}
 	if len(columns.positions) > 0 {
 		j.inner = make([][]plan.Read, len(prompts))
 		for i, prompt := range prompts {
@@ -43,13 +48,14 @@ func newJob(l *plan.Ladder, req *Request, columns columns, prompts [][]int32, fa
 	}
 	// Sums of log-probabilities at several places need each over the whole vocabulary.
 	relative := req.Softmax && !req.Logprobs && columns.tails == nil
-	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Inner: j.inner, Tails: columns.tails, Relative: relative,
-		Salt: req.Salt, Head: head})
+	j.Job = l.NewJob(plan.Prompts{Tokens: prompts, Labels: columns.labels, Inner: j.inner,
+		Tails: columns.tails, Relative: relative,
+		Salt: req.Salt, Reusable: reusable})
 	j.left = j.Rows
 	return j
 }
 
-// take keeps the numbers of a group's row.
+// take records the numbers of one row of a group. Several rows may belong to one item.
 func (j *job) take(g *plan.Group, row int, numbers []float32) {
 	item := g.Items[row]
 	if g.Firsts == nil {
@@ -66,30 +72,34 @@ func (j *job) take(g *plan.Group, row int, numbers []float32) {
 	copy(j.answers[item][g.Firsts[row]:], numbers)
 }
 
-// usage counts each prompt once and what its labels' rows add to it, and of that what was not computed.
+// usage counts each prompt once, plus what the rows of its labels add, and the tokens
+// of these that were not computed.
 func (j *job) usage() (u Usage) {
 	for _, prompt := range j.prompts {
 		if prompt != nil {
 			u.PromptTokens += j.columns.computed(len(prompt))
 		}
 	}
-	// Rows that compute for themselves what they might share may come to more.
+	// Rows that compute a shared part each for itself may compute more than the prompts
+	// hold.
 	u.CachedTokens = max(0, u.PromptTokens-(j.Tokens-j.reused))
 	return u
 }
 
-// begin notes the device that a job's first step runs on. It stays there: that is where its prefix will be.
+// begin records the device that the job's first step runs on. The job stays on it,
+// because its prefix is there.
 func (j *job) begin(d *device, now time.Time) {
 	if j.device == nil {
 		j.device, j.started = d, now
 	}
 }
 
-// cached counts the prompt tokens that did not have to be computed. A prefix that was dropped before all rows had it was
-// computed more than once.
+// cached returns the number of prompt tokens that did not have to be computed. A prefix
+// that was dropped before all rows had used it was computed more than once, so the
+// difference may be negative; cached returns 0 then.
 func (j *job) cached() int { return max(j.reused, 0) }
 
-// answered tells whether the job has ended.
+// answered reports whether the job has ended.
 func (j *job) answered() bool {
 	select {
 	case <-j.done:
@@ -99,7 +109,8 @@ func (j *job) answered() bool {
 	}
 }
 
-// waiting counts the job's rows that no step has taken, and their tokens.
+// waiting returns the number of the job's rows that no step has taken, and of their
+// tokens.
 func (j *job) waiting() (rows, tokens int) {
 	for _, g := range j.Groups {
 		rows += g.Pending()

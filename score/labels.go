@@ -2,16 +2,18 @@ package score
 
 import "scored/score/plan"
 
-// labelSet is the distinct labels of a request, in the order of their first appearance.
+// labelSet holds the distinct labels of a request, in the order of their first
+// appearance.
 type labelSet struct {
 	ids    []int32
 	places map[int64]int // nil while they are few
 }
 
-// fewLabels are found faster, and without garbage, by looking at each.
+// fewLabels is the size up to which a linear search is faster than a map, and allocates
+// nothing.
 const fewLabels = 16
 
-// add gives the label's place, and adds it if it is new.
+// add returns the label's place in the set. It adds the label if it is new.
 func (s *labelSet) add(label Label) int {
 	id := int32(label.ID) // checked against the vocabulary
 	if s.places == nil {
@@ -36,24 +38,25 @@ func (s *labelSet) add(label Label) int {
 	return place
 }
 
-// columns are a request's distinct labels, each of which is read once at a place, and each label's place among them.
+// columns maps a request's labels to the numbers of an answer. Each distinct label is
+// read once at a place; of holds each label's place among the distinct ones.
 type columns struct {
-	labels    []int32
-	of        []int   // by label of the request
-	positions []int64 // the distinct ones of the request
-	// activation makes scores of a classifier's logits; "" where the numbers are log-probabilities.
-	activation Activation
+	labels     []int32
+	of         []int      // by label of the request: its index in labels
+	positions  []int64    // the distinct positions of the request, ascending
+	activation Activation // of a classifier; "" where the numbers are log-probabilities
 
-	// Labels of several tokens have these in place of all that: see branchesOf.
-	tails      []plan.Tail // of an item's rows
-	ways       [][]fork    // by label of the request: where each of its tokens is read
-	numbers    int         // of an item's answer
-	rooms      int         // of rows that an item takes
-	longest    int         // tokens of the longest tail
-	tailTokens int         // of all tails
+	// Labels of several tokens use these fields in place of the ones above: see
+	// sequenceColumns.
+	tails      []plan.Tail  // one for each row of an item
+	paths      [][]trieStep // by label of the request: where each of its tokens is read
+	numbers    int          // how many numbers an item's answer has
+	rooms      int          // how many rows an item counts as
+	longest    int          // tokens of the longest tail
+	tailTokens int          // tokens of all tails
 }
 
-// passes is how many rows' room an item takes at most.
+// passes returns how many rows an item counts as, at most: see plan.LabelPasses.
 func (c *columns) passes() int {
 	if c.tails != nil {
 		return c.rooms
@@ -61,12 +64,13 @@ func (c *columns) passes() int {
 	return plan.LabelPasses(len(c.labels)) * (1 + len(c.positions))
 }
 
-// held is how many tokens the rows of a prompt of n hold in memory, and computed how many of them a device computes that
-// keeps nothing.
+// held returns how many tokens the rows of a prompt of n tokens hold in memory.
+// computed returns how many of them a device computes that has nothing in its cache.
 func (c *columns) held(n int) int     { return max(1, len(c.tails))*n + c.tailTokens }
 func (c *columns) computed(n int) int { return n - 1 + max(1, len(c.tails)) + c.tailTokens }
 
-// columnsOf sorts out labels that have been checked against the vocabulary. With more than most distinct ones ok is false.
+// columnsOf maps labels that have been checked against the vocabulary to distinct ones.
+// ok is false if there are more than most.
 func columnsOf(labels []Label, most int) (c columns, ok bool) {
 	set := labelSet{ids: make([]int32, 0, min(len(labels), fewLabels))}
 	c.of = make([]int, len(labels))

@@ -7,8 +7,9 @@ import (
 	"scored/score/plan"
 )
 
-// next waits for work for the device and gives the step to run; the jobs it serves go behind those that wait. It returns
-// nil when the queue has been closed, or a device lost. The step is the device's until settle.
+// next waits for work for d and returns the step to run, which d must pass to settle.
+// The job that leads the step moves behind the others that wait. It returns nil when
+// the queue is closed or a device lost.
 func (q *queue) next(d *device) *flight {
 	for q.awaitWork(d) {
 		if f := q.formFor(d); f != nil {
@@ -18,7 +19,8 @@ func (q *queue) next(d *device) *flight {
 	return nil
 }
 
-// awaitWork waits until the device may be given a step, and counts it as busy; false if that will never be.
+// awaitWork waits until d may be given a step, and counts it as busy. It returns false
+// if that will never be.
 func (q *queue) awaitWork(d *device) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -39,16 +41,19 @@ func (q *queue) awaitWork(d *device) bool {
 	}
 }
 
-// mayBegin tells whether to form a step for the device now. While it is idle, any work is enough. While a step runs, the
-// next is formed if so much waits that what comes later could not change it, or if the one that runs is about to end: a step
-// formed early is one that others can no longer join. In both cases it may be better to wait for them a little: see
-// betterLater. q.mu must be held.
+// mayBegin reports whether to form a step for d now.
+//
+// An idle device begins with any work, unless it is better to wait a little for more:
+// see worthWaiting. While a step runs, the next one is formed only when the running one
+// is about to end, because other requests can no longer join a step that is formed
+// early; or when so much waits that later requests could not change it. q.mu must be
+// held.
 func (q *queue) mayBegin(d *device) bool {
 	under := len(d.flights)
 	if q.closed || under == mostFlights || under > 0 && d.flights[0].again {
 		return false
 	}
-	rows, own := 0, 0 // that wait
+	rows, own := 0, 0 // waiting rows, and their tokens beyond the shared prefixes
 	for _, j := range q.jobs {
 		if j.device == nil || j.device == d {
 			for _, g := range j.Groups {
@@ -60,15 +65,17 @@ func (q *queue) mayBegin(d *device) bool {
 			return true
 		}
 	}
-	return rows > 0 && (under == 0 || d.nearEnd(d.flights[0])) && !q.betterLater(d, rows, own)
+	return rows > 0 && (under == 0 || d.nearEnd(d.flights[0])) && !q.worthWaiting(d, rows, own)
 }
 
-// plentyWaits is how many of the largest steps must wait to form one early. With one, sixteen clients of 300 tokens (W1)
-// get steps of three and four rows on an H100, and a fifth fewer answers a second than with steps of five and six.
+// plentyWaits is how many of the largest steps must wait before one is formed early.
+// With 1, sixteen clients of 300 tokens each (workload W1) get steps of three and four
+// rows on an H100. They get a fifth fewer answers per second than with steps of five
+// and six rows.
 const plentyWaits = 2
 
-// formFor forms a step, or gives the one that is to run again. It is nil if there is none, for the time being. The device
-// counts as busy, and no longer does if it is nil.
+// formFor forms a step for d, or returns the one that is to run again. It returns nil
+// if there is none for now. d must be counted as busy; after nil it no longer is.
 func (q *queue) formFor(d *device) *flight {
 	f, later := q.tryForm(d)
 	if !later {
@@ -77,12 +84,13 @@ func (q *queue) formFor(d *device) *flight {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if d.passed == q.pushes+q.steps && d.first() == nil && !q.closed && q.lost == nil {
-		q.changed.Wait() // what waits is for another device, which is free
+		q.changed.Wait() // the waiting jobs are for another device, which is free
 	}
 	return nil
 }
 
-// tryForm is formFor; later tells that all there is to do is left to other devices.
+// tryForm does the work of formFor. later is true if all that waits is left to other
+// devices.
 func (q *queue) tryForm(d *device) (f *flight, later bool) {
 	q.planning.Lock()
 	defer q.planning.Unlock()
@@ -94,7 +102,7 @@ func (q *queue) tryForm(d *device) (f *flight, later bool) {
 		jobs = q.jobsFor(d)
 	}
 	if len(jobs) == 0 {
-		q.busy-- // of the step that is to run again, which is counted already, or of none
+		q.busy-- // a step that is to run again is counted already; otherwise there is none
 		d.passed = q.pushes + q.steps
 		q.changed.Broadcast()
 		q.mu.Unlock()
@@ -115,8 +123,9 @@ func (q *queue) tryForm(d *device) (f *flight, later bool) {
 	return q.serve(formed, jobs, d, time.Now()), false
 }
 
-// form has the planner form a step. A panic there, which fails the job that would lead it, leaves the table in disorder: it
-// is emptied. queue.planning must be held.
+// form lets the planner form a step from the jobs. A panic in the planner fails the job
+// that would lead the step, and leaves the prefix table in an unknown state, so form
+// empties it. queue.planning must be held.
 func (d *device) form(jobs []*job) (formed *plan.Formed, err error) {
 	all := make([]*plan.Job, len(jobs))
 	for i, j := range jobs {
@@ -132,7 +141,7 @@ func (d *device) form(jobs []*job) (formed *plan.Formed, err error) {
 	return formed, err
 }
 
-// release lets go of the prefixes that ended jobs held. Both locks must be held.
+// release gives up the prefixes that ended jobs held. q.planning and q.mu must be held.
 func (q *queue) release() {
 	for _, j := range q.ended {
 		j.device.planner.Release(j.Job)
@@ -140,8 +149,10 @@ func (q *queue) release() {
 	q.ended = nil
 }
 
-// jobsFor lists the jobs that no other device has begun. A probe of the device runs by itself and first: what else
-// fails says nothing about it. Both locks must be held.
+// jobsFor returns the jobs that d may run, in order: those that it has begun, and those
+// that no device has begun and whose prefix no other device holds more of. A probe of d
+// runs by itself and first, so that no other job's failure counts as the probe's.
+// q.planning and q.mu must be held.
 func (q *queue) jobsFor(d *device) (jobs []*job) {
 	var elsewhere []*job
 	looked := 0
@@ -152,7 +163,7 @@ func (q *queue) jobsFor(d *device) (jobs []*job) {
 		case j.device == d:
 			jobs = append(jobs, j)
 		case j.device != nil:
-		case looked < lookedFor:
+		case looked < prefixLookups:
 			looked++
 			if holder := q.holder(j, d); holder == d {
 				jobs = append(jobs, j)
@@ -164,16 +175,17 @@ func (q *queue) jobsFor(d *device) (jobs []*job) {
 		}
 	}
 	if len(jobs) == 0 {
-		return elsewhere // the device that has its prefix is at a step, and this one has nothing else to do
+		return elsewhere // the devices that hold their prefixes are busy, and d has nothing else to do
 	}
 	return jobs
 }
 
-// lookedFor is for how many jobs' prefixes a device looks among those of the others before it takes jobs as they come.
-const lookedFor = 64
+// prefixLookups is for how many waiting jobs a device compares prefixes with the other
+// devices. Jobs behind these it takes in order.
+const prefixLookups = 64
 
-// holder is the device that holds the most of what the job's rows share, or d where none holds more. Both locks must be
-// held.
+// holder returns the device that holds most of the prefix of the job's next rows, or d
+// if no device holds more than d. q.planning and q.mu must be held.
 func (q *queue) holder(j *job, d *device) *device {
 	g := j.Pending()
 	if len(q.devices) < 2 || g == nil || g.Shared == 0 {
@@ -188,7 +200,8 @@ func (q *queue) holder(j *job, d *device) *device {
 	return d
 }
 
-// serve marks the step's rows as taken. q.mu must be held.
+// serve marks the rows of the formed step as taken and adds the step to d's flights.
+// q.mu must be held.
 func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time) *flight {
 	f := &flight{Formed: formed, settled: make(chan struct{})}
 	before := d.waits.Cost() + q.waits.Cost()
@@ -196,7 +209,7 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 		j := jobs[take.Job]
 		f.jobs = append(f.jobs, j)
 		q.take(d, j, take)
-		if j.answered() { // its client has gone while the step was formed
+		if j.answered() { // its client left while the step was formed
 			j.device = d
 			q.ended = append(q.ended, j)
 		} else {
@@ -204,8 +217,10 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 		}
 		q.running += take.Count
 	}
-	f.turn = f.ofTurn()
-	if after := d.waits.Cost() + q.waits.Cost(); after > 2*q.waits.Step() { // else there was too little to fill the step
+	f.use = f.measure()
+	// With less work than two steps, rows may have been too few to fill this one: no
+	// measure.
+	if after := d.waits.Cost() + q.waits.Cost(); after > 2*q.waits.Step() {
 		q.packing.note(f.Step.Cost(), before-after)
 	}
 	f.lead = jobs[formed.Lead]
@@ -214,13 +229,14 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 	q.steps++
 	f.number = q.steps
 	d.flights = append(d.flights, f)
-	q.changed.Broadcast() // other devices may take what would have gone to this one
+	q.changed.Broadcast() // other devices may take rows that would have gone to this one
 	return f
 }
 
-// giveWay puts a job behind those that wait, if it has rows left: one that leads a step when the step is formed, and once
-// more when it has run, as others have come meanwhile. So a large request delays a small one by the steps that are formed
-// already and no more. One that would be late by it stays. q.mu must be held.
+// giveWay moves a job that has rows left behind the others that wait. It is called for
+// the job that leads a step, when the step is formed and again when it has run. So a
+// large request delays a small one only by the steps that are formed already. A job
+// that would be answered too late keeps its place. q.mu must be held.
 func (q *queue) giveWay(lead *job) {
 	if i := slices.Index(q.jobs, lead); i >= 0 && q.mayWait(lead) {
 		q.jobs = append(slices.Delete(q.jobs, i, i+1), lead)

@@ -10,19 +10,24 @@ import (
 
 const positionsField = "score_positions"
 
-// checkPositions refuses positions that no item can have.
+// checkPositions refuses positions that no item can have. It does not look at lengths
+// of items: see checkPlaces.
 func (s *Scorer) checkPositions(req *Request) error {
 	if len(req.Positions) > 0 && !req.Query.IsTokens {
-		return Errorf(Invalid, positionsField, "%s counts tokens of items, and a text is tokenized together with its query; "+
-			"send query and items as lists of token ids", positionsField)
+		return Errorf(Invalid, positionsField,
+			"%s counts tokens of items, and a text is tokenized together with its query; "+
+				"send query and items as lists of token ids", positionsField)
 	}
 	if n := len(req.Positions); n > s.cfg.ContextLength {
-		return Errorf(Invalid, positionsField, "%s has %d entries, a prompt has less than %d tokens; send each position once", positionsField, n, s.cfg.ContextLength)
+		return Errorf(Invalid, positionsField,
+			"%s has %d entries, a prompt has less than %d tokens; send each position once",
+			positionsField, n, s.cfg.ContextLength)
 	}
 	return nil
 }
 
-// atPositions tells of a request's positions where there are any, for errors.
+// atPositions describes a request's positions for an error, or returns "" if it has
+// none.
 func atPositions(req *Request) string {
 	if len(req.Positions) == 0 {
 		return ""
@@ -30,14 +35,15 @@ func atPositions(req *Request) string {
 	return fmt.Sprintf(" at %d positions and the end", len(req.Positions))
 }
 
-// distinct are the distinct ones of the positions.
+// distinct returns the distinct positions in ascending order.
 func distinct(positions []int64) []int64 {
 	all := slices.Clone(positions)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// itemTokens is how many of item i's own tokens are in its prompt of so many, which may be cut at its end.
+// itemTokens returns how many of item i's own tokens are in its prompt of prompt
+// tokens, which may have been cut at its end.
 func (r *Request) itemTokens(i, prompt int) int {
 	if r.ItemFirst {
 		return min(len(r.Items[i].Tokens), prompt)
@@ -45,7 +51,8 @@ func (r *Request) itemTokens(i, prompt int) int {
 	return max(0, prompt-len(r.Query.Tokens))
 }
 
-// checkPlaces refuses positions that item i does not have in its prompt of so many tokens.
+// checkPlaces refuses positions that item i does not have in its prompt of prompt
+// tokens.
 func (r *Request) checkPlaces(i, prompt int) error {
 	n := int64(r.itemTokens(i, prompt))
 	for k, p := range r.Positions {
@@ -56,13 +63,15 @@ func (r *Request) checkPlaces(i, prompt int) error {
 		if n < int64(len(r.Items[i].Tokens)) {
 			kept = " left"
 		}
-		return Errorf(Invalid, field, "%s is %s, and %s has %d tokens%s; a position is one of the item's tokens, 0 the first and -1 the last",
+		return Errorf(Invalid, field, "%s is %s, and %s has %d tokens%s; a position is one of the "+
+			"item's tokens, 0 the first and -1 the last",
 			field, r.PositionBeyond.digits(r.Positions, k), r.itemField(i), n, kept)
 	}
 	return nil
 }
 
-// back is how many tokens of item i's prompt of so many follow a position that has been checked.
+// back returns how many tokens follow a position of item i in its prompt of prompt
+// tokens. The position must have been checked.
 func (r *Request) back(i, prompt int, position int64) int {
 	n := r.itemTokens(i, prompt)
 	at := int(position)
@@ -75,7 +84,8 @@ func (r *Request) back(i, prompt int, position int64) int {
 	return prompt - 1 - at
 }
 
-// inner are the places of item i's prompt of so many tokens that are read before its last.
+// inner returns the places of item i's prompt of prompt tokens that are read before its
+// last token, from the first to the last.
 func (c *columns) inner(req *Request, i, prompt int) []plan.Read {
 	reads := make([]plan.Read, 0, len(c.positions))
 	for _, p := range c.positions {
@@ -87,14 +97,17 @@ func (c *columns) inner(req *Request, i, prompt int) []plan.Read {
 	return slices.CompactFunc(reads, func(a, b plan.Read) bool { return a.Back == b.Back })
 }
 
-// numbersAt are the numbers of an answer that were read so many tokens before the end; inner are the places before that.
+// numbersAt returns the numbers of an answer that were read back tokens before the end.
+// inner lists the places before the end, as method inner returns them.
 func (c *columns) numbersAt(answer []float32, inner []plan.Read, back int) []float32 {
-	place, _ := slices.BinarySearchFunc(inner, back, func(r plan.Read, back int) int { return cmp.Compare(back, r.Back) })
+	place, _ := slices.BinarySearchFunc(inner, back,
+		func(r plan.Read, back int) int { return cmp.Compare(back, r.Back) })
 	return answer[place*len(c.labels):][:len(c.labels)]
 }
 
-// multiplied names what makes a request too large, which counts as n because each item is read at so many places: its positions
-// where it would not be too large without them, else a classifier's texts, or the labels.
+// multiplied names what makes a request too large, which counts as n because each item
+// is read at so many places: its positions where it would not be too large without
+// them, else a classifier's texts, or the labels.
 func (r *Request) multiplied(n, places, most int) string {
 	switch {
 	case places > 1 && n/places <= most:

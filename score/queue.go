@@ -10,50 +10,56 @@ import (
 	"scored/score/plan"
 )
 
-// queue holds admitted jobs in the order they are to be served. Reservations bound everything in it.
+// queue holds admitted jobs in the order in which they are to be served. Reservations
+// bound everything in it.
 //
-// Two locks: planning is held while a step is formed or a device's table of prefixes changes, mu for all else. Whoever
-// needs both takes planning first. Steps are formed without mu, so that requests come and go meanwhile.
+// It has two locks. planning must be held while a step is formed or a device's prefix
+// table changes; mu must be held for everything else. A goroutine that needs both locks
+// planning first. Steps are formed without mu, so that requests can come and go
+// meanwhile.
 type queue struct {
 	planning sync.Mutex
 
 	mu      sync.Mutex
-	changed *sync.Cond // work, room, a step that ends or is about to, or the end of all
+	changed *sync.Cond // signals work, room, a step that ends or is about to, and the end of the queue
 
 	maxRows, maxTokens int
-	maxBacklog         time.Duration // 0: none
+	maxBacklog         time.Duration // 0: no bound
 	rows               int           // admitted and not yet released
-	tokens             atomic.Int64  // the same of tokens; not under mu
-	jobs               []*job
-	running            int           // rows in the steps under way
-	inHand             map[*job]bool // pushed and not yet answered
-	steps              int64
+	tokens             atomic.Int64  // reserved and not yet released; used without mu
+	jobs               []*job        // with waiting rows, in the order in which they are served
+	running            int           // rows in the steps in flight
+	inHand             map[*job]bool // queued and not yet answered
+	steps              int64         // steps formed since start
 	pushes             int64         // jobs queued since start
 	busy               int           // steps being formed, or not settled
 	held               bool          // no device may begin a step: see hold
-	lost               *Error        // why no device will ever run a step again; nil while they may
+	lost               *Error        // why no device will run a step again; nil while they may
 	over               chan struct{} // closed when lost is set
 	draining, closed   bool
 	devices            []*device
 	packing            packing
 	pace               pace
-	waits              *plan.Backlog // what waits and no device has begun
-	ended              []*job        // that may still hold prefixes: see release
+	waits              *plan.Backlog // waiting rows that no device has begun
+	ended              []*job        // jobs that may still hold prefixes: see release
 	returns            *plan.Returns
 }
 
 func newQueue(cfg Config, waits *plan.Backlog) *queue {
-	q := &queue{maxRows: cfg.MaxQueue, maxTokens: cfg.MaxTokens, maxBacklog: cfg.MaxBacklog, waits: waits, inHand: map[*job]bool{}, over: make(chan struct{})}
+	q := &queue{maxRows: cfg.MaxQueue, maxTokens: cfg.MaxTokens, maxBacklog: cfg.MaxBacklog,
+		waits: waits, inHand: map[*job]bool{}, over: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	return q
 }
 
+// open returns an error if the queue accepts no requests.
 func (q *queue) open() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.openLocked()
 }
 
+// openLocked is open for callers that hold q.mu.
 func (q *queue) openLocked() error {
 	if q.lost != nil {
 		return q.lost
@@ -64,7 +70,8 @@ func (q *queue) openLocked() error {
 	return nil
 }
 
-// push queues a job whose rows and tokens are reserved, unless it would be answered too late.
+// push queues a job whose rows and tokens are reserved. It returns an *Error if the job
+// would be answered too late, or if the queue is closed.
 func (q *queue) push(j *job) error {
 	alone, missing, at := q.price(j)
 	q.mu.Lock()
@@ -95,7 +102,8 @@ func (q *queue) enqueue(j *job) {
 	q.changed.Broadcast()
 }
 
-// cancel drops the job's rows that no step has taken and tells how many; the answers of those in a step are thrown away.
+// cancel ends a job, drops its rows that no step has taken, and returns how many.
+// Answers of rows that are in a step are discarded.
 func (q *queue) cancel(j *job) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,7 +115,8 @@ func (q *queue) cancel(j *job) (dropped int) {
 	return dropped
 }
 
-// end takes the job out of the books, once, and wakes whoever waits for it. The lock is held.
+// end completes j exactly once and wakes its waiter. Later calls do nothing. q.mu must
+// be held.
 func (q *queue) end(j *job, err error) {
 	if j.answered() {
 		return
@@ -125,13 +134,14 @@ func (q *queue) end(j *job, err error) {
 	q.changed.Broadcast()
 }
 
-// fail ends a job with err and drops its rows that still wait.
+// fail ends a job with err and drops its waiting rows. q.mu must be held.
 func (q *queue) fail(j *job, err error) {
 	q.jobs = slices.DeleteFunc(q.jobs, func(other *job) bool { return other == j })
 	q.end(j, err)
 }
 
-// waiting counts the rows that no step has taken, and their tokens. q.mu must be held.
+// waiting returns the number of rows that no step has taken, and of their tokens. q.mu
+// must be held.
 func (q *queue) waiting() (rows, tokens int) {
 	for _, j := range q.jobs {
 		r, t := j.waiting()
@@ -144,13 +154,15 @@ func (q *queue) waiting() (rows, tokens int) {
 func (q *queue) load() Load {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := Load{Requests: len(q.inHand), RunningRows: q.running, Steps: q.steps, MaxRows: q.maxRows, MaxTokens: q.maxTokens}
+	l := Load{Requests: len(q.inHand), RunningRows: q.running, Steps: q.steps, MaxRows: q.maxRows,
+		MaxTokens: q.maxTokens}
 	l.WaitingRows, l.WaitingTokens = q.waiting()
 	l.Backlog = q.backlogs()
 	return l
 }
 
-// drain refuses new requests and waits for those admitted.
+// drain refuses new requests and waits until all admitted ones are answered, or ctx
+// ends.
 func (q *queue) drain(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, q.wake)
 	defer stop()
@@ -161,18 +173,20 @@ func (q *queue) drain(ctx context.Context) error {
 		q.changed.Wait()
 	}
 	if q.rows > 0 {
-		return &Error{Kind: Deadline, Message: "drain ended with rows unanswered", Err: context.Cause(ctx)}
+		return &Error{Kind: Deadline, Message: "drain ended with rows unanswered",
+			Err: context.Cause(ctx)}
 	}
 	return nil
 }
 
+// wake makes every goroutine that waits on the queue look again.
 func (q *queue) wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.changed.Broadcast()
 }
 
-// close fails every job that waits; the step under way ends as usual.
+// close fails every job that waits. Steps in flight end as usual.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

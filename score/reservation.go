@@ -1,20 +1,22 @@
 package score
 
-// reservation is what a request has reserved of the queue's room: rows from its admission on, and tokens as its
-// prompts are made. It is released once, when the request has been answered.
+// reservation is a request's share of the queue's bounds: rows from its admission on,
+// and tokens as its prompts are made. It must be released once, when the request has
+// been answered.
 type reservation struct {
 	queue   *queue
 	req     *Request
 	columns *columns
 	rows    int
-	tokens  int64 // the caller of reserve sees to it that no two calls overlap
+	tokens  int64 // calls of reserve must not overlap
 }
 
-// countRows is what a request counts as in the queue: its items, each once for every place that it is read at and every
-// LabelsPerRow labels there.
+// countRows returns how many rows a request counts as: each item once for every place
+// at which it is read and every LabelsPerRow labels there.
 func countRows(items int, c *columns) int { return items * c.passes() }
 
-// admit reserves room for a request's rows before any work is done for it.
+// admit reserves room for a request's rows, before any work is done for it. The error
+// is TooLarge if the request can never be admitted, Overloaded if it can be later.
 func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	rows := countRows(len(req.Items), c)
 	q.mu.Lock()
@@ -25,12 +27,16 @@ func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	field := req.itemsField()
 	switch {
 	case len(req.Items) > q.maxRows:
-		return nil, Errorf(TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(req.Items), q.maxRows)
+		return nil, Errorf(TooLarge, field,
+			"%s has %d entries, the server takes %d at most; split the request", field,
+			len(req.Items), q.maxRows)
 	case rows > q.maxRows:
-		return nil, Errorf(TooLarge, req.multiplied(rows, 1+len(c.positions), q.maxRows), "%d %s with %d labels%s count as %d rows, the server takes %d at most; split the request",
-			len(req.Items), field, max(len(c.labels), len(c.ways)), atPositions(req), rows, q.maxRows)
+		return nil, Errorf(TooLarge, req.multiplied(rows, 1+len(c.positions), q.maxRows),
+			"%d %s with %d labels%s count as %d rows, the server takes %d at most; split the request",
+			len(req.Items), field, max(len(c.labels), len(c.paths)), atPositions(req), rows, q.maxRows)
 	case q.rows+rows > q.maxRows:
-		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows, q.maxRows)
+		return nil, Errorf(Overloaded, "", "queue is full (%d of %d rows); retry later", q.rows,
+			q.maxRows)
 	}
 	if err := q.refuseEarly(req); err != nil {
 		return nil, err
@@ -39,13 +45,16 @@ func (q *queue) admit(req *Request, c *columns) (*reservation, error) {
 	return &reservation{queue: q, req: req, columns: c, rows: rows}, nil
 }
 
-// reserve takes room for the tokens of one more prompt of n, in all its rows. It fails where the request alone has too many,
-// or all requests together; what has been reserved before stays.
+// reserve reserves room for the tokens of one more prompt of n tokens, in all its rows.
+// It fails with TooLarge if the request alone has too many, and with Overloaded if all
+// requests together have. Earlier reservations stay. Calls must not overlap.
 func (r *reservation) reserve(n int) error {
 	n = r.columns.held(n)
 	most := int64(r.queue.maxTokens)
 	if r.tokens+int64(n) > most {
-		return Errorf(TooLarge, r.req.itemsField(), "request has more than %d prompt tokens, which is what the server takes at most; split the request", most)
+		return Errorf(TooLarge, r.req.itemsField(),
+			"request has more than %d prompt tokens, which is what the server takes at most; "+
+				"split the request", most)
 	}
 	if held := r.queue.tokens.Add(int64(n)); held > most {
 		r.queue.tokens.Add(-int64(n))
@@ -55,6 +64,7 @@ func (r *reservation) reserve(n int) error {
 	return nil
 }
 
+// release gives the rows and tokens back to the queue.
 func (r *reservation) release() {
 	r.queue.tokens.Add(-r.tokens)
 	r.queue.mu.Lock()

@@ -239,7 +239,7 @@ func TestPanicWhileForming(t *testing.T) {
 		s.queue.mu.Unlock()
 		<-broken.done
 		wantKind(t, broken.err, Internal)
-		if !strings.Contains(broken.err.Error(), "plan.(*Group).want") {
+		if !strings.Contains(broken.err.Error(), "plan.(*Group).sharedPrefix") {
 			t.Errorf("error %v does not hold the stack", broken.err)
 		}
 		req := tokenRequest(ids(2, 20), ids(2, 5), ids(3, 5))

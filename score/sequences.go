@@ -7,21 +7,24 @@ import (
 	"scored/score/plan"
 )
 
-// A label of several tokens scores as the chance of all of them, one after the other, behind the prompt: the sum of their
-// log-probabilities. For that an item has rows that go on from its prompt. Labels that begin alike share what they share:
-// a tree of all labels' tokens, in which each label is a way from the root. Behind each of the tree's nodes but a label's
-// last token, the tokens that go on from it are read, once; each of those nodes that no other follows ends a row.
+// A label of several tokens scores as the probability of all of them, one after the
+// other, behind the prompt: the sum of their log-probabilities. To compute it, an item
+// has rows that continue its prompt.
+//
+// Labels that begin alike share tokens, so all labels form a trie and each label is a
+// path from its root. At every node but the last token of a label, the tokens that
+// continue it are read, once. Every node that no other node follows ends a row.
 
-// branch is a node of the tree.
-type branch struct {
-	after labelSet          // the tokens behind it, which are read there
-	next  map[int32]*branch // those of them that labels go on from
-	first int               // where its numbers begin among the item's
+// trieNode is a node of the trie of labels.
+type trieNode struct {
+	after labelSet            // the tokens that follow the node, which are read there
+	next  map[int32]*trieNode // children, for those of the tokens that are not the last of a label
+	first int                 // index of the node's first number among the item's
 }
 
-// fork is a step of a label's way: which of the tokens behind a node is its own.
-type fork struct {
-	at *branch
+// trieStep is one token of a label's path: token k of those that follow node at.
+type trieStep struct {
+	at *trieNode
 	k  int
 }
 
@@ -31,12 +34,14 @@ func (s *Scorer) checkSequences(req *Request) error {
 		return nil
 	}
 	if len(req.Positions) > 0 {
-		return Errorf(Invalid, positionsField, "%s goes with labels of one token each; leave it or label_mode out", positionsField)
+		return Errorf(Invalid, positionsField,
+			"%s goes with labels of one token each; leave it or label_mode out", positionsField)
 	}
 	tokens := 0
 	for i, ids := range req.Sequences {
 		if tokens += len(ids); tokens > s.cfg.MaxScores {
-			return Errorf(TooLarge, req.labelsField(), "%s has more than %d tokens, which is what the server takes at most; send each label once",
+			return Errorf(TooLarge, req.labelsField(),
+				"%s has more than %d tokens, which is what the server takes at most; send each label once",
 				req.labelsField(), s.cfg.MaxScores)
 		}
 		field := fmt.Sprintf("%s[%d]", req.labelsField(), i)
@@ -47,20 +52,22 @@ func (s *Scorer) checkSequences(req *Request) error {
 			return s.tokenError(field, ids, req.SequenceBeyond[i], k)
 		}
 		if most := MaxInput(s.cfg.ContextLength) - 1; len(ids) > most {
-			return Errorf(Invalid, field, "%s has %d tokens, the longest that fits behind a prompt has %d; use a shorter label", field, len(ids), most)
+			return Errorf(Invalid, field, "%s has %d tokens, the longest that fits behind a "+
+				"prompt has %d; use a shorter label", field, len(ids), most)
 		}
 	}
 	return nil
 }
 
-// branchesOf sorts labels of several tokens out. With more than most tokens to read behind one prompt ok is false.
-func branchesOf(labels [][]int64, most int) (c columns, ok bool) {
-	root := &branch{}
-	c.ways = make([][]fork, len(labels))
+// sequenceColumns builds the trie of labels of several tokens, and the rows that read
+// it. ok is false if more than most tokens would be read behind one prompt.
+func sequenceColumns(labels [][]int64, most int) (c columns, ok bool) {
+	root := &trieNode{}
+	c.paths = make([][]trieStep, len(labels))
 	reads := 0
 	for i, ids := range labels {
 		at := root
-		c.ways[i] = make([]fork, 0, len(ids))
+		c.paths[i] = make([]trieStep, 0, len(ids))
 		for n, id := range ids {
 			known := len(at.after.ids)
 			k := at.after.add(Label{ID: id})
@@ -70,37 +77,39 @@ func branchesOf(labels [][]int64, most int) (c columns, ok bool) {
 			if reads > most {
 				return columns{}, false
 			}
-			c.ways[i] = append(c.ways[i], fork{at, k})
+			c.paths[i] = append(c.paths[i], trieStep{at, k})
 			if n < len(ids)-1 {
-				at = at.goOn(int32(id))
+				at = at.child(int32(id))
 			}
 		}
 		c.longest = max(c.longest, len(ids)-1)
 	}
-	root.lay(nil, nil, &c)
+	root.layOut(nil, nil, &c)
 	return c, true
 }
 
-// goOn is the node behind one of the tokens.
-func (b *branch) goOn(id int32) *branch {
+// child returns the node behind one of the tokens that follow b, and makes it if it is
+// new.
+func (b *trieNode) child(id int32) *trieNode {
 	next := b.next[id]
 	if next == nil {
 		if b.next == nil {
-			b.next = map[int32]*branch{}
+			b.next = map[int32]*trieNode{}
 		}
-		next = &branch{}
+		next = &trieNode{}
 		b.next[id] = next
 	}
 	return next
 }
 
-// lay makes the tails of the rows that go through the node, which stands behind the tokens of path. above are the nodes
-// before it, from the first to the last, that no row reads yet: the first of these does.
-func (b *branch) lay(path []int32, above []*branch, c *columns) {
+// layOut adds to c the tails of the rows that go through b. path holds the tokens from
+// the root to b. above holds the nodes before b, from the root down, that no row reads
+// yet: the first of these rows reads them.
+func (b *trieNode) layOut(path []int32, above []*trieNode, c *columns) {
 	above = append(above, b)
 	for _, id := range b.after.ids {
 		if next := b.next[id]; next != nil {
-			next.lay(append(path, id), above, c)
+			next.layOut(append(path, id), above, c)
 			above = nil
 		}
 	}
@@ -120,18 +129,20 @@ func (b *branch) lay(path []int32, above []*branch, c *columns) {
 	c.tailTokens += len(path)
 }
 
-// logprob is label k's number, of an answer by distinct label or, for labels of several tokens, of an item's whole answer:
-// the mean by token with normalize.
+// logprob returns label k's log-probability. For labels of one token, answer holds one
+// number for each distinct label. For labels of several tokens it is an item's whole
+// answer; then the result is the sum over the label's tokens or, with normalize, the
+// mean.
 func (c *columns) logprob(answer []float32, k int, normalize bool) float64 {
-	if c.ways == nil {
+	if c.paths == nil {
 		return float64(answer[c.of[k]])
 	}
 	sum := 0.0
-	for _, t := range c.ways[k] {
+	for _, t := range c.paths[k] {
 		sum += float64(answer[t.at.first+t.k])
 	}
 	if normalize {
-		sum /= float64(len(c.ways[k]))
+		sum /= float64(len(c.paths[k]))
 	}
 	return sum
 }

@@ -6,14 +6,19 @@ import (
 	"slices"
 )
 
-// errMissed spoils a step that ran on a prefix which one before it is to compute once more: it is run again too.
+// errMissed spoils a step that read a prefix which an earlier step must compute once
+// more. The spoiled step runs again, too.
 var errMissed = errors.New("the step that was to compute its prefix did not")
 
-// runAgain keeps a step for the device to run by itself, and tells whether it will. What is queued behind it and reads what
-// it was to write has read nothing, and comes again as well. It is too late if what is queued behind it writes to where its
-// prefixes are: prefixes are dropped as soon as the last step that reads them is planned.
+// runAgain marks a step to be run again by itself, and reports whether it will be.
+// Steps that are queued behind it and read what it was to write have read nothing
+// valid; they are run again, too.
+//
+// It returns false if a step queued behind writes to slots of this step's prefixes: a
+// prefix is dropped as soon as the last step that reads it is planned, so it may be
+// gone.
 func (q *queue) runAgain(d *device, f *flight) bool {
-	q.planning.Lock() // a step that is being formed counts on what this one was to write
+	q.planning.Lock() // a step that is being formed relies on the slots that this one was to write
 	defer q.planning.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -38,32 +43,35 @@ func (q *queue) runAgain(d *device, f *flight) bool {
 	return true
 }
 
-// missed tells whether the step ran on a prefix that was not there.
+// missed reports whether the step ran on a prefix that was not there.
 func (q *queue) missed(f *flight) bool { return q.spoiledBy(f) == errMissed }
 
-// first is the step that the device runs again next; nil if there is none, or if steps that are not to run again must end
-// before. queue.mu must be held.
+// first returns the step that the device must run again next. It returns nil if there
+// is none, or if other steps must end first. queue.mu must be held.
 func (d *device) first() *flight {
-	if len(d.flights) == 0 || slices.ContainsFunc(d.flights, func(f *flight) bool { return !f.again }) {
+	if len(d.flights) == 0 || slices.ContainsFunc(d.flights,
+		func(f *flight) bool { return !f.again }) {
 		return nil
 	}
 	return d.flights[0]
 }
 
-// behind are the steps queued behind another. queue.mu must be held.
+// behind returns the steps queued behind f. queue.mu must be held.
 func (d *device) behind(f *flight) []*flight {
 	return d.flights[slices.Index(d.flights, f)+1:]
 }
 
-// spoiledBy is why the step's answers mean nothing though it ran; nil if they do.
+// spoiledBy returns why the step's answers mean nothing though it ran, or nil if they
+// are good.
 func (q *queue) spoiledBy(f *flight) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return f.spoiled
 }
 
-// forget drops what a step that failed was to compute from the device's table, and with a lost cache everything. A step
-// that is still to run fails too if it reads any of that, and only then.
+// forget removes from the device's prefix table what a failed step was to compute. If
+// the whole cache was lost, it empties the table. Steps that are still to run fail,
+// too, if they read any of that.
 func (q *queue) forget(d *device, f *flight, cause error) {
 	q.planning.Lock()
 	defer q.planning.Unlock()
@@ -82,7 +90,8 @@ func (q *queue) forget(d *device, f *flight, cause error) {
 	}
 }
 
-// settle hands out a step's answers, or its failure.
+// settle ends a step: it hands the answers, one for each row, to the jobs, or fails the
+// jobs with err.
 func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,7 +113,7 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 			mine, answers = answers[:take.Count], answers[take.Count:]
 		}
 		switch {
-		case j.answered(): // its client has gone, or a device was lost
+		case j.answered(): // its client left, or a device was lost
 		case err != nil:
 			q.fail(j, err)
 		default:
@@ -119,7 +128,8 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 	}
 }
 
-// flush drops the prefixes of every device, unless there is work in hand, and tells how many there were.
+// flush drops the prefixes of every device and returns how many there were. It refuses
+// while there is work in hand.
 func (q *queue) flush() (dropped int, err error) {
 	q.planning.Lock()
 	defer q.planning.Unlock()
@@ -130,7 +140,8 @@ func (q *queue) flush() (dropped int, err error) {
 	}
 	if len(q.inHand) > 0 || q.closed {
 		rows, _ := q.waiting()
-		return 0, Errorf(Unavailable, "", "cache not flushed: %d rows wait and %d run; retry when the server is idle", rows, q.running)
+		return 0, Errorf(Unavailable, "", "cache not flushed: %d rows wait and %d run; retry when "+
+			"the server is idle", rows, q.running)
 	}
 	q.release()
 	for _, d := range q.devices {

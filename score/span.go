@@ -2,7 +2,7 @@ package score
 
 import "time"
 
-// Stage is a part of a request's or a step's life.
+// Stage is a part of the life of a request or a step.
 type Stage string
 
 const (
@@ -14,8 +14,8 @@ const (
 	StageStep   Stage = "step"   // one step on the device, of any number of requests
 )
 
-// Span is one stage of one request, or one step. Every figure that the metrics, the profile and the access log show
-// comes from this one stream.
+// Span is one stage of one request, or one step. All figures of the metrics, the
+// profile and the access log come from this stream.
 type Span struct {
 	Stage     Stage
 	RequestID string // "" for a step
@@ -27,16 +27,18 @@ type Span struct {
 	Cached int // tokens that did not have to be computed
 	Err    error
 
-	// Steps only.
-	Number int64  // 1 for the first step after start, then one more for each, on whatever device
-	Device int    // the engine that ran it, counted from 0
-	Bucket Bucket // the executable's shape; Bucket.Tokens-Tokens is the padding
-	// Predicted is what the step was to take by its price: from Start to End, if nothing else slows it.
+	// The fields below are set for steps only.
+	Number int64  // 1 for the first step after start, then one more for each, over all devices
+	Device int    // index of the engine that ran it
+	Bucket Bucket // the step's shape; Bucket.Tokens-Tokens is the padding
+	// Predicted is the duration that the step's price predicts, from Start to End.
 	Predicted time.Duration
 	Requests  []string // ids of the requests with rows in the step
 }
 
-// Observer is told of every Span, from the goroutine that ended it. It must return quickly and must not call back.
+// Observer receives every Span, on the goroutine that ended it. Observe must return
+// quickly and must not call the Scorer. It may be called from several goroutines at
+// once.
 type Observer interface{ Observe(Span) }
 
 // Timing is how long a request spent in each stage.
@@ -44,7 +46,7 @@ type Timing struct {
 	Encode, Wait, Run time.Duration
 }
 
-// Observers tells each of several Observers, in order.
+// Observers passes each Span to several Observers, in order.
 type Observers []Observer
 
 // Observe implements Observer.

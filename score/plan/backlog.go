@@ -5,49 +5,54 @@ import (
 	"time"
 )
 
-// Backlog is what the groups that wait for a device are predicted to take of its time, kept up to date as groups come and
-// go. Groups that wait on the same prefix count it once. The price takes steps for as full as rows like these fill them: it
-// leaves out the last step of all, which may not be full, and which Alone has for a request by itself.
+// Backlog predicts how much time of a device the waiting groups will take. It is kept
+// up to date as groups come and go. Groups that wait on the same prefix count it once.
+// The price assumes steps that are as full as rows like these fill them. It leaves out
+// the last step of all, which may be partly empty; Alone counts that step for a request
+// by itself.
 //
-// A group is in one Backlog at a time.
+// A group is in at most one Backlog at a time. A Backlog must not be used by several
+// goroutines at once.
 type Backlog struct {
 	ladder *Ladder
 	shares map[prefixKey]*share
 	cost   time.Duration
 }
 
-// NewBacklog makes one in which nothing waits.
+// NewBacklog returns a Backlog in which nothing waits.
 func NewBacklog(l *Ladder) *Backlog { return &Backlog{ladder: l, shares: map[prefixKey]*share{}} }
 
-// Step is what the longest step takes, but for what its context adds. So much later than planned may a row be answered, as
-// others that came behind it fill its step.
+// Step is the predicted duration of the longest step, without what its context adds. A
+// row may be answered so much later than predicted, because rows that came later fill
+// its step.
 func (b *Backlog) Step() time.Duration { return b.ladder.buckets[len(b.ladder.buckets)-1].Cost }
 
-// Cost is what all of it is predicted to take.
+// Cost is the predicted time that everything in the Backlog takes.
 func (b *Backlog) Cost() time.Duration { return b.cost }
 
-// prefixKey stands for a prefix of so many tokens. If two prefixes have the same, their price is wrong and nothing else.
+// prefixKey identifies a prefix by its hash. If two prefixes have the same key, their
+// price is wrong, and nothing else.
 type prefixKey struct {
 	salt   string
 	hash   uint64
 	tokens int
 }
 
-// share is what waits on one prefix, or a group that stands alone.
+// share is what waits on one prefix, or a single group without a shared prefix.
 type share struct {
 	of      *Backlog
 	key     prefixKey
 	groups  int
 	load    load
-	missing int // tokens of the prefix that have still to be computed
+	missing int // tokens of the prefix that must still be computed
 	cost    time.Duration
 }
 
 // load is what rows need of a step.
 type load struct {
-	rows, passes int // passes: the room of rows that they take
+	rows, passes int // passes: how many of a bucket's rows they take
 	own          int // tokens beyond those shared
-	longest      int // of them in one row, at most
+	longest      int // most own tokens in one row
 }
 
 func (l *load) add(more load, sign int) {
@@ -57,23 +62,26 @@ func (l *load) add(more load, sign int) {
 	l.longest = max(l.longest, more.longest)
 }
 
-// waiting is where a group is counted, and as what.
+// waiting is where a group is counted, and as what load.
 type waiting struct {
 	in   *share
 	load load
 }
 
-// load is what the pending rows need.
+// load returns what the pending rows need.
 func (g *Group) load() load {
 	n := g.Pending()
-	return load{rows: n, passes: n * g.Rows[len(g.Rows)-1].passes(), own: g.PendingOwn(), longest: g.longest - g.Shared}
+	return load{rows: n, passes: n * g.Rows[len(g.Rows)-1].passes(), own: g.PendingOwn(),
+		longest: g.longest - g.Shared}
 }
 
-// Waits tells whether another group waits on the same prefix. Then its missing tokens are counted already.
+// Waits reports whether another group waits on the same prefix. Its missing tokens are
+// counted already then.
 func (b *Backlog) Waits(g *Group) bool { return g.Shared > 0 && b.shares[g.prefix] != nil }
 
-// Add counts the group's pending rows. missing is how many tokens of its prefix have still to be computed; the least that is
-// said of a prefix holds for all that wait on it.
+// Add counts the group's pending rows. missing is how many tokens of its prefix must
+// still be computed. If groups on the same prefix give different numbers, the smallest
+// counts.
 func (b *Backlog) Add(g *Group, missing int) {
 	if g.Pending() == 0 {
 		return
@@ -93,13 +101,15 @@ func (b *Backlog) Add(g *Group, missing int) {
 	b.reprice(s)
 }
 
-// Update counts the group's rows anew, after some of them have been taken. missing is as in Add.
+// Update counts the group's rows anew after some of them have been taken. missing is as
+// in Add.
 func (b *Backlog) Update(g *Group, missing int) {
 	g.Uncount()
 	b.Add(g, missing)
 }
 
-// Take counts a group here that was counted elsewhere.
+// Take moves a group here from the Backlog that it is in. It does nothing if the group
+// is in none.
 func (b *Backlog) Take(g *Group) {
 	if s := g.waiting.in; s != nil && s.of != b {
 		missing := s.missing
@@ -108,7 +118,8 @@ func (b *Backlog) Take(g *Group) {
 	}
 }
 
-// TakeAll counts here what waits elsewhere on the same prefix as the group, unless some of that is here already.
+// TakeAll moves everything that waits in from on the group's prefix here, unless some
+// of it is here already.
 func (b *Backlog) TakeAll(g *Group, from *Backlog) {
 	s := from.shares[g.prefix]
 	if g.Shared == 0 || s == nil || b.shares[g.prefix] != nil {
@@ -121,12 +132,13 @@ func (b *Backlog) TakeAll(g *Group, from *Backlog) {
 	s.of = b
 }
 
-// Alone is what the group's pending rows are predicted to take if nothing else waits, so that no others fill their last step.
+// Alone predicts how long the group's pending rows take if nothing else waits, so that
+// no other rows fill their last step. missing is as in Add.
 func (b *Backlog) Alone(g *Group, missing int) time.Duration {
 	return b.ladder.price(g.load(), g.Shared, missing, math.Ceil)
 }
 
-// Uncount takes the group out of the Backlog that it is in, if any.
+// Uncount removes the group from the Backlog that it is in, if any.
 func (g *Group) Uncount() {
 	s := g.waiting.in
 	if s == nil {
@@ -144,41 +156,45 @@ func (g *Group) Uncount() {
 	}
 }
 
+// reprice updates the cost after s has changed.
 func (b *Backlog) reprice(s *share) {
 	b.cost -= s.cost
-	s.cost = b.ladder.price(s.load, s.key.tokens, s.missing, func(steps float64) float64 { return steps })
+	s.cost = b.ladder.price(s.load, s.key.tokens, s.missing,
+		func(steps float64) float64 { return steps })
 	b.cost += s.cost
 }
 
-// price is the least that rows on a prefix cost in steps of one bucket. whole makes a number of steps what is to be paid.
-func (l *Ladder) price(need load, shared, missing int, whole func(float64) float64) time.Duration {
+// price returns the lowest predicted time for rows on a prefix of shared tokens, all in
+// steps of one bucket. missing tokens of the prefix must be computed. round turns a
+// fractional number of steps into the number to be paid.
+func (l *Ladder) price(need load, shared, missing int, round func(float64) float64) time.Duration {
 	least := math.Inf(1)
 	for _, b := range l.buckets {
 		if b.Context < shared || b.Length < need.longest || b.Tokens < need.longest {
 			continue
 		}
 		steps := b.steps(need) + float64(missing)/float64(b.Tokens)
-		keys := float64(shared) * math.Ceil(steps) // each step attends to the prefix
+		keys := float64(shared) * math.Ceil(steps) // every step attends to the whole prefix
 		if b.Context > 0 {
-			steps = max(steps, float64(shared)/float64(b.Context)) // what the prefix leaves is for others
+			steps = max(steps, float64(shared)/float64(b.Context)) // other prefixes may use the rest
 		}
 		pairs := float64(need.own*shared) + float64(missing)*(float64(shared)-float64(missing)/2)
-		least = min(least, float64(b.Cost)*whole(steps)+b.Key*keys+b.Pair*pairs)
+		least = min(least, float64(b.Cost)*round(steps)+b.Key*keys+b.Pair*pairs)
 	}
 	if math.IsInf(least, 1) {
-		return 0 // no bucket holds them, which NewJob sees to
+		return 0 // no bucket holds them; NewJob makes no such group
 	}
 	return time.Duration(least)
 }
 
-// steps is how many steps the rows fill, as rows of their mean length.
+// steps returns how many steps the rows fill if all have their mean length.
 func (b Bucket) steps(need load) float64 {
 	long := max(1, (need.own+need.rows-1)/need.rows)
 	inOne := max(1, min(b.Tokens/long, b.Rows*need.rows/need.passes))
 	return float64(need.rows) / float64(inOne)
 }
 
-// hashOf is FNV-1a over token ids.
+// hashOf is the 64-bit FNV-1a hash of token ids, one id at a time.
 func hashOf(tokens []int32) uint64 {
 	h := uint64(14695981039346656037)
 	for _, id := range tokens {

@@ -40,7 +40,7 @@ func TestBacklogPrices(t *testing.T) {
 		{"a prefix leaves room for others", 4, 256, 16, 1, 0, 4000 + 2*256, 8000 + 2*256},
 	} {
 		labels := make([]int32, c.labels)
-		job := l.NewJob(plan.Prompts{Tokens: prompts(c.items, c.query, c.own), Labels: labels, Head: c.query})
+		job := l.NewJob(plan.Prompts{Tokens: prompts(c.items, c.query, c.own), Labels: labels, Reusable: c.query})
 		g := job.Groups[0]
 		if g.Shared != c.query {
 			t.Fatalf("%s: %d tokens are shared", c.name, g.Shared)

@@ -1,32 +1,34 @@
 package plan
 
-// filling is a bucket with what a step could take in it.
+// filling is a bucket and what a step of it would take.
 type filling struct {
 	bucket Bucket
 	placed []placement
-	at     []int   // by candidate: its placement, or -1
-	tokens int     // that the step computes
-	useful int     // of them, those that need not be computed again: see candidate.work
-	rows   int     // room of rows that is taken
+	at     []int   // by candidate: index of its placement, or -1
+	tokens int     // tokens that the step computes
+	useful int     // those of them that no later step must compute again: see candidate.work
+	rows   int     // how many of the bucket's rows are taken, as Row.passes counts
 	used   int     // tokens of context
-	pairs  float64 // of a token and a key of the context that it sees
+	pairs  float64 // pairs of a token and a key of the context that it attends to
 }
 
 // placement is a candidate in a step.
 type placement struct {
 	candidate int
-	shared    int // tokens that its rows take from their prefix, or that a slice reaches
-	fresh     int // of them, those that the step computes
-	with      int // the placement whose prefix its rows hang on: itself, or one before
+	shared    int // tokens that its rows read from their prefix, or up to which a slice computes it
+	fresh     int // those of them that the step computes
+	with      int // index of the placement whose prefix its rows read: its own, or an earlier one
 	count     int // rows
 }
 
-// minSlice is the least of a prefix that is computed ahead of its rows in what room a step has left. Less makes many
-// small pieces of a prefix, each of which takes its place among the candidates again.
+// minSlice is the smallest slice of a prefix, in tokens, that is computed ahead of its
+// rows in the room that a step has left. A lower bound makes many small slices, each of
+// which costs a place among the candidates.
 const minSlice = 32
 
-// fill takes candidates in order as long as the bucket has room; false if it can take nothing of the first. What the
-// filling held before is gone.
+// fill takes candidates in order as long as the bucket has room. It returns false if it
+// can take nothing of the first. It reuses the memory of the filling and discards what
+// that held.
 func (f *filling) fill(b Bucket, candidates []candidate) bool {
 	*f = filling{bucket: b, placed: f.placed[:0], at: f.at[:0]}
 	for i := range candidates {
@@ -41,19 +43,20 @@ func (f *filling) fill(b Bucket, candidates []candidate) bool {
 	return true
 }
 
-// cost is what the step is predicted to take, in nanoseconds.
+// cost is the predicted duration of the step in nanoseconds.
 func (f *filling) cost() float64 { return f.bucket.cost(f.used, f.pairs) }
 
-// rate is what a useful token costs, in nanoseconds.
+// rate is the cost of a useful token in nanoseconds.
 func (f *filling) rate() float64 { return f.cost() / float64(f.useful) }
 
-// place puts as much of a candidate into the step as there is room for; false if that is nothing.
+// place puts as much of candidate i into the step as there is room for. It returns
+// false if that is nothing.
 func (f *filling) place(i int, candidates []candidate) bool {
 	c := &candidates[i]
-	p := placement{candidate: i, shared: len(c.want), with: len(f.placed)}
+	p := placement{candidate: i, shared: len(c.prefix), with: len(f.placed)}
 	known := f.known(c, &p)
 	p.fresh = p.shared - known
-	if c.asItIs(p.fresh) && c.group.longest-known <= min(f.bucket.Length, f.bucket.Tokens) {
+	if c.recomputes(p.fresh) && c.group.longest-known <= min(f.bucket.Length, f.bucket.Tokens) {
 		p.shared, p.fresh = known, 0
 	}
 	context := 0
@@ -73,7 +76,9 @@ func (f *filling) place(i int, candidates []candidate) bool {
 	p.count = count
 	f.rows += passes
 	f.add(p, context, own)
-	if left := len(c.want) - p.shared; left > 0 { // each row computes for itself what others may have to compute again
+	// Each row computes for itself a rest of the prefix that other rows may have to
+	// compute again.
+	if left := len(c.prefix) - p.shared; left > 0 {
 		f.useful -= count * left
 		if count == c.group.Pending() {
 			f.useful += left
@@ -82,23 +87,26 @@ func (f *filling) place(i int, candidates []candidate) bool {
 	return true
 }
 
-// known is how many leading tokens of a candidate's prefix the step need not compute for it, as they are kept or computed
-// for one before. If the prefix of one before has all of it in it, the placement goes with that.
+// known returns how many leading tokens of a candidate's prefix the step need not
+// compute for it, because the cache holds them or an earlier placement computes them.
+// If the prefix of an earlier placement includes all of it, p.with is set to that
+// placement.
 func (f *filling) known(c *candidate, p *placement) int {
-	if c.like < 0 || f.at[c.like] < 0 {
+	if c.similar < 0 || f.at[c.similar] < 0 {
 		return c.kept
 	}
-	n := f.placed[f.at[c.like]].with
-	reach := min(c.liked, f.placed[f.at[c.like]].shared)
-	if reach == len(c.want) && f.placed[n].shared >= reach {
+	n := f.placed[f.at[c.similar]].with
+	reach := min(c.common, f.placed[f.at[c.similar]].shared)
+	if reach == len(c.prefix) && f.placed[n].shared >= reach {
 		p.with = n
 	}
 	return max(c.kept, reach)
 }
 
-// asItIs tells whether the rows had better compute, each for itself, what is missing of their prefix: a lone row whose
-// missing part is too short to be worth keeping, or a few rows that miss little.
-func (c *candidate) asItIs(missing int) bool {
+// recomputes reports whether each row should compute the missing tokens of the prefix
+// for itself. That is so for a lone row if the missing part is too short to be worth a
+// place in the cache, and for a few rows if little is missing.
+func (c *candidate) recomputes(missing int) bool {
 	if c.group.Pending() == 1 {
 		return missing < minShared
 	}
@@ -116,13 +124,15 @@ func (f *filling) slice(p placement, known, room int) bool {
 	return true
 }
 
-// rowsOf counts the next rows of a group that fit, their own tokens, and the room of rows they take. A row of many labels or
-// places takes the room of several rows, so that reading labels keeps no step much longer than its shape does; alone it always
-// has room.
+// rowsOf returns how many of the group's next rows fit into room tokens, their own
+// tokens, and how many of the bucket's rows they take. A row with many labels or places
+// counts as several rows, so that reading labels makes no step much longer than its
+// shape does. The first row of a step always fits in this respect.
 func (f *filling) rowsOf(g *Group, shared, room int) (count, tokens, passes int) {
 	for i := g.Next; i < len(g.Rows); i++ {
 		own, more := len(g.Rows[i].Tokens)-shared, g.Rows[i].passes()
-		if own > f.bucket.Length || tokens+own > room || f.rows+passes > 0 && f.rows+passes+more > f.bucket.Rows {
+		if own > f.bucket.Length || tokens+own > room || f.rows+passes > 0 &&
+			f.rows+passes+more > f.bucket.Rows {
 			break
 		}
 		tokens += own
@@ -132,7 +142,8 @@ func (f *filling) rowsOf(g *Group, shared, room int) (count, tokens, passes int)
 	return count, tokens, passes
 }
 
-// add puts a placement into the step, whose rows have so many own tokens.
+// add puts a placement into the step. own is the number of its rows' own tokens,
+// context what its prefix adds.
 func (f *filling) add(p placement, context, own int) {
 	f.at[p.candidate] = len(f.placed)
 	f.placed = append(f.placed, p)
@@ -142,5 +153,6 @@ func (f *filling) add(p placement, context, own int) {
 	f.pairs += float64(own*p.shared) + float64(p.fresh)*(float64(p.shared)-float64(p.fresh)/2)
 }
 
-// LabelPasses is how many rows' room so many labels of one place take.
+// LabelPasses returns how many rows of a bucket the labels of one place count as: one
+// for every LabelsPerRow labels.
 func LabelPasses(labels int) int { return max(1, (labels+LabelsPerRow-1)/LabelsPerRow) }

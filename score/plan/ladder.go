@@ -8,43 +8,48 @@ import (
 	"slices"
 )
 
-// Ladder is an engine's buckets, and what they can hold.
+// Ladder holds the buckets of an engine and what follows from them. It never changes.
 type Ladder struct {
 	buckets []Bucket // cheapest first
 	sizes   []size   // by context, ascending
-	tokens  int      // the most a step computes
-	rows    int      // the most a step reads, as Row.passes counts them
+	tokens  int      // most tokens that a step computes
+	rows    int      // most places that a step reads, as Row.passes counts them
 }
 
-// size is what the buckets of one Bucket.Context can hold.
+// size is what the buckets of one Bucket.Context can hold. Costs are in nanoseconds.
 type size struct {
 	context int
 	buckets []Bucket
-	tokens  int     // the most tokens a step computes
-	unit    int     // all buckets have whole units of so many tokens
-	own     int     // the longest own part of a row
-	rate    float64 // the least cost of a token, in a full step, in nanoseconds as all costs here
+	tokens  int     // most tokens that a step computes
+	unit    int     // every bucket's Tokens is a multiple of it
+	own     int     // longest own part of a row
+	rate    float64 // lowest cost of a token, in a full step
 	covers  []cover // by the length of rows, ascending
 }
 
-// cover is what steps cost at least that have room for so many tokens, in rows of up to a length.
+// cover holds the lowest cost of steps that together have room for a number of tokens,
+// in rows of up to length tokens.
 type cover struct {
 	length int
-	costs  []float64 // by tokens, in units
+	costs  []float64 // index i: room for i units of tokens
 }
 
-// coverSteps is for how many of the largest steps cover.costs is known.
+// coverSteps is for how many of the largest steps cover.costs is computed.
 const coverSteps = 4
 
-// NewLadder checks that the buckets can hold every prompt shorter than contextLength.
+// NewLadder returns the ladder of the buckets. It returns an error if a bucket is no
+// valid shape, or if the buckets cannot hold every prompt shorter than contextLength
+// tokens.
 func NewLadder(buckets []Bucket, contextLength int) (*Ladder, error) {
 	l := &Ladder{buckets: slices.Clone(buckets)}
 	slices.SortStableFunc(l.buckets, func(a, b Bucket) int { return cmp.Compare(a.Cost, b.Cost) })
 	for _, b := range l.buckets {
 		if b.Tokens < 1 || b.Rows < 1 || b.Length < 1 || b.Context < 0 || b.Cost <= 0 {
-			return nil, fmt.Errorf("bucket %+v is not a shape: tokens, rows, length and cost must be positive", b)
+			return nil, fmt.Errorf("bucket %+v is not a shape: tokens, rows, length and cost must "+
+				"be positive", b)
 		}
-		i, found := slices.BinarySearchFunc(l.sizes, b.Context, func(s size, context int) int { return s.context - context })
+		i, found := slices.BinarySearchFunc(l.sizes, b.Context,
+			func(s size, context int) int { return s.context - context })
 		if !found {
 			l.sizes = slices.Insert(l.sizes, i, size{context: b.Context})
 		}
@@ -63,19 +68,20 @@ func NewLadder(buckets []Bucket, contextLength int) (*Ladder, error) {
 	}
 	alone, longest := l.own(0), l.sizes[len(l.sizes)-1].context
 	if longest+1 < contextLength && alone < contextLength {
-		return nil, fmt.Errorf("buckets hold prompts of %d tokens, context length is %d; add a bucket with a context of %d or lower the context length",
+		return nil, fmt.Errorf("buckets hold prompts of %d tokens, context length is %d; add a "+
+			"bucket with a context of %d or lower the context length",
 			max(longest+1, alone), contextLength, contextLength)
 	}
 	return l, nil
 }
 
-// Buckets lists the buckets, the cheapest first.
+// Buckets returns a copy of the buckets, the cheapest first.
 func (l *Ladder) Buckets() []Bucket { return slices.Clone(l.buckets) }
 
-// Pages is how many pages of the KV cache the longest prompt needs.
+// Pages returns how many pages of the KV cache the longest prompt needs.
 func (l *Ladder) Pages() int { return PagesFor(l.sizes[len(l.sizes)-1].context) }
 
-// gcd is the greatest number of which both are multiples; 0 is of any.
+// gcd is the greatest common divisor. gcd(0, b) is b.
 func gcd(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b
@@ -83,14 +89,15 @@ func gcd(a, b int) int {
 	return a
 }
 
-// rateBuckets fills in what follows from the buckets' costs.
+// rateBuckets computes rate and covers from the buckets' costs.
 func (s *size) rateBuckets() {
 	s.rate = math.Inf(1)
 	for _, b := range s.buckets {
 		s.rate = min(s.rate, float64(b.Cost)/float64(b.Tokens))
 	}
 	for _, b := range s.buckets {
-		i, found := slices.BinarySearchFunc(s.covers, b.Length, func(c cover, length int) int { return c.length - length })
+		i, found := slices.BinarySearchFunc(s.covers, b.Length,
+			func(c cover, length int) int { return c.length - length })
 		if !found {
 			s.covers = slices.Insert(s.covers, i, cover{length: b.Length})
 		}
@@ -100,7 +107,7 @@ func (s *size) rateBuckets() {
 	}
 }
 
-// fill fills in the costs.
+// fill computes the costs by dynamic programming over the number of units.
 func (c *cover) fill(s *size) {
 	c.costs = make([]float64, coverSteps*s.tokens/s.unit+1)
 	for n := 1; n < len(c.costs); n++ {
@@ -113,7 +120,8 @@ func (c *cover) fill(s *size) {
 	}
 }
 
-// least is the least that steps can cost that compute n tokens, in rows of up to a length, or of up to the longest there are.
+// least returns the lowest cost of steps that compute n tokens in rows of up to length
+// tokens. A length beyond every bucket's counts as the longest there is.
 func (s *size) least(n, length int) float64 {
 	i := 0
 	for i < len(s.covers)-1 && s.covers[i].length < length {
@@ -126,7 +134,7 @@ func (s *size) least(n, length int) float64 {
 	return max(costs[len(costs)-1], float64(n)*s.rate)
 }
 
-// sizeFor is the smallest size whose context holds n tokens, or nil.
+// sizeFor returns the smallest size whose context holds n tokens, or nil.
 func (l *Ladder) sizeFor(n int) *size {
 	for i := range l.sizes {
 		if l.sizes[i].context >= n {
@@ -136,7 +144,7 @@ func (l *Ladder) sizeFor(n int) *size {
 	return nil
 }
 
-// own is the longest own part of a row on a prefix of n tokens.
+// own returns the longest own part that a row on a prefix of n tokens may have.
 func (l *Ladder) own(n int) (longest int) {
 	for i := range l.sizes {
 		if s := &l.sizes[i]; s.context >= n {

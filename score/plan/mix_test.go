@@ -96,7 +96,7 @@ func (m *mix) job() *plan.Job {
 			query[i] += 10_000 * other
 		}
 	}
-	p := plan.Prompts{Labels: []int32{3, 4}, Salt: []string{"", "", "a"}[m.random.IntN(3)], Head: len(query)}
+	p := plan.Prompts{Labels: []int32{3, 4}, Salt: []string{"", "", "a"}[m.random.IntN(3)], Reusable: len(query)}
 	for range 1 + m.random.IntN(12) {
 		prompt := append([]int32{}, query...)
 		for k := range 1 + m.random.IntN(60) {

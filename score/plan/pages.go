@@ -1,25 +1,28 @@
 package plan
 
-// pages hands out slots of the KV cache, page by page. A page belongs to the nodes that have slots in it, and is free when
-// none has. Slots of a page are handed out in their order.
+// pages allocates slots of the KV cache, page by page. A page is owned by the nodes
+// that have slots in it, and free when it has no owner. Slots of a page are handed out
+// in ascending order.
 type pages struct {
 	owners []int   // by page: how many nodes have slots in it
 	filled []int   // by page: how many of its slots, from the first on, are handed out
 	freed  []int32 // pages that were in use and are free, the last freed last
-	fresh  int32   // pages from here on were never in use
-	used   int     // pages that are in use
+	fresh  int32   // pages from this one on were never in use
+	used   int     // pages in use
 }
 
+// newPages returns n free pages.
 func newPages(n int) *pages { return &pages{owners: make([]int, n), filled: make([]int, n)} }
 
-// room is how many more tokens can be handed out behind a slot: in its page, if it is the last handed out there, and in
-// free pages.
+// room returns how many more tokens can be stored behind slot after: in the rest of its
+// page, if that slot is the last handed out there, and in free pages.
 func (p *pages) room(after int32) int { return p.tail(after) + p.left()*PageTokens }
 
-// left is how many pages are free.
+// left returns how many pages are free.
 func (p *pages) left() int { return len(p.owners) - p.used }
 
-// tail is how many slots of the page of a slot can be handed out behind it; 0 for no slot, which is negative.
+// tail returns how many slots can be handed out behind slot after in the same page. It
+// is 0 if after is negative, which means no slot.
 func (p *pages) tail(after int32) int {
 	if after < 0 || p.filled[after/PageTokens] != int(after%PageTokens)+1 {
 		return 0
@@ -27,8 +30,8 @@ func (p *pages) tail(after int32) int {
 	return PageTokens - p.filled[after/PageTokens]
 }
 
-// take hands out n slots behind a slot, or from a new page on where that has no room. There must be room. The caller
-// becomes an owner of the pages.
+// take hands out n slots, behind slot after as long as its page has room and then in
+// free pages. The caller must have checked room. It becomes an owner of the pages.
 func (p *pages) take(n int, after int32) []int32 {
 	slots := make([]int32, 0, n)
 	page := after / PageTokens
@@ -46,7 +49,8 @@ func (p *pages) take(n int, after int32) []int32 {
 	return slots
 }
 
-// free gives a free page: one that was in use before, as its memory is known to the device already.
+// free returns a free page, preferably one that was in use before, because the device
+// has touched its memory already.
 func (p *pages) free() int32 {
 	if n := len(p.freed); n > 0 {
 		page := p.freed[n-1]
@@ -57,7 +61,8 @@ func (p *pages) free() int32 {
 	return p.fresh - 1
 }
 
-// own adds an owner of the pages that slots lie in, or takes one away with -1. Pages without one become free.
+// own adds owners, 1 or -1, to the number of owners of the pages that slots lie in.
+// Pages without an owner become free. Slots of a page must be adjacent in slots.
 func (p *pages) own(slots []int32, owners int) {
 	for i, slot := range slots {
 		page := slot / PageTokens
@@ -77,7 +82,8 @@ func (p *pages) own(slots []int32, owners int) {
 	}
 }
 
-// giveBack ends the ownership of slots. Those at the end of what is handed out of a page can be handed out again.
+// giveBack ends the ownership of slots. If they are the last handed out of a page, they
+// can be handed out again.
 func (p *pages) giveBack(slots []int32) {
 	if n := len(slots); n > 0 {
 		page := slots[n-1] / PageTokens

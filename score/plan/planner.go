@@ -2,43 +2,47 @@ package plan
 
 import "math"
 
-// Planner forms the steps of one device, one after the other.
+// Planner forms the steps of one device, one after the other. It must not be used by
+// several goroutines at once.
 type Planner struct {
 	ladder *Ladder
 	table  *Table
 	steps  int64
 
-	candidateRoom []candidate // what forming a step works in, kept from one to the next
+	candidateRoom []candidate // memory for forming a step, reused by the next
 	fillRoom      []filling   // by bucket
 	fills         []*filling
 }
 
-// NewPlanner makes the planner of a device, whose KV cache the table describes.
+// NewPlanner returns the planner of a device whose KV cache t describes. The Planner
+// owns t.
 func NewPlanner(l *Ladder, t *Table) *Planner {
 	return &Planner{ladder: l, table: t, fillRoom: make([]filling, len(l.buckets))}
 }
 
-// Formed is a step, and what it takes of which groups.
+// Formed is a step, and the rows of each group that it takes.
 type Formed struct {
 	Step   *Step
-	Number int64 // of the step, by which Table.Forget knows it
-	Lead   int   // the first of the jobs that could be served: it is in the step
+	Number int64 // number of the step, by which Forget identifies it
+	Lead   int   // index of the job that leads the step: its rows are in it
 	Takes  []Take
 }
 
-// Take is the next rows of a group, or a slice of its prefix, going into a step.
+// Take is the next rows of a group, or a slice of its prefix, that go into a step.
 type Take struct {
 	Job    int // index of the group's job
 	Group  *Group
-	From   int // the group's row that is the first
-	Count  int // rows; 0: the step computes a part of the prefix only
-	Shared int // tokens that each of them takes from its prefix
-	New    int // tokens of the prefix that the step computes for it
+	From   int // index of the first row in the group
+	Count  int // number of rows; 0: the step computes only a part of the prefix
+	Shared int // tokens that each row reads from the prefix
+	New    int // tokens of the prefix that the step computes for these rows
 }
 
-// Next forms the next step for jobs in the order in which they are to be served. The first leads: its next rows, or a
-// slice of its prefix, are in the step. What others have waiting fills the step in their order. Every job has pending rows.
-// Whoever runs the step moves Group.Next on by what it takes. Next gives nil if there are no jobs.
+// Next forms the next step for jobs, which are in the order in which they are to be
+// served. The first job leads: its next rows, or a slice of its prefix, are in the
+// step. Rows of other jobs fill the step in order. Every job must have pending rows.
+// The caller must add each Take's Count to its Group.Next before the next call. Next
+// returns nil if there are no jobs.
 func (p *Planner) Next(jobs []*Job) *Formed {
 	if len(jobs) == 0 {
 		return nil
@@ -47,20 +51,22 @@ func (p *Planner) Next(jobs []*Job) *Formed {
 	if f := p.form(jobs, 0); f != nil {
 		return f
 	}
-	// Others hold the pages that the first job needs. Until they are done nobody gets a new hold, however many come.
+	// Other groups hold the pages that the first job needs. Until they are done no
+	// group gets a new hold, however many jobs come.
 	p.table.claimed = true
 	for lead := 1; lead < len(jobs) && p.othersHold(jobs[0]); lead++ {
 		if f := p.form(jobs, lead); f != nil {
 			return f
 		}
 	}
-	// Prefixes in pieces, or those that groups hold, leave no job the pages it needs. The empty cache has room for any.
+	// Prefixes in pieces, or held by groups, leave no job the pages it needs. An empty
+	// cache has room for any job.
 	p.Reset()
 	p.table.claimed = false
 	return p.form(jobs, 0)
 }
 
-// othersHold tells whether groups hold pages that are not the job's.
+// othersHold reports whether groups of other jobs hold pages.
 func (p *Planner) othersHold(j *Job) bool {
 	held := p.table.reserved
 	for _, g := range j.Groups {
@@ -69,26 +75,29 @@ func (p *Planner) othersHold(j *Job) bool {
 	return held > 0
 }
 
-// Reset drops every prefix and every hold, and tells how many prefixes there were.
+// Reset drops every prefix and every hold, and returns how many prefixes there were.
 func (p *Planner) Reset() int { return p.table.Reset() }
 
-// Forget drops what a step was to compute, and all that goes on from it.
+// Forget drops the tokens that a step was to compute, and all prefixes that continue
+// them.
 func (p *Planner) Forget(step int64) { p.table.Forget(step) }
 
-// Release ends what the job's groups hold of the cache.
+// Release ends the holds of the job's groups.
 func (p *Planner) Release(j *Job) {
 	for _, g := range j.Groups {
 		p.table.release(&g.hold)
 	}
 }
 
-// Match is how many leading tokens of the group's prefix the cache holds.
-func (p *Planner) Match(g *Group) int { return p.table.Match(g.Salt, g.want()) }
+// Match returns how many leading tokens of the group's prefix the cache holds.
+func (p *Planner) Match(g *Group) int { return p.table.Match(g.Salt, g.sharedPrefix()) }
 
-// StepTokens is the most tokens a step computes. It is fixed, so no lock is needed to read it.
+// StepTokens returns the most tokens that a step computes. It is constant, so no lock
+// is needed.
 func (p *Planner) StepTokens() int { return p.ladder.tokens }
 
-// form puts together the step that the lead's next rows are in; nil if it has no room for the lead's prefix.
+// form forms the step that jobs[lead] leads. It returns nil if the cache has no room
+// for the lead's prefix.
 func (p *Planner) form(jobs []*Job, lead int) *Formed {
 	p.steps++
 	p.table.now = p.steps
@@ -102,22 +111,24 @@ func (p *Planner) form(jobs []*Job, lead int) *Formed {
 
 // candidate is a group that may go into the step.
 type candidate struct {
-	job   int
-	group *Group
-	want  []int32 // the tokens that its rows share
-	kept  int     // how many of them the cache holds
-	like  int     // the candidate before it whose prefix begins most like its own, unless the cache holds more; else -1
-	liked int     // the tokens that the two share; as many as are kept without one
+	job     int
+	group   *Group
+	prefix  []int32 // the tokens that its rows share
+	kept    int     // how many of them the cache holds
+	similar int     // earlier candidate with the longest common prefix, if that exceeds kept; else -1
+	common  int     // length of that common prefix in tokens; kept if there is none
 }
 
-// enough is how many of the largest steps' work is looked at: what waits behind that cannot get into the next step, and
-// changes nothing about its shape.
-const enough = 4
+// maxWork bounds the candidates to the work of so many of the largest steps. Groups
+// behind these cannot get into the next step, and do not influence its shape.
+const maxWork = 4
 
-// candidates are the groups with rows waiting, the lead first and then as the jobs stand.
+// candidates returns the groups with pending rows, first the lead and then the others
+// in the order of jobs.
 func (p *Planner) candidates(jobs []*Job, lead int) (all []candidate) {
 	first := jobs[lead].Pending()
-	all = append(p.candidateRoom[:0], p.candidate(lead, first, nil)) //nolint:gocritic // it is put back below
+	//nolint:gocritic // all is put back below
+	all = append(p.candidateRoom[:0], p.candidate(lead, first, nil))
 	defer func() { p.candidateRoom = all }()
 	work := all[0].work()
 	for i, j := range jobs {
@@ -125,7 +136,7 @@ func (p *Planner) candidates(jobs []*Job, lead int) (all []candidate) {
 			if g == first || g.Pending() == 0 {
 				continue
 			}
-			if work > enough*p.ladder.tokens {
+			if work > maxWork*p.ladder.tokens {
 				return all
 			}
 			c := p.candidate(i, g, all)
@@ -136,22 +147,24 @@ func (p *Planner) candidates(jobs []*Job, lead int) (all []candidate) {
 	return all
 }
 
+// candidate looks up what of the group's prefix is cached, or shared with the
+// candidates before.
 func (p *Planner) candidate(job int, g *Group, before []candidate) candidate {
-	c := candidate{job: job, group: g, like: -1}
+	c := candidate{job: job, group: g, similar: -1}
 	if g.Shared == 0 {
 		return c
 	}
-	c.want = g.want()
-	c.kept = p.table.Match(g.Salt, c.want)
-	c.liked = c.kept
+	c.prefix = g.sharedPrefix()
+	c.kept = p.table.Match(g.Salt, c.prefix)
+	c.common = c.kept
 	for i := range before {
 		other := &before[i]
-		if other.group.Salt != g.Salt || len(other.want) < c.liked {
+		if other.group.Salt != g.Salt || len(other.prefix) < c.common {
 			continue
 		}
-		if n := Shared(other.want, c.want); n > c.liked || n == len(c.want) {
-			c.like, c.liked = i, n
-			if n == len(c.want) {
+		if n := Shared(other.prefix, c.prefix); n > c.common || n == len(c.prefix) {
+			c.similar, c.common = i, n
+			if n == len(c.prefix) {
 				break
 			}
 		}
@@ -159,23 +172,28 @@ func (p *Planner) candidate(job int, g *Group, before []candidate) candidate {
 	return c
 }
 
-// work counts the tokens that its pending rows, and what they share, have still to be computed.
+// work returns how many tokens of the pending rows, and of what they share, must still
+// be computed.
 func (c *candidate) work() int {
 	g := c.group
-	return len(c.want) - c.liked + g.own(g.Next, len(g.Rows), g.Shared)
+	return len(c.prefix) - c.common + g.own(g.Next, len(g.Rows), g.Shared)
 }
 
-// choose picks the bucket that brings all the candidates' work to its end at the least cost, and what it takes; nil if no
-// bucket can take anything of the lead. The same steps in another order cost the same: then the one that does the most for
-// its cost goes first, which answers the most requests early (Smith, 1956, doi:10.1002/nav.3800030106), and what is left
-// fills up with what comes meanwhile.
+// choose returns the bucket, filled, with the lowest cost for this step plus an
+// estimate for the rows that it leaves waiting; nil if no bucket can take anything of
+// the lead.
+//
+// Different orders of the same steps cost the same. Of these the step with the most
+// useful tokens for its cost comes first: it answers the most requests early (Smith,
+// 1956, doi:10.1002/nav.3800030106), and the steps left for later can still be filled
+// by new requests.
 func (p *Planner) choose(candidates []candidate) (best *filling) {
 	work, longest, shared := 0, 0, 0
 	for i := range candidates {
 		c := &candidates[i]
 		work += c.work()
 		longest = max(longest, c.group.longest-c.group.Shared)
-		shared = max(shared, len(c.want))
+		shared = max(shared, len(c.prefix))
 	}
 	fills := p.fillAll(candidates)
 	s := p.ladder.sizeFor(shared)
@@ -191,10 +209,12 @@ func (p *Planner) choose(candidates []candidate) (best *filling) {
 	return best
 }
 
-// sameCost is how far sums of the same costs may be apart: they are added in another order.
+// sameCost is the relative difference up to which two sums of costs count as equal.
+// They are added in different orders.
 const sameCost = 1e-9
 
-// fillAll fills the buckets that can take rows of the lead or, if none can, a slice of its prefix.
+// fillAll fills every bucket that can take rows of the lead. If none can, it returns
+// those that can take a slice of its prefix.
 func (p *Planner) fillAll(candidates []candidate) []*filling {
 	fills, slices := p.fills[:0], 0
 	for i, b := range p.ladder.buckets {
@@ -215,20 +235,22 @@ func (p *Planner) fillAll(candidates []candidate) []*filling {
 	return fills
 }
 
-// leftover is what the tokens are expected to cost that are left to later steps: not much less than the cheapest steps that
-// have room for them, where a token takes as much room as room says.
+// leftover estimates the cost of tokens that later steps must compute: rate for each,
+// or, if that is much lower than the cheapest steps with room for them, the cost of
+// these steps. A token takes room tokens of a bucket.
 func (s *size) leftover(tokens, longest int, rate, room float64) float64 {
-	const much = 1.1 // costs are estimates, and others wait less for smaller steps
+	const margin = 1.1 // costs are estimates, and other requests wait less for smaller steps
 	cost := float64(tokens) * rate
-	if least := s.least(int(math.Ceil(float64(tokens)*room)), longest); least > much*cost {
+	if least := s.least(int(math.Ceil(float64(tokens)*room)), longest); least > margin*cost {
 		return least
 	}
 	return cost
 }
 
-// leftoverRate is what a token is expected to cost that is left to later steps, and how many tokens of a bucket it takes up:
-// what it costs now in the best filled of the buckets that hold rows as long as the longest one waiting, or as long as any
-// does.
+// leftoverRate estimates what a token that is left to later steps will cost, and how
+// many tokens of a bucket it will take up. It assumes that later steps are filled like
+// the best filled bucket now, among the buckets whose rows are as long as the longest
+// one waiting, or as long as any bucket's.
 func leftoverRate(fills []*filling, longest int) (rate, room float64) {
 	reach := 0
 	for _, f := range fills {
@@ -243,12 +265,13 @@ func leftoverRate(fills []*filling, longest int) (rate, room float64) {
 			rate, room = r, float64(f.bucket.Tokens)/float64(f.useful)
 		}
 	}
-	if room < hardlyFuller {
+	if room < nearlyFull {
 		room = 1
 	}
 	return rate, room
 }
 
-// hardlyFuller is up to where a bucket counts as full: with 2,040 of 2,048 tokens, W3 in steps of other sizes would cost 2 %
-// more on an H100.
-const hardlyFuller = 1.05
+// nearlyFull is the ratio of a bucket's tokens to those used, up to which it counts as
+// full. If 2,040 of 2,048 tokens did not count as full, workload W3, in steps of other
+// sizes, would cost 2 % more on an H100.
+const nearlyFull = 1.05

@@ -188,7 +188,7 @@ func TestNoHoldWithoutPlace(t *testing.T) {
 	}
 	step := &Step{Bucket: l.buckets[0]}
 	group := l.prompts(sharing(9000, 700, 5, 6)).Groups[0]
-	c := &candidate{group: group, want: group.want()}
+	c := &candidate{group: group, prefix: group.sharedPrefix()}
 	if at, _ := p.prefix(step, c, &placement{shared: 400, fresh: 400}); at != -1 || table.reserved != 0 || len(table.holds) != 0 {
 		t.Errorf("place %d of a prefix, %d pages set aside, want -1 and none", at, table.reserved)
 	}

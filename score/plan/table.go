@@ -2,27 +2,30 @@ package plan
 
 import "slices"
 
-// Table knows which prefixes the KV cache of a device holds, and where. It is a radix tree over tokens, one for each salt:
-// a node is a run of tokens that follows its parent's, and has a slot for each of them. So prefixes that begin alike share
-// slots, and one that goes on from another needs no copy. What was used least recently gives its pages up first.
+// Table knows which prefixes the KV cache of a device holds, and in which slots. It is
+// a radix tree over tokens, one for each salt. A node is a run of tokens that follows
+// its parent's and has a slot for each token. So prefixes that begin alike share slots,
+// and a prefix that continues another needs no copy. Pages of the least recently used
+// prefixes are reused first.
 //
-// A device runs steps in the order in which they were planned. So the table says what the cache will hold when the next
-// step runs: a slot may be handed out again while a step that reads it is still queued.
+// A device runs steps in the order in which they were planned. So the table describes
+// the cache as it will be when the next step runs: a slot may be handed out again while
+// a step that reads it is still queued.
 type Table struct {
 	pages    *pages
-	keep     int // pages in use beyond which something unused gives its own up, if it can
+	keep     int // pages in use above which unused prefixes are dropped for new ones
 	roots    map[string]*node
 	now      int64 // number of the step being planned
 	holds    map[*node]int
-	reserved int  // pages that holds may need, taken together
-	claimed  bool // no group gets a hold that has none: see Planner.Next
+	reserved int  // pages that all holds together may need
+	claimed  bool // no group gets a new hold: see Planner.Next
 	resets   int  // how often the table was emptied
 }
 
-// node is a run of tokens in the tree. A root has none.
+// node is a run of tokens in the tree. A root has no tokens.
 type node struct {
 	parent   *node
-	salt     string // of a root
+	salt     string // roots only
 	tokens   []int32
 	slots    []int32
 	children []*node
@@ -30,8 +33,9 @@ type node struct {
 	made     int64 // number of the step that computes it
 }
 
-// NewTable makes the table of a cache of so many pages. While more than keep are in use, unused prefixes make room for new
-// ones before free pages do; keep 0 means all.
+// NewTable returns the empty table of a cache of pages pages. While more than keep
+// pages are in use, unused prefixes are dropped for new ones before free pages are
+// used. keep 0 means all pages.
 func NewTable(pages, keep int) *Table {
 	if keep == 0 || keep > pages {
 		keep = pages
@@ -42,13 +46,16 @@ func NewTable(pages, keep int) *Table {
 	return t
 }
 
+// empty drops all prefixes and holds. Holds made before are recognized by their value
+// of resets.
 func (t *Table) empty() {
 	t.pages = newPages(len(t.pages.owners))
 	t.roots, t.holds, t.reserved = map[string]*node{}, map[*node]int{}, 0
 	t.resets++
 }
 
-// Reset drops every prefix and tells how many there were, those counted once that another goes on from.
+// Reset drops every prefix and returns how many there were. A prefix that another
+// continues is not counted.
 func (t *Table) Reset() (dropped int) {
 	for _, root := range t.roots {
 		dropped += root.leaves()
@@ -57,6 +64,7 @@ func (t *Table) Reset() (dropped int) {
 	return dropped
 }
 
+// leaves returns how many nodes below n have no children.
 func (n *node) leaves() (leaves int) {
 	for _, child := range n.children {
 		leaves += max(child.leaves(), 1)
@@ -64,14 +72,16 @@ func (n *node) leaves() (leaves int) {
 	return leaves
 }
 
-// Match is how many leading tokens of the prompt the cache holds for prompts of this salt.
+// Match returns how many leading tokens of the prompt the cache holds for requests of
+// this salt.
 func (t *Table) Match(salt string, prompt []int32) int {
 	_, shared := t.find(salt, prompt)
 	return shared
 }
 
-// find gives the deepest node that holds a token of the prompt, or the root, or nil, and how many leading tokens the
-// prompt shares with the tree.
+// find returns how many leading tokens the prompt shares with the tree, and the deepest
+// node that holds one of these tokens. The node is the root if they share none, and nil
+// if the salt has no tree.
 func (t *Table) find(salt string, prompt []int32) (at *node, shared int) {
 	at = t.roots[salt]
 	for at != nil {
@@ -88,7 +98,7 @@ func (t *Table) find(salt string, prompt []int32) (at *node, shared int) {
 	return at, shared
 }
 
-// child is the one that begins with the first of the tokens.
+// child returns the child that begins with the first of the tokens, or nil.
 func (n *node) child(tokens []int32) *node {
 	if len(tokens) == 0 {
 		return nil
@@ -101,8 +111,9 @@ func (n *node) child(tokens []int32) *node {
 	return nil
 }
 
-// put makes the table hold the prompt, and gives its slots, the last missing of which the step must compute. It uses what
-// the cache holds of the prompt already, and drops what this step does not use to make room. Without room it gives nil.
+// put makes the table hold the prompt and returns its slots. The step must compute the
+// last missing tokens. put uses what the cache holds of the prompt, and drops prefixes
+// that this step does not use to make room. Without room it returns nil.
 func (t *Table) put(salt string, prompt []int32) (slots []int32, missing int) {
 	at, shared := t.find(salt, prompt)
 	if at == nil {
@@ -120,18 +131,20 @@ func (t *Table) put(salt string, prompt []int32) (slots []int32, missing int) {
 	if !t.makeRoom(missing, at.lastSlot()) {
 		return nil, 0
 	}
-	more := &node{parent: at, tokens: slices.Clone(prompt[shared:]), slots: t.pages.take(missing, at.lastSlot()), used: t.now, made: t.now}
+	more := &node{parent: at, tokens: slices.Clone(prompt[shared:]),
+		slots: t.pages.take(missing, at.lastSlot()), used: t.now, made: t.now}
 	at.children = append(at.children, more)
 	root := more
 	for root.parent != nil {
 		root = root.parent
 	}
-	t.roots[salt] = root // it may be new, or have lost its last child to make room
+	t.roots[salt] = root // it may be new, or was deleted with its last child to make room
 	return more.path(len(prompt)), missing
 }
 
-// hold keeps what the table has of the prompt from being dropped until release, and sets pages aside for all of it. It
-// is false if holds together need more than there is.
+// hold keeps the cached part of the prompt from being dropped until release, and
+// reserves pages for all of it. It returns false if the holds together would need more
+// pages than there are.
 func (t *Table) hold(salt string, prompt []int32, h *hold) bool {
 	pages := t.holding(h)
 	if pages == 0 {
@@ -148,7 +161,8 @@ func (t *Table) hold(salt string, prompt []int32, h *hold) bool {
 	return true
 }
 
-// mostPages is how many pages a prefix needs at most that goes on from no more than one other.
+// mostPages returns how many pages a prefix needs at most if it continues no more than
+// one other prefix.
 func mostPages(tokens int) int { return PagesFor(tokens) + 1 }
 
 // release ends a hold, if there is one.
@@ -164,7 +178,8 @@ func (t *Table) release(h *hold) {
 	*h = hold{}
 }
 
-// holding is how many pages a hold has set aside; 0 if there is none.
+// holding returns how many pages a hold has reserved; 0 if it is none, or from before
+// the last reset.
 func (t *Table) holding(h *hold) int {
 	if h.resets != t.resets {
 		return 0
@@ -172,14 +187,14 @@ func (t *Table) holding(h *hold) int {
 	return h.pages
 }
 
-// hold is a claim to a prefix; the zero value is none.
+// hold is a claim to a prefix. The zero value is no claim.
 type hold struct {
 	at     *node
 	pages  int
-	resets int // Table.resets when it was made: a table that was emptied since knows nothing of it
+	resets int // Table.resets when it was made: the hold ends when the table is emptied
 }
 
-// before is how many tokens stand before the node's.
+// before returns how many tokens of the prefix precede the node's.
 func (n *node) before() (tokens int) {
 	for at := n.parent; at != nil; at = at.parent {
 		tokens += len(at.tokens)
@@ -187,7 +202,8 @@ func (n *node) before() (tokens int) {
 	return tokens
 }
 
-// path are the slots of the leading tokens up to the node's last.
+// path returns the slots of the first tokens tokens of the prefix that ends with the
+// node.
 func (n *node) path(tokens int) []int32 {
 	slots := make([]int32, tokens)
 	end := tokens
@@ -198,6 +214,7 @@ func (n *node) path(tokens int) []int32 {
 	return slots
 }
 
+// lastSlot returns the slot of the node's last token, or -1 for a root.
 func (n *node) lastSlot() int32 {
 	if len(n.slots) == 0 {
 		return -1
@@ -205,25 +222,28 @@ func (n *node) lastSlot() int32 {
 	return n.slots[len(n.slots)-1]
 }
 
-// use marks the node and those before it as used by a step.
+// use marks the node and its ancestors as used by a step.
 func (n *node) use(step int64) {
 	for at := n; at != nil; at = at.parent {
 		at.used = step
 	}
 }
 
-// split cuts a node in two behind its first tokens, and gives the first part, which takes the node's place.
+// split cuts a node in two behind its first tokens. It returns the first part, which
+// takes the node's place in the tree.
 func (t *Table) split(n *node, first int) *node {
-	upper := &node{parent: n.parent, tokens: n.tokens[:first:first], slots: n.slots[:first:first], children: []*node{n}, used: n.used, made: n.made}
+	upper := &node{parent: n.parent, tokens: n.tokens[:first:first], slots: n.slots[:first:first],
+		children: []*node{n}, used: n.used, made: n.made}
 	n.parent.children[slices.Index(n.parent.children, n)] = upper
 	n.parent, n.tokens, n.slots = upper, n.tokens[first:], n.slots[first:]
 	if upper.lastSlot()/PageTokens == n.slots[0]/PageTokens {
-		t.pages.own(n.slots[:1], 1) // both have slots in that page
+		t.pages.own(n.slots[:1], 1) // both parts have slots in that page
 	}
 	return upper
 }
 
-// makeRoom drops prefixes that the step does not use until so many tokens fit behind a slot.
+// makeRoom drops prefixes that the step does not use until tokens more tokens fit
+// behind slot after. It returns false if they do not fit.
 func (t *Table) makeRoom(tokens int, after int32) bool {
 	need := PagesFor(max(0, tokens-t.pages.tail(after)))
 	for t.pages.used+need > t.keep {
@@ -234,13 +254,14 @@ func (t *Table) makeRoom(tokens int, after int32) bool {
 	return t.pages.room(after) >= tokens
 }
 
-// dropOldest drops the prefix that was used least recently, as far as no other goes on from it; false if the step uses or a
-// group holds all there are.
+// dropOldest drops the node that was used least recently among those without children.
+// It returns false if all of these are used by the step or held by a group.
 func (t *Table) dropOldest() bool {
 	var oldest *node
 	for _, root := range t.roots {
 		root.each(func(n *node) {
-			if len(n.children) == 0 && n.used < t.now && t.holds[n] == 0 && (oldest == nil || n.used < oldest.used) {
+			if len(n.children) == 0 && n.used < t.now && t.holds[n] == 0 &&
+				(oldest == nil || n.used < oldest.used) {
 				oldest = n
 			}
 		})
@@ -252,7 +273,7 @@ func (t *Table) dropOldest() bool {
 	return true
 }
 
-// each visits the nodes below n.
+// each calls visit for all nodes below n, children before their parent.
 func (n *node) each(visit func(*node)) {
 	for _, child := range slices.Clone(n.children) {
 		child.each(visit)
@@ -260,16 +281,17 @@ func (n *node) each(visit func(*node)) {
 	}
 }
 
-// drop takes a node without children out, and a root that is left without any.
+// drop removes a node without children, and its root if that has no other child.
 func (t *Table) drop(n *node) {
-	n.parent.children = slices.DeleteFunc(n.parent.children, func(other *node) bool { return other == n })
+	n.parent.children = slices.DeleteFunc(n.parent.children,
+		func(other *node) bool { return other == n })
 	t.pages.giveBack(n.slots)
 	if root := n.parent; root.parent == nil && len(root.children) == 0 {
 		delete(t.roots, root.salt)
 	}
 }
 
-// Forget drops what a step was to compute, and all that goes on from it.
+// Forget drops what a step was to compute, and everything that continues it.
 func (t *Table) Forget(step int64) {
 	for _, root := range t.roots {
 		root.each(func(n *node) {
@@ -281,7 +303,7 @@ func (t *Table) Forget(step int64) {
 	}
 }
 
-// Shared counts the leading tokens that two runs have in common.
+// Shared returns how many leading tokens two runs have in common.
 func Shared(a, b []int32) int {
 	n := min(len(a), len(b))
 	for i := range n {

@@ -1,13 +1,17 @@
 package plan
 
-// windows cuts a row that no step takes as a whole: it has more own tokens than any bucket, or is read at so many places that
-// a step that reads them all would last much longer than its shape does. Each window is a row that ends at the last place it
-// is read at, on a prefix of all tokens before its first place. So a prompt that is read at its end only is one row of one
-// token, whose prefix is computed over several steps, and no token of any is computed more than twice.
+// windows cuts a row that no step can take as it is: it has more own tokens than any
+// bucket, or is read at so many places that a step that reads them all would take much
+// longer than its shape does.
+//
+// Each window is a row that ends at the last place where it is read, on a prefix of all
+// tokens before its first place. So a prompt that is read only at its end becomes one
+// row of one token, whose prefix is computed over several steps. No token is computed
+// more than twice.
 func (l *Ladder) windows(all *Group, i int) (groups []*Group) {
 	row := &all.Rows[i]
 	places := append(append(make([]Read, 0, len(row.Inner)+1), row.Inner...), Read{Labels: row.Labels})
-	numbers := 0 // of the item's, before the window's
+	numbers := 0 // numbers of the item before those of the window
 	if all.Firsts != nil {
 		numbers = all.Firsts[i]
 	}
@@ -18,7 +22,8 @@ func (l *Ladder) windows(all *Group, i int) (groups []*Group) {
 			shared = first
 		}
 		n := l.window(places, first-shared, l.own(shared))
-		w := Row{Tokens: row.Tokens[:len(row.Tokens)-places[n-1].Back], Labels: places[n-1].Labels, Relative: row.Relative}
+		w := Row{Tokens: row.Tokens[:len(row.Tokens)-places[n-1].Back], Labels: places[n-1].Labels,
+			Relative: row.Relative}
 		for _, p := range places[:n-1] {
 			w.Inner = append(w.Inner, Read{Back: p.Back - places[n-1].Back, Labels: p.Labels})
 		}
@@ -33,8 +38,9 @@ func (l *Ladder) windows(all *Group, i int) (groups []*Group) {
 	return groups
 }
 
-// window counts the places that go into one window: as many as a step reads and as lie within the longest own part of a
-// row, of which so many tokens stand before the first place. It is one at least.
+// window returns how many places go into one window: as many as a step can read, and as
+// lie within the longest own part of a row. before is the number of own tokens before
+// the first place. The result is at least 1.
 func (l *Ladder) window(places []Read, before, longest int) (n int) {
 	passes := 0
 	for _, p := range places {

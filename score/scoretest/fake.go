@@ -1,6 +1,7 @@
-// Package scoretest has what tests of a Scorer, and of engines, have in common. Run is the contract of an Engine as a suite:
-// whoever writes an engine runs it. Fake is an engine without a device that knows what its KV cache holds, for tests of
-// what gives it steps. The package must not know of models or devices.
+// Package scoretest helps to test a Scorer and engines. Run checks the contract of an
+// Engine: every engine should pass it. Fake is an engine without a device that knows
+// what its KV cache holds, for tests of the code that gives it steps. The package must
+// not know of models or devices.
 package scoretest
 
 import (
@@ -12,27 +13,28 @@ import (
 	"scored/score/plan"
 )
 
-// Fake is an engine without a device. A row's answers depend on all its tokens and the label, and on nothing else, if the
-// slots that it reads hold its prefix; if they do not, they are wrong. A step that breaks a rule of the contract fails.
+// Fake is an engine without a device. A row's answers depend only on its tokens and the
+// labels, if the slots that it reads hold its prefix; otherwise they are wrong by 1000.
+// A step that breaks a rule of the contract fails.
 //
-// Its fields are set before the first step.
+// The fields must be set before the first step. Fake is safe for concurrent use.
 type Fake struct {
 	Shapes    []plan.Bucket
-	CacheSize int                         // pages; 0: as many as the largest context takes
-	Fault     func(step *plan.Step) error // makes a step fail when it runs; nil: none does
-	Refuse    func(step *plan.Step) error // makes Run fail; nil: it never does
-	Began     chan struct{}               // told of every Run, if set
-	Free      chan struct{}               // a step waits for it before it runs, if set
+	CacheSize int                         // pages; 0: as many as the largest context needs
+	Fault     func(step *plan.Step) error // its error fails the step when it runs; nil: none fails
+	Refuse    func(step *plan.Step) error // its error makes Run fail; nil: none fails
+	Began     chan struct{}               // receives a value for every Run, if set
+	Free      chan struct{}               // a step waits for a value from it before it runs, if set
 
 	mu    sync.Mutex
-	holds map[int32]uint64 // by slot: what it stands for, see chain
+	holds map[int32]uint64 // by slot: hash of the prefix that ends there, see chain
 	steps []plan.Step
 }
 
-// Buckets lists Shapes.
+// Buckets returns a copy of Shapes.
 func (e *Fake) Buckets() []plan.Bucket { return slices.Clone(e.Shapes) }
 
-// Pages is CacheSize, or what the largest context takes.
+// Pages returns CacheSize, or as many pages as the largest context needs.
 func (e *Fake) Pages() int {
 	if e.CacheSize > 0 {
 		return e.CacheSize
@@ -44,14 +46,14 @@ func (e *Fake) Pages() int {
 	return plan.PagesFor(most)
 }
 
-// Steps lists the steps given to Run so far.
+// Steps returns the steps given to Run so far.
 func (e *Fake) Steps() []plan.Step {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.steps)
 }
 
-// Run checks the step. It runs when its Wait is called.
+// Run checks the step. The step runs when Wait is called on the result.
 func (e *Fake) Run(step *plan.Step) (plan.Pending, error) {
 	if e.Began != nil {
 		e.Began <- struct{}{}
@@ -81,7 +83,8 @@ type pending struct {
 	step   *plan.Step
 }
 
-// Wait runs the step.
+// Wait runs the step: it writes its prefixes to the cache and returns the answers of
+// its rows.
 func (p *pending) Wait() ([][]float32, error) {
 	e := p.engine
 	if e.Free != nil {
@@ -109,7 +112,8 @@ func (p *pending) Wait() ([][]float32, error) {
 	return answers, nil
 }
 
-// write has the last slots of a prefix stand for its new tokens, or for nothing.
+// write records the new tokens of a prefix in its last slots. After a failed step these
+// slots hold nothing.
 func (e *Fake) write(p *plan.Prefix, failed bool) {
 	kept := len(p.Slots) - len(p.New)
 	before := uint64(start)
@@ -125,7 +129,8 @@ func (e *Fake) write(p *plan.Prefix, failed bool) {
 	}
 }
 
-// answer gives the row's numbers, wrong ones if its prefix is not in the slots that it reads.
+// answer returns the row's numbers. They are wrong if the slots that the row reads do
+// not hold its prefix.
 func (e *Fake) answer(step *plan.Step, row *plan.Row) (numbers []float32) {
 	stands := uint64(start)
 	right := true
@@ -149,12 +154,15 @@ func (e *Fake) answer(step *plan.Step, row *plan.Row) (numbers []float32) {
 	return numbers
 }
 
-const start = 14695981039346656037 // of FNV-1a, as is the factor below
+const start = 14695981039346656037 // offset basis of FNV-1a; chain has its prime
 
-// chain is what a slot stands for: its token, and all tokens before it.
-func chain(before uint64, id int32) uint64 { return (before ^ uint64(uint32(id)+1)) * 1099511628211 }
+// chain returns the hash of a prefix: of the tokens before, and of the token id that
+// ends it.
+func chain(before uint64, id int32) uint64 {
+	return (before ^ uint64(uint32(id)+1)) * 1099511628211
+}
 
-// Logprob is the log-probability that Fake gives a label after a prompt.
+// Logprob returns the log-probability that Fake gives a label after a prompt.
 func Logprob(prompt []int32, label int32) float32 {
 	h := fnv.New32a()
 	for _, id := range append(slices.Clone(prompt), label) {

@@ -2,10 +2,11 @@ package scoretest
 
 import "scored/score/plan"
 
-// ManyPages is what the cache of an engine may have that never looks at it: a prompt of a million tokens fits.
+// ManyPages is enough pages for a prompt of a million tokens. It is for engines that
+// never look at their cache.
 const ManyPages = 1 << 20 / plan.PageTokens
 
-// Done is what Run gives of a step that is done already.
+// Done returns a Pending whose step has run already, with these answers.
 func Done(answers [][]float32) plan.Pending { return done(answers) }
 
 type done [][]float32

@@ -14,16 +14,18 @@ type Engine interface {
 	Run(*plan.Step) (plan.Pending, error)
 }
 
-// Options tell the suite of an engine.
+// Options describe the engine to the suite.
 type Options struct {
-	Vocab int32 // token ids are below it
-	// Near says whether two rows of numbers are the same but for rounding. Nil: they must have the same bits.
+	Vocab int32 // token ids are 0..Vocab-1
+	// Near reports whether two rows of numbers are equal but for rounding. Nil means
+	// that they must have the same bits.
 	Near func(got, want []float32) bool
 }
 
-// Run holds an engine to score.Engine's contract. It needs a bucket without a context, and one with at least 40 tokens of
-// context, both of at least 60 tokens, 4 rows and a length of 20. Every test leaves the engine as it found it, but for what
-// its cache holds.
+// Run checks an engine against the contract of score.Engine. The engine must have a
+// bucket without a context, and one with at least 40 tokens of context. Both must have
+// at least 60 tokens, 4 rows and a length of 20. The tests overwrite the KV cache and
+// change nothing else.
 func Run(t *testing.T, engine Engine, o Options) {
 	if o.Near == nil {
 		o.Near = func(got, want []float32) bool {
@@ -37,23 +39,27 @@ func Run(t *testing.T, engine Engine, o Options) {
 	}
 	for name, test := range map[string]func(s *suite){
 		"a prefix new, kept and grown": (*suite).prefix, "several prefixes in a step": (*suite).several,
-		"a prefix that goes on from another of the step": (*suite).goesOn, "slots in any order": (*suite).scattered,
-		"slots used again": (*suite).usedAgain, "a step queued behind the one that writes its prefix": (*suite).queued,
-		"neighbours": (*suite).neighbours, "labels": (*suite).labels, "a row read at several places": (*suite).places,
-		"a step without rows": (*suite).noRows,
-		"a bad step":          (*suite).bad,
+		"a prefix that goes on from another of the step":      (*suite).goesOn,
+		"slots in any order":                                  (*suite).scattered,
+		"slots used again":                                    (*suite).usedAgain,
+		"a step queued behind the one that writes its prefix": (*suite).queued,
+		"neighbours": (*suite).neighbours, "labels": (*suite).labels,
+		"a row read at several places": (*suite).places,
+		"a step without rows":          (*suite).noRows,
+		"a bad step":                   (*suite).bad,
 	} {
 		t.Run(name, func(t *testing.T) { test(&suite{T: t, engine: engine, Options: o}) })
 	}
 }
 
+// suite is one test with the engine under test.
 type suite struct {
 	*testing.T
 	Options
 	engine Engine
 }
 
-// tokens are n ids; another seed has others.
+// tokens returns n token ids. Different seeds give different ids.
 func (s *suite) tokens(seed, n int) []int32 {
 	ids := make([]int32, n)
 	for i := range ids {
@@ -62,7 +68,7 @@ func (s *suite) tokens(seed, n int) []int32 {
 	return ids
 }
 
-// slots are n slots of the cache, from a page on.
+// slots returns n slots of the cache, from the first slot of a page on.
 func slots(page, n int) []int32 {
 	all := make([]int32, n)
 	for i := range all {
@@ -71,7 +77,7 @@ func slots(page, n int) []int32 {
 	return all
 }
 
-// bucket is the cheapest that takes the step.
+// bucket returns the cheapest bucket that can run the step.
 func (s *suite) bucket(step *plan.Step) plan.Bucket {
 	s.Helper()
 	var best *plan.Bucket
@@ -88,6 +94,7 @@ func (s *suite) bucket(step *plan.Step) plan.Bucket {
 	return *best
 }
 
+// start queues a step in the cheapest bucket.
 func (s *suite) start(step *plan.Step) plan.Pending {
 	s.Helper()
 	step.Bucket = s.bucket(step)
@@ -98,6 +105,7 @@ func (s *suite) start(step *plan.Step) plan.Pending {
 	return pending
 }
 
+// end waits for a step and checks that it answers every row.
 func (s *suite) end(pending plan.Pending, rows int) [][]float32 {
 	s.Helper()
 	answers, err := pending.Wait()
@@ -107,24 +115,27 @@ func (s *suite) end(pending plan.Pending, rows int) [][]float32 {
 	return answers
 }
 
+// run runs a step in the cheapest bucket and returns its answers.
 func (s *suite) run(step *plan.Step) [][]float32 {
 	s.Helper()
 	return s.end(s.start(step), len(step.Rows))
 }
 
-// labelsOf are the labels that most tests read.
+// labelsOf returns the labels that most tests read.
 func (s *suite) labelsOf() []int32 { return []int32{3, s.Vocab - 1, 77 % s.Vocab} }
 
-// row hangs on the step's prefix of that number with the query as shared part; without one it stands alone.
+// row returns a row of query and own more tokens. It reads the query from the prefix
+// with this index in the step. A negative prefix means none.
 func (s *suite) row(prefix int, query []int32, seed, own int) plan.Row {
-	r := plan.Row{Tokens: append(append([]int32{}, query...), s.tokens(seed, own)...), Prefix: max(prefix, 0), Labels: s.labelsOf()}
+	r := plan.Row{Tokens: append(append([]int32{}, query...), s.tokens(seed, own)...),
+		Prefix: max(prefix, 0), Labels: s.labelsOf()}
 	if prefix >= 0 {
 		r.Shared = len(query)
 	}
 	return r
 }
 
-// alone is what each row gives in a step of its own, without a prefix.
+// alone returns what each row answers in a step of its own, without a prefix.
 func (s *suite) alone(rows []plan.Row) (answers [][]float32) {
 	s.Helper()
 	for _, r := range rows {
@@ -134,7 +145,7 @@ func (s *suite) alone(rows []plan.Row) (answers [][]float32) {
 	return answers
 }
 
-// want compares the answers with what each row gives alone.
+// want checks that the answers are those that each row gives alone.
 func (s *suite) want(what string, got [][]float32, rows []plan.Row) {
 	s.Helper()
 	for i, want := range s.alone(rows) {
@@ -152,15 +163,18 @@ func (s *suite) prefix() {
 	kept := plan.Prefix{Slots: whole.Slots}
 	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{kept}, Rows: rows}), rows)
 
-	first, rest := plan.Prefix{Slots: whole.Slots[:11], New: query[:11]}, plan.Prefix{Slots: whole.Slots, New: query[11:]}
+	first, rest := plan.Prefix{Slots: whole.Slots[:11], New: query[:11]},
+		plan.Prefix{Slots: whole.Slots, New: query[11:]}
 	s.run(&plan.Step{Prefixes: []plan.Prefix{first}})
 	s.want("grown", s.run(&plan.Step{Prefixes: []plan.Prefix{rest}, Rows: rows}), rows)
 }
 
 func (s *suite) several() {
 	one, other := s.tokens(1, 13), s.tokens(2, 20)
-	prefixes := []plan.Prefix{{Slots: slots(0, 13), New: one}, {Slots: slots(0, 40)[13:33], New: other}}
-	rows := []plan.Row{s.row(1, other, 5, 4), s.row(0, one, 6, 7), s.row(-1, nil, 7, 5), s.row(1, other[:6], 8, 3)}
+	prefixes := []plan.Prefix{{Slots: slots(0, 13), New: one},
+		{Slots: slots(0, 40)[13:33], New: other}}
+	rows := []plan.Row{s.row(1, other, 5, 4), s.row(0, one, 6, 7), s.row(-1, nil, 7, 5),
+		s.row(1, other[:6], 8, 3)}
 	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
 	prefixes[0].New = nil
 	s.want("one kept", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
@@ -168,7 +182,8 @@ func (s *suite) several() {
 
 func (s *suite) goesOn() {
 	query := s.tokens(3, 20)
-	prefixes := []plan.Prefix{{Slots: slots(0, 12), New: query[:12]}, {Slots: slots(0, 20), New: query[12:]}}
+	prefixes := []plan.Prefix{{Slots: slots(0, 12), New: query[:12]},
+		{Slots: slots(0, 20), New: query[12:]}}
 	rows := []plan.Row{s.row(0, query[:12], 4, 6), s.row(1, query, 5, 6)}
 	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
 }
@@ -181,7 +196,8 @@ func (s *suite) scattered() {
 		at[i] = all[(i*53+7)%len(all)]
 	}
 	rows := []plan.Row{s.row(0, query, 5, 5), s.row(0, query[:9], 6, 5)}
-	s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at, New: query}}, Rows: rows}), rows)
+	s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at, New: query}}, Rows: rows}),
+		rows)
 	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at}}, Rows: rows}), rows)
 }
 
@@ -189,15 +205,18 @@ func (s *suite) usedAgain() {
 	for seed := range 3 {
 		query := s.tokens(10+seed, 20+seed)
 		rows := []plan.Row{s.row(0, query, 5, 5)}
-		s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query)), New: query}}, Rows: rows}), rows)
-		s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query))}}, Rows: rows}), rows)
+		s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query)),
+			New: query}}, Rows: rows}), rows)
+		s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query))}},
+			Rows: rows}), rows)
 	}
 }
 
 func (s *suite) queued() {
 	query := s.tokens(5, 22)
 	rows := []plan.Row{s.row(0, query, 6, 5), s.row(0, query, 7, 9)}
-	first := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22), New: query}}, Rows: rows[:1]})
+	first := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22), New: query}},
+		Rows: rows[:1]})
 	second := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22)}}, Rows: rows[1:]})
 	answers := append(s.end(first, 1), s.end(second, 1)...)
 	s.want("in two steps", answers, rows)
@@ -205,7 +224,8 @@ func (s *suite) queued() {
 
 func (s *suite) neighbours() {
 	query := s.tokens(6, 18)
-	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query, 3, 9), s.row(0, query, 4, 3), s.row(-1, nil, 5, 7)}
+	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query, 3, 9), s.row(0, query, 4, 3),
+		s.row(-1, nil, 5, 7)}
 	prefix := plan.Prefix{Slots: slots(0, 18), New: query}
 	s.want("in order", s.run(&plan.Step{Prefixes: []plan.Prefix{prefix}, Rows: rows}), rows)
 	rows[0], rows[3] = rows[3], rows[0]
@@ -229,7 +249,8 @@ func (s *suite) labels() {
 		}
 	}
 	if near := s.Near; !near(relative, answers[0]) {
-		s.Errorf("a relative row has %v, the other %v: they differ by more than a constant", relative, answers[0])
+		s.Errorf("a relative row has %v, the other %v: they differ by more than a constant",
+			relative, answers[0])
 	}
 	for i, label := range many {
 		rows[0].Labels = []int32{label}
@@ -243,21 +264,31 @@ func (s *suite) noRows() {
 	query := s.tokens(7, 15)
 	s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15), New: query}}})
 	rows := []plan.Row{s.row(0, query, 2, 5)}
-	s.want("after it", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15)}}, Rows: rows}), rows)
+	s.want("after it", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15)}},
+		Rows: rows}), rows)
 }
 
 func (s *suite) bad() {
 	query := s.tokens(8, 10)
 	beyond := int32(s.engine.Pages() * plan.PageTokens)
-	good := plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 10), New: query}}, Rows: []plan.Row{s.row(0, query, 2, 5)}}
+	good := plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 10), New: query}},
+		Rows: []plan.Row{s.row(0, query, 2, 5)}}
 	good.Bucket = s.bucket(&good)
 	for what, spoil := range map[string]func(step *plan.Step){
-		"an unknown bucket":           func(step *plan.Step) { step.Bucket.Tokens++ },
-		"a slot beyond the cache":     func(step *plan.Step) { step.Prefixes = []plan.Prefix{{Slots: []int32{beyond}, New: query[:1]}} },
-		"a row without its own token": func(step *plan.Step) { step.Rows[0].Shared = len(step.Rows[0].Tokens) },
-		"a prefix that is not there":  func(step *plan.Step) { step.Rows[0].Prefix = 1 },
-		"a place in the prefix":       func(step *plan.Step) { step.Rows[0].Inner = []plan.Read{{Back: 5}} },
-		"a place behind the row":      func(step *plan.Step) { step.Rows[0].Inner = []plan.Read{{Back: 0}} },
+		"an unknown bucket": func(step *plan.Step) { step.Bucket.Tokens++ },
+		"a slot beyond the cache": func(step *plan.Step) {
+			step.Prefixes = []plan.Prefix{{Slots: []int32{beyond}, New: query[:1]}}
+		},
+		"a row without its own token": func(step *plan.Step) {
+			step.Rows[0].Shared = len(step.Rows[0].Tokens)
+		},
+		"a prefix that is not there": func(step *plan.Step) { step.Rows[0].Prefix = 1 },
+		"a place in the prefix": func(step *plan.Step) {
+			step.Rows[0].Inner = []plan.Read{{Back: 5}}
+		},
+		"a place behind the row": func(step *plan.Step) {
+			step.Rows[0].Inner = []plan.Read{{Back: 0}}
+		},
 		"too long a context": func(step *plan.Step) {
 			step.Prefixes[0].Slots = append([]int32{}, make([]int32, step.Bucket.Context+1)...)
 			step.Prefixes[0].New = nil
