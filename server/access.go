@@ -15,7 +15,8 @@ import (
 	"scored/sglang"
 )
 
-// ServeHTTP implements http.Handler. Around every route: request id, key, origins, panics, one log line.
+// ServeHTTP implements http.Handler. Around every route it handles the request id, the
+// API key, origins, panics, the metrics and the access log.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	if id := requestID(r); id == "" || len(id) > 128 {
@@ -33,7 +34,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.account(answer, r, begin)
 	if !authorized {
 		answer.Header().Set("WWW-Authenticate", "Bearer")
-		writeJSON(answer, http.StatusUnauthorized, sglang.JSON(sglang.Object{{Key: "error", Value: "Unauthorized"}}))
+		writeJSON(answer, http.StatusUnauthorized,
+			sglang.JSON(sglang.Object{{Key: "error", Value: "Unauthorized"}}))
 		return
 	}
 	if !s.crossOrigin(answer, r) {
@@ -41,12 +43,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// requestID returns the request's id. ServeHTTP makes one if the client sent none.
 func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
 
-// account ends a request: a panic becomes a 500, and the request is logged and counted, unless it is a probe.
+// account ends a request: it turns a panic into status 500, logs the request and,
+// unless it is a probe, counts it.
 func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 	if fault := recover(); fault != nil {
-		s.cfg.Logger.Error("handler panicked", "request", requestID(r), "fault", fault, "stack", string(debug.Stack()))
+		s.cfg.Logger.Error("handler panicked", "request", requestID(r), "fault", fault, "stack",
+			string(debug.Stack()))
 		if answer.status == 0 {
 			writePlain(answer, http.StatusInternalServerError, "Internal Server Error")
 		}
@@ -58,24 +63,29 @@ func (s *Server) account(answer *recorder, r *http.Request, begin time.Time) {
 	} else {
 		s.cfg.Metrics.request(answer.status, took)
 	}
-	pairs := []any{"method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes", answer.bytes, "took", took, "request", requestID(r)}
+	pairs := []any{"method", r.Method, "path", r.URL.Path, "status", answer.status, "bytes",
+		answer.bytes, "took", took, "request", requestID(r)}
 	if key := keyOf(r); key != "" {
 		pairs = append(pairs, "key", key)
 	}
 	s.cfg.Access.Log(r.Context(), level, "request", pairs...)
 }
 
-// isProbe tells the paths that machines ask every few seconds, which would drown what clients do.
+// isProbe reports whether machines request the path every few seconds. Such requests
+// would hide those of clients in the log and the metrics.
 func (s *Server) isProbe(path string) bool {
-	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/metrics") ||
+	return path == s.cfg.HealthRoute && path != "" || strings.HasPrefix(path, "/health") ||
+		strings.HasPrefix(path, "/metrics") ||
 		path == "/livez" || path == "/readyz" || path == "/ping"
 }
 
-// authorized tells whether a request may be answered, and whose key it has. It compares keys in constant time. Preflights
-// need none, nor do probes but for sglang-jax's own /ping, unless that is said to be one.
+// authorized reports whether a request may be answered, and whose key it has. It
+// compares keys in constant time. Preflights need no key. Probes need none, except
+// /ping, which sglang-jax protects: Config.KeylessPing decides.
 func (s *Server) authorized(r *http.Request) (by caller, ok bool) {
 	open := s.isProbe(r.URL.Path) && (r.URL.Path != "/ping" || s.cfg.KeylessPing)
-	open = open && (r.URL.Path != s.cfg.PredictRoute || r.Method != http.MethodPost) // the host's routes may be one
+	// A host may set the probe's and the predict route to the same path.
+	open = open && (r.URL.Path != s.cfg.PredictRoute || r.Method != http.MethodPost)
 	if s.cfg.APIKey == "" && s.cfg.Keys == nil || r.Method == http.MethodOptions || open {
 		return by, true
 	}
@@ -93,11 +103,12 @@ func (s *Server) authorized(r *http.Request) (by caller, ok bool) {
 	return by, true
 }
 
-// corsMethods are what the peer lets a page of another origin use.
+// corsMethods are the methods that sglang-jax allows to pages of another origin.
 const corsMethods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
-// crossOrigin lets pages of the configured origins call, and answers a browser's preflight. It tells whether it has
-// answered. Protocol: https://fetch.spec.whatwg.org/#http-cors-protocol.
+// crossOrigin allows pages of the configured origins to call, and answers a browser's
+// preflight. It reports whether it has answered. Protocol:
+// https://fetch.spec.whatwg.org/#http-cors-protocol.
 func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" || len(s.cfg.CORSOrigins) == 0 {
@@ -114,7 +125,8 @@ func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Credentials", "true")
-	if h.Set("Access-Control-Allow-Origin", origin); all && !preflight && r.Header.Get("Cookie") == "" {
+	if h.Set("Access-Control-Allow-Origin", origin); all && !preflight &&
+		r.Header.Get("Cookie") == "" {
 		h.Set("Access-Control-Allow-Origin", "*")
 	} else {
 		h.Add("Vary", "Origin")
@@ -135,7 +147,7 @@ func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// recorder remembers what was answered, for the log and the metrics.
+// recorder records the status and size of an answer, for the log and the metrics.
 type recorder struct {
 	http.ResponseWriter
 	status, bytes int
@@ -155,7 +167,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteString spares io.WriteString a copy of the whole answer.
+// WriteString saves io.WriteString a copy of the answer.
 func (r *recorder) WriteString(s string) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
@@ -167,13 +179,15 @@ func (r *recorder) WriteString(s string) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// writePlain answers with plain text.
 func writePlain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // a client that has gone needs no answer
+	_, _ = io.WriteString(w, text) // a failed write means that the client has gone
 }
 
-// writeBare answers without a content type, as the peer's plain responses do. The nil stops net/http from guessing one.
+// writeBare answers without a content type, as sglang-jax's plain responses do. The nil
+// keeps net/http from guessing one.
 func writeBare(w http.ResponseWriter, status int, text string) {
 	w.Header()["Content-Type"] = nil
 	w.WriteHeader(status)

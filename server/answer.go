@@ -8,15 +8,19 @@ import (
 	"scored/sglang"
 )
 
-// success is the body of a scored request: keys in this order. What goes beyond sglang-jax follows its four keys, and only
-// if asked for. A row that failed, and a logarithm of 0, which JSON cannot hold, are null.
+// success returns the body of a scored request, with keys in this order. sglang-jax's
+// four keys come first; further keys follow only if the client asked for them. The row
+// of an item that failed is null, and so is a logarithm of 0, which JSON cannot hold.
 func success(b *body, result *score.Result) string {
 	var answer sglang.Object
-	add := func(key string, value any) { answer = append(answer, sglang.Member{Key: key, Value: value}) }
+	add := func(key string, value any) {
+		answer = append(answer, sglang.Member{Key: key, Value: value})
+	}
 	add("scores", result.Scores)
 	add("model", string(b.model))
 	if u := result.Usage; b.extras.usage {
-		add("usage", sglang.Object{{Key: "prompt_tokens", Value: u.PromptTokens}, {Key: "completion_tokens", Value: 0},
+		add("usage", sglang.Object{{Key: "prompt_tokens", Value: u.PromptTokens},
+			{Key: "completion_tokens", Value: 0},
 			{Key: "total_tokens", Value: u.PromptTokens}, {Key: "cached_tokens", Value: u.CachedTokens}})
 	} else {
 		add("usage", nil)
@@ -49,12 +53,13 @@ func success(b *body, result *score.Result) string {
 	return sglang.JSON(answer)
 }
 
-// failures are the items that failed by themselves, in order.
+// failures lists the items that failed by themselves, in order.
 func failures(items map[int]*score.Error) (all []sglang.Object) {
 	for _, item := range slices.Sorted(maps.Keys(items)) {
 		failure := items[item]
 		status, kind := statuses(failure.Kind)
-		all = append(all, sglang.Object{{Key: "index", Value: item}, {Key: "message", Value: failure.Message}, {Key: "type", Value: kind},
+		all = append(all, sglang.Object{{Key: "index", Value: item},
+			{Key: "message", Value: failure.Message}, {Key: "type", Value: kind},
 			{Key: "code", Value: status}})
 	}
 	return all

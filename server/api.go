@@ -18,7 +18,8 @@ var docsPage string
 //go:embed web/reference.html
 var referencePage string
 
-// Swagger UI 5.35.0, of npm's swagger-ui-dist, zipped: https://github.com/swagger-api/swagger-ui, Apache 2.0.
+// Swagger UI 5.35.0, of npm's swagger-ui-dist, zipped:
+// https://github.com/swagger-api/swagger-ui, Apache 2.0.
 var (
 	//go:embed web/swagger-ui-bundle.js.gz
 	swaggerScript []byte
@@ -26,20 +27,24 @@ var (
 	swaggerStyle []byte
 )
 
-// routeDocs routes the API's description, and the pages that show it. They load nothing from elsewhere.
+// routeDocs routes the description of the API and the pages that show it. The pages
+// load nothing from other hosts.
 func (s *Server) routeDocs() {
-	const inline = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+	const inline = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " +
+		"connect-src 'self'"
 	s.read("/openapi.json", handleOpenAPI)
 	s.read("/docs", page(docsPage, inline))
-	s.read("/docs/reference", page(referencePage, "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src data:; connect-src 'self'"))
+	s.read("/docs/reference", page(referencePage,
+		"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "+
+			"img-src data:; connect-src 'self'"))
 	s.read("/docs/swagger-ui-bundle.js", zipped("text/javascript", swaggerScript))
 	s.read("/docs/swagger-ui.css", zipped("text/css", swaggerStyle))
 }
 
-// handleOpenAPI gives the API's description, OpenAPI 3.1.
+// handleOpenAPI answers with the description of the API, OpenAPI 3.1.
 func handleOpenAPI(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, openAPI) }
 
-// page gives a page under a Content-Security-Policy.
+// page answers with a page under a Content-Security-Policy.
 func page(text, policy string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -48,7 +53,8 @@ func page(text, policy string) http.HandlerFunc {
 	}
 }
 
-// zipped gives a file that is kept as gzip, which browsers take as it is.
+// zipped answers with a file that is stored as gzip. Clients that accept gzip get it as
+// it is.
 func zipped(contentType string, data []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

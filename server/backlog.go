@@ -8,16 +8,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// backlog tells, for each device, what the work in hand is predicted to take. It implements prometheus.Collector.
+// backlog exports, by device, the predicted time of the work in hand. It implements
+// prometheus.Collector.
 type backlog struct {
 	desc    *prometheus.Desc
-	devices atomic.Int64 // with a series each, whether there is a model yet or not
+	devices atomic.Int64 // how many have a series, even before there is a model
 	model   atomic.Pointer[atomic.Pointer[Model]]
 }
 
 func newBacklog() *backlog {
 	return &backlog{desc: prometheus.NewDesc("scored_backlog_seconds",
-		"What the rows that wait and run are predicted to take of the device's time.", []string{"device"}, nil)}
+		"What the rows that wait and run are predicted to take of the device's time.",
+		[]string{"device"}, nil)}
 }
 
 // Describe implements prometheus.Collector.
@@ -32,6 +34,7 @@ func (b *backlog) Collect(all chan<- prometheus.Metric) {
 		}
 	}
 	for device, left := range now {
-		all <- prometheus.MustNewConstMetric(b.desc, prometheus.GaugeValue, left.Seconds(), strconv.Itoa(device))
+		all <- prometheus.MustNewConstMetric(b.desc, prometheus.GaugeValue, left.Seconds(),
+			strconv.Itoa(device))
 	}
 }

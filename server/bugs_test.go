@@ -41,7 +41,7 @@ var bugs = map[string][]row{
 		{fields(`"items":["x"],"label_token_ids":[151936]`), "label_token_ids", "Token ID 151936 is out of vocabulary", 400},
 		{fields(`"items":["x"],"label_token_ids":[999999999]`), "label_token_ids", "Token ID 999999999", 400},
 		{fields(`"items":["x"],"label_token_ids":[5279552648203111001]`), "label_token_ids", "Token ID 5279552648203111001", 400},
-		{fields(`"items":["x"],"label_token_ids":[1e3]`), "", "", 200}, // a whole float is an int to the peer's schema
+		{fields(`"items":["x"],"label_token_ids":[1e3]`), "", "", 200}, // a whole float is an int to sglang-jax's schema
 	},
 	"03 negative ids": {
 		{fields(`"items":["x"],"label_token_ids":[-1]`), "label_token_ids", "label_token_ids[0] is negative (-1)", 400},
@@ -84,7 +84,7 @@ var bugs = map[string][]row{
 		{fields(`"items":["a","b","` + strings.Repeat("x", 60000) + `","c"],"label_token_ids":[1],"partial":true`), "", `"errors":[{"index":2,`, 200},
 	},
 	"52 the model's name": {
-		{`{"model":"nope","query":"a","items":["b"],"label_token_ids":[1]}`, "", `"model":"nope"`, 200}, // the peer never compares it
+		{`{"model":"nope","query":"a","items":["b"],"label_token_ids":[1]}`, "", `"model":"nope"`, 200}, // sglang-jax never compares it
 		{`{"model":"","query":"a","items":["b"],"label_token_ids":[1]}`, "", `"model":""`, 200},
 		{`{"query":"a","items":["b"],"label_token_ids":[1]}`, "", "'type': 'missing', 'loc': ('body', 'model')", 400},
 	},

@@ -12,21 +12,24 @@ import (
 // classRequest is a request for a classifier's classes, in any dialect.
 type classRequest struct {
 	model, requestID string // "" if not given
-	field            string // what the client calls its texts
+	field            string // the client's name of its texts
 	texts            []score.Part
-	list             bool // there is a list of texts, if only of one
-	raw              bool // logits in place of scores
-	cut              bool // of a text that is too long, the end
+	list             bool // the client sent a list, even if of one text
+	raw              bool // logits instead of scores
+	cut              bool // cut the end off a text that is too long
 	plainSpecials    bool
 }
 
-// part makes the one part of a dialect that classifies; err is what was wrong with the body. answer makes what is sent, of a
-// row of finite numbers for each text.
-func (r *classRequest) part(id string, err error, answer func(*score.Result, [][]float64) any) ([]part, error) {
+// part returns the single part of a dialect that classifies. err is the error of
+// reading the body; if it is not nil, part returns it. answer builds the value to send
+// from a row of finite numbers for each text.
+func (r *classRequest) part(id string, err error,
+	answer func(*score.Result, [][]float64) any) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &score.Request{ID: id, Items: r.texts, ItemField: r.field, OneItem: !r.list, Classify: true, Truncate: r.cut,
+	req := &score.Request{ID: id, Items: r.texts, ItemField: r.field, OneItem: !r.list,
+		Classify: true, Truncate: r.cut,
 		PlainSpecials: r.plainSpecials}
 	req.Query.IsTokens = r.texts[0].IsTokens
 	return []part{{request: req, answer: func(result *score.Result) (func() string, error) {
@@ -38,16 +41,20 @@ func (r *classRequest) part(id string, err error, answer func(*score.Result, [][
 	}}}, nil
 }
 
-// classifyDialect is vLLM's /classify: https://docs.vllm.ai/en/latest/models/pooling_models/classify.
+// classifyDialect is vLLM's /classify:
+// https://docs.vllm.ai/en/latest/models/pooling_models/classify.
 func classifyDialect() dialect {
-	return dialect{name: "classify", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		r, err := readClassify(o, m)
-		return r.part(id, err, func(result *score.Result, numbers [][]float64) any {
-			return listOf(s, "classify-"+cmp.Or(r.requestID, id), r.model, classesOf(numbers, m.Scorer.Classes().Names), result.Usage)
-		})
-	}}
+	return dialect{name: "classify", fault: vllmError,
+		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			r, err := readClassify(o, m)
+			return r.part(id, err, func(result *score.Result, numbers [][]float64) any {
+				return listOf(s, "classify-"+cmp.Or(r.requestID, id), r.model,
+					classesOf(numbers, m.Scorer.Classes().Names), result.Usage)
+			})
+		}}
 }
 
+// classData is an entry of vLLM's answer.
 type classData struct {
 	Index int       `json:"index"`
 	Label string    `json:"label"` // of the greatest of probs
@@ -55,6 +62,7 @@ type classData struct {
 	Count int       `json:"num_classes"`
 }
 
+// classesOf returns an entry for each row of numbers.
 func classesOf(numbers [][]float64, names []string) []classData {
 	all := make([]classData, len(numbers))
 	for i, row := range numbers {
@@ -64,7 +72,8 @@ func classesOf(numbers [][]float64, names []string) []classData {
 	return all
 }
 
-// readClassify reads vLLM's request: one text or a list of token ids, or a list of either.
+// readClassify reads vLLM's request: one text, one list of token ids, or a list of
+// either.
 func readClassify(o *python.Object, m *Model) (*classRequest, error) {
 	f := fieldsOf(o)
 	r := &classRequest{model: f.name("model"), requestID: f.name("request_id"), field: "input"}
@@ -75,15 +84,19 @@ func readClassify(o *python.Object, m *Model) (*classRequest, error) {
 		r.texts = []score.Part{f.part(r.field, v)}
 	}
 	r.cut = f.integer("truncate_prompt_tokens", -1, 0) != 0
-	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) || !f.Bool("softmax", true) // the newest name first
+	// vLLM's three names, the newest first.
+	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) ||
+		!f.Bool("softmax", true)
 	r.plainSpecials = f.Bool("split_special_tokens", false)
 	if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
-		f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
+		f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's "+
+			"tokenizer; send token ids")
 	}
 	return r, f.done(classifyUnserved())
 }
 
-// tokenIDs tells a list of token ids from one of texts, or of such lists. Its first element says what all must be.
+// tokenIDs reports whether a list holds token ids, and not texts or further lists. Its
+// first element decides.
 func tokenIDs(list []python.Value) bool {
 	if len(list) == 0 {
 		return false
@@ -93,36 +106,41 @@ func tokenIDs(list []python.Value) bool {
 	return !text && !nested
 }
 
-// predictDialect is TEI's /predict: https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/predict.
+// predictDialect is TEI's /predict:
+// https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/predict.
 func predictDialect() dialect {
-	return dialect{name: "predict", mine: has("inputs"), fault: teiError, read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		r, err := readPredict(o)
-		return r.part(id, err, func(_ *score.Result, numbers [][]float64) any {
-			all := make([][]teiClass, len(numbers))
-			for i, row := range numbers {
-				for k, value := range row {
-					all[i] = append(all[i], teiClass{value, m.Scorer.Classes().Names[k]})
+	return dialect{name: "predict", mine: has("inputs"), fault: teiError,
+		read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			r, err := readPredict(o)
+			return r.part(id, err, func(_ *score.Result, numbers [][]float64) any {
+				all := make([][]teiClass, len(numbers))
+				for i, row := range numbers {
+					for k, value := range row {
+						all[i] = append(all[i], teiClass{value, m.Scorer.Classes().Names[k]})
+					}
+					slices.SortStableFunc(all[i], func(a, b teiClass) int { return cmp.Compare(b.Score, a.Score) })
 				}
-				slices.SortStableFunc(all[i], func(a, b teiClass) int { return cmp.Compare(b.Score, a.Score) })
-			}
-			if !r.list {
-				return all[0]
-			}
-			return all
-		})
-	}}
+				if !r.list {
+					return all[0]
+				}
+				return all
+			})
+		}}
 }
 
+// teiClass is a class and its score in TEI's answer.
 type teiClass struct {
 	Score float64 `json:"score"`
 	Label string  `json:"label"`
 }
 
-// readPredict reads TEI's request. inputs is a text, or a list of lists of one text. TEI reads a list of two texts as a pair,
-// which a decoder has no way to tell from one text.
+// readPredict reads TEI's request. inputs is a text, or a list of lists of one text.
+// TEI reads a list of two texts as a pair. A decoder cannot tell a pair from one text,
+// so pairs are refused.
 func readPredict(o *python.Object) (*classRequest, error) {
 	f := fieldsOf(o)
-	r := &classRequest{field: "inputs", raw: f.Bool("raw_scores", false), cut: f.Bool("truncate", false)}
+	r := &classRequest{field: "inputs", raw: f.Bool("raw_scores", false),
+		cut: f.Bool("truncate", false)}
 	r.plainSpecials = f.Bool("split_special_tokens", false)
 	elements, isList := sglang.ListOf(f.Get(r.field))
 	if !isList {
@@ -145,6 +163,7 @@ func readPredict(o *python.Object) (*classRequest, error) {
 	return r, f.done(teiUnserved())
 }
 
+// first returns the first element, or nil.
 func first(list []python.Value) python.Value {
 	if len(list) == 0 {
 		return nil
@@ -152,7 +171,7 @@ func first(list []python.Value) python.Value {
 	return list[0]
 }
 
-// sequence reads a text, or a list of one.
+// sequence reads a text, or a list of one text.
 func (f *fieldReader) sequence(field string, v python.Value) score.Part {
 	if list, ok := sglang.ListOf(v); ok {
 		for i, v := range list {

@@ -7,15 +7,17 @@ import (
 	"sync"
 )
 
-// clients counts each client's requests in hand, so that none can have all of the queue.
+// clients bounds how many requests each client has in hand, so that no client can fill
+// the queue. It is safe for concurrent use.
 type clients struct {
-	most int // 0: no bound
+	most int // requests of one client; 0: no bound
 
 	mu     sync.Mutex
-	inHand map[string]int // clients with none are left out
+	inHand map[string]int // only clients with requests in hand
 }
 
-// enter counts a request. It is refused if its client has too many in hand; else leave must be called in the end.
+// enter counts a request, or returns an error if its client has too many in hand.
+// Without an error the caller must call leave once.
 func (c *clients) enter(r *http.Request) (leave func(), err error) {
 	if c.most == 0 {
 		return func() {}, nil
@@ -25,7 +27,8 @@ func (c *clients) enter(r *http.Request) (leave func(), err error) {
 	defer c.mu.Unlock()
 	if c.inHand[client] >= c.most {
 		return nil, &apiError{status: http.StatusTooManyRequests, kind: "RateLimitError", busy: true,
-			message: "client has " + strconv.Itoa(c.most) + " requests in hand, which is its limit; wait for an answer first"}
+			message: "client has " + strconv.Itoa(c.most) +
+				" requests in hand, which is its limit; wait for an answer first"}
 	}
 	if c.inHand == nil {
 		c.inHand = map[string]int{}
@@ -40,8 +43,9 @@ func (c *clients) enter(r *http.Request) (leave func(), err error) {
 	}, nil
 }
 
-// clientOf is the name of the request's key or, where that has none, the header X-Client-Id, which a gateway in front
-// should set, or the address that the request comes from.
+// clientOf identifies the client of a request: by the name of its key, else by the
+// header X-Client-Id, which a gateway in front should set, else by the address that it
+// comes from.
 func clientOf(r *http.Request) string {
 	if key := keyOf(r); key != "" {
 		return "key " + key

@@ -13,7 +13,7 @@ import (
 	"scored/sglang/python"
 )
 
-// body is a score request as its schema reads it: what may be null has a flag.
+// body is a score request as its schema reads it. A field that may be null has a flag.
 type body struct {
 	query      score.Part
 	hasQuery   bool
@@ -25,11 +25,11 @@ type body struct {
 	itemFirst  bool
 	model      python.String
 	extras     extras
-	surrogates string // the first field with a lone surrogate, which is no text; "" if there is none
+	surrogates string // first field with a lone surrogate, which is not valid text; "" if none
 }
 
-// readScore reads every field as FastAPI reads them for ScoringRequest, in the model's order. Its errors are *apiError
-// with sglang-jax's words.
+// readScore reads every field as FastAPI reads ScoringRequest, in the order of its
+// declaration. Errors are *apiError with sglang-jax's words.
 func readScore(object *python.Object) (*body, error) {
 	b, f := &body{}, &sglang.Fields{Object: object}
 	if b.read(f); f.Failed() {
@@ -38,7 +38,8 @@ func readScore(object *python.Object) (*body, error) {
 	return b, refuse(object, scoreUnserved())
 }
 
-// decodedBytes is how much memory the values of a body may take. A score request of four million token ids takes half of it.
+// decodedBytes is how much memory the values of a body may take. A score request with
+// four million token ids takes half of it.
 const decodedBytes = 64 << 20
 
 // decodeObject reads a body that must be a JSON object, sent as application/json.
@@ -47,11 +48,13 @@ func decodeObject(contentType []string, data []byte) (*python.Object, error) {
 	return object, badBody(err)
 }
 
-// badBody gives what is wrong with a body its status, in sglang-jax's words, and in plain ones for other dialects.
+// badBody gives an error of reading a body its status, with sglang-jax's words and with
+// plain ones for other dialects.
 func badBody(err error) error {
 	var body *sglang.BodyError
 	if errors.As(err, &body) {
-		bad := &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: body.Message, plainly: body.Plainly}
+		bad := &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: body.Message,
+			plainly: body.Plainly}
 		if body.Detail != "" {
 			bad.raw = detail(body.Detail)
 		}
@@ -59,13 +62,14 @@ func badBody(err error) error {
 	}
 	var large *python.TooLarge
 	if errors.As(err, &large) {
-		return score.Errorf(score.TooLarge, large.Field, "%s takes more than %d bytes of memory once it is read; split the request",
+		return score.Errorf(score.TooLarge, large.Field,
+			"%s takes more than %d bytes of memory once it is read; split the request",
 			cmp.Or(large.Field, "body"), decodedBytes)
 	}
 	return err
 }
 
-// read takes every field, with pydantic's faults in its order.
+// read reads every field, and collects faults in pydantic's order.
 func (b *body) read(f *sglang.Fields) {
 	b.readQuery(f)
 	b.readItems(f)
@@ -89,7 +93,8 @@ func (b *body) read(f *sglang.Fields) {
 	b.readExtras(f)
 }
 
-// labelsOf keeps the digits only of ids that 64 bits do not hold.
+// labelsOf converts ids to labels. It keeps the digits only of ids that do not fit 64
+// bits.
 func labelsOf(ids sglang.Integers) []score.Label {
 	labels := make([]score.Label, len(ids.Small))
 	for i, id := range ids.Small {
@@ -149,20 +154,21 @@ func (b *body) readItems(f *sglang.Fields) {
 	}
 }
 
-// noTexts are the faults of a list that is not one of texts.
+// noTexts returns the faults of a list as a list of texts.
 func noTexts(list []python.Value) (faults []sglang.Fault) {
 	for i, item := range list {
 		if _, ok := item.(python.String); ok {
 			continue
 		}
-		if faults = append(faults, sglang.NewFault("string_type", item, "items", "list[str]", i)); len(faults) == sglang.MaxFaults {
+		faults = append(faults, sglang.NewFault("string_type", item, "items", "list[str]", i))
+		if len(faults) == sglang.MaxFaults {
 			break
 		}
 	}
 	return faults
 }
 
-// readTokens takes the items as lists of token ids, or tells why they are none.
+// readTokens reads the items as lists of token ids, or returns the faults.
 func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
 	b.items = make([]score.Part, 0, len(list))
 	for i, item := range list {
@@ -179,7 +185,7 @@ func tokenPart(ints sglang.Integers) score.Part {
 	return score.Part{IsTokens: true, Tokens: ints.Small, Beyond: beyond(ints)}
 }
 
-// beyond keeps the digits of the first integer that 64 bits do not hold.
+// beyond returns the first integer that does not fit 64 bits; nil if all fit.
 func beyond(ints sglang.Integers) *score.Beyond {
 	if len(ints.Big) == 0 {
 		return nil
@@ -188,7 +194,8 @@ func beyond(ints sglang.Integers) *score.Beyond {
 	return &score.Beyond{Index: i, Digits: ints.Big[i].String()}
 }
 
-// readTexts takes the items if all of them are texts.
+// readTexts reads the items if all of them are texts. Otherwise it returns false and
+// changes nothing.
 func (b *body) readTexts(list []python.Value) bool {
 	for _, item := range list {
 		if _, ok := item.(python.String); !ok {
@@ -202,6 +209,7 @@ func (b *body) readTexts(list []python.Value) bool {
 	return true
 }
 
+// text returns a text, and records the field if it has a lone surrogate.
 func (b *body) text(field string, s python.String) score.Part {
 	if s.Surrogate() && b.surrogates == "" {
 		b.surrogates = field
@@ -209,7 +217,8 @@ func (b *body) text(field string, s python.String) score.Part {
 	return score.Part{Text: string(s)}
 }
 
-// textAt is a text of a list, which may have millions: its name is made for one that is bad alone.
+// textAt is text for an element of a list. A list may have millions of elements, so the
+// name is made only for one at fault.
 func (b *body) textAt(list string, i int, s python.String) string {
 	if s.Surrogate() && b.surrogates == "" {
 		b.surrogates = fmt.Sprintf("%s[%d]", list, i)
@@ -217,7 +226,8 @@ func (b *body) textAt(list string, i int, s python.String) string {
 	return string(s)
 }
 
-// request checks what the domain cannot express, nulls and text that is none, and gives the rest to it.
+// request returns the request for the Scorer. It checks what a score.Request cannot
+// express: nulls, and text with lone surrogates.
 func (b *body) request(id string, m *Model) (*score.Request, error) {
 	if b.extras.sequences.badMode {
 		return nil, score.Errorf(score.Invalid, "label_mode", `label_mode must be "token" or "sequence"`)
@@ -232,24 +242,33 @@ func (b *body) request(id string, m *Model) (*score.Request, error) {
 		return nil, err
 	}
 	if !b.hasQuery || !b.hasItems {
-		return nil, score.Errorf(score.Invalid, "query", "Invalid combination of query/items types for score_request.")
+		return nil, score.Errorf(score.Invalid, "query",
+			"Invalid combination of query/items types for score_request.")
 	}
 	if b.surrogates != "" {
-		return nil, score.Errorf(score.Invalid, b.surrogates, "%s holds a lone surrogate, which is no character", b.surrogates)
+		return nil, score.Errorf(score.Invalid, b.surrogates,
+			"%s holds a lone surrogate, which is no character", b.surrogates)
 	}
-	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels, Sequences: b.extras.sequences.tokens,
-		Normalize: b.extras.sequences.normalize, LabelField: b.extras.sequences.field, ItemFirst: b.itemFirst, Softmax: b.softmax,
-		Positions: b.extras.positions, PositionBeyond: b.extras.beyond, SequenceBeyond: b.extras.sequences.beyond,
-		Truncate: b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs, PlainSpecials: b.extras.plainSpecials}, nil
+	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels,
+		Sequences: b.extras.sequences.tokens,
+		Normalize: b.extras.sequences.normalize, LabelField: b.extras.sequences.field,
+		ItemFirst: b.itemFirst, Softmax: b.softmax,
+		Positions: b.extras.positions, PositionBeyond: b.extras.beyond,
+		SequenceBeyond: b.extras.sequences.beyond,
+		Truncate:       b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs,
+		PlainSpecials: b.extras.plainSpecials}, nil
 }
 
-// noLabels is sglang-jax's sentence, and the remedy where labels came in a field that does not count.
+// noLabels returns the error of a request without labels. It has sglang-jax's words, and
+// a remedy if labels came in a field that is ignored.
 func (b *body) noLabels() error {
 	switch {
 	case b.extras.sequences.asked:
-		return score.Errorf(score.Invalid, "labels", "labels must be provided; send labels, label_tokens or label_token_ids")
+		return score.Errorf(score.Invalid, "labels",
+			"labels must be provided; send labels, label_tokens or label_token_ids")
 	case b.extras.sequences.unread:
-		return score.Errorf(score.Invalid, "label_tokens", `label_token_ids must be provided; label_tokens counts only with "label_mode": "sequence"`)
+		return score.Errorf(score.Invalid, "label_tokens",
+			`label_token_ids must be provided; label_tokens counts only with "label_mode": "sequence"`)
 	}
 	return score.Errorf(score.Invalid, "label_token_ids", "label_token_ids must be provided")
 }

@@ -8,44 +8,49 @@ import (
 	"scored/sglang/python"
 )
 
-// dialect is how one kind of client asks for scores and is answered. In between, all go the same way: see handle. A
-// dialect is a file that makes score.Requests of a body and an answer of their Results.
+// dialect is the form in which one kind of client asks for scores and is answered. All
+// dialects share the way in between: see handle. Each dialect has a file that makes
+// score.Requests from a body and an answer from their Results.
 type dialect struct {
-	name string // as the metrics have it
-	// mine tells whether a body is of this dialect; nil: any is.
+	name string // label of its metrics
+	// mine reports whether a body is of this dialect; nil: every body is.
 	mine func(o *python.Object) bool
-	// read makes the requests for scores. Its errors name field and index.
+	// read returns the requests for scores in a body. Its errors name field and index.
 	read func(s *Server, m *Model, id string, o *python.Object) ([]part, error)
-	// join makes one answer of the parts'; nil where there is one part always.
+	// join makes one answer from those of several parts; nil for dialects with a single
+	// part.
 	join  func(answers []string) string
 	fault errorShape
 }
 
-// part is one request for scores, and how it is answered.
+// part is one request for scores, and how to answer it.
 type part struct {
 	request *score.Request
-	// answer tells what cannot be answered, and else gives the answer's JSON, to be made when it is written.
+	// answer returns an error if the result cannot be answered, otherwise a function
+	// that makes the answer's JSON when it is written.
 	answer func(*score.Result) (func() string, error)
-	prefix string // of the fields that its errors name
+	prefix string // path of the part in the body, which its errors put before their fields
 }
 
-// route is a path where scores are asked for, by methods beside POST, and the dialects that are spoken there. A body is
-// of the first that it may be of, and errors before the body is read have the shape of the last.
+// route is a path for requests for scores, its methods besides POST, and its dialects.
+// A body is read in the first dialect whose mine accepts it. Errors before the body is
+// read have the shape of the last dialect.
 type route struct {
 	path     string
 	methods  []string
 	dialects []dialect
-	classes  bool // a language model does not serve it, as sglang-jax does not
+	classes  bool // only a classifier serves it; with a language model it answers as sglang-jax does
 }
 
-// routes are the paths of all dialects; docs/api.md has the same table for clients.
+// routes returns the paths of all dialects. docs/api.md has the same table for clients.
 func (s *Server) routes() []route {
 	all := []route{
 		{path: "/v1/score", dialects: []dialect{pairsDialect(true), scoreDialect()}},
 		{path: "/score", dialects: []dialect{pairsDialect(false)}},
 		{path: "/generative_scoring", dialects: []dialect{generativeDialect()}},
 		{path: "/rerank", dialects: []dialect{teiDialect(), rerankDialect()}},
-		{path: "/v1/rerank", methods: []string{http.MethodPut}, dialects: []dialect{rerankDialect()}}, // sglang-jax has the method
+		// sglang-jax has PUT, too.
+		{path: "/v1/rerank", methods: []string{http.MethodPut}, dialects: []dialect{rerankDialect()}},
 		{path: "/v2/rerank", dialects: []dialect{rerankDialect()}},
 		{path: "/v1/ranking", dialects: []dialect{nimDialect()}},
 		{path: "/classify", dialects: []dialect{predictDialect(), classifyDialect()}, classes: true},
@@ -64,7 +69,8 @@ func (s *Server) routes() []route {
 	return all
 }
 
-// Paths are those that score: of every dialect, but not what a Config adds.
+// Paths returns the paths that score, in every dialect, without those that a Config
+// adds.
 func Paths() (all []string) {
 	for _, at := range (&Server{}).routes() {
 		all = append(all, at.path)
@@ -72,7 +78,7 @@ func Paths() (all []string) {
 	return all
 }
 
-// routeDialects routes every path of routes.
+// routeDialects adds all of routes to the router.
 func (s *Server) routeDialects() {
 	for _, at := range s.routes() {
 		for _, method := range append(at.methods, http.MethodPost) {
@@ -87,20 +93,24 @@ func (s *Server) routeDialects() {
 	}
 }
 
-// dialectNames are the names that metrics have from the start.
+// dialectNames lists the dialects whose metrics exist from the start.
 func dialectNames() []string {
-	return []string{"sglang", "rerank", "tei", "pairs", "generative", "nim", "classify", "predict", "vertex", "unknown"}
+	return []string{"sglang", "rerank", "tei", "pairs", "generative", "nim", "classify", "predict",
+		"vertex", "unknown"}
 }
 
-// speak gives the dialect that a body is of.
-func speak(dialects []dialect, o *python.Object) *dialect {
+// dialectOf returns the dialect of a body. If none accepts it, it returns the first.
+func dialectOf(dialects []dialect, o *python.Object) *dialect {
 	i := slices.IndexFunc(dialects, func(d dialect) bool { return d.mine == nil || d.mine(o) })
 	return &dialects[max(0, i)]
 }
 
-// has tells bodies with one of these fields.
+// has returns a function that reports whether a body has one of the fields.
 func has(fields ...python.String) func(o *python.Object) bool {
 	return func(o *python.Object) bool {
-		return slices.ContainsFunc(fields, func(field python.String) bool { _, ok := o.Get(field); return ok })
+		return slices.ContainsFunc(fields, func(field python.String) bool {
+			_, ok := o.Get(field)
+			return ok
+		})
 	}
 }

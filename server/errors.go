@@ -15,43 +15,47 @@ import (
 	"scored/sglang"
 )
 
-// apiError is an answer that is not a success. Its fields are those of sglang-jax's answer; an errorShape gives other
-// dialects theirs.
+// apiError is an answer that is not a success. Its fields are those of sglang-jax's
+// answer; an errorShape turns them into another dialect's.
 type apiError struct {
 	status  int
 	kind    string // the envelope's type
 	message string
-	plainly string        // message for dialects that do not print Python; "" is message
-	param   string        // the field at fault, for the header X-Scored-Error-Param
-	raw     string        // the whole body, where the peer sends no envelope
-	plain   string        // the whole answer as text, where the peer sends no JSON
+	plainly string        // message for dialects that do not print Python; "": message
+	param   string        // field at fault, for the header X-Scored-Error-Param
+	raw     string        // the whole body, where sglang-jax sends no envelope
+	plain   string        // the whole answer as text, where sglang-jax sends no JSON
 	cause   error         // for the log; never shown to a client
 	busy    bool          // the server has too much in hand
-	retry   time.Duration // when there is likely to be room again; 0 if not known
-	final   bool          // the same request gets the same answer, though its status invites to try again
+	retry   time.Duration // when there will probably be room; 0 if not known
+	final   bool          // a retry would get the same answer, though the status suggests one
 }
 
 func (e *apiError) Error() string { return e.message + e.raw + e.plain }
 
-// said is the message in plain words.
+// said returns the message in plain words.
 func (e *apiError) said() string { return cmp.Or(e.plainly, e.message) }
 
 func (e *apiError) Unwrap() error { return e.cause }
 
-// isFinal tells that to repeat the request is no use. OpenAI's clients read it as X-Should-Retry; without it they repeat
-// every 408, 409, 429 and 5xx twice.
+// isFinal reports whether repeating the request is useless. OpenAI's clients learn it
+// from X-Should-Retry. Without that header they repeat every 408, 409, 429 and 5xx
+// twice.
 func (e *apiError) isFinal() bool {
-	return e.final || e.status == http.StatusConflict || e.status == http.StatusNotImplemented || e.status == http.StatusInsufficientStorage
+	return e.final || e.status == http.StatusConflict || e.status == http.StatusNotImplemented ||
+		e.status == http.StatusInsufficientStorage
 }
 
-// statusGone is what the log and the metrics show for a client that left before its answer; nobody reads it.
+// statusGone is what the log and the metrics show for a client that left before its
+// answer. No client receives it.
 const statusGone = 499
 
+// badRequest returns an error with status 400 and sglang-jax's words.
 func badRequest(message string) error {
 	return &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: message}
 }
 
-// statuses is what the domain's errors become.
+// statuses maps a kind of error to a status and to sglang-jax's name for it.
 func statuses(kind score.Kind) (status int, name string) {
 	switch kind {
 	case score.Invalid:
@@ -72,9 +76,10 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	s.writeErrorAs(w, r, err, envelope)
 }
 
-// writeErrorAs answers with err in the shape and returns the status. What is our fault is told to the log; of the domain's
-// the client gets the request id alone.
-func (s *Server) writeErrorAs(w http.ResponseWriter, r *http.Request, err error, shape errorShape) int {
+// writeErrorAs answers with err in the shape and returns the status. Internal errors
+// are logged in full; the client sees only the request id.
+func (s *Server) writeErrorAs(w http.ResponseWriter, r *http.Request, err error,
+	shape errorShape) int {
 	var answer *apiError
 	if !errors.As(err, &answer) {
 		answer = s.domainError(err, requestID(r))
@@ -103,7 +108,7 @@ func (s *Server) writeErrorAs(w http.ResponseWriter, r *http.Request, err error,
 	return status
 }
 
-// domainError gives an error of the domain its status.
+// domainError gives an error of package score its status, and counts it.
 func (s *Server) domainError(err error, id string) *apiError {
 	answer := &apiError{status: http.StatusInternalServerError, kind: "InternalServerError"}
 	var domain *score.Error
@@ -120,15 +125,15 @@ func (s *Server) domainError(err error, id string) *apiError {
 	return answer
 }
 
-// retryAfter is in how many seconds to try again, one at least.
+// retryAfter returns in how many seconds to try again, at least 1.
 func (e *apiError) retryAfter() int { return max(1, int(math.Ceil(e.retry.Seconds()))) }
 
-// detail is an answer of FastAPI's own.
+// detail returns a body in the form of FastAPI's own errors.
 func detail(text string) string { return sglang.JSON(sglang.Object{{Key: "detail", Value: text}}) }
 
-// writeJSON answers with a text that is JSON, as sglang.JSON makes it.
+// writeJSON answers with text that is JSON already, as sglang.JSON makes it.
 func writeJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that has gone needs no answer
+	_, _ = io.WriteString(w, body) // a failed write means that the client has gone
 }

@@ -7,27 +7,29 @@ import (
 	"scored/sglang"
 )
 
-// extras are the fields of a score request that the peer does not have. Without them an answer is the peer's, byte for byte.
+// extras are the fields of a score request that sglang-jax does not have. Without them
+// the answer is sglang-jax's, byte for byte.
 type extras struct {
-	labels        []string // the labels as texts of one token each, where label_token_ids is absent
+	labels        []string // labels as texts, used if label_token_ids is absent
 	hasLabels     bool
 	sequences     sequences
-	positions     []int64       // of each item, at which labels are scored too
+	positions     []int64       // places of each item at which labels are scored, too
 	beyond        *score.Beyond // of positions
-	logprobs      bool          // answer with natural logarithms too
+	logprobs      bool          // answer with natural logarithms, too
 	usage         bool          // answer with token counts
-	truncate      bool          // cut prompts that are too long and list them
+	truncate      bool          // cut prompts that are too long, and list them
 	partial       bool          // a bad item fails alone
-	plainSpecials bool          // "<|im_end|>" in a text is text
+	plainSpecials bool          // the text of a special token, as "<|im_end|>", is plain text
 }
 
-// readExtras reads them with the same rules as the peer's fields.
+// readExtras reads them by the same rules as sglang-jax's fields.
 func (b *body) readExtras(f *sglang.Fields) {
 	x := &b.extras
 	for _, field := range []struct {
 		name string
 		to   *bool
-	}{{"return_logprobs", &x.logprobs}, {"usage", &x.usage}, {"truncate", &x.truncate}, {"partial", &x.partial},
+	}{{"return_logprobs", &x.logprobs}, {"usage", &x.usage}, {"truncate", &x.truncate},
+		{"partial", &x.partial},
 		{"split_special_tokens", &x.plainSpecials}} {
 		*field.to = f.Bool(field.name, false)
 	}
@@ -35,7 +37,7 @@ func (b *body) readExtras(f *sglang.Fields) {
 	x.positions, x.beyond = positions.Small, beyond(positions)
 	x.sequences.read(f)
 	if b.hasLabels {
-		return // label_token_ids wins, as in the peer, which does not know labels
+		return // label_token_ids has priority: sglang-jax ignores labels
 	}
 	texts := f.Texts("labels")
 	x.labels = make([]string, len(texts))
@@ -45,7 +47,8 @@ func (b *body) readExtras(f *sglang.Fields) {
 	x.hasLabels = f.Get("labels") != nil
 }
 
-// longestLabel is how many bytes no token has: those of known vocabularies have some hundred at most.
+// longestLabel is a length in bytes that no token has. Tokens of known vocabularies
+// have a few hundred at most.
 const longestLabel = 4096
 
 // nameLabels turns labels given as texts into ids.
@@ -58,10 +61,13 @@ func (b *body) nameLabels(m *Model) error {
 		return nil
 	}
 	if m.Words == nil {
-		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_token_ids")
+		return score.Errorf(score.Invalid, "labels",
+			"labels are texts, but the server runs without a tokenizer; send label_token_ids")
 	}
 	b.hasLabels = true
-	ids, err := eachLabel(b, m, func(field, text string) (int32, error) { return labelToken(m.Words, field, text) })
+	ids, err := eachLabel(b, m, func(field, text string) (int32, error) {
+		return labelToken(m.Words, field, text)
+	})
 	b.labels = make([]score.Label, len(ids))
 	for i, id := range ids {
 		b.labels[i].ID = int64(id)
@@ -69,19 +75,23 @@ func (b *body) nameLabels(m *Model) error {
 	return err
 }
 
-// labelToken is the id of a label's text, which must be one token.
+// labelToken returns the id of a label's text, which must be one token.
 func labelToken(words Words, field, text string) (int32, error) {
 	if len(text) > longestLabel {
-		return 0, score.Errorf(score.Invalid, field, "%s has %d bytes, more than any token; choose a text of one token or send label_token_ids", field, len(text))
+		return 0, score.Errorf(score.Invalid, field,
+			"%s has %d bytes, more than any token; choose a text of one token or send "+
+				"label_token_ids", field, len(text))
 	}
 	id, err := words.Single(text)
 	if err != nil {
-		return 0, score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
+		return 0, score.Errorf(score.Invalid, field,
+			"%s cannot be a label: %v; choose a text of one token or send label_token_ids", field, err)
 	}
 	return id, nil
 }
 
-// eachLabel reads the labels' texts, each distinct one once, of which the server takes so many.
+// eachLabel reads the labels' texts, each distinct text once. It refuses more distinct
+// texts than the server takes.
 func eachLabel[T any](b *body, m *Model, read func(field, text string) (T, error)) ([]T, error) {
 	known := map[string]T{}
 	all := make([]T, len(b.extras.labels))
@@ -89,8 +99,9 @@ func eachLabel[T any](b *body, m *Model, read func(field, text string) (T, error
 		label, seen := known[text]
 		if !seen {
 			if len(known) == m.Scorer.MaxLabels() {
-				return nil, score.Errorf(score.Invalid, "labels", "labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
-					"or raise --max-labels", len(known))
+				return nil, score.Errorf(score.Invalid, "labels",
+					"labels has more than %d distinct texts, which is what the server takes; ask for fewer, "+
+						"or raise --max-labels", len(known))
 			}
 			var err error
 			if label, err = read(fmt.Sprintf("labels[%d]", i), text); err != nil {

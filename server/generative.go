@@ -8,39 +8,45 @@ import (
 	"scored/sglang/python"
 )
 
-// generativeDialect is vLLM's /generative_scoring: as sglang-jax's /v1/score, with other defaults and one number an item.
+// generativeDialect is vLLM's /generative_scoring. It is like sglang-jax's /v1/score
+// with other defaults, and answers one number for each item.
 func generativeDialect() dialect {
-	return dialect{name: "generative", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		f := fieldsOf(o)
-		model, own := f.name("model"), f.name("request_id")
-		req := &score.Request{ID: id, Query: f.part("query", f.Get("query")), Items: f.items("items"), Labels: f.labels("label_token_ids"),
-			Softmax: f.Bool("apply_softmax", true), ItemFirst: f.Bool("item_first", false)}
-		if len(req.Items) > 0 && req.Items[0].IsTokens != req.Query.IsTokens {
-			f.fail("items[0]", "items[0] is not of the kind of query; all must be texts, or all token ids")
-		}
-		if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
-			f.fail("add_special_tokens", "add_special_tokens false is not supported by this model's tokenizer; send token ids")
-		}
-		if err := f.done(scoreUnserved()); err != nil {
-			return nil, err
-		}
-		if err := m.render(req); err != nil {
-			return nil, err
-		}
-		answer := func(result *score.Result) (func() string, error) {
-			first := make([]float64, len(result.Scores))
-			for i, row := range result.Scores {
-				first[i] = row[0]
+	return dialect{name: "generative", fault: vllmError,
+		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			f := fieldsOf(o)
+			model, own := f.name("model"), f.name("request_id")
+			req := &score.Request{ID: id, Query: f.part("query", f.Get("query")),
+				Items: f.items("items"), Labels: f.labels("label_token_ids"),
+				Softmax: f.Bool("apply_softmax", true), ItemFirst: f.Bool("item_first", false)}
+			if len(req.Items) > 0 && req.Items[0].IsTokens != req.Query.IsTokens {
+				f.fail("items[0]", "items[0] is not of the kind of query; all must be texts, or all token ids")
 			}
-			return func() string {
-				return sglang.JSON(listOf(s, "generative-scoring-"+cmp.Or(own, id), model, scoresAs(first), result.Usage))
-			}, nil
-		}
-		return []part{{request: req, answer: answer}}, nil
-	}}
+			if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
+				f.fail("add_special_tokens", "add_special_tokens false is not supported by this "+
+					"model's tokenizer; send token ids")
+			}
+			if err := f.done(scoreUnserved()); err != nil {
+				return nil, err
+			}
+			if err := m.render(req); err != nil {
+				return nil, err
+			}
+			answer := func(result *score.Result) (func() string, error) {
+				first := make([]float64, len(result.Scores))
+				for i, row := range result.Scores {
+					first[i] = row[0]
+				}
+				return func() string {
+					return sglang.JSON(listOf(s, "generative-scoring-"+cmp.Or(own, id), model,
+						scoresAs(first), result.Usage))
+				}, nil
+			}
+			return []part{{request: req, answer: answer}}, nil
+		}}
 }
 
-// putsSpecials tells whether the tokenizer puts tokens around a text, as Llama's does.
+// putsSpecials reports whether the tokenizer puts tokens around a text, as Llama's
+// does.
 func (m *Model) putsSpecials() bool {
 	if m.Words == nil {
 		return false
@@ -69,7 +75,8 @@ func (f *fieldReader) items(field string) []score.Part {
 	items := make([]score.Part, len(list))
 	for i, item := range list {
 		if items[i] = f.part(element(field, i), item); items[i].IsTokens != items[0].IsTokens {
-			f.fail(element(field, i), "%s is not of the kind of %s; all must be texts, or all token ids", element(field, i), element(field, 0))
+			f.fail(element(field, i), "%s is not of the kind of %s; all must be texts, or all "+
+				"token ids", element(field, i), element(field, 0))
 		}
 		if f.Failed() {
 			break

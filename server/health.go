@@ -7,7 +7,8 @@ import (
 	"scored/score"
 )
 
-// handleAlive is 200 from the start, and 503 once the process must be ended: its device is lost, or hangs.
+// handleAlive answers 200 from the start, and 503 once the process must be ended
+// because its device is lost or hangs.
 func (s *Server) handleAlive(w http.ResponseWriter, _ *http.Request) {
 	if m := s.model.Load(); m != nil && m.Scorer.Alive() != nil {
 		writeBare(w, http.StatusServiceUnavailable, "")
@@ -16,7 +17,7 @@ func (s *Server) handleAlive(w http.ResponseWriter, _ *http.Request) {
 	writeBare(w, http.StatusOK, "")
 }
 
-// handleReady is 200 when requests can be answered, else 503.
+// handleReady answers 200 if requests can be answered, else 503.
 func (s *Server) handleReady(w http.ResponseWriter, _ *http.Request) {
 	if m := s.model.Load(); m == nil || m.Scorer.Ready() != nil {
 		writeBare(w, http.StatusServiceUnavailable, "")
@@ -25,7 +26,8 @@ func (s *Server) handleReady(w http.ResponseWriter, _ *http.Request) {
 	writeBare(w, http.StatusOK, "")
 }
 
-// handleGenerate is 200 when a prompt of one token has been scored just now, else 503. The peer generates a token.
+// handleGenerate scores a prompt of one token and answers 200 if that works, else 503.
+// sglang-jax generates a token instead.
 func (s *Server) handleGenerate(w http.ResponseWriter, r *http.Request) {
 	m := s.model.Load()
 	if m == nil {
@@ -35,7 +37,8 @@ func (s *Server) handleGenerate(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.HealthTimeout)
 	defer cancel()
 	token := score.Part{IsTokens: true, Tokens: []int64{0}}
-	req := &score.Request{ID: requestID(r), Query: score.Part{IsTokens: true}, Items: []score.Part{token}, Classify: m.classifies()}
+	req := &score.Request{ID: requestID(r), Query: score.Part{IsTokens: true},
+		Items: []score.Part{token}, Classify: m.classifies()}
 	if !req.Classify {
 		req.Labels = []score.Label{{}}
 	}

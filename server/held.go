@@ -8,40 +8,46 @@ import (
 	"scored/score"
 )
 
-// held counts the bytes of the bodies of all requests in hand, from their reading to their answer.
+// held counts the bytes of the bodies of all requests in hand, from reading to answer.
 type held struct {
-	most  int64 // 0: no bound
+	most  int64 // bytes; 0: no bound
 	bytes atomic.Int64
 }
 
-// holding is one request's share. It is its handler's alone.
+// holding is one request's share of held. Only the request's handler may use it.
 type holding struct {
 	of    *held
 	bytes int64
 }
 
-// smallHolding is what every request may take, so that a few large bodies in hand refuse no small one.
+// smallHolding is how many bytes every request may hold, so that a few large bodies do
+// not shut out small ones.
 const smallHolding = 2 * firstPiece
 
-// grow takes n more bytes. One request alone always may, which Config.MaxBody bounds, and a small one.
+// grow adds n bytes, or returns Overloaded if all requests hold too much. A single
+// request may always grow, because Config.MaxBody bounds it; so may a request below
+// smallHolding.
 func (h *holding) grow(n int) error {
 	total := h.of.bytes.Add(int64(n))
 	h.bytes += int64(n)
 	if h.of.most > 0 && total > h.of.most && total > h.bytes && h.bytes > smallHolding {
-		return score.Errorf(score.Overloaded, "", "server holds %d bytes of requests, %d at most; retry later", total-int64(n), h.of.most)
+		return score.Errorf(score.Overloaded, "",
+			"server holds %d bytes of requests, %d at most; retry later", total-int64(n), h.of.most)
 	}
 	return nil
 }
 
+// release gives the request's bytes back.
 func (h *holding) release() { h.of.bytes.Add(-h.bytes) }
 
-// The sizes of the pieces in which a body of unknown length is read.
+// Sizes of the first and the largest piece in which a body of unknown length is read.
 const (
 	firstPiece = 32 << 10
 	lastPiece  = 4 << 20
 )
 
-// readAll reads to the end in growing pieces, so that memory follows what has arrived, and joins them once.
+// readAll reads to the end in pieces of growing size, and joins them once. So memory
+// follows what has arrived, and not what was announced.
 func (h *holding) readAll(r io.Reader) ([]byte, error) {
 	var pieces [][]byte
 	total := 0
@@ -70,8 +76,9 @@ func (h *holding) readAll(r io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// fill reads until the piece is full, the end or an error, and gives what has been read. io.ReadFull would not do: it calls
-// the end of a whole body io.ErrUnexpectedEOF, as the reader calls that of a body cut short.
+// fill reads until the piece is full, or to the end, or to an error, and returns what
+// it has read. io.ReadFull does not fit: it reports the end of a complete body as
+// io.ErrUnexpectedEOF, which is how the reader reports a body that was cut short.
 func fill(r io.Reader, piece []byte) ([]byte, error) {
 	n := 0
 	for n < len(piece) {

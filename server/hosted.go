@@ -8,12 +8,15 @@ import (
 	"scored/sglang/python"
 )
 
-// Clouds that host a container send requests of any kind to one path. What follows tells them apart.
+// Cloud platforms that host a container send requests of all dialects to one path. The
+// functions of this file tell the dialects apart.
 
-// shapes are the dialects that a body alone can be told by. The last takes what has items and labels.
+// shapes returns the dialects that can be recognized by the body alone. A body with
+// items or labels is of the sglang dialect.
 func shapes() []dialect {
 	rerank, scores := rerankDialect(), scoreDialect()
-	rerank.mine, scores.mine = has("documents"), has("items", "label_token_ids", "labels", "label_tokens")
+	rerank.mine, scores.mine = has("documents"),
+		has("items", "label_token_ids", "labels", "label_tokens")
 	read := scores.read
 	scores.read = func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
 		o.Default("model", python.String(s.cfg.ServedModel)) // a host names the model by its path
@@ -21,38 +24,48 @@ func shapes() []dialect {
 	}
 	classify := classifyDialect()
 	classify.mine = has("input")
-	return []dialect{pairsDialect(true), teiDialect(), nimDialect(), rerank, scores, classify, predictDialect()}
+	return []dialect{pairsDialect(true), teiDialect(), nimDialect(), rerank, scores, classify,
+		predictDialect()}
 }
 
-// anyDialect is what the shape of a body says. A body of no known shape is refused in vLLM's shape.
+// anyDialect returns dialects for a path that takes all of them. A body of no known
+// shape is refused in vLLM's shape.
 func anyDialect() []dialect {
-	unknown := dialect{name: "unknown", fault: vllmError, read: func(*Server, *Model, string, *python.Object) ([]part, error) {
-		return nil, errShape("body")
-	}}
+	unknown := dialect{name: "unknown", fault: vllmError,
+		read: func(*Server, *Model, string, *python.Object) ([]part, error) {
+			return nil, errShape("body")
+		}}
 	return append(append([]dialect{vertexDialect()}, shapes()...), unknown)
 }
 
+// errShape returns the error of a body, or a part of one, of no known shape.
 func errShape(what string) error {
-	return score.Errorf(score.Invalid, "", "%s is of no known shape; send items and label_token_ids, a query with documents, texts or passages, "+
-		"or text_1 and text_2", what)
+	return score.Errorf(score.Invalid, "",
+		"%s is of no known shape; send items and label_token_ids, a query with documents, texts "+
+			"or passages, "+
+			"or text_1 and text_2", what)
 }
 
-// vertexDialect is that of Vertex AI's containers: each of instances is a body of any other dialect, which parameters
-// complete, and predictions are their answers.
+// vertexDialect is that of Vertex AI's containers. Each of instances is a body of any
+// other dialect, and parameters are fields that all of them have. predictions are their
+// answers.
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 func vertexDialect() dialect {
-	return dialect{name: "vertex", mine: has("instances"), fault: googleError, read: readInstances, join: func(answers []string) string {
-		all := make([]json.RawMessage, len(answers))
-		for i, answer := range answers {
-			all[i] = json.RawMessage(answer)
-		}
-		return sglang.JSON(sglang.Object{{Key: "predictions", Value: all}})
-	}}
+	return dialect{name: "vertex", mine: has("instances"), fault: googleError, read: readInstances,
+		join: func(answers []string) string {
+			all := make([]json.RawMessage, len(answers))
+			for i, answer := range answers {
+				all[i] = json.RawMessage(answer)
+			}
+			return sglang.JSON(sglang.Object{{Key: "predictions", Value: all}})
+		}}
 }
 
-// mostParameters is how many bytes parameters may have, which each instance is read with.
+// mostParameters is the size of parameters in bytes. They are read again with each
+// instance.
 const mostParameters = 4096
 
+// readInstances reads the parts of a Vertex AI request.
 func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []part, err error) {
 	f := fieldsOf(o)
 	list, ok := sglang.ListOf(f.Get("instances"))
@@ -60,7 +73,8 @@ func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []pa
 		f.fail("instances", "instances must be a list of at least one request")
 	}
 	if len(list) > mostParts {
-		return nil, score.Errorf(score.TooLarge, "instances", "instances has %d entries, the server takes %d at most; split the request", len(list), mostParts)
+		return nil, score.Errorf(score.TooLarge, "instances",
+			"instances has %d entries, the server takes %d at most; split the request", len(list), mostParts)
 	}
 	parameters := f.parameters("parameters")
 	known := shapes()
@@ -87,7 +101,8 @@ func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []pa
 	return parts, f.Err()
 }
 
-// parameters reads the fields that all instances have; none where there are no parameters.
+// parameters reads the fields that all instances have. The object is empty if there are
+// none.
 func (f *fieldReader) parameters(field string) *python.Object {
 	v := f.Get(field)
 	o, ok := v.(*python.Object)
@@ -96,15 +111,17 @@ func (f *fieldReader) parameters(field string) *python.Object {
 	case !ok:
 		f.fail(field, "%s must be an object", field)
 	case python.Size(o) > mostParameters:
-		f.fail(field, "%s has more than %d bytes; put what is long into the instances", field, mostParameters)
+		f.fail(field, "%s has more than %d bytes; put what is long into the instances", field,
+			mostParameters)
 	default:
 		return o
 	}
 	return &python.Object{}
 }
 
+// readInstance reads one instance as a body of one of the known dialects.
 func readInstance(s *Server, m *Model, id string, known []dialect, o *python.Object) (part, error) {
-	d := speak(known, o)
+	d := dialectOf(known, o)
 	if !d.mine(o) {
 		return part{}, errShape("it")
 	}

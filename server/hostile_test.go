@@ -123,7 +123,7 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// TestRepeatedInputs: faults repeat the values at fault whole, as the peer does, up to sglang.MaxInputs in all.
+// TestRepeatedInputs: faults repeat the values at fault whole, as sglang-jax does, up to sglang.MaxInputs in all.
 func TestRepeatedInputs(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 64 << 20 })
 	long := `"` + strings.Repeat("\x7f", sglang.MaxInputs) + `"`

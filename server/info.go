@@ -10,13 +10,14 @@ import (
 	"scored/sglang"
 )
 
-// Setting is one launch setting as /get_server_info shows it. It holds no secrets.
+// Setting is one launch setting as /get_server_info shows it. It must hold no secrets.
 type Setting struct {
 	Name  string
 	Value json.RawMessage
 }
 
-// handleServerInfo shows the settings and the state, under the peer's names where it has them.
+// handleServerInfo shows the settings and the state, under sglang-jax's names where it
+// has them.
 func (s *Server) handleServerInfo(w http.ResponseWriter, r *http.Request) {
 	m, ok := s.ready(w, r)
 	if !ok {
@@ -31,24 +32,32 @@ func (s *Server) handleServerInfo(w http.ResponseWriter, r *http.Request) {
 	for _, bucket := range buckets {
 		longest = max(longest, bucket.Tokens)
 	}
-	state := sglang.Object{{Key: "engine_paused", Value: false}, {Key: "waiting_queue_size", Value: load.WaitingRows},
-		{Key: "running_batch_size", Value: load.RunningRows}, {Key: "waiting_queue_tokens", Value: load.WaitingTokens}, {Key: "requests", Value: load.Requests},
-		{Key: "steps", Value: load.Steps}, {Key: "max_step_tokens", Value: longest}, {Key: "buckets", Value: buckets}}
-	info = append(info, sglang.Object{{Key: "status", Value: "ready"}, {Key: "max_total_num_tokens", Value: load.MaxTokens},
-		{Key: "max_req_input_len", Value: score.MaxInput(m.ContextLength)}, {Key: "internal_states", Value: []sglang.Object{state}},
+	state := sglang.Object{{Key: "engine_paused", Value: false},
+		{Key: "waiting_queue_size", Value: load.WaitingRows},
+		{Key: "running_batch_size", Value: load.RunningRows},
+		{Key: "waiting_queue_tokens", Value: load.WaitingTokens}, {Key: "requests", Value: load.Requests},
+		{Key: "steps", Value: load.Steps}, {Key: "max_step_tokens", Value: longest},
+		{Key: "buckets", Value: buckets}}
+	info = append(info, sglang.Object{{Key: "status", Value: "ready"},
+		{Key: "max_total_num_tokens", Value: load.MaxTokens},
+		{Key: "max_req_input_len", Value: score.MaxInput(m.ContextLength)},
+		{Key: "internal_states", Value: []sglang.Object{state}},
 		{Key: "version", Value: s.cfg.Version}}...)
 	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }
 
-// handleLoad shows the work in hand. The peer's own answer is a 500.
+// handleLoad shows the work in hand. sglang-jax itself answers 500 here.
 func (s *Server) handleLoad(w http.ResponseWriter, r *http.Request) {
 	m, ok := s.ready(w, r)
 	if !ok {
 		return
 	}
 	load := m.Scorer.Load()
-	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "num_reqs", Value: load.WaitingRows + load.RunningRows},
-		{Key: "num_waiting_reqs", Value: load.WaitingRows}, {Key: "num_running_reqs", Value: load.RunningRows}, {Key: "num_waiting_tokens", Value: load.WaitingTokens}}))
+	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "num_reqs",
+		Value: load.WaitingRows + load.RunningRows},
+		{Key: "num_waiting_reqs", Value: load.WaitingRows},
+		{Key: "num_running_reqs", Value: load.RunningRows},
+		{Key: "num_waiting_tokens", Value: load.WaitingTokens}}))
 }
 
 // handleFlush empties the prefix cache, unless there is work in hand.
@@ -70,10 +79,13 @@ func (s *Server) handleFlush(w http.ResponseWriter, r *http.Request) {
 	writeBare(w, http.StatusOK, text)
 }
 
-// flushRefused is the peer's line. Its terms that scoring has no use for stay zero.
+// flushRefused returns sglang-jax's line. Its counters that do not apply to scoring
+// stay zero.
 func flushRefused(load score.Load) string {
 	busy := min(load.RunningRows, 1)
-	return fmt.Sprintf("Reason: Cache not flushed because there are pending requests. waiting=%d, grammar=0, pending_dp=0, running=%d, "+
-		"cur_batch=%d, last_batch=%d, chunked=False, pending_results=%d, pd_prefill=0, pd_prealloc=0, pd_transfer=0, pd_bootstrap=0\n",
+	return fmt.Sprintf("Reason: Cache not flushed because there are pending requests. waiting=%d, "+
+		"grammar=0, pending_dp=0, running=%d, "+
+		"cur_batch=%d, last_batch=%d, chunked=False, pending_results=%d, pd_prefill=0, "+
+		"pd_prealloc=0, pd_transfer=0, pd_bootstrap=0\n",
 		load.WaitingRows, load.RunningRows, busy, busy, busy)
 }

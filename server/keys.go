@@ -12,14 +12,17 @@ import (
 	"sync/atomic"
 )
 
-// Keys are the API keys that requests may bring. It holds their hashes alone, and is safe for concurrent use.
+// Keys holds the API keys that requests may send, as hashes only. It is safe for
+// concurrent use once Read has succeeded.
 type Keys struct {
 	names atomic.Pointer[map[[sha256.Size]byte]string] // by hash; "" for a key without a name
 }
 
-// Read takes the keys of a file in place of those there were. Each line has a key, or sha256: and its hash in hexadecimal,
-// and then may have a blank and a name, which the log and --max-client-requests go by. Empty lines and those that begin
-// with # are left out. If a line is wrong the keys stay as they were; errors name the line and never a key.
+// Read replaces all keys by those of a file. Each line has a key, or sha256: and the
+// hash of one in hexadecimal. It may also have a blank and a name, which the log shows
+// and --max-client-requests counts by. Empty lines and lines that begin with # are
+// ignored. If a line is wrong, the keys stay as they were. Errors name the line and
+// never a key.
 func (k *Keys) Read(file []byte) error {
 	names := map[[sha256.Size]byte]string{}
 	number := 0
@@ -33,7 +36,8 @@ func (k *Keys) Read(file []byte) error {
 		if digits, ok := strings.CutPrefix(fields[0], "sha256:"); ok {
 			given, err := hex.DecodeString(digits)
 			if err != nil || len(given) != len(hash) {
-				return fmt.Errorf("line %d is no hash: after sha256: it must have %d hexadecimal digits", number, 2*len(hash))
+				return fmt.Errorf("line %d is no hash: after sha256: it must have %d hexadecimal "+
+					"digits", number, 2*len(hash))
 			}
 			hash = [sha256.Size]byte(given)
 		}
@@ -49,8 +53,8 @@ func (k *Keys) Read(file []byte) error {
 	return nil
 }
 
-// find gives whose key a header Authorization brings, if it brings one. Hashes are looked up, so that the time it takes
-// tells nothing of the keys.
+// find returns the caller that a header Authorization belongs to, if its key is known.
+// It looks up hashes, so its duration reveals nothing about the keys.
 func (k *Keys) find(authorization string) (by caller, ok bool) {
 	key, bearer := strings.CutPrefix(authorization, "Bearer ")
 	if !bearer {
@@ -61,24 +65,25 @@ func (k *Keys) find(authorization string) (by caller, ok bool) {
 	return by, ok
 }
 
-// caller is the key that a request has brought.
+// caller is the key that a request was sent with.
 type caller struct {
 	name string // "" for a key without a name
 	hash [sha256.Size]byte
 }
 
-// byCaller is where a request's context has its caller.
+// byCaller is the key under which a request's context holds its caller.
 type byCaller struct{}
 
+// with returns the request with the caller in its context.
 func (by caller) with(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), byCaller{}, by))
 }
 
-// callerOf gives the request's caller; the zero caller where no key was asked for.
+// callerOf returns the request's caller; the zero caller if no key was required.
 func callerOf(ctx context.Context) caller {
 	by, _ := ctx.Value(byCaller{}).(caller)
 	return by
 }
 
-// keyOf is the name of the request's key; "" if it has none.
+// keyOf returns the name of the request's key; "" if it has none.
 func keyOf(r *http.Request) string { return callerOf(r.Context()).name }

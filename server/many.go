@@ -9,18 +9,21 @@ import (
 	"scored/score"
 )
 
-// mostParts is how many requests for scores one body may hold, and atOnce how many of them are in the queue at a time: as
-// many as fill a step, and few beside those of other clients.
+// mostParts is how many requests for scores one body may hold. atOnce is how many of
+// them are in the queue at a time: enough to fill a step, and few beside those of other
+// clients.
 const (
 	mostParts = 1024
 	atOnce    = 64
 )
 
-// errSibling ends the parts of a body of which one has failed.
+// errSibling ends the other parts of a body when one has failed.
 var errSibling = errors.New("another part of the request failed")
 
-// scoreAll has several parts scored and joins their answers. The first failure ends all.
-func (s *Server) scoreAll(ctx context.Context, m *Model, parts []part, join func([]string) string) (*reply, error) {
+// scoreAll scores several parts at once and joins their answers. The first failure ends
+// all parts.
+func (s *Server) scoreAll(ctx context.Context, m *Model, parts []part,
+	join func([]string) string) (*reply, error) {
 	if err := checkParts(m, parts); err != nil {
 		return nil, err
 	}
@@ -47,9 +50,10 @@ func (s *Server) scoreAll(ctx context.Context, m *Model, parts []part, join func
 	return joined(replies, join), nil
 }
 
-// joined is one reply of several, which ran beside each other: of each time it has the longest.
+// joined combines the replies of parts that ran at the same time. Of each stage it
+// keeps the longest time.
 func joined(replies []*reply, join func([]string) string) *reply {
-	whole := &reply{body: func() string {
+	joint := &reply{body: func() string {
 		bodies := make([]string, len(replies))
 		for i, r := range replies {
 			bodies[i] = r.body()
@@ -57,33 +61,36 @@ func joined(replies []*reply, join func([]string) string) *reply {
 		return join(bodies)
 	}}
 	for _, r := range replies {
-		whole.rows += r.rows
-		whole.timing.Encode = max(whole.timing.Encode, r.timing.Encode)
-		whole.timing.Wait = max(whole.timing.Wait, r.timing.Wait)
-		whole.timing.Run = max(whole.timing.Run, r.timing.Run)
+		joint.rows += r.rows
+		joint.timing.Encode = max(joint.timing.Encode, r.timing.Encode)
+		joint.timing.Wait = max(joint.timing.Wait, r.timing.Wait)
+		joint.timing.Run = max(joint.timing.Run, r.timing.Run)
 	}
-	return whole
+	return joint
 }
 
-// checkParts holds all parts together to the bound of one answer.
+// checkParts bounds the numbers of all parts together by the bound of one answer.
 func checkParts(m *Model, parts []part) error {
 	numbers, most := 0, m.Scorer.MaxScores()
 	for _, p := range parts {
 		if numbers += p.request.Numbers(); numbers > most {
-			return score.Errorf(score.TooLarge, "instances", "instances make an answer of more than %d numbers, which is what the server takes; "+
-				"split the request", most)
+			return score.Errorf(score.TooLarge, "instances",
+				"instances make an answer of more than %d numbers, which is what the server takes; "+
+					"split the request", most)
 		}
 	}
 	return nil
 }
 
-// within names the field of a part's error by its place in the body. What is not the part's fault stays as it is.
+// within puts the path of a part before the field that its error names. Errors that are
+// not the part's fault stay as they are.
 func within(prefix string, err error) error {
 	var fault *score.Error
 	var answer *apiError
 	switch {
 	case errors.As(err, &fault) && (fault.Param != "" || fault.Kind == score.Invalid):
-		return &score.Error{Kind: fault.Kind, Param: strings.TrimSuffix(prefix+fault.Param, "."), Message: place(fault.Message, prefix, fault.Param), Err: fault.Err}
+		return &score.Error{Kind: fault.Kind, Param: strings.TrimSuffix(prefix+fault.Param, "."),
+			Message: place(fault.Message, prefix, fault.Param), Err: fault.Err}
 	case errors.As(err, &answer):
 		there := *answer
 		there.param = strings.TrimSuffix(prefix+answer.param, ".")
@@ -93,7 +100,8 @@ func within(prefix string, err error) error {
 	return err
 }
 
-// place puts the prefix before the field where the message names it first, or else before the message.
+// place puts the prefix before the field where the message first names it, or else
+// before the message.
 func place(message, prefix, field string) string {
 	if field != "" && strings.Contains(message, field) {
 		return strings.Replace(message, field, prefix+field, 1)

@@ -14,7 +14,7 @@ import (
 	"scored/score"
 )
 
-// Metrics counts what the stream of spans and the access log tell. It implements score.Observer and, for Prometheus,
+// Metrics counts spans and answers. It implements score.Observer and, for Prometheus,
 // http.Handler. A nil *Metrics counts nothing.
 type Metrics struct {
 	registry *prometheus.Registry
@@ -34,23 +34,32 @@ type Metrics struct {
 	backlog                           *backlog
 }
 
-// Device is the state of the device's plugin.
+// Device is the state of a device's plugin.
 type Device struct {
 	Compiles, CacheHits, Buffers int64
 }
 
-// NewMetrics makes the metrics of one server. Every series exists from the start, at zero.
+// NewMetrics returns the metrics of one server. All series exist from the start, at
+// zero.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	seconds := prometheus.ExponentialBuckets(0.001, 2, 18) // 1 ms to 131 s
-	m.requests = m.counters("requests_total", "Answers by HTTP status, probes and scrapes left out.", "code", answerCodes()...)
-	m.dialects = m.counters("dialect_requests_total", "Requests for scores by dialect; unknown is a body of no known shape.", "dialect", dialectNames()...)
-	m.refused = m.counters("rejected_requests_total", "Requests not scored, by reason.", "reason", "overloaded", "unavailable", "deadline")
-	m.notFinite = m.counter("not_finite_total", "Items without a score because the model produced NaN or infinity.")
-	m.cancelled = m.counter("cancelled_requests_total", "Requests whose client left, or whose time was up, before they were scored.")
-	m.cancelledIn = m.counter("cancelled_items_total", "Items of those requests that were dropped before a step took them.")
-	m.seconds = m.histogram("request_seconds", "Time from a request's first byte to its answer, probes and scrapes left out.", seconds)
+	m.requests = m.counters("requests_total",
+		"Answers by HTTP status, probes and scrapes left out.", "code", answerCodes()...)
+	m.dialects = m.counters("dialect_requests_total",
+		"Requests for scores by dialect; unknown is a body of no known shape.", "dialect",
+		dialectNames()...)
+	m.refused = m.counters("rejected_requests_total", "Requests not scored, by reason.", "reason",
+		"overloaded", "unavailable", "deadline")
+	m.notFinite = m.counter("not_finite_total",
+		"Items without a score because the model produced NaN or infinity.")
+	m.cancelled = m.counter("cancelled_requests_total",
+		"Requests whose client left, or whose time was up, before they were scored.")
+	m.cancelledIn = m.counter("cancelled_items_total",
+		"Items of those requests that were dropped before a step took them.")
+	m.seconds = m.histogram("request_seconds",
+		"Time from a request's first byte to its answer, probes and scrapes left out.", seconds)
 	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scored_stage_seconds",
 		Help: "Time of requests for scores by stage.", Buckets: seconds}, []string{"stage"})
 	m.registry.MustRegister(m.stages)
@@ -58,34 +67,44 @@ func NewMetrics(version string) *Metrics {
 		m.stages.WithLabelValues(string(stage))
 	}
 	m.items = m.counter("items_total", "Items scored.")
-	m.tokens = m.counters("tokens_total", "Tokens: prompt = of all items in full, cached = of those not computed, computed = by steps, padding = computed for nothing.",
+	m.tokens = m.counters("tokens_total",
+		"Tokens: prompt = of all items in full, cached = of those not computed, computed = by "+
+			"steps, padding = computed for nothing.",
 		"kind", "prompt", "cached", "computed", "padding")
-	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_steps_total", Help: "Steps by device."}, []string{"device", "result"})
+	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_steps_total",
+		Help: "Steps by device."}, []string{"device", "result"})
 	m.registry.MustRegister(m.steps)
 	m.backlog = newBacklog()
 	m.registry.MustRegister(m.backlog)
 	m.Devices(1)
 	m.stepSeconds = m.histogram("step_seconds", "Time of one step.", seconds)
-	m.stepPredicted = m.histogram("step_predicted_seconds", "Time of one step as the target's price predicts it.", seconds)
+	m.stepPredicted = m.histogram("step_predicted_seconds",
+		"Time of one step as the target's price predicts it.", seconds)
 	m.stepRows = m.histogram("step_rows", "Rows of one step.", prometheus.ExponentialBuckets(1, 2, 11))
-	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_build_info", Help: "Always 1; the labels name the build.",
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_build_info",
+		Help:        "Always 1; the labels name the build.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	info.Set(1)
-	m.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(info, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// answerCodes are the statuses that a server answers with, and 499 for a client that left. An alert on a rate sees the
-// first 500 only where the series was there before it.
+// answerCodes lists the statuses that a server answers with, and 499 for a client that
+// left. Their series exist from the start, because an alert on a rate misses the first
+// 500 of a series that did not exist before.
 func answerCodes() []string {
-	return strings.Fields("200 307 400 401 403 404 405 408 409 413 415 422 424 429 499 500 501 503 504 507")
+	return strings.Fields("200 307 400 401 403 404 405 408 409 413 415 422 424 429 499 500 501 " +
+		"503 504 507")
 }
 
+// requestStages lists the stages of a request.
 func requestStages() []score.Stage {
-	return []score.Stage{score.StageRead, score.StageEncode, score.StageWait, score.StageRun, score.StageReply}
+	return []score.Stage{score.StageRead, score.StageEncode, score.StageWait, score.StageRun,
+		score.StageReply}
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler: it answers a scrape.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
 
 // Observe implements score.Observer.
@@ -101,7 +120,8 @@ func (m *Metrics) Observe(span score.Span) {
 	m.stages.WithLabelValues(string(span.Stage)).Observe(took)
 	var failure *score.Error
 	switch {
-	case span.Stage == score.StageWait && errors.As(span.Err, &failure) && failure.Kind == score.Deadline:
+	case span.Stage == score.StageWait && errors.As(span.Err, &failure) &&
+		failure.Kind == score.Deadline:
 		m.cancelled.Inc()
 		m.cancelledIn.Add(float64(span.Rows))
 	case span.Stage == score.StageRun && span.Err == nil:
@@ -111,6 +131,7 @@ func (m *Metrics) Observe(span score.Span) {
 	}
 }
 
+// step counts a step that took so many seconds.
 func (m *Metrics) step(span score.Span, took float64) {
 	device := strconv.Itoa(span.Device)
 	m.stepSeconds.Observe(took)
@@ -125,7 +146,7 @@ func (m *Metrics) step(span score.Span, took float64) {
 	m.tokens.WithLabelValues("padding").Add(float64(span.Bucket.Tokens - span.Tokens))
 }
 
-// Devices makes the series of n devices, at zero.
+// Devices creates the series of n devices, at zero.
 func (m *Metrics) Devices(n int) {
 	if m == nil {
 		return
@@ -137,22 +158,27 @@ func (m *Metrics) Devices(n int) {
 	}
 }
 
-// WatchDevice adds the plugin's state; read is called for every scrape.
+// WatchDevice adds the plugin's state. read is called for every scrape.
 func (m *Metrics) WatchDevice(read func() Device) {
 	if m == nil {
 		return
 	}
-	m.counterFunc("compiles_total", "Programs compiled.", func() float64 { return float64(read().Compiles) })
-	m.counterFunc("compile_cache_hits_total", "Programs loaded from the compile cache instead.", func() float64 { return float64(read().CacheHits) })
-	m.gaugeFunc("device_buffers", "Buffers alive on the device.", func() float64 { return float64(read().Buffers) })
+	m.counterFunc("compiles_total", "Programs compiled.",
+		func() float64 { return float64(read().Compiles) })
+	m.counterFunc("compile_cache_hits_total", "Programs loaded from the compile cache instead.",
+		func() float64 { return float64(read().CacheHits) })
+	m.gaugeFunc("device_buffers", "Buffers alive on the device.",
+		func() float64 { return float64(read().Buffers) })
 }
 
-// Engine tells what computes the scores: the kind of device, and the backend of attention that runs on it.
+// Engine adds a metric that names the kind of device and the attention backend that
+// runs on it.
 func (m *Metrics) Engine(device, attention string) {
 	if m == nil {
 		return
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_engine_info", Help: "Always 1; the labels name the device and the attention backend that run.",
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "scored_engine_info",
+		Help:        "Always 1; the labels name the device and the attention backend that run.",
 		ConstLabels: prometheus.Labels{"device": device, "attention_backend": attention}})
 	info.Set(1)
 	m.registry.MustRegister(info)
@@ -172,9 +198,12 @@ func (m *Metrics) watch(s *Server) {
 		}
 	}
 	m.backlog.model.Store(&s.model)
-	m.gaugeFunc("queue_rows", "Rows that wait for a step.", load(func(l score.Load) int { return l.WaitingRows }))
-	m.gaugeFunc("queue_tokens", "Tokens of those rows.", load(func(l score.Load) int { return l.WaitingTokens }))
-	m.gaugeFunc("running_rows", "Rows in the step under way.", load(func(l score.Load) int { return l.RunningRows }))
+	m.gaugeFunc("queue_rows", "Rows that wait for a step.",
+		load(func(l score.Load) int { return l.WaitingRows }))
+	m.gaugeFunc("queue_tokens", "Tokens of those rows.",
+		load(func(l score.Load) int { return l.WaitingTokens }))
+	m.gaugeFunc("running_rows", "Rows in the step under way.",
+		load(func(l score.Load) int { return l.RunningRows }))
 	m.gaugeFunc("ready", "1 if requests can be answered.", func() float64 {
 		if model := s.model.Load(); model != nil && model.Scorer.Ready() == nil {
 			return 1
@@ -215,15 +244,17 @@ func (m *Metrics) failure(kind score.Kind) {
 	}
 }
 
+// counter makes a counter that starts at zero.
 func (m *Metrics) counter(name, help string) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "scored_" + name, Help: help})
 	m.registry.MustRegister(c)
 	return c
 }
 
-// counters makes a family with one label whose values start at zero.
+// counters makes a family with one label, whose values start at zero.
 func (m *Metrics) counters(name, help, label string, values ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_" + name, Help: help}, []string{label})
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scored_" + name, Help: help},
+		[]string{label})
 	m.registry.MustRegister(c)
 	for _, value := range values {
 		c.WithLabelValues(value)
@@ -232,15 +263,18 @@ func (m *Metrics) counters(name, help, label string, values ...string) *promethe
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scored_" + name, Help: help, Buckets: buckets})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scored_" + name, Help: help,
+		Buckets: buckets})
 	m.registry.MustRegister(h)
 	return h
 }
 
 func (m *Metrics) gaugeFunc(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scored_" + name, Help: help}, read))
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scored_" + name,
+		Help: help}, read))
 }
 
 func (m *Metrics) counterFunc(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "scored_" + name, Help: help}, read))
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "scored_" + name,
+		Help: help}, read))
 }

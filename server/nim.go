@@ -11,16 +11,18 @@ import (
 // nimDialect is that of NVIDIA's reranking NIMs:
 // https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html.
 func nimDialect() dialect {
-	return dialect{name: "nim", mine: has("passages"), fault: nimError, read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		r, err := readRanking(o)
-		return r.part(m, id, err, func(result *score.Result, logits []float64) any {
-			answer := nimRankings{Rankings: []nimRanking{}, Usage: nimUsage{result.Usage.PromptTokens, result.Usage.PromptTokens}}
-			for _, d := range r.rank(logits) {
-				answer.Rankings = append(answer.Rankings, nimRanking{d.index, d.relevance})
-			}
-			return answer
-		})
-	}}
+	return dialect{name: "nim", mine: has("passages"), fault: nimError,
+		read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			r, err := readRanking(o)
+			return r.part(m, id, err, func(result *score.Result, logits []float64) any {
+				answer := nimRankings{Rankings: []nimRanking{},
+					Usage: nimUsage{result.Usage.PromptTokens, result.Usage.PromptTokens}}
+				for _, d := range r.rank(logits) {
+					answer.Rankings = append(answer.Rankings, nimRanking{d.index, d.relevance})
+				}
+				return answer
+			})
+		}}
 }
 
 type nimRankings struct {
@@ -47,7 +49,8 @@ func readRanking(o *python.Object) (*rerankRequest, error) {
 	for i, passage := range passages {
 		if o, ok := passage.(*python.Object); ok {
 			if image, _ := o.Get("image"); image != nil {
-				f.fail(element("passages", i), "%s has an image; nothing but text can be ranked", element("passages", i))
+				f.fail(element("passages", i), "%s has an image; nothing but text can be ranked",
+					element("passages", i))
 			}
 		}
 	}

@@ -9,18 +9,21 @@ import (
 	"scored/sglang/python"
 )
 
-// pairsDialect is vLLM's way to score pairs of texts: https://docs.vllm.ai/en/latest/models/pooling_models/scoring. Where
-// sglang-jax's dialect is spoken too, a body with labels is of that one.
+// pairsDialect is vLLM's way to score pairs of texts:
+// https://docs.vllm.ai/en/latest/models/pooling_models/scoring. On a path that
+// sglang-jax's dialect shares, a body with labels belongs to that one.
 func pairsDialect(shared bool) dialect {
-	d := dialect{name: "pairs", fault: vllmError, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		r, err := readPairs(o, m.Scorer.Load().MaxRows)
-		id = r.id(id)
-		return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
-			return listOf(s, "score-"+id, r.model, scoresAs(relevance), result.Usage)
-		})
-	}}
+	d := dialect{name: "pairs", fault: vllmError,
+		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			r, err := readPairs(o, m.Scorer.Load().MaxRows)
+			id = r.id(id)
+			return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
+				return listOf(s, "score-"+id, r.model, scoresAs(relevance), result.Usage)
+			})
+		}}
 	if shared {
-		pairs, labels := has("text_1", "queries", "data_1"), has("label_token_ids", "labels", "label_tokens")
+		pairs, labels := has("text_1", "queries", "data_1"),
+			has("label_token_ids", "labels", "label_tokens")
 		d.mine = func(o *python.Object) bool { return pairs(o) && !labels(o) }
 	}
 	return d
@@ -49,13 +52,14 @@ type vllmUsage struct {
 	Details          *struct{} `json:"prompt_tokens_details"` // always null
 }
 
-// listOf lists entries in the request's order.
+// listOf makes vLLM's answer. Entries are in the order of the request.
 func listOf[T any](s *Server, id, model string, data []T, usage score.Usage) vllmList[T] {
-	return vllmList[T]{ID: id, Object: "list", Created: time.Now().Unix(), Model: cmp.Or(model, s.cfg.ServedModel), Data: data,
+	return vllmList[T]{ID: id, Object: "list", Created: time.Now().Unix(),
+		Model: cmp.Or(model, s.cfg.ServedModel), Data: data,
 		Usage: vllmUsage{PromptTokens: usage.PromptTokens, TotalTokens: usage.PromptTokens}}
 }
 
-// scoresAs are the entries of one number an item.
+// scoresAs makes the entries of answers with one number for each item.
 func scoresAs(scores []float64) []vllmScore {
 	data := make([]vllmScore, len(scores))
 	for i, value := range scores {
@@ -64,13 +68,16 @@ func scoresAs(scores []float64) []vllmScore {
 	return data
 }
 
-// pairFields are the names of the two sides, in the order in which vLLM looks for them.
+// pairFields returns the names of the two sides, in the order in which vLLM looks for
+// them.
 func pairFields() [][2]string {
-	return [][2]string{{"queries", "documents"}, {"queries", "items"}, {"data_1", "data_2"}, {"text_1", "text_2"}}
+	return [][2]string{{"queries", "documents"}, {"queries", "items"}, {"data_1", "data_2"},
+		{"text_1", "text_2"}}
 }
 
-// readPairs reads one or more texts, and as many others or, for one alone, any number. A side of more than most texts is
-// refused unread: of both sides at once, reading would take twice the memory that it takes of documents.
+// readPairs reads two sides of texts. They must have the same number of texts, or the
+// first side one text for all of the second. A side of more than most texts is refused
+// before it is read: reading both would take twice the memory that documents take.
 func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	names := pairFields()[0]
@@ -80,7 +87,8 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 			break
 		}
 	}
-	r := &rerankRequest{model: f.name("model"), requestID: f.name("request_id"), queryField: names[0], field: names[1]}
+	r := &rerankRequest{model: f.name("model"), requestID: f.name("request_id"),
+		queryField: names[0], field: names[1]}
 	queries, list := f.side(names[0], most)
 	documents, many := f.side(names[1], most)
 	r.documents, r.one = documents, !many
@@ -92,7 +100,8 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	case len(queries) == len(r.documents):
 		r.queries = queries
 	default:
-		f.fail(names[0], "%s has %d texts and %s %d; send one for all, or as many", names[0], len(queries), names[1], len(r.documents))
+		f.fail(names[0], "%s has %d texts and %s %d; send one for all, or as many", names[0],
+			len(queries), names[1], len(r.documents))
 	}
 	r.readCuts(f)
 	r.readInstruction(f)
@@ -100,7 +109,7 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	return r, f.done(rerankUnserved())
 }
 
-// side reads one text, or a list of at least one.
+// side reads one text, or a list of at least one. list reports which it was.
 func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 	switch v := f.Get(field).(type) {
 	case python.String, *python.Object:
@@ -111,7 +120,9 @@ func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 			f.fail(field, "%s must be a text, or a list of at least one", field)
 		}
 		if len(elements) > most {
-			f.Refuse(score.Errorf(score.TooLarge, field, "%s has %d entries, the server takes %d at most; split the request", field, len(elements), most))
+			f.Refuse(score.Errorf(score.TooLarge, field,
+				"%s has %d entries, the server takes %d at most; split the request", field,
+				len(elements), most))
 			return nil, true
 		}
 		if f.Failed() {
@@ -126,7 +137,8 @@ func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 	}
 }
 
-// content reads a text as vLLM's clients send it: a string, or an object whose content is a list of one text.
+// content reads a text as vLLM's clients send it: a string, or an object whose content
+// is a list of one text.
 func (f *fieldReader) content(field string, v python.Value) string {
 	if o, ok := v.(*python.Object); ok {
 		if content, _ := o.Get("content"); content != nil {
@@ -141,5 +153,5 @@ func (f *fieldReader) content(field string, v python.Value) string {
 	return f.text(field, v)
 }
 
-// id is the request's own, or else the given one.
+// id returns the request's own id, or otherwise.
 func (r *rerankRequest) id(otherwise string) string { return cmp.Or(r.requestID, otherwise) }

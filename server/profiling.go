@@ -9,10 +9,10 @@ import (
 	"scored/sglang"
 )
 
-// maxProfileBody is far above what a profile's options take.
+// maxProfileBody is far more than a profile's options need, in bytes.
 const maxProfileBody = 64 << 10
 
-// handleStartProfile begins or arms a session.
+// handleStartProfile starts a profile, or arms one that starts at a later step.
 func (s *Server) handleStartProfile(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.profiler(w, r)
 	if !ok {
@@ -34,7 +34,7 @@ func (s *Server) handleStartProfile(w http.ResponseWriter, r *http.Request) {
 	writeBare(w, http.StatusOK, "Start profiling.\n")
 }
 
-// handleStopProfile answers when the files are on disk.
+// handleStopProfile ends the profile, and answers when the files are on disk.
 func (s *Server) handleStopProfile(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.profiler(w, r)
 	if !ok {
@@ -47,7 +47,8 @@ func (s *Server) handleStopProfile(w http.ResponseWriter, r *http.Request) {
 	writeBare(w, http.StatusOK, "Stop profiling. This will take some time.\n")
 }
 
-// handleProfileStatus answers as the peer does, and with everything there is to know if asked for ?details=true.
+// handleProfileStatus answers as sglang-jax does, and with all details if asked for
+// ?details=true.
 func (s *Server) handleProfileStatus(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.profiler(w, r)
 	if !ok {
@@ -66,15 +67,20 @@ func (s *Server) handleProfileStatus(w http.ResponseWriter, r *http.Request) {
 	if st.Err != nil {
 		reason = st.Err.Error()
 	}
-	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "status", Value: status}, {Key: "state", Value: st.State}, {Key: "dir", Value: st.Dir},
-		{Key: "steps", Value: st.Steps}, {Key: "events", Value: st.Events}, {Key: "dropped", Value: st.Dropped}, {Key: "truncated", Value: st.Truncated},
+	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "status", Value: status},
+		{Key: "state", Value: st.State}, {Key: "dir", Value: st.Dir},
+		{Key: "steps", Value: st.Steps}, {Key: "events", Value: st.Events},
+		{Key: "dropped", Value: st.Dropped}, {Key: "truncated", Value: st.Truncated},
 		{Key: "error", Value: reason}}))
 }
 
+// profiler returns the model's profiler, or answers that there is none and returns
+// false.
 func (s *Server) profiler(w http.ResponseWriter, r *http.Request) (*profile.Profiler, bool) {
 	m, ok := s.ready(w, r)
 	if ok && m.Profiler == nil {
-		s.writeError(w, r, &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError", message: "profiling is not built into this server"})
+		s.writeError(w, r, &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError",
+			message: "profiling is not built into this server"})
 		return nil, false
 	}
 	if !ok {
@@ -83,16 +89,19 @@ func (s *Server) profiler(w http.ResponseWriter, r *http.Request) (*profile.Prof
 	return m.Profiler, true
 }
 
-// profileError gives a profiler's error its status. The peer answers 500 without a reason to all that is not the schema's.
+// profileError gives a profiler's error its status. sglang-jax answers 500 without a
+// reason to every error that its schema does not find.
 func (s *Server) profileError(err error) error {
-	answer := &apiError{status: http.StatusInternalServerError, kind: "InternalServerError", message: err.Error(), cause: err}
+	answer := &apiError{status: http.StatusInternalServerError, kind: "InternalServerError",
+		message: err.Error(), cause: err}
 	var option *profile.OptionError
 	var dir *profile.DirError
 	switch {
 	case errors.As(err, new(*apiError)), errors.As(err, new(*score.Error)):
 		return err
 	case s.cfg.EmulatePeer:
-		return &apiError{status: http.StatusInternalServerError, plain: "Internal Server Error", cause: err}
+		return &apiError{status: http.StatusInternalServerError, plain: "Internal Server Error",
+			cause: err}
 	case errors.Is(err, profile.ErrRunning), errors.Is(err, profile.ErrIdle):
 		answer.status, answer.kind = http.StatusConflict, "ConflictError"
 	case errors.Is(err, profile.ErrClosed):
@@ -101,14 +110,19 @@ func (s *Server) profileError(err error) error {
 		answer.status, answer.kind, answer.param = http.StatusBadRequest, "BadRequestError", option.Option
 	case errors.As(err, &dir):
 		answer.param = "output_dir"
-		answer.status, answer.kind = map[profile.DirFault]int{profile.DirInvalid: http.StatusBadRequest, profile.DirForbidden: http.StatusForbidden,
-			profile.DirFull: http.StatusInsufficientStorage, profile.DirBroken: http.StatusInternalServerError}[dir.Fault], "BadRequestError"
+		answer.kind = "BadRequestError"
+		answer.status = map[profile.DirFault]int{
+			profile.DirInvalid:   http.StatusBadRequest,
+			profile.DirForbidden: http.StatusForbidden,
+			profile.DirFull:      http.StatusInsufficientStorage,
+			profile.DirBroken:    http.StatusInternalServerError,
+		}[dir.Fault]
 	}
 	return answer
 }
 
-// decodeProfile reads the body of /start_profile in the model's order. Tracer levels and counts beyond what a machine holds
-// saturate.
+// decodeProfile reads the body of /start_profile, in the order of sglang-jax's
+// declaration. Tracer levels and counts beyond 64 bits saturate.
 func decodeProfile(contentType []string, data []byte) (opts profile.Options, err error) {
 	object, err := sglang.DecodeOptional("ProfileReqInput", contentType, data, decodedBytes)
 	if err != nil || object == nil {
@@ -120,16 +134,18 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	opts.NumSteps = count(f, "num_steps")
 	opts.HostTracerLevel = narrowed(count(f, "host_tracer_level"))
 	opts.PythonTracerLevel = narrowed(count(f, "python_tracer_level"))
-	level := &sglang.Fields{Object: object} // unknown to sglang-jax's schema, which lets anything pass
+	// sglang-jax's schema does not know this field and accepts anything.
+	level := &sglang.Fields{Object: object}
 	opts.DeviceTracerLevel = narrowed(count(level, "device_tracer_level"))
-	count(f, "stage_id") // of models with several stages; there is one here
+	count(f, "stage_id") // for models with several stages; here there is one
 	opts.ByStage = f.Bool("profile_by_stage", false)
 	for _, stage := range f.Texts("profile_stages") {
 		opts.Stages = append(opts.Stages, string(stage))
 	}
 	for _, key := range object.Keys {
 		if key.Surrogate() {
-			f.Faults = []sglang.Fault{sglang.NewFault("string_unicode", key)} // pydantic gives up on the first such key
+			// pydantic stops at the first such key
+			f.Faults = []sglang.Fault{sglang.NewFault("string_unicode", key)}
 			break
 		}
 	}
@@ -139,7 +155,7 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	return opts, nil
 }
 
-// count reads an integer; nil if it is absent or at fault.
+// count reads an integer, saturated to 64 bits; nil if it is absent or at fault.
 func count(f *sglang.Fields, field string) *int64 {
 	n, ok := f.Int(field)
 	if !ok {
@@ -149,6 +165,7 @@ func count(f *sglang.Fields, field string) *int64 {
 	return &value
 }
 
+// narrowed converts n to an int; nil stays nil.
 func narrowed(n *int64) *int {
 	if n == nil {
 		return nil

@@ -99,7 +99,7 @@ func TestProfileFaults(t *testing.T) {
 	}
 }
 
-// TestProfileTwice: a second start and a stop without a session are conflicts, or the peer's bare 500.
+// TestProfileTwice: a second start and a stop without a session are conflicts, or sglang-jax's bare 500.
 func TestProfileTwice(t *testing.T) {
 	for _, emulate := range []bool{false, true} {
 		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulatePeer = emulate })

@@ -15,9 +15,11 @@ import (
 	"scored/score"
 )
 
-// readBody reads at most so many bytes, zipped or not, until BodyTimeout or ctx's deadline. A larger body is refused unread
-// where its length is announced. Its errors have the status that the client gets.
-func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, share *holding, most int64) ([]byte, error) {
+// readBody reads at most most bytes of a body, compressed or not, until BodyTimeout or
+// the deadline of ctx. It refuses a body whose announced length is larger without
+// reading it. Its errors have the status that the client gets.
+func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	share *holding, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, tooLarge(most)
 	}
@@ -30,9 +32,11 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 		until = deadline
 	}
 	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(until) // connections without deadlines are those of tests
+	_ = connection.SetReadDeadline(until) // fails only on connections of tests
 	inner := w
-	if outer, ok := w.(*recorder); ok { // net/http lets a client read its 413 only where it knows its own writer
+	// net/http lets a client read its 413 only if MaxBytesReader gets net/http's own
+	// writer.
+	if outer, ok := w.(*recorder); ok {
 		inner = outer.ResponseWriter
 	}
 	data, err := share.readAll(http.MaxBytesReader(inner, r.Body, most))
@@ -41,44 +45,53 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 		_ = connection.SetReadDeadline(time.Now()) // nobody waits for the rest of the body
 		return nil, s.bodyError(err, timed)
 	}
-	// net/http watches the connection while the request is answered, and a deadline of reading would end that.
+	// net/http watches the connection while the request is answered; a read deadline
+	// would end that.
 	_ = connection.SetReadDeadline(time.Time{})
 	return decompress(data, r.Header.Get("Content-Encoding"), share, most)
 }
 
-// bodyError says whose fault it is that a body could not be read: its size, the request's own deadline (timed tells that
-// it ends before BodyTimeout), a body too slow, or bytes that are no body. Clients repeat what gets 408 and 504.
+// bodyError returns the error of a body that could not be read: it is too large, the
+// request's own deadline ended (timed says that it is before BodyTimeout), it arrived
+// too slowly, or its bytes are malformed. Clients repeat a request after 408 and 504.
 func (s *Server) bodyError(err error, timed bool) error {
 	var domain *score.Error
 	var over *http.MaxBytesError
 	switch late := errors.Is(err, os.ErrDeadlineExceeded); {
-	case errors.As(err, &domain): // other requests leave no room
+	case errors.As(err, &domain): // bodies of other requests leave no room
 		return err
 	case errors.As(err, &over):
 		return tooLarge(over.Limit)
 	case late && timed:
-		return &score.Error{Kind: score.Deadline, Message: "request ended before its body had arrived", Err: err}
+		return &score.Error{Kind: score.Deadline,
+			Message: "request ended before its body had arrived", Err: err}
 	case late:
-		return &apiError{status: http.StatusRequestTimeout, kind: "RequestTimeoutError", message: "body did not arrive in time", cause: err}
+		return &apiError{status: http.StatusRequestTimeout, kind: "RequestTimeoutError",
+			message: "body did not arrive in time", cause: err}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &score.Error{Kind: score.Invalid, Message: "body ended before it was whole; send as many bytes as announced", Err: err}
+		return &score.Error{Kind: score.Invalid,
+			Message: "body ended before it was whole; send as many bytes as announced", Err: err}
 	default:
-		return &score.Error{Kind: score.Invalid, Message: "body cannot be read; its chunks are malformed", Err: err}
+		return &score.Error{Kind: score.Invalid,
+			Message: "body cannot be read; its chunks are malformed", Err: err}
 	}
 }
 
+// tooLarge returns the error of a body larger than most bytes.
 func tooLarge(most int64) error {
 	return score.Errorf(score.TooLarge, "", "body is larger than %d bytes; split the request", most)
 }
 
-// decompress undoes the Content-Encoding. What unpacks to more than most bytes is refused there.
+// decompress undoes the Content-Encoding. It stops and refuses a body that unpacks to
+// more than most bytes.
 func decompress(data []byte, encoding string, share *holding, most int64) ([]byte, error) {
 	switch encoding := strings.ToLower(strings.TrimSpace(encoding)); encoding {
 	case "", "identity":
 		return data, nil
 	case "gzip", "x-gzip":
 	default:
-		return nil, &apiError{status: http.StatusUnsupportedMediaType, kind: "BadRequestError", param: "Content-Encoding",
+		return nil, &apiError{status: http.StatusUnsupportedMediaType, kind: "BadRequestError",
+			param:   "Content-Encoding",
 			message: "Content-Encoding " + strconv.Quote(encoding) + " is not supported; send gzip or none"}
 	}
 	zipped, err := gzip.NewReader(bytes.NewReader(data))
@@ -90,7 +103,8 @@ func decompress(data []byte, encoding string, share *holding, most int64) ([]byt
 		return nil, err
 	}
 	if err != nil {
-		return nil, &score.Error{Kind: score.Invalid, Param: "Content-Encoding", Message: "body is not whole gzip though Content-Encoding says so", Err: err}
+		return nil, &score.Error{Kind: score.Invalid, Param: "Content-Encoding",
+			Message: "body is not whole gzip though Content-Encoding says so", Err: err}
 	}
 	if int64(len(data)) > most {
 		return nil, tooLarge(most)

@@ -53,8 +53,8 @@ func exchanges(t *testing.T, file string) (all []exchange) {
 }
 
 // TestReplay sends every exchange of the contract. Statuses, the headers that clients act on and error texts must be the
-// peer's, byte for byte; of successes the shape. SCORED_REPLAY_URL=http://host:port replays against a running server, ours
-// (with --profile-emulate-peer --served-model-name MODEL_DIR) or the peer itself; what depends on how it was started is left out.
+// sglang-jax's, byte for byte; of successes the shape. SCORED_REPLAY_URL=http://host:port replays against a running server, ours
+// (with --profile-emulate-peer --served-model-name MODEL_DIR) or sglang-jax itself; what depends on how it was started is left out.
 func TestReplay(t *testing.T) {
 	url := os.Getenv("SCORED_REPLAY_URL")
 	for file, name := range map[string]string{"wire.jsonl": "MODEL_DIR", "examples.jsonl": "Qwen/Qwen3-0.6B"} {
@@ -97,7 +97,7 @@ func (e exchange) check(t *testing.T, url string) {
 		(exchange{Method: "POST", Path: "/start_profile"}).send(t, url)
 	}
 	status, header, got := e.send(t, url)
-	if e.Status == 0 { // it killed the peer, or came after one that did
+	if e.Status == 0 { // it killed sglang-jax, or came after one that did
 		if status != http.StatusBadRequest && status != http.StatusOK {
 			t.Errorf("status %d, want 400 or 200", status)
 		}
@@ -159,19 +159,19 @@ var number = regexp.MustCompile(`-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?`)
 // shape is a success body without its numbers, which depend on weights.
 func shape(body string) string { return number.ReplaceAllString(body, "#") }
 
-// deviation says why an answer differs from the peer's on purpose; "" if it must not.
+// deviation says why an answer differs from sglang-jax's on purpose; "" if it must not.
 func deviation(e exchange, status int) string {
 	switch {
 	case e.Status == http.StatusBadRequest && status == http.StatusOK && strings.Contains(e.Response, "(vocab size: 151643)"):
 		return "added tokens have logits, so they may be labels: ids up to 151,668 are accepted"
 	case e.Status == http.StatusInternalServerError && status == http.StatusBadRequest:
-		return "the peer answers 500 to bad input"
+		return "sglang-jax answers 500 to bad input"
 	case e.Status == http.StatusOK && status == http.StatusBadRequest && strings.Contains(e.Request, "999999"):
-		return "the peer scores token ids beyond its vocabulary as meaningless numbers"
+		return "sglang-jax scores token ids beyond its vocabulary as meaningless numbers"
 	case e.Path == "/get_load" && status == http.StatusOK:
-		return "the peer's answer is a 500 by a fault of its own"
+		return "sglang-jax's answer is a 500 by a fault of its own"
 	case e.Path == "/health_generate" && status == http.StatusOK:
-		return "the peer was recorded while it compiled"
+		return "sglang-jax was recorded while it compiled"
 	case e.Path == "/get_server_info" && status == http.StatusOK, e.Path == "/openapi.json" && status == http.StatusOK, e.Path == "/docs" && status == http.StatusOK:
 		return "describes this server; its own tests read it"
 	case e.Path == "/flush_cache" && status == http.StatusOK:

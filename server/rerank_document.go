@@ -10,10 +10,11 @@ import (
 	"scored/sglang/python"
 )
 
-// rankFields gives the place of each field of documents that is to be ranked, as Cohere's rank_fields names them; empty
-// if the request names none.
+// rankFields holds the names in Cohere's rank_fields and the place of each in that
+// list. It is empty if the request has no rank_fields.
 type rankFields map[python.String]int
 
+// rankFields reads rank_fields. A name that is repeated counts where it first stands.
 func (f *fieldReader) rankFields() rankFields {
 	const field = "rank_fields"
 	v := f.Get(field)
@@ -34,13 +35,14 @@ func (f *fieldReader) rankFields() rankFields {
 	return fields
 }
 
-// document reads the text that is ranked: a string, or an object. Of an object it is
-//   - the fields that rank_fields names, in its order, each as a line "name: value", or where text is the only one its
-//     value alone;
-//   - without rank_fields its text, as with vLLM, Jina and Cohere, or if it has none all its strings as such lines, as
-//     with Together.
+// document reads the text that is ranked, from a string or an object. The text of an
+// object is
+//   - with rank_fields, the fields that it names, in its order, each as a line "name:
+//     value"; if text is the only one, its value alone;
+//   - without rank_fields, its text, as with vLLM, Jina and Cohere; if it has none, all
+//     its strings as such lines, as with Together.
 //
-// The work is in proportion to the object, however many names there are.
+// The work is proportional to the object, however many names rank_fields has.
 func (f *fieldReader) document(field string, v python.Value, fields rankFields) string {
 	o, ok := v.(*python.Object)
 	if !ok {
@@ -61,10 +63,13 @@ func (f *fieldReader) document(field string, v python.Value, fields rankFields) 
 			picked = append(picked, key)
 		}
 	}
-	slices.SortStableFunc(picked, func(a, b python.String) int { return cmp.Compare(fields[a], fields[b]) })
+	slices.SortStableFunc(picked, func(a, b python.String) int {
+		return cmp.Compare(fields[a], fields[b])
+	})
 	switch {
 	case len(picked) == 0:
-		f.fail(field, "%s has no text to rank; send a string, an object with text, or one with the fields that rank_fields names", field)
+		f.fail(field, "%s has no text to rank; send a string, an object with text, or one with "+
+			"the fields that rank_fields names", field)
 		return ""
 	case len(fields) == 1 && picked[0] == "text":
 		return f.line(field, o, "text")
@@ -76,7 +81,7 @@ func (f *fieldReader) document(field string, v python.Value, fields rankFields) 
 	return strings.Join(lines, "\n")
 }
 
-// line reads a field of a document: a string, or a number or boolean, which has one obvious text.
+// line reads a field of a document: a string, or a number or boolean as text.
 func (f *fieldReader) line(field string, o *python.Object, key python.String) string {
 	switch v, _ := o.Get(key); v := v.(type) {
 	case python.String:
@@ -88,7 +93,8 @@ func (f *fieldReader) line(field string, o *python.Object, key python.String) st
 	case bool:
 		return strconv.FormatBool(v)
 	default:
-		f.fail(field, "%s has a list or an object as %q; nothing but text can be ranked", field, string(key))
+		f.fail(field, "%s has a list or an object as %q; nothing but text can be ranked", field,
+			string(key))
 		return ""
 	}
 }

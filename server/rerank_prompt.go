@@ -6,9 +6,11 @@ import (
 	"scored/score"
 )
 
-// The template of Qwen3-Reranker, from its model card. Between the two parts stand instruction, query and document.
+// The template of Qwen3-Reranker, from its model card. Instruction, query and document
+// stand between the two parts.
 const (
-	rerankBefore = "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. " +
+	rerankBefore = "<|im_start|>system\nJudge whether the Document meets the requirements based " +
+		"on the Query and the Instruct provided. " +
 		"Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n"
 	rerankAfter = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 )
@@ -17,10 +19,11 @@ const (
 type rerankTemplate struct {
 	before, after []int32
 	yes, no       int32
-	classify      bool // relevance is a classifier's one class, not "yes" against "no"
+	classify      bool // relevance is the one class of a classifier, not "yes" against "no"
 }
 
-// rerankTemplate tokenizes the template, or says why this model cannot rerank.
+// rerankTemplate tokenizes the template, or returns the reason why this model cannot
+// rerank.
 func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 	if m.Words == nil {
 		return t, score.Errorf(score.Invalid, "", "server runs without a tokenizer; reranking needs one")
@@ -29,9 +32,10 @@ func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 		t.after, err = m.Words.Encode(rerankAfter, false)
 	}
 	if err != nil {
-		return t, &score.Error{Kind: score.Internal, Message: "rerank template cannot be tokenized", Err: err}
+		return t, &score.Error{Kind: score.Internal, Message: "rerank template cannot be tokenized",
+			Err: err}
 	}
-	t.after = t.after[m.Words.Lead():] // which stands at a prompt's beginning alone
+	t.after = t.after[m.Words.Lead():] // Lead stands only at the beginning of a prompt
 	if t.classify = m.classifies(); t.classify {
 		return t, m.checkTemplate(t)
 	}
@@ -39,29 +43,34 @@ func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
 		t.no, err = m.Words.Single("no")
 	}
 	if err != nil {
-		return t, &score.Error{Kind: score.Invalid, Message: `model cannot rerank: in its tokenizer "yes" or "no" is not one token`, Err: err}
+		return t, &score.Error{Kind: score.Invalid,
+			Message: `model cannot rerank: in its tokenizer "yes" or "no" is not one token`, Err: err}
 	}
 	return t, m.checkTemplate(t)
 }
 
-// checkTemplate refuses a template that the model cannot read, or cannot answer with one number.
+// checkTemplate refuses a template that is not in the model's vocabulary, or a model
+// that cannot answer with one number.
 func (m *Model) checkTemplate(t rerankTemplate) error {
 	if id := slices.Max(slices.Concat(t.before, t.after, []int32{t.yes, t.no})); int(id) >= m.Vocab {
-		return score.Errorf(score.Invalid, "", "model cannot rerank: the template's token %d is not in its vocabulary of %d", id, m.Vocab)
+		return score.Errorf(score.Invalid, "",
+			"model cannot rerank: the template's token %d is not in its vocabulary of %d", id, m.Vocab)
 	}
 	if n := len(m.Scorer.Classes().Names); n > 1 {
-		return score.Errorf(score.Invalid, "", "model cannot rerank: it has %d classes, and relevance is one number; use /classify", n)
+		return score.Errorf(score.Invalid, "",
+			"model cannot rerank: it has %d classes, and relevance is one number; use /classify", n)
 	}
 	return nil
 }
 
-// classifies tells whether the model is a classifier.
+// classifies reports whether the model is a classifier.
 func (m *Model) classifies() bool { return len(m.Scorer.Classes().Names) > 0 }
 
-// scoreRequest is the request as the domain takes it: a row per document, with "yes" and "no" as the labels of a softmax.
-// A prompt's ids are those of the model card's code: the template's two parts and the pair of query and document between
-// them, each tokenized by itself. Only the pair holds the client's text, so that only there special-token text can be
-// plain.
+// scoreRequest returns the request for the Scorer: a row for each document, with "yes"
+// and "no" as the labels of a softmax. A prompt has the ids that the model card's code
+// makes. The two parts of the template and the pair of query and document between them
+// are tokenized separately. Only the pair holds text of the client, so only there the
+// text of special tokens can be plain.
 func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request {
 	rows := &score.Request{
 		Classify:      t.classify,
@@ -73,13 +82,14 @@ func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request
 		Softmax:       true,
 		Logprobs:      r.raw,
 		PlainSpecials: r.plainSpecials,
-		Template: &score.Template{Before: t.before, After: t.after, Cut: r.cut, PromptTokens: r.promptTokens, ItemTokens: r.documentTokens,
+		Template: &score.Template{Before: t.before, After: t.after, Cut: r.cut,
+			PromptTokens: r.promptTokens, ItemTokens: r.documentTokens,
 			Remedy: r.remedy},
 	}
 	if !t.classify {
 		rows.Labels = []score.Label{{ID: int64(t.yes)}, {ID: int64(t.no)}}
 	}
-	// A document's prompt begins with before + query + after.
+	// The pair begins with before + query + after, which all documents share.
 	before, after := "<Instruct>: "+r.instruction+"\n<Query>: ", "\n<Document>:"
 	if r.queries == nil {
 		rows.Query.Text = before + r.query + after

@@ -196,7 +196,7 @@ func TestRerankWithoutClient(t *testing.T) {
 func TestRerankLength(t *testing.T) {
 	s := newRerankServer(t, exclaimed{})
 	frame := len(`<Instruct>: i`+"\n"+`<Query>: q`+"\n"+`<Document>: `) + len(strings.ReplaceAll(strings.ReplaceAll(wantBefore+wantAfter, "[START]", "."), "[END]", "."))
-	const longest = testContext - 7 // at context length - 6 the peer refuses
+	const longest = testContext - 7 // at context length - 6 sglang-jax refuses
 	for _, c := range []struct{ document, limit, status, tokens int }{
 		{longest - frame - 1, 0, 200, longest - 1},
 		{longest - frame, 0, 200, longest},

@@ -13,36 +13,40 @@ import (
 type rerankRequest struct {
 	model         string // "" if not given
 	query         string
-	queries       []string // one a document instead of query, where pairs are scored
+	queries       []string // where pairs are scored: one for each document, in place of query
 	documents     []string
-	one           bool   // the one document stands in no list
+	one           bool   // there is one document, and not in a list
 	instruction   string // never empty
 	topN          int    // how many results to send; 0: all
 	withDocuments bool   // results repeat their documents
-	raw           bool   // relevance is the logit of "yes" less that of "no", not a probability
+	raw           bool   // relevance is a logit, not a probability
 
-	queryField, field string // what the client calls query and documents
-	requestID         string // of the body; "" if not given
-	remedy            string // what a client does about a document that is too long, after a comma
+	queryField, field string // the client's names of query and documents
+	requestID         string // from the body; "" if not given
+	remedy            string // what to do about a document that is too long; begins with a comma
 
-	// A document whose prompt is too long fails the request unless cut is set. A cut takes tokens off the document's end
-	// alone, so that the prompt still asks for the answer.
+	// A document whose prompt is too long fails the request, unless cut is set. A cut
+	// takes tokens only off the end of the document, so that the prompt still asks for
+	// the answer.
 	cut            bool
-	promptTokens   int // the longest prompt, where cut is set; 0: the model's
-	documentTokens int // the longest document; longer ones are cut to it; 0: no bound
+	promptTokens   int // with cut, the longest prompt; 0: the model's
+	documentTokens int // longer documents are cut to it; 0: no bound
 
-	plainSpecials bool // special-token text of the client's is text; in the model card's code it is the token
+	plainSpecials bool // the text of a special token is text; in the model card's code it is the token
 }
 
-// rerankInstruction is what the model card's code asks for when nothing is given.
-const rerankInstruction = "Given a web search query, retrieve relevant passages that answer the query"
+// rerankInstruction is the default of the model card's code.
+const rerankInstruction = "Given a web search query, retrieve relevant passages that answer the " +
+	"query"
 
-// readRerank reads the union of what vLLM, Jina, Cohere and Together read. A field that is null is one that is absent.
-// Fields that change no answer are ignored, and those of rerankUnserved refused. Its error names the first field at
-// fault, and the index within documents.
+// readRerank reads the union of what vLLM, Jina, Cohere and Together send. A field that
+// is null counts as absent. Fields that do not change the answer are ignored; those of
+// rerankUnserved are refused. The error names the first field at fault, with the index
+// in documents.
 func readRerank(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
-	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.Get("query")), field: "documents"}
+	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.Get("query")),
+		field: "documents"}
 	r.documents, r.one = f.documents("documents")
 	r.topN = f.integer("top_n", 0, 0)
 	r.withDocuments = f.Bool("return_documents", true)
@@ -52,35 +56,39 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 	return r, f.done(rerankUnserved())
 }
 
-// readRaw reads whether relevance is a logit, in vLLM's words now and before, and in TEI's.
+// readRaw reads whether relevance is a logit, under vLLM's present and former names and
+// TEI's.
 func (r *rerankRequest) readRaw(f *fieldReader) {
-	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) || f.Bool("raw_scores", false)
+	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) ||
+		f.Bool("raw_scores", false)
 }
 
-// readCuts reads how documents are cut, in the words of vLLM, Jina and TEI.
+// readCuts reads how documents are cut, under the names of vLLM, Jina and TEI.
 func (r *rerankRequest) readCuts(f *fieldReader) {
 	r.promptTokens = f.integer("truncate_prompt_tokens", -1, 0)
 	r.documentTokens = f.integer("max_tokens_per_doc", 0, 0)
-	// Jina's and Voyage's name, and TEI's.
+	// Jina's and Voyage's name, then TEI's.
 	truncated := f.Bool("truncation", false) || f.Bool("truncate", false)
 	r.cut = truncated || r.promptTokens != 0
 	r.promptTokens = max(0, r.promptTokens)
 	r.remedy = ", or set truncate_prompt_tokens to -1 to have its end cut off"
 }
 
-// readInstruction reads what every dialect may say of the prompt.
+// readInstruction reads the fields about the prompt that every dialect may have.
 func (r *rerankRequest) readInstruction(f *fieldReader) {
-	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(), rerankInstruction)
+	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(),
+		rerankInstruction)
 	r.plainSpecials = f.Bool("split_special_tokens", true)
 }
 
-// fieldReader reads what sglang-jax's dialect does not have. The first fault is the one that clients are told.
+// fieldReader reads fields of dialects other than sglang-jax's. Only the first fault is
+// reported.
 type fieldReader struct{ sglang.Fields }
 
 func fieldsOf(o *python.Object) *fieldReader { return &fieldReader{sglang.Fields{Object: o}} }
 
-// done gives the first error, that of the fields that the dialect does not have, or no dialect but sglang's, after all
-// others.
+// done returns the first error. Fields that this dialect, or every dialect but
+// sglang-jax's, refuses are checked last.
 func (f *fieldReader) done(fields []unserved) error {
 	if err := refuse(f.Object, append(placesUnserved(), fields...)); err != nil {
 		f.Refuse(err)
@@ -88,8 +96,9 @@ func (f *fieldReader) done(fields []unserved) error {
 	return f.Err()
 }
 
+// fail adds a fault of a field, unless there is one already.
 func (f *fieldReader) fail(field, format string, args ...any) {
-	if !f.Failed() { // a list may hold many that are wrong
+	if !f.Failed() { // formatting is wasted on later faults, of which a list may have many
 		f.Refuse(score.Errorf(score.Invalid, field, format, args...))
 	}
 }
@@ -101,12 +110,14 @@ func (f *fieldReader) text(field string, v python.Value) string {
 	}
 	s, ok := v.(python.String)
 	if !ok {
-		f.fail(field, "%s must be a string, or an object whose field text is a string; nothing but text can be ranked", field)
+		f.fail(field, "%s must be a string, or an object whose field text is a string; nothing "+
+			"but text can be ranked", field)
 	}
 	return f.characters(field, s)
 }
 
-// documents reads a list of documents that is not empty, or one alone, which vLLM takes too.
+// documents reads a list of at least one document, or a single document, which vLLM
+// accepts, too. one reports a single document.
 func (f *fieldReader) documents(field string) (texts []string, one bool) {
 	v, fields := f.Get(field), f.rankFields()
 	switch v.(type) {
@@ -126,7 +137,8 @@ func (f *fieldReader) documents(field string) (texts []string, one bool) {
 	return texts, false
 }
 
-// templateInstruction reads the instruction where vLLM's clients put what a template takes. This one takes nothing else.
+// templateInstruction reads the instruction from the field in which vLLM's clients send
+// values for a template. Other values there are ignored.
 func (f *fieldReader) templateInstruction() string {
 	const field = "chat_template_kwargs"
 	v := f.Get(field)
@@ -147,6 +159,7 @@ func (f *fieldReader) templateInstruction() string {
 // name reads a string that may be absent.
 func (f *fieldReader) name(field string) string { return f.characters(field, f.Text(field)) }
 
+// characters returns the string and refuses lone surrogates.
 func (f *fieldReader) characters(field string, s python.String) string {
 	if s.Surrogate() {
 		f.fail(field, "%s holds a lone surrogate, which is no character", field)
@@ -154,6 +167,7 @@ func (f *fieldReader) characters(field string, s python.String) string {
 	return string(s)
 }
 
+// integer reads an integer of at least least, or returns otherwise if it is absent.
 func (f *fieldReader) integer(field string, least, otherwise int) int {
 	n, ok := f.Int(field)
 	switch {
@@ -165,10 +179,10 @@ func (f *fieldReader) integer(field string, least, otherwise int) int {
 	return int(n.Int64())
 }
 
-// element names an element of a list.
+// element returns the name of an element of a list.
 func element(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
-// documentField is what the client calls document i.
+// documentField returns the client's name of document i.
 func (r *rerankRequest) documentField(i int) string {
 	if r.one {
 		return r.field

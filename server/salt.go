@@ -8,11 +8,13 @@ import (
 	"scored/sglang/python"
 )
 
-// mostSalt is how many characters a cache_salt may have, as in vLLM. A random one needs 43: 256 bits in base64.
+// mostSalt is how many characters a cache_salt may have, as in vLLM. A random one of
+// 256 bits has 43 in base64.
 const mostSalt = 1024
 
-// salt reads cache_salt, which every dialect has with vLLM's meaning: prompts share what is kept of them only with those of
-// the same salt. It is "" if the body has none.
+// salt reads cache_salt, which every dialect has with vLLM's meaning: prompts share
+// cached prefixes only with prompts of the same salt. It returns "" if the body has
+// none.
 func (f *fieldReader) salt() string {
 	const field = "cache_salt"
 	v := f.Get(field)
@@ -22,14 +24,16 @@ func (f *fieldReader) salt() string {
 	salt, ok := v.(python.String)
 	switch {
 	case !ok || salt == "":
-		f.fail(field, "%s must be a string that is not empty; leave it out to share cached prompts with all who do", field)
+		f.fail(field, "%s must be a string that is not empty; leave it out to share cached "+
+			"prompts with all who do", field)
 	case utf8.RuneCountInString(string(salt)) > mostSalt:
 		f.fail(field, "%s has more than %d characters; send a shorter one", field, mostSalt)
 	}
 	return f.characters(field, salt)
 }
 
-// parts are the requests of a body of the dialect, with the body's salt where they have none of their own.
+// parts reads the requests of a body in the dialect d. The body's salt applies to
+// requests that have none of their own.
 func (d *dialect) parts(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
 	parts, err := d.read(s, m, id, o)
 	if err != nil {
@@ -45,9 +49,10 @@ func (d *dialect) parts(s *Server, m *Model, id string, o *python.Object) ([]par
 	return parts, f.Err()
 }
 
-// kept is the salt that the request's prefixes are kept under: "" for what all share. It is a hash, so that nothing keeps
-// what the client sent, and depends on the key too if Config.SaltByKey is set.
-func (s *Server) kept(ctx context.Context, salt string) string {
+// prefixSalt returns the salt under which the request's prefixes are cached; "" for the
+// cache that all share. It is a hash, so that the server does not store what the client
+// sent. With Config.SaltByKey it depends on the API key, too.
+func (s *Server) prefixSalt(ctx context.Context, salt string) string {
 	var by caller
 	if s.cfg.SaltByKey {
 		by = callerOf(ctx)

@@ -14,40 +14,43 @@ import (
 
 // scoreDialect is sglang-jax's own.
 func scoreDialect() dialect {
-	return dialect{name: "sglang", fault: envelope, read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		b, err := readScore(o)
-		if err != nil {
-			return nil, err
-		}
-		req, err := b.request(id, m)
-		if err != nil {
-			return nil, err
-		}
-		if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
-			return nil, score.Errorf(score.Invalid, "items", "items cannot be empty. At least one item is required.")
-		}
-		if err := m.render(req); err != nil {
-			return nil, err
-		}
-		answer := func(result *score.Result) (func() string, error) {
-			return func() string { return success(b, result) }, nil
-		}
-		return []part{{request: req, answer: answer}}, nil
-	}}
+	return dialect{name: "sglang", fault: envelope,
+		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			b, err := readScore(o)
+			if err != nil {
+				return nil, err
+			}
+			req, err := b.request(id, m)
+			if err != nil {
+				return nil, err
+			}
+			if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
+				return nil, score.Errorf(score.Invalid, "items",
+					"items cannot be empty. At least one item is required.")
+			}
+			if err := m.render(req); err != nil {
+				return nil, err
+			}
+			answer := func(result *score.Result) (func() string, error) {
+				return func() string { return success(b, result) }, nil
+			}
+			return []part{{request: req, answer: answer}}, nil
+		}}
 }
 
-// reply is a scored request's answer.
+// reply is the answer to a request, or a part of one, that has been scored.
 type reply struct {
 	body   func() string // JSON
 	rows   int
 	timing score.Timing
 }
 
-// handle answers a request for scores in one of the dialects. Around them: readiness, deadline, body, errors, spans. Once
-// the body is being read, the request's last span is that of the reply, whatever the answer.
+// handle answers a request for scores in one of the dialects. It handles what they
+// share: readiness, deadline, body, errors and spans. Once it has begun to read the
+// body, the request's last span is the reply, whatever the answer.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []dialect) {
-	spoken := &dialects[len(dialects)-1]
-	refuse := func(err error) int { return s.writeErrorAs(w, r, err, spoken.fault) }
+	chosen := &dialects[len(dialects)-1]
+	refuse := func(err error) int { return s.writeErrorAs(w, r, err, chosen.fault) }
 	m := s.model.Load()
 	if m == nil {
 		refuse(errLoading())
@@ -70,7 +73,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []diale
 	defer share.release()
 	data, err := s.readBody(ctx, w, r, share, s.cfg.MaxBody)
 	read := time.Now()
-	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read, Err: err})
+	m.observe(score.Span{Stage: score.StageRead, RequestID: requestID(r), Start: begin, End: read,
+		Err: err})
 	arrived := err == nil
 	var object *python.Object
 	if err == nil {
@@ -78,20 +82,23 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []diale
 	}
 	var answered *reply
 	if err == nil {
-		spoken = speak(dialects, object)
-		s.cfg.Metrics.dialect(spoken.name)
-		answered, err = s.answer(ctx, m, requestID(r), spoken, object)
+		chosen = dialectOf(dialects, object)
+		s.cfg.Metrics.dialect(chosen.name)
+		answered, err = s.answer(ctx, m, requestID(r), chosen, object)
 	}
 	last := score.Span{Stage: score.StageReply, RequestID: requestID(r), Start: time.Now()}
 	if err != nil {
 		if arrived {
-			w.Header().Set("Server-Timing", serverTiming(stage{"read", read.Sub(begin)}, stage{"rest", time.Since(read)}))
+			w.Header().Set("Server-Timing", serverTiming(stage{"read", read.Sub(begin)},
+				stage{"rest", time.Since(read)}))
 		}
-		// The status alone: messages of refused bodies hold parts of prompts, which no trace may show.
+		// Only the status: messages of refused bodies hold parts of prompts, which no
+		// trace may show.
 		last.Err = fmt.Errorf("answered with status %d", refuse(err))
 	} else {
 		t := answered.timing
-		w.Header().Set("Server-Timing", serverTiming(stage{"read", read.Sub(begin)}, stage{"encode", t.Encode}, stage{"wait", t.Wait}, stage{"run", t.Run}))
+		w.Header().Set("Server-Timing", serverTiming(stage{"read", read.Sub(begin)},
+			stage{"encode", t.Encode}, stage{"wait", t.Wait}, stage{"run", t.Run}))
 		writeJSON(w, http.StatusOK, answered.body())
 		last.Rows = answered.rows
 	}
@@ -99,14 +106,15 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, dialects []diale
 	m.observe(last)
 }
 
-// answer takes a body through the dialect and the Scorer.
-func (s *Server) answer(ctx context.Context, m *Model, id string, d *dialect, o *python.Object) (*reply, error) {
+// answer reads a body in the dialect d and scores it.
+func (s *Server) answer(ctx context.Context, m *Model, id string, d *dialect,
+	o *python.Object) (*reply, error) {
 	parts, err := d.parts(s, m, id, o)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range parts {
-		p.request.Salt = s.kept(ctx, p.request.Salt)
+		p.request.Salt = s.prefixSalt(ctx, p.request.Salt)
 	}
 	if d.join != nil {
 		return s.scoreAll(ctx, m, parts, d.join)
@@ -114,7 +122,7 @@ func (s *Server) answer(ctx context.Context, m *Model, id string, d *dialect, o 
 	return s.score(ctx, m, parts[0])
 }
 
-// score has one part scored.
+// score scores one part.
 func (s *Server) score(ctx context.Context, m *Model, p part) (*reply, error) {
 	result, err := m.Scorer.Score(ctx, p.request)
 	if err != nil {
@@ -130,14 +138,16 @@ func (s *Server) score(ctx context.Context, m *Model, p part) (*reply, error) {
 	return &reply{body: body, rows: len(result.Scores), timing: result.Timing}, nil
 }
 
+// observe reports a span to the model's Observer, if there is one.
 func (m *Model) observe(span score.Span) {
 	if m.Observer != nil {
 		m.Observer.Observe(span)
 	}
 }
 
-// deadline gives the context that a request is to be answered in: the client's time in X-Request-Timeout-Ms or Envoy's
-// X-Envoy-Expected-Rq-Timeout-Ms, and at most the server's.
+// deadline returns the context in which a request must be answered. Its limit is the
+// client's, from X-Request-Timeout-Ms or Envoy's X-Envoy-Expected-Rq-Timeout-Ms, and at
+// most the server's.
 func (s *Server) deadline(r *http.Request) (context.Context, context.CancelFunc, error) {
 	limit := s.cfg.RequestTimeout
 	for _, header := range []string{"X-Request-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms"} {
@@ -147,7 +157,8 @@ func (s *Server) deadline(r *http.Request) (context.Context, context.CancelFunc,
 		}
 		ms, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || ms <= 0 {
-			return nil, nil, score.Errorf(score.Invalid, header, "header %s is %q; it must be a number of milliseconds above 0", header, text)
+			return nil, nil, score.Errorf(score.Invalid, header,
+				"header %s is %q; it must be a number of milliseconds above 0", header, text)
 		}
 		if asked := time.Duration(ms) * time.Millisecond; limit == 0 || asked < limit {
 			limit = asked
@@ -167,14 +178,16 @@ type stage struct {
 	took time.Duration
 }
 
-// serverTiming is the header of https://www.w3.org/TR/server-timing/: milliseconds a stage.
+// serverTiming returns the header of https://www.w3.org/TR/server-timing/, in
+// milliseconds by stage.
 func serverTiming(stages ...stage) string {
 	var b strings.Builder
 	for _, stage := range stages {
 		if b.Len() > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(stage.name + ";dur=" + strconv.FormatFloat(float64(stage.took.Microseconds())/1000, 'f', 3, 64))
+		b.WriteString(stage.name + ";dur=" +
+			strconv.FormatFloat(float64(stage.took.Microseconds())/1000, 'f', 3, 64))
 	}
 	return b.String()
 }

@@ -6,19 +6,20 @@ import (
 	"scored/sglang/python"
 )
 
-// sequences are the fields of a score request whose labels may have several tokens. They count with label_mode "sequence".
+// sequences are the fields of a score request whose labels may have several tokens.
+// They apply if label_mode is "sequence".
 type sequences struct {
-	asked     bool
+	asked     bool                  // label_mode is "sequence"
 	badMode   bool                  // label_mode is neither "token" nor "sequence"
-	normalize bool                  // a label counts as the mean of its tokens' log-probabilities
-	tokens    [][]int64             // label_tokens, or what the labels' texts are
-	field     string                // what the labels came in
-	second    string                // another field that the body has labels in
-	unread    bool                  // label_tokens is there, but label_mode does not ask for it
-	beyond    map[int]*score.Beyond // of tokens
+	normalize bool                  // scores a label by the mean of its tokens' log-probabilities
+	tokens    [][]int64             // label_tokens, or the tokens of the labels' texts
+	field     string                // field that holds the labels
+	second    string                // another field that holds labels, which is an error
+	unread    bool                  // the body has label_tokens, but label_mode is not "sequence"
+	beyond    map[int]*score.Beyond // of tokens, by label
 }
 
-// read reads them with the same rules as the other fields.
+// read reads them by the same rules as the other fields.
 func (q *sequences) read(f *sglang.Fields) {
 	switch mode := f.Get("label_mode"); mode {
 	case nil, python.String("token"):
@@ -69,12 +70,14 @@ func (q *sequences) readTokens(f *sglang.Fields, v python.Value) {
 	}
 }
 
-// labelSequences gives the labels as runs of tokens. Each text is tokenized by itself.
+// labelSequences turns the labels into runs of tokens. Each text is tokenized by
+// itself.
 func (b *body) labelSequences(m *Model) error {
 	q := &b.extras.sequences
 	switch {
 	case q.second != "":
-		return score.Errorf(score.Invalid, q.second, "%s and %s are both there; send the labels in one of them", q.second, q.field)
+		return score.Errorf(score.Invalid, q.second,
+			"%s and %s are both there; send the labels in one of them", q.second, q.field)
 	case q.field == "label_token_ids":
 		q.tokens = make([][]int64, len(b.labels))
 		for i := range b.labels {
@@ -84,21 +87,26 @@ func (b *body) labelSequences(m *Model) error {
 	case q.field != "labels":
 		return nil
 	case m.Words == nil:
-		return score.Errorf(score.Invalid, "labels", "labels are texts, but the server runs without a tokenizer; send label_tokens")
+		return score.Errorf(score.Invalid, "labels",
+			"labels are texts, but the server runs without a tokenizer; send label_tokens")
 	}
 	var err error
-	q.tokens, err = eachLabel(b, m, func(field, text string) ([]int64, error) { return labelTokens(m.Words, field, text) })
+	q.tokens, err = eachLabel(b, m, func(field, text string) ([]int64, error) {
+		return labelTokens(m.Words, field, text)
+	})
 	return err
 }
 
-// labelTokens are the ids of one label's text.
+// labelTokens returns the ids of one label's text.
 func labelTokens(words Words, field, text string) ([]int64, error) {
 	if len(text) > longestLabel {
-		return nil, score.Errorf(score.Invalid, field, "%s has %d bytes, a label may have %d; choose a shorter text", field, len(text), longestLabel)
+		return nil, score.Errorf(score.Invalid, field,
+			"%s has %d bytes, a label may have %d; choose a shorter text", field, len(text), longestLabel)
 	}
 	ids, err := words.Tokens(text)
 	if err != nil {
-		return nil, score.Errorf(score.Invalid, field, "%s cannot be a label: %v; choose another text or send label_tokens", field, err)
+		return nil, score.Errorf(score.Invalid, field,
+			"%s cannot be a label: %v; choose another text or send label_tokens", field, err)
 	}
 	wide := make([]int64, len(ids))
 	for k, id := range ids {

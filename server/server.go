@@ -1,8 +1,10 @@
-// Package server speaks the HTTP contract of sglang-jax's Score API, and what clients of other servers speak, over a
-// score.Scorer. It must not know engines, tensors, plugins or tokenizers: a body becomes a score.Request, a score.Result
-// becomes an answer.
+// Package server speaks the HTTP contract of sglang-jax's Score API, and the dialects
+// of other servers' clients, over a score.Scorer. A body becomes a score.Request, and a
+// score.Result becomes an answer. The package must not know engines, tensors, plugins
+// or tokenizers.
 //
-// Begin with New and Server.route; handle is what all requests for scores go through, and a dialect what they differ in.
+// Begin with New and Server.route. All requests for scores go through handle; a dialect
+// holds what differs between them.
 package server
 
 import (
@@ -21,7 +23,8 @@ import (
 	"scored/score"
 )
 
-// Config is what a Server shows and how much it takes. What may be nil or zero is said.
+// Config configures a Server. Fields are required unless their comment gives a zero
+// value a meaning.
 type Config struct {
 	ServedModel   string
 	ModelPath     string
@@ -29,59 +32,65 @@ type Config struct {
 	Sampling      string // JSON value shown as preferred_sampling_params; "" shows null
 	Version       string
 
-	APIKey            string        // with Keys nil and "": no key is asked for
-	Keys              *Keys         // others, once they have been read; nil: none
+	APIKey            string        // "" and Keys nil: no key is required
+	Keys              *Keys         // further keys, which must have been read; nil: none
 	MaxBody           int64         // bytes of a body, decompressed
-	MaxHeld           int64         // bytes of the bodies of all requests in hand, zipped and unzipped; 0: no limit
-	BodyTimeout       time.Duration // for a body to arrive; 0: no limit
-	MaxClientRequests int           // in hand of one client; 0: no limit
-	RequestTimeout    time.Duration // a request's time from its first byte to its answer; 0: no limit
+	MaxHeld           int64         // bytes of all bodies in hand, compressed and not; 0: no limit
+	BodyTimeout       time.Duration // time for a body to arrive; 0: no limit
+	MaxClientRequests int           // requests of one client in hand; 0: no limit
+	RequestTimeout    time.Duration // from a request's first byte to its answer; 0: no limit
 	HealthTimeout     time.Duration // of /health_generate; 0: 20 seconds
 	CORSOrigins       []string      // origins that browsers may call from, "*" for all; nil: none
 	StrictEmptyItems  bool          // refuse items [] instead of answering scores []
-	EmulatePeer       bool          // answer faults of profiling requests as the peer does: 500, without a reason
+	EmulatePeer       bool          // answer profiling errors as sglang-jax does: 500, no reason
 	DisableDocs       bool          // no /openapi.json and /docs
 
-	Template *prompt.Template // of the texts to be scored at /v1/score and /generative_scoring; nil: they are as they come
+	// Template holds the texts of /v1/score and /generative_scoring; nil: texts are
+	// scored as sent.
+	Template *prompt.Template
 
 	HealthRoute  string // another path of /health, which needs no key; "": none
-	PredictRoute string // a path for requests of any dialect, and those of Vertex AI; "": none
+	PredictRoute string // a path for all dialects, Vertex AI's included; "": none
 	KeylessPing  bool   // /ping needs no key
 
-	SaltByKey bool // what is kept of prompts is shared by requests of one key alone
+	SaltByKey bool // cached prefixes are shared only by requests with the same key
 
 	Metrics *Metrics // nil: /metrics is 404
 	Logger  *slog.Logger
 	Access  *slog.Logger // a line for each request; nil: Logger
 }
 
-// Model is what answers once it has been loaded.
+// Model is a loaded model. The Server owns it after Serve.
 type Model struct {
 	Scorer        *score.Scorer
 	Settings      []Setting         // shown by /get_server_info, in this order
-	Words         Words             // nil: labels can be named by id only, and nothing can be reranked
+	Words         Words             // nil: labels must be ids, and nothing can be reranked
 	Profiler      *profile.Profiler // nil: profiling requests get 501
-	Observer      score.Observer    // of reading and replying; nil: none
+	Observer      score.Observer    // receives spans of reading and replying; nil: none
 	ContextLength int
-	Vocab         int  // token ids that prompts and labels may use
-	BaseVocab     int  // the vocabulary size in the peer's label error
-	Generated     bool // the weights are made up: every answer says so
+	Vocab         int  // prompts and labels may use ids 0..Vocab-1
+	BaseVocab     int  // vocabulary size in sglang-jax's error for labels
+	Generated     bool // weights are generated: every answer says so in a header
 
 	template   rerankTemplate
-	noTemplate error // why there is no template: the model cannot rerank
+	noTemplate error // why the model cannot rerank; nil if it can
 	prompt     *prompt.Template
 }
 
-// Words is what the server itself needs of the model's tokenizer. It is safe for concurrent use.
+// Words is what the server itself needs of the model's tokenizer. It must be safe for
+// concurrent use.
 type Words interface {
 	score.Encoder
-	// Single gives the id of a text that is exactly one token, or an error that lists the tokens it is.
+	// Single returns the id of a text that is exactly one token, or an error that lists
+	// its tokens.
 	Single(text string) (int32, error)
-	// Tokens gives the ids of a text that goes on from another: without those that may be put around a text.
+	// Tokens returns the ids of a text that continues another: without those that a
+	// tokenizer puts around a text.
 	Tokens(text string) ([]int32, error)
 }
 
-// Server is the API's http.Handler. It listens before its model is ready and answers 503 until then.
+// Server is the http.Handler of the API. It can listen before its model is loaded, and
+// answers 503 until then.
 type Server struct {
 	cfg    Config
 	router chi.Router
@@ -91,7 +100,7 @@ type Server struct {
 	held    held
 }
 
-// New makes a Server without a model.
+// New returns a Server without a model.
 func New(cfg Config) *Server {
 	if cfg.HealthTimeout == 0 {
 		cfg.HealthTimeout = 20 * time.Second
@@ -99,19 +108,22 @@ func New(cfg Config) *Server {
 	if cfg.Access == nil {
 		cfg.Access = cfg.Logger
 	}
-	s := &Server{cfg: cfg, router: chi.NewRouter(), clients: clients{most: cfg.MaxClientRequests}, held: held{most: cfg.MaxHeld}}
+	s := &Server{cfg: cfg, router: chi.NewRouter(), clients: clients{most: cfg.MaxClientRequests},
+		held: held{most: cfg.MaxHeld}}
 	s.route()
 	cfg.Metrics.watch(s)
 	return s
 }
 
-// Serve gives the Server its model, which it takes over. Requests from then on are answered.
+// Serve gives the Server its model, which it then owns. Requests are answered from then
+// on. It must be called at most once.
 func (s *Server) Serve(m *Model) {
 	m.template, m.noTemplate = m.rerankTemplate()
 	m.prompt = m.fitTemplate(s.cfg.Template)
 	s.model.Store(m)
 }
 
+// route adds all routes to the router.
 func (s *Server) route() {
 	r := s.router
 
@@ -119,7 +131,8 @@ func (s *Server) route() {
 	for _, path := range []string{"/health", "/readyz", "/ping"} {
 		s.read(path, s.handleReady)
 	}
-	if route := s.cfg.HealthRoute; route != "" && !slices.Contains([]string{"/livez", "/health", "/readyz", "/ping", "/health_generate"}, route) {
+	if route := s.cfg.HealthRoute; route != "" &&
+		!slices.Contains([]string{"/livez", "/health", "/readyz", "/ping", "/health_generate"}, route) {
 		s.read(route, s.handleReady)
 	}
 	s.read("/health_generate", s.handleGenerate)
@@ -146,44 +159,50 @@ func (s *Server) route() {
 			r.Method(method, path, http.HandlerFunc(s.handleNotServed))
 		}
 	}
-	s.routeDialects() // last: one may have the path of what is not served
+	s.routeDialects() // last, as it may replace a path of notServed
 	r.NotFound(s.handleNotFound)
 	r.MethodNotAllowed(s.handleMethod)
 }
 
-// read routes GET, and HEAD, which net/http answers with GET's status and headers alone. A GET that acts, as on
-// /start_profile, has no HEAD: a probe must not act.
+// read routes GET and HEAD. net/http answers HEAD with GET's status and headers. A GET
+// that acts, such as /start_profile, has no HEAD, because a probe must not act.
 func (s *Server) read(path string, handler http.HandlerFunc) {
 	s.router.Get(path, handler)
 	s.router.Head(path, handler)
 }
 
-// handleNotFound sends a path with a slash too many to its right place, whatever the method, as sglang-jax does. The
-// place is relative, so that nothing repeats a Host header, which anyone may set.
+// handleNotFound redirects a path with a trailing slash to the path without it, for
+// every method, as sglang-jax does. The target is relative, so that the answer does not
+// repeat a Host header, which any client may set.
 func (s *Server) handleNotFound(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	if path == r.URL.Path || len(s.allowed(path)) == 0 {
 		writeJSON(w, http.StatusNotFound, detail("Not Found"))
 		return
 	}
-	to := url.URL{Path: path, RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
+	to := url.URL{Path: path, RawPath: strings.TrimSuffix(r.URL.RawPath, "/"),
+		RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
+// handleMethod answers 405 with the methods that the path has.
 func (s *Server) handleMethod(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", strings.Join(s.allowed(r.URL.Path), ", "))
 	writeJSON(w, http.StatusMethodNotAllowed, detail("Method Not Allowed"))
 }
 
-// allowed lists the methods that a path has, none if there is no such path. HEAD goes with GET and is not named, as in
-// sglang-jax.
+// allowed lists the methods of a path; none if there is no such path. HEAD is not
+// named, as in sglang-jax.
 func (s *Server) allowed(path string) []string {
-	methods := []string{http.MethodDelete, http.MethodGet, http.MethodPatch, http.MethodPost, http.MethodPut}
-	return slices.DeleteFunc(methods, func(method string) bool { return !s.router.Match(chi.NewRouteContext(), method, path) })
+	methods := []string{http.MethodDelete, http.MethodGet, http.MethodPatch, http.MethodPost,
+		http.MethodPut}
+	return slices.DeleteFunc(methods, func(method string) bool {
+		return !s.router.Match(chi.NewRouteContext(), method, path)
+	})
 }
 
-// ready gives the model, or answers that it is still loading.
+// ready returns the model, or answers that it is still loading and returns false.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) (*Model, bool) {
 	m := s.model.Load()
 	if m == nil {
@@ -192,4 +211,6 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) (*Model, bool) {
 	return m, m != nil
 }
 
-func errLoading() error { return score.Errorf(score.Unavailable, "", "model is loading; retry later") }
+func errLoading() error {
+	return score.Errorf(score.Unavailable, "", "model is loading; retry later")
+}

@@ -6,15 +6,17 @@ import (
 	"scored/sglang"
 )
 
-// errorShape gives an error the status and the JSON that a dialect's clients expect.
+// errorShape turns an error into the status and the JSON that a dialect's clients
+// expect.
 type errorShape func(*apiError) (status int, body string)
 
-// envelope is sglang-jax's five keys, or JSON without them where it has none.
+// envelope is sglang-jax's shape: five keys, or the raw body where it has none.
 func envelope(e *apiError) (int, string) {
 	if e.raw != "" {
 		return e.status, e.raw
 	}
-	return e.status, sglang.JSON(sglang.Object{{Key: "object", Value: "error"}, {Key: "message", Value: e.message}, {Key: "type", Value: e.kind},
+	return e.status, sglang.JSON(sglang.Object{{Key: "object", Value: "error"},
+		{Key: "message", Value: e.message}, {Key: "type", Value: e.kind},
 		{Key: "param", Value: nil}, {Key: "code", Value: e.status}})
 }
 
@@ -24,11 +26,12 @@ func vllmError(e *apiError) (int, string) {
 	if e.param != "" {
 		param = e.param
 	}
-	return e.status, sglang.JSON(sglang.Object{{Key: "error", Value: sglang.Object{{Key: "message", Value: e.said()}, {Key: "type", Value: e.kind},
-		{Key: "param", Value: param}, {Key: "code", Value: e.status}}}})
+	return e.status, sglang.JSON(sglang.Object{{Key: "error",
+		Value: sglang.Object{{Key: "message", Value: e.said()}, {Key: "type", Value: e.kind},
+			{Key: "param", Value: param}, {Key: "code", Value: e.status}}}})
 }
 
-// teiError has TEI's two keys, and its statuses where they mean something else than ours.
+// teiError has TEI's two keys, and its statuses where they differ from ours.
 func teiError(e *apiError) (int, string) {
 	status, kind := e.status, "Validation"
 	switch {
@@ -45,7 +48,8 @@ func teiError(e *apiError) (int, string) {
 	case status == http.StatusBadRequest && e.param != "":
 		status = http.StatusUnprocessableEntity
 	}
-	return status, sglang.JSON(sglang.Object{{Key: "error", Value: e.said()}, {Key: "error_type", Value: kind}})
+	return status, sglang.JSON(sglang.Object{{Key: "error", Value: e.said()},
+		{Key: "error_type", Value: kind}})
 }
 
 // nimError is the shape of NVIDIA's NIMs.
@@ -58,11 +62,13 @@ func nimError(e *apiError) (int, string) {
 	if e.param != "" {
 		detail = sglang.Object{{Key: "param", Value: e.param}}
 	}
-	return e.status, sglang.JSON(sglang.Object{{Key: "object", Value: "error"}, {Key: "message", Value: e.said()}, {Key: "detail", Value: detail},
+	return e.status, sglang.JSON(sglang.Object{{Key: "object", Value: "error"},
+		{Key: "message", Value: e.said()}, {Key: "detail", Value: detail},
 		{Key: "type", Value: kind}})
 }
 
-// googleError is the shape of https://cloud.google.com/apis/design/errors, which Vertex AI passes on.
+// googleError is the shape of https://cloud.google.com/apis/design/errors, which Vertex
+// AI passes on.
 func googleError(e *apiError) (int, string) {
 	name := "INVALID_ARGUMENT"
 	switch e.status {
@@ -75,6 +81,7 @@ func googleError(e *apiError) (int, string) {
 	case http.StatusInternalServerError:
 		name = "INTERNAL"
 	}
-	return e.status, sglang.JSON(sglang.Object{{Key: "error", Value: sglang.Object{{Key: "code", Value: e.status}, {Key: "message", Value: e.said()},
-		{Key: "status", Value: name}}}})
+	return e.status, sglang.JSON(sglang.Object{{Key: "error",
+		Value: sglang.Object{{Key: "code", Value: e.status}, {Key: "message", Value: e.said()},
+			{Key: "status", Value: name}}}})
 }

@@ -11,20 +11,21 @@ import (
 // teiDialect is that of Hugging Face's text-embeddings-inference:
 // https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/rerank.
 func teiDialect() dialect {
-	return dialect{name: "tei", mine: has("texts"), fault: teiError, read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		r, err := readTEI(o)
-		return r.part(m, id, err, func(_ *score.Result, relevance []float64) any {
-			ranks := []teiRank{}
-			for _, d := range r.rank(relevance) {
-				rank := teiRank{Index: d.index, Score: d.relevance}
-				if r.withDocuments {
-					rank.Text = &r.documents[d.index]
+	return dialect{name: "tei", mine: has("texts"), fault: teiError,
+		read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+			r, err := readTEI(o)
+			return r.part(m, id, err, func(_ *score.Result, relevance []float64) any {
+				ranks := []teiRank{}
+				for _, d := range r.rank(relevance) {
+					rank := teiRank{Index: d.index, Score: d.relevance}
+					if r.withDocuments {
+						rank.Text = &r.documents[d.index]
+					}
+					ranks = append(ranks, rank)
 				}
-				ranks = append(ranks, rank)
-			}
-			return ranks
-		})
-	}}
+				return ranks
+			})
+		}}
 }
 
 // teiRank is an element of TEI's answer.
@@ -37,12 +38,13 @@ type teiRank struct {
 // teiEmpty is TEI's name of a request without texts.
 const teiEmpty = "Empty"
 
-// readTEI reads TEI's request. top_n is what litellm adds to it.
+// readTEI reads TEI's request. top_n is an addition of litellm's.
 func readTEI(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	r := &rerankRequest{query: f.text("query", f.Get("query")), field: "texts"}
 	if list, ok := sglang.ListOf(f.Get("texts")); ok && len(list) == 0 && !f.Failed() {
-		return r, &apiError{status: http.StatusBadRequest, kind: teiEmpty, message: "texts cannot be empty", param: "texts"}
+		return r, &apiError{status: http.StatusBadRequest, kind: teiEmpty,
+			message: "texts cannot be empty", param: "texts"}
 	}
 	r.documents = f.texts("texts")
 	r.topN = f.integer("top_n", 0, 0)
@@ -54,7 +56,7 @@ func readTEI(o *python.Object) (*rerankRequest, error) {
 	return r, f.done(teiUnserved())
 }
 
-// texts reads a list of texts that isn't empty.
+// texts reads a list of at least one text.
 func (f *fieldReader) texts(field string) []string {
 	list, ok := sglang.ListOf(f.Get(field))
 	if !ok || len(list) == 0 {

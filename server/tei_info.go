@@ -54,12 +54,13 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }
 
-// teiLabels are the names of a model's classes, both ways round.
+// teiLabels maps the indexes of a model's classes to names, and names to indexes.
 type teiLabels struct {
 	Labels map[string]string `json:"id2label"`
 	IDs    map[string]int    `json:"label2id"`
 }
 
+// labelsOfClasses returns the maps of these names.
 func labelsOfClasses(names []string) *teiLabels {
 	l := &teiLabels{map[string]string{}, map[string]int{}}
 	for i, name := range names {
@@ -68,11 +69,11 @@ func labelsOfClasses(names []string) *teiLabels {
 	return l
 }
 
-// setting gives a launch setting that is a text; "" if it is none.
+// setting returns a launch setting that is a text; "" if it is not.
 func (m *Model) setting(name string) (text string) {
 	for _, setting := range m.Settings {
 		if setting.Name == name {
-			_ = json.Unmarshal(setting.Value, &text) // what is no text stays ""
+			_ = json.Unmarshal(setting.Value, &text) // text stays "" if the value is no string
 		}
 	}
 	return text

@@ -7,8 +7,9 @@ import (
 	"scored/score"
 )
 
-// fitTemplate is the template for the model's tokenizer: where that puts a token before every text, as Llama's do, the
-// template's own is left out, or there would be two.
+// fitTemplate adapts the template to the model's tokenizer. Where the tokenizer puts a
+// token before every text, as Llama's does, the template's own copy of that token is
+// removed; otherwise there would be two.
 func (m *Model) fitTemplate(t *prompt.Template) *prompt.Template {
 	if t == nil || m.Words == nil {
 		return t
@@ -19,14 +20,16 @@ func (m *Model) fitTemplate(t *prompt.Template) *prompt.Template {
 	if first == "" || err != nil || len(around) == 0 {
 		return t
 	}
-	// With the token put before it, the text is that token twice.
-	if ids, err := m.Words.Encode(first, false); err == nil && len(ids) == 2 && ids[0] == around[0] && ids[1] == around[0] {
+	// If the tokenizer adds the token, first becomes that token twice.
+	if ids, err := m.Words.Encode(first, false); err == nil && len(ids) == 2 &&
+		ids[0] == around[0] && ids[1] == around[0] {
 		return t.CutBegin(len(first))
 	}
 	return t
 }
 
-// render puts a request's texts into the server's template, so that what stands before the items stays what they share.
+// render puts a request's texts into the server's template. The text before the items
+// stays in the query, so the rows share it.
 func (m *Model) render(req *score.Request) error {
 	t := m.prompt
 	if t == nil || len(req.Items) == 0 {
@@ -35,18 +38,25 @@ func (m *Model) render(req *score.Request) error {
 	const sayer = "server's template"
 	switch {
 	case req.Query.IsTokens:
-		return score.Errorf(score.Invalid, "query", "query is token ids, which the %s cannot take; send a text, or ask a server without --template", sayer)
+		return score.Errorf(score.Invalid, "query",
+			"query is token ids, which the %s cannot take; send a text, or ask a server without "+
+				"--template", sayer)
 	case req.ItemFirst:
-		return score.Errorf(score.Invalid, "item_first", "item_first is true, but the %s says which comes first; leave it out", sayer)
+		return score.Errorf(score.Invalid, "item_first",
+			"item_first is true, but the %s says which comes first; leave it out", sayer)
 	case req.Truncate:
-		return score.Errorf(score.Invalid, "truncate", "truncate would cut off the end of the %s; send shorter texts", sayer)
+		return score.Errorf(score.Invalid, "truncate",
+			"truncate would cut off the end of the %s; send shorter texts", sayer)
 	case req.PlainSpecials:
-		return score.Errorf(score.Invalid, "split_special_tokens", "split_special_tokens would take the %s's special tokens for text; leave it out", sayer)
+		return score.Errorf(score.Invalid, "split_special_tokens",
+			"split_special_tokens would take the %s's special tokens for text; leave it out", sayer)
 	}
 	items := make([]string, len(req.Items))
 	for i, item := range req.Items {
 		if item.IsTokens {
-			return score.Errorf(score.Invalid, element("items", i), "items[%d] is token ids, which the %s cannot take; send a text, or ask a server without --template", i, sayer)
+			return score.Errorf(score.Invalid, element("items", i),
+				"items[%d] is token ids, which the %s cannot take; send a text, or ask a server "+
+					"without --template", i, sayer)
 		}
 		items[i] = item.Text
 	}

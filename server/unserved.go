@@ -8,15 +8,16 @@ import (
 	"scored/sglang/python"
 )
 
-// unserved is a field that other servers of the same API have, and on which the answer depends. It is refused by name: an
-// answer that ignores it would be wrong without a word.
+// unserved is a field that other servers of the same API have, and on which the answer
+// depends. It is refused by name, because an answer that ignored it would be wrong
+// without notice.
 type unserved struct {
 	field  string
-	same   func(v python.Value) bool // tells the values that change nothing; null is one always
+	same   func(v python.Value) bool // reports values that change nothing; null never does
 	remedy string
 }
 
-// refuse names the first field that the object has and this server has not.
+// refuse returns an error for the first of the fields that the object has.
 func refuse(o *python.Object, fields []unserved) error {
 	for _, u := range fields {
 		v, _ := o.Get(python.String(u.field))
@@ -27,38 +28,43 @@ func refuse(o *python.Object, fields []unserved) error {
 	return nil
 }
 
-// whole tells values that are one of these integers.
-func whole(numbers ...int64) func(python.Value) bool {
+// integerIn returns a function that reports whether a value is one of the integers.
+func integerIn(numbers ...int64) func(python.Value) bool {
 	return func(v python.Value) bool {
 		n, kind := sglang.ReadInt(v)
 		return kind == "" && slices.Contains(numbers, n.Int64())
 	}
 }
 
-// word tells strings that are one of these.
-func word(words ...python.String) func(python.Value) bool {
+// textIn returns a function that reports whether a value is one of the strings.
+func textIn(words ...python.String) func(python.Value) bool {
 	return func(v python.Value) bool {
 		s, ok := v.(python.String)
 		return ok && slices.Contains(words, s)
 	}
 }
 
-// scoreUnserved are fields of sglang's and vLLM's requests for scores. sglang-jax, which has none of them, ignores them.
+// scoreUnserved are fields of sglang's and vLLM's requests for scores. sglang-jax has
+// none of them and ignores them.
 func scoreUnserved() []unserved {
 	const embeddings = "inputs are text or token ids: leave it out"
 	return []unserved{
-		{field: "temperature", same: whole(0, 1), remedy: "scores are those of temperature 1: leave it out"},
-		{field: "score_extraction_token", remedy: "an item has one score, after its last token: leave it out"},
+		{field: "temperature", same: integerIn(0, 1),
+			remedy: "scores are those of temperature 1: leave it out"},
+		{field: "score_extraction_token", remedy: "an item has one score, after its last token: " +
+			"leave it out"},
 		{field: "embed_override_token_id", remedy: embeddings},
 		{field: "query_embed_overrides", remedy: embeddings},
 		{field: "item_embed_overrides", remedy: embeddings},
 	}
 }
 
-// placesUnserved are fields of /v1/score that every other dialect refuses: it has one number an item, or labels of its own.
+// placesUnserved are fields of /v1/score that every other dialect refuses, because it
+// answers one number for each item, or has labels of its own.
 func placesUnserved() []unserved {
 	const elsewhere = "send the request to /v1/score"
-	return []unserved{{field: "score_positions", remedy: elsewhere}, {field: "label_mode", same: word("token"), remedy: elsewhere}}
+	return []unserved{{field: "score_positions", remedy: elsewhere},
+		{field: "label_mode", same: textIn("token"), remedy: elsewhere}}
 }
 
 const (
@@ -66,14 +72,15 @@ const (
 	oneTemplate = "the template is that of Qwen3-Reranker: send instruction"
 )
 
-// rerankUnserved are fields of vLLM's and TEI's requests to rerank, and of vLLM's to score pairs.
+// rerankUnserved are fields of vLLM's and TEI's requests to rerank, and of vLLM's to
+// score pairs.
 func rerankUnserved() []unserved {
 	return []unserved{
-		{field: "max_tokens_per_query", same: whole(0), remedy: "send a shorter query"},
-		{field: "truncation_side", same: word("right"), remedy: cutAtEnd},
-		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
+		{field: "max_tokens_per_query", same: integerIn(0), remedy: "send a shorter query"},
+		{field: "truncation_side", same: textIn("right"), remedy: cutAtEnd},
+		{field: "truncation_direction", same: textIn("right", "Right"), remedy: cutAtEnd},
 		{field: "chat_template", remedy: oneTemplate},
-		{field: "normalize", same: whole(1), remedy: "send use_activation"},
+		{field: "normalize", same: integerIn(1), remedy: "send use_activation"},
 	}
 }
 
@@ -81,8 +88,10 @@ func rerankUnserved() []unserved {
 func classifyUnserved() []unserved {
 	return []unserved{
 		{field: "messages", remedy: "send the conversation as one text in input"},
-		{field: "truncate_prompt_tokens", same: whole(-1, 0), remedy: "send -1 to have what is too long cut at its end"},
-		{field: "truncation_side", same: word("right"), remedy: "texts are cut at their end alone: leave it out"},
+		{field: "truncate_prompt_tokens", same: integerIn(-1, 0),
+			remedy: "send -1 to have what is too long cut at its end"},
+		{field: "truncation_side", same: textIn("right"),
+			remedy: "texts are cut at their end alone: leave it out"},
 		{field: "chat_template", remedy: "send whole texts"},
 	}
 }
@@ -90,11 +99,11 @@ func classifyUnserved() []unserved {
 // teiUnserved are fields of TEI's requests.
 func teiUnserved() []unserved {
 	return []unserved{
-		{field: "truncation_direction", same: word("right", "Right"), remedy: cutAtEnd},
+		{field: "truncation_direction", same: textIn("right", "Right"), remedy: cutAtEnd},
 	}
 }
 
-// nimUnserved are fields that NIM's own servers refuse too.
+// nimUnserved are fields that NIM's own servers refuse, too.
 func nimUnserved() []unserved {
 	const all = "every passage is ranked: leave it out"
 	return []unserved{
