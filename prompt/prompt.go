@@ -1,5 +1,5 @@
-// Package prompt puts a query and an item into a template, as text: a chat's turns around them, so that nobody writes
-// <|im_start|> by hand.
+// Package prompt puts a query and an item into a template, as text. It writes the
+// markers of a chat, such as <|im_start|>, so that clients need not.
 package prompt
 
 import (
@@ -14,21 +14,24 @@ import (
 	"unicode/utf8"
 )
 
-// Template is what stands before, between and behind query and item. The zero value is none.
+// Template is the text before, between and behind query and item. The zero value adds
+// nothing. A Template does not change and is safe for concurrent use.
 type Template struct {
 	name                   string
 	before, between, after string
 	itemFirst              bool
-	trims                  bool // blanks at both ends of query and item together are left out
+	trims                  bool // remove blanks at both ends of query and item taken together
 }
 
-// Bounds of a template's text, and of what of it is repeated with each item.
+// Bounds in bytes: of a template's text, and of the part of it that is repeated with
+// each item.
 const (
 	mostBytes    = 1 << 20
 	mostRepeated = 4 << 10
 )
 
-// The turns of a Qwen3 and of a Llama 3 chat.
+// Markers of the messages of a Qwen3 and of a Llama 3 chat. In a format, %s is the
+// role.
 const (
 	qwenTurn, qwenEnd   = "<|im_start|>%s\n", "<|im_end|>\n"
 	qwenAnswer          = "<|im_start|>assistant\n"
@@ -37,23 +40,27 @@ const (
 	llamaBegin          = "<|begin_of_text|>"
 )
 
-// Names lists the templates that have names.
+// Names lists the built-in templates.
 func Names() []string { return []string{"qwen3", "qwen3-thinking", "llama3"} }
 
-// Open gives the template of a name, with a system prompt unless it is "", or else that of a file.
+// Open returns the built-in template of this name, with a system prompt unless system
+// is "". Any other name is that of a file, which Parse reads; then system must be "".
 func Open(nameOrFile, system string) (*Template, error) {
 	if slices.Contains(Names(), nameOrFile) {
 		return named(nameOrFile, system), nil
 	}
 	if system != "" {
-		return nil, fmt.Errorf("template %s has no place for a system prompt; write it into the file", nameOrFile)
+		return nil, fmt.Errorf("template %s has no place for a system prompt; write it into the "+
+			"file", nameOrFile)
 	}
 	info, err := os.Stat(nameOrFile)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("template %q is neither a file nor one of %s", nameOrFile, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("template %q is neither a file nor one of %s", nameOrFile,
+			strings.Join(Names(), ", "))
 	}
 	if err == nil && info.Size() > mostBytes {
-		return nil, fmt.Errorf("template %s has %d bytes; it must have at most %d", nameOrFile, info.Size(), mostBytes)
+		return nil, fmt.Errorf("template %s has %d bytes; it must have at most %d", nameOrFile,
+			info.Size(), mostBytes)
 	}
 	data, err := os.ReadFile(nameOrFile)
 	if err != nil {
@@ -62,9 +69,10 @@ func Open(nameOrFile, system string) (*Template, error) {
 	return Parse(nameOrFile, string(data))
 }
 
-// named is a chat of one user's message, the query and the item, whose answer is to begin: what transformers'
-// apply_chat_template gives with add_generation_prompt and, for qwen3, with enable_thinking=False. Sources: the chat
-// templates in tokenizer_config.json of Qwen3 and of Llama 3.
+// named returns a chat with one message of the user, which holds query and item, ready
+// for the assistant's answer. It renders as apply_chat_template of transformers does
+// with add_generation_prompt and, for qwen3, with enable_thinking=False. Sources: the
+// chat templates in tokenizer_config.json of Qwen3 and of Llama 3.
 func named(name, system string) *Template {
 	t := &Template{name: name}
 	turn, end := qwenTurn, qwenEnd
@@ -85,14 +93,16 @@ func named(name, system string) *Template {
 	return t
 }
 
-// Parse reads a template: text with {query} and {item} in it, once each. Every other brace is text. A line end at the very
-// end is the file's, not the template's, as in Jinja.
+// Parse reads a template: UTF-8 text that has {query} and {item} once each. All other
+// braces are text. One line end at the very end belongs to the file, not to the
+// template, as in Jinja. name is for errors.
 func Parse(name, text string) (*Template, error) {
 	const query, item = "{query}", "{item}"
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	for _, mark := range []string{query, item} {
 		if n := strings.Count(text, mark); n != 1 {
-			return nil, fmt.Errorf("template %s has %s %d times; it must have {query} and {item} once each", name, mark, n)
+			return nil, fmt.Errorf("template %s has %s %d times; it must have {query} and {item} "+
+				"once each", name, mark, n)
 		}
 	}
 	if !utf8.ValidString(text) {
@@ -111,35 +121,40 @@ func Parse(name, text string) (*Template, error) {
 		repeated = len(t.before) + len(t.between)
 	}
 	if repeated > mostRepeated {
-		return nil, fmt.Errorf("template %s has %d bytes that stand at each item; they must be at most %d", name, repeated, mostRepeated)
+		return nil, fmt.Errorf("template %s has %d bytes that stand at each item; they must be at "+
+			"most %d", name, repeated, mostRepeated)
 	}
 	return t, nil
 }
 
-// Name is the template's name or file, for errors.
+// Name returns the template's name or file, for errors.
 func (t *Template) Name() string { return t.name }
 
-// Sum tells templates apart by all that they render.
+// Sum returns a hash of all that the template renders. Templates that render alike have
+// the same Sum.
 func (t *Template) Sum() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %t %t", t.before, t.between, t.after, t.itemFirst, t.trims))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %t %t", t.before, t.between, t.after,
+		t.itemFirst, t.trims))
 	return hex.EncodeToString(sum[:8])
 }
 
-// ItemFirst tells that the item stands before the query.
+// ItemFirst reports whether the item stands before the query.
 func (t *Template) ItemFirst() bool { return t.itemFirst }
 
-// Begin is the text before query and item.
+// Begin returns the text before query and item.
 func (t *Template) Begin() string { return t.before }
 
-// CutBegin is the template without its first n bytes, which a tokenizer adds by itself.
+// CutBegin returns a copy without the first n bytes of Begin, which a tokenizer adds by
+// itself.
 func (t *Template) CutBegin(n int) *Template {
 	cut := *t
 	cut.before = t.before[n:]
 	return &cut
 }
 
-// Render gives the parts of the prompts: prompt i is query + items[i] or, if the item stands first, items[i] + query. So what
-// the prompts share is in query. The items are changed in place.
+// Render puts query and items into the template. Prompt i is the returned text +
+// items[i] or, with ItemFirst, items[i] + the returned text. So the text that all
+// prompts share is returned once. Render changes items in place.
 func (t *Template) Render(query string, items []string) string {
 	if t.itemFirst {
 		for i, item := range items {
@@ -165,5 +180,5 @@ func (t *Template) Render(query string, items []string) string {
 	return t.before + query + t.between
 }
 
-// isSpace is what Python's str.strip takes off.
+// isSpace reports whether Python's str.strip removes r.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

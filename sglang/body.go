@@ -9,21 +9,23 @@ import (
 	"scored/sglang/python"
 )
 
-// BodyError is why a body cannot be read at all.
+// BodyError says why a body cannot be read at all, in the words of sglang-jax's
+// libraries and in plain ones.
 type BodyError struct {
-	Message string // pydantic's; "" where FastAPI answers Detail
-	Detail  string // FastAPI's
-	Plainly string // the same for clients that do not read Python
+	Message string // pydantic's list of faults; "" if FastAPI answers with Detail
+	Detail  string // FastAPI's own answer
+	Plainly string // in plain English, for clients of other dialects
 }
 
 func (e *BodyError) Error() string { return e.Plainly }
 
+// refused returns a BodyError with faults in pydantic's form.
 func refused(plainly string, faults ...Fault) error {
 	return &BodyError{Message: Describe(faults), Plainly: plainly}
 }
 
-// DecodeObject reads a body that must be a JSON object, sent as application/json, whose values may take so many bytes of
-// memory. Its errors are *BodyError and *python.TooLarge.
+// DecodeObject reads a body that must be a JSON object, sent as application/json. Its
+// values may take memory bytes. Errors are *BodyError or *python.TooLarge.
 func DecodeObject(contentType []string, data []byte, memory int) (*python.Object, error) {
 	parse, right := jsonContent(contentType)
 	var value python.Value
@@ -34,7 +36,8 @@ func DecodeObject(contentType []string, data []byte, memory int) (*python.Object
 		}
 	}
 	if !right {
-		return nil, &BodyError{Message: " [{'loc': ['header', 'content-type'], 'msg': \"Unsupported Media Type: Only 'application/json' is allowed\", 'type': 'value_error'}]",
+		return nil, &BodyError{Message: " [{'loc': ['header', 'content-type'], 'msg': " +
+			"\"Unsupported Media Type: Only 'application/json' is allowed\", 'type': 'value_error'}]",
 			Plainly: "header Content-Type must be application/json"}
 	}
 	if value == nil {
@@ -47,9 +50,11 @@ func DecodeObject(contentType []string, data []byte, memory int) (*python.Object
 	return object, nil
 }
 
-// DecodeOptional reads the body of a dataclass of this name, which may be absent and of any content type, though only JSON is
-// parsed. The object is nil if there is none. Errors are those of DecodeObject.
-func DecodeOptional(class string, contentType []string, data []byte, memory int) (*python.Object, error) {
+// DecodeOptional reads the body of the Python dataclass class. The body may be absent
+// and have any content type, but only JSON is parsed. The object is nil if there is
+// none. Errors are those of DecodeObject.
+func DecodeOptional(class string, contentType []string, data []byte, memory int) (*python.Object,
+	error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
@@ -70,8 +75,9 @@ func DecodeOptional(class string, contentType []string, data []byte, memory int)
 	return object, nil
 }
 
-// jsonContent tells whether the body is parsed as JSON, as FastAPI decides it, and whether the content type is the one
-// accepted, which sglang-jax decides by itself and without trimming blanks. Headers are Latin-1 to both.
+// jsonContent reports whether FastAPI would parse the body as JSON, and whether the
+// content type is the accepted one. sglang-jax makes the second check itself, without
+// trimming blanks. Both read headers as Latin-1.
 func jsonContent(header []string) (parse, right bool) {
 	if len(header) == 0 || header[0] == "" {
 		return true, false
@@ -85,10 +91,13 @@ func jsonContent(header []string) (parse, right bool) {
 	subtype, application := strings.CutPrefix(strings.TrimFunc(media, func(r rune) bool {
 		return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f // str.strip
 	}), "application/")
-	parse = application && !strings.Contains(subtype, "/") && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
+	parse = application && !strings.Contains(subtype, "/") &&
+		(subtype == "json" || strings.HasSuffix(subtype, "+json"))
 	return parse, media == "application/json"
 }
 
+// jsonError turns an error of python.Decode into a BodyError, in the order of
+// pydantic's checks.
 func jsonError(err error) error {
 	var syntax *python.SyntaxError
 	if errors.As(err, &syntax) {
@@ -99,5 +108,6 @@ func jsonError(err error) error {
 	if errors.As(err, new(*python.TooLarge)) {
 		return err
 	}
-	return &BodyError{Detail: "There was an error parsing the body", Plainly: "body cannot be read as JSON; it must be UTF-8 and not nested too deep"}
+	return &BodyError{Detail: "There was an error parsing the body",
+		Plainly: "body cannot be read as JSON; it must be UTF-8 and not nested too deep"}
 }

@@ -9,7 +9,8 @@ import (
 	"scored/sglang/python"
 )
 
-// ReadBool reads a bool as pydantic's lax mode does; kind names the fault, "" if there is none.
+// ReadBool reads a bool as pydantic's lax mode does. kind names the fault; "" means
+// none.
 func ReadBool(v python.Value) (value bool, kind string) {
 	switch v := v.(type) {
 	case bool:
@@ -45,14 +46,19 @@ func ReadBool(v python.Value) (value bool, kind string) {
 	return false, "bool_type"
 }
 
-// fits64 leaves the smallest int64 out, as pydantic does.
+// fits64 reports whether pydantic takes v as a 64-bit integer. It does not take the
+// smallest int64.
 func fits64(v float64) bool { return v > -(1<<63) && v < 1<<63 }
 
-// integerText is what pydantic reads as an integer: a sign, digits with single underscores between, and zeros after a point.
-// It drops leading zeros with whatever underscores stand among them, and takes a minus after them too.
-var integerText = regexp.MustCompile(`^([+-]?(0[0_]*)?[0-9]+(_[0-9]+)*|\+?0[0_]*-_?(0|[1-9][0-9]*(_[0-9]+)*))(\.0+)?$`)
+// integerText matches what pydantic reads as an integer: a sign, digits with single
+// underscores between them, and zeros after a point. pydantic drops leading zeros
+// together with underscores among them, and accepts a minus behind them, too.
+var integerText = regexp.MustCompile(
+	`^([+-]?(0[0_]*)?[0-9]+(_[0-9]+)*|` +
+		`\+?0[0_]*-_?(0|[1-9][0-9]*(_[0-9]+)*))(\.0+)?$`)
 
-// ReadInt reads an int as pydantic's lax mode does.
+// ReadInt reads an int as pydantic's lax mode does. kind names the fault; "" means
+// none.
 func ReadInt(v python.Value) (n python.Int, kind string) {
 	switch v := v.(type) {
 	case python.Int:
@@ -81,12 +87,14 @@ func ReadInt(v python.Value) (n python.Int, kind string) {
 	return n, "int_type"
 }
 
-// plainInteger is the beginning that pydantic reads before it looks for anything unusual.
+// plainInteger matches the beginning that pydantic reads before it looks for unusual
+// forms.
 var plainInteger = regexp.MustCompile(`^-?[1-9][0-9]*`)
 
-// intText reads a text as an integer. Only a plain one is called too long; an unusual one that is too long is no integer.
+// intText reads a text as an integer. Like pydantic it reports a plain integer that is
+// too long as too long, but an unusual one as no integer.
 func intText(s string) (n python.Int, kind string) {
-	const longest = 4300 // characters, a minus too
+	const longest = 4300 // characters, including a minus
 	if len(plainInteger.FindString(s)) > longest {
 		return n, "int_parsing_size"
 	}
@@ -109,14 +117,15 @@ func intText(s string) (n python.Int, kind string) {
 	return python.Int{Big: big}, ""
 }
 
-// Integers is a list of integers as pydantic's lax mode reads them. Those that do not fit 64 bits are saturated, and stand
-// in Big as well.
+// Integers is a list of integers, read as pydantic's lax mode reads them. An integer
+// that does not fit 64 bits is saturated in Small and exact in Big.
 type Integers struct {
 	Small []int64
 	Big   map[int]python.Int // by index
 }
 
-// ReadInts reads a list of ints, reporting every bad element up to MaxFaults. The result may share v's memory.
+// ReadInts reads a list of ints. It reports every element at fault, up to MaxFaults.
+// The result may share memory with v.
 func ReadInts(v python.Value, loc ...any) (ints Integers, faults []Fault) {
 	if plain, ok := v.(python.Ints); ok {
 		return Integers{Small: plain}, nil

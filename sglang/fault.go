@@ -8,7 +8,8 @@ import (
 	"scored/sglang/python"
 )
 
-// Fault is one entry of pydantic's error list: what Python's repr prints in the message of a refused body.
+// Fault is one entry of pydantic's error list. Its Python repr is part of the message
+// of a refused body.
 type Fault struct {
 	kind  string
 	loc   []any // strings and indexes
@@ -16,14 +17,14 @@ type Fault struct {
 	input python.Value
 	ctx   string // repr of the ctx dict; "" if there is none
 
-	want string // what a value was to be read as, for Err: boolean or integer; "" for the rest
-	err  error  // what Fields.Refuse was given
+	want string // what the value had to be, for Err: boolean or integer; "" for other faults
+	err  error  // error given to Fields.Refuse
 }
 
-// Text is pydantic's sentence.
+// Text returns pydantic's sentence.
 func (f *Fault) Text() string { return f.text }
 
-// Path is where the fault is, as in documents[1].text.
+// Path returns the place of the fault, such as documents[1].text.
 func (f *Fault) Path() string {
 	var b strings.Builder
 	for _, part := range f.loc[1:] { // the first is the body
@@ -40,7 +41,7 @@ func (f *Fault) Path() string {
 	return b.String()
 }
 
-// plainly is the fault for clients that do not read Python.
+// plainly returns the fault as an error in plain English.
 func (f *Fault) plainly() error {
 	if f.err != nil {
 		return f.err
@@ -57,10 +58,12 @@ func (f *Fault) plainly() error {
 	return score.Errorf(score.Invalid, field, "%s: %s", field, f.text)
 }
 
-// The faults that a body can have, with pydantic 2.11's words.
+// texts has the sentences of pydantic 2.11 for the faults that a body can have, by
+// kind.
 var texts = map[string]string{
-	"missing":               "Field required",
-	"string_unicode":        "Input should be a valid string, unable to parse raw data as a unicode string",
+	"missing": "Field required",
+	"string_unicode": "Input should be a valid string, unable to parse raw data as a " +
+		"unicode string",
 	"string_type":           "Input should be a valid string",
 	"list_type":             "Input should be a valid list",
 	"bool_type":             "Input should be a valid boolean",
@@ -75,25 +78,29 @@ var texts = map[string]string{
 	"dataclass_type":        "Input should be a dictionary or an instance of ProfileReqInput",
 }
 
-// MaxFaults is how many faults of one list are told. sglang-jax tells all, which makes 250 bytes of answer out of an item of
-// two, and would end a server whose body limit is generous.
+// MaxFaults is how many faults of one list are reported. sglang-jax reports all. That
+// turns an item of two bytes into 250 bytes of answer, and would exhaust the memory of
+// a server with a generous limit on bodies.
 const MaxFaults = 10_000
 
-// Append appends what MaxFaults leaves room for.
+// Append appends faults up to MaxFaults in all.
 func Append(list []Fault, more ...Fault) []Fault {
 	return append(list, more[:min(len(more), MaxFaults-len(list))]...)
 }
 
-// NewFault makes a fault of one of the kinds that texts has.
+// NewFault returns a fault of one of the kinds in texts. loc is the path inside the
+// body: strings and indexes.
 func NewFault(kind string, input python.Value, loc ...any) Fault {
 	return Fault{kind: kind, loc: append([]any{"body"}, loc...), text: texts[kind], input: input}
 }
 
-// MaxInputs is about how many bytes of the body its faults repeat in all. sglang-jax repeats every value at fault in every
-// branch that it fails in, and a byte may be five in the answer.
+// MaxInputs is about how many bytes of the body the faults repeat in all. sglang-jax
+// repeats every value at fault for every type that it tried, and a byte may become five
+// in the answer.
 const MaxInputs = 1 << 20
 
-// Describe prints faults as Python prints a list of dicts. What MaxInputs leaves no room for is "...".
+// Describe formats faults as Python prints a list of dicts. An input beyond MaxInputs
+// is "...".
 func Describe(faults []Fault) string {
 	var b strings.Builder
 	room := MaxInputs

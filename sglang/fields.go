@@ -4,15 +4,16 @@ import (
 	"scored/sglang/python"
 )
 
-// Fields reads the fields of a body as pydantic's lax mode does, and keeps what is wrong with them in the order in which
-// they are read. A field that is null is as good as absent. It is for all dialects: sglang-jax's tells every fault, with
-// Describe, and the others the first in plain words, with Err.
+// Fields reads the fields of a body as pydantic's lax mode does, and collects faults in
+// the order in which fields are read. A field that is null counts as absent. All
+// dialects use it: that of sglang-jax reports every fault, with Describe; the others
+// report the first in plain English, with Err.
 type Fields struct {
 	Object *python.Object
 	Faults []Fault
 }
 
-// Get gives a field's value; nil if it is absent or null.
+// Get returns a field's value, or nil if it is absent or null.
 func (f *Fields) Get(field string) python.Value {
 	v, _ := f.Object.Get(python.String(field))
 	return v
@@ -23,18 +24,19 @@ func (f *Fields) Fail(kind string, input python.Value, loc ...any) {
 	f.Faults = append(f.Faults, NewFault(kind, input, loc...))
 }
 
-// Refuse adds a fault that pydantic has no word for, unless there is one already. It is for dialects that tell the first.
+// Refuse adds an error that pydantic has no kind for, unless there is a fault already.
+// It is for dialects that report only the first.
 func (f *Fields) Refuse(err error) {
 	if !f.Failed() {
 		f.Faults = []Fault{{err: err}}
 	}
 }
 
-// Failed tells whether there are faults.
+// Failed reports whether there are faults.
 func (f *Fields) Failed() bool { return len(f.Faults) > 0 }
 
-// Err is the first fault in plain words, a *score.Error with the field unless Refuse was given another; nil if there is
-// none.
+// Err returns the first fault in plain English, or nil if there is none. It is a
+// *score.Error with the field unless Refuse was given another error.
 func (f *Fields) Err() error {
 	if !f.Failed() {
 		return nil
@@ -42,7 +44,7 @@ func (f *Fields) Err() error {
 	return f.Faults[0].plainly()
 }
 
-// Bool reads a boolean.
+// Bool reads a boolean, or returns otherwise if the field is absent.
 func (f *Fields) Bool(field string, otherwise bool) bool {
 	v := f.Get(field)
 	if v == nil {
@@ -51,14 +53,14 @@ func (f *Fields) Bool(field string, otherwise bool) bool {
 	return f.BoolOf(v, field)
 }
 
-// BoolOf reads a value as a boolean, for which null is a fault.
+// BoolOf reads a value as a boolean. Null is a fault.
 func (f *Fields) BoolOf(v python.Value, loc ...any) bool {
 	value, kind := ReadBool(v)
 	f.coerced("boolean", kind, v, loc...)
 	return value
 }
 
-// Int reads an integer; ok is false if it is absent or at fault.
+// Int reads an integer. ok is false if the field is absent or at fault.
 func (f *Fields) Int(field string) (n python.Int, ok bool) {
 	v := f.Get(field)
 	if v == nil {
@@ -69,7 +71,8 @@ func (f *Fields) Int(field string) (n python.Int, ok bool) {
 	return n, kind == ""
 }
 
-// coerced notes what came of a coercion to what was wanted; kind "" is no fault.
+// coerced adds the fault of a coercion to the type want. kind "" means that there is
+// none.
 func (f *Fields) coerced(want, kind string, v python.Value, loc ...any) {
 	if kind == "" {
 		return
@@ -79,7 +82,7 @@ func (f *Fields) coerced(want, kind string, v python.Value, loc ...any) {
 	f.Faults = append(f.Faults, fault)
 }
 
-// Text reads a string; "" if it is absent.
+// Text reads a string, or returns "" if the field is absent.
 func (f *Fields) Text(field string) python.String {
 	v := f.Get(field)
 	if v == nil {
@@ -88,7 +91,7 @@ func (f *Fields) Text(field string) python.String {
 	return f.TextOf(v, field)
 }
 
-// TextOf reads a value as a string, for which null is a fault.
+// TextOf reads a value as a string. Null is a fault.
 func (f *Fields) TextOf(v python.Value, loc ...any) python.String {
 	s, ok := v.(python.String)
 	if !ok {
@@ -97,7 +100,8 @@ func (f *Fields) TextOf(v python.Value, loc ...any) python.String {
 	return s
 }
 
-// Texts reads a list of strings, up to MaxFaults of which are told that are none; nil if it is absent or no list.
+// Texts reads a list of strings. It returns nil if the field is absent or no list.
+// Elements that are no strings are faults, up to MaxFaults.
 func (f *Fields) Texts(field string) (all []python.String) {
 	v := f.Get(field)
 	if v == nil {
@@ -122,7 +126,8 @@ func (f *Fields) Texts(field string) (all []python.String) {
 	return all
 }
 
-// Ints reads a list of integers, of which every one that is wrong is a fault; ok is false if it is absent.
+// Ints reads a list of integers. Every element at fault is reported. ok is false if the
+// field is absent.
 func (f *Fields) Ints(field string) (ints Integers, ok bool) {
 	v := f.Get(field)
 	if v == nil {
@@ -133,8 +138,9 @@ func (f *Fields) Ints(field string) (ints Integers, ok bool) {
 	return ints, true
 }
 
-// ListOf gives the elements of a list of anything but integers. Of integers, each of which is at fault there, it gives no
-// more than faults are told: they take four times the memory of the list.
+// ListOf returns the elements of a list that should hold anything but integers. Of a
+// list of integers, each of which is at fault there, it returns at most MaxFaults: as
+// values they take four times the memory of the list.
 func ListOf(v python.Value) ([]python.Value, bool) {
 	if ints, ok := v.(python.Ints); ok {
 		v = ints[:min(len(ints), MaxFaults)]

@@ -1,6 +1,7 @@
-// Package sglang has what of sglang-jax's HTTP contract is Python's: how FastAPI and pydantic read a body and what they say
-// of one that is wrong, and how json.dumps writes an answer. Package python below it has CPython's own part, and package
-// launch the command line. It knows no routes and no engine.
+// Package sglang reproduces the part of sglang-jax's HTTP contract that comes from
+// Python: how FastAPI and pydantic read a body, what they say of a bad one, and how
+// json.dumps writes an answer. Package python below it reproduces CPython itself, and
+// package launch the command line. It must not know routes or engines.
 package sglang
 
 import (
@@ -12,7 +13,7 @@ import (
 	"scored/sglang/python"
 )
 
-// Object is a JSON object whose keys stay in order.
+// Object is a JSON object that keeps the order of its keys.
 type Object []Member
 
 // Member is a key of an Object and its value.
@@ -21,10 +22,13 @@ type Member struct {
 	Value any
 }
 
-// JSON writes a value as json.dumps(ensure_ascii=False) does without blanks: UTF-8, escapes only where JSON needs them,
-// floats as Python prints them. NaN and infinities, which JSON cannot hold, are null, and so is a nil slice of numbers. It
-// is for nil, bool, int, int64, float64, string, json.RawMessage, Object, and slices of them; what else there is, which
-// must be made of strings and finite numbers, encoding/json writes.
+// JSON writes a value as json.dumps(ensure_ascii=False) does without blanks: UTF-8,
+// escapes only where JSON needs them, floats as Python prints them. NaN and infinities,
+// which JSON cannot hold, become null, and so does a nil slice of numbers.
+//
+// v may be nil, bool, int, int64, float64, string, json.RawMessage, Object, or a slice
+// of these. encoding/json writes all other types, which must consist of strings and
+// finite numbers.
 func JSON(v any) string {
 	var out strings.Builder
 	write(&out, v)
@@ -56,7 +60,10 @@ func write(out *strings.Builder, v any) {
 	case []int:
 		writeList(out, v, func(out *strings.Builder, n int) { out.WriteString(strconv.Itoa(n)) })
 	case []int64:
-		writeList(out, v, func(out *strings.Builder, n int64) { out.WriteString(strconv.FormatInt(n, 10)) })
+		writeList(out, v, func(out *strings.Builder,
+			n int64) {
+			out.WriteString(strconv.FormatInt(n, 10))
+		})
 	case []json.RawMessage:
 		writeList(out, v, func(out *strings.Builder, text json.RawMessage) { out.Write(text) })
 	case []any:
@@ -97,7 +104,8 @@ func writeList[T any](out *strings.Builder, list []T, each func(*strings.Builder
 	out.WriteByte(']')
 }
 
-// floatBytes is how much a float of the usual digits takes, with comma and brackets.
+// floatBytes is the size of a float of the usual number of digits, with comma and
+// brackets.
 const floatBytes = 22
 
 func numbers(table [][]float64) (n int) {
@@ -134,14 +142,15 @@ func writeFloat(out *strings.Builder, f float64) {
 func writeString(out *strings.Builder, s string) {
 	text := marshal(s)
 	if strings.Contains(text, `\u202`) {
-		// encoding/json escapes two separators for JavaScript's sake; Python does not. The last pair protects what a client
-		// wrote with a backslash.
+		// encoding/json escapes two separators for the sake of JavaScript; Python does
+		// not. The last pair keeps a backslash that the client wrote from being read as
+		// the beginning of such an escape.
 		text = strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\\`, `\\`).Replace(text)
 	}
 	out.WriteString(text)
 }
 
-// marshal is encoding/json without the escapes that HTML would need.
+// marshal is encoding/json without the escapes for HTML.
 func marshal(v any) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Expand turns arguments as Python's argparse takes them into those of package flag: an unambiguous beginning of a flag's
-// name stands for it, and a list may follow its flag word by word.
+// Expand turns arguments as Python's argparse accepts them into those of package flag.
+// The name of a flag may be shortened to an unambiguous beginning, and a list may
+// follow its flag as several words.
 func Expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 	for i := 0; i < len(args); i++ {
 		word, value, joined := strings.Cut(args[i], "=")
@@ -23,7 +24,7 @@ func Expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 		}
 		f := flags.Lookup(name)
 		if !joined {
-			if f == nil || IsSwitch(f) { // --help is none of the set's
+			if f == nil || IsSwitch(f) { // f is nil for --help, which is not in the set
 				out = append(out, "--"+name)
 				continue
 			}
@@ -38,7 +39,8 @@ func Expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 	return out, nil
 }
 
-// valuesOf are the leading words that are the flag's: one, or all those of a list.
+// valuesOf returns the leading words that are values of the flag: one, or all values of
+// a list.
 func valuesOf(f *flag.Flag, words []string) []string {
 	most := 1
 	if v, ok := f.Value.(*Value); ok && v.isList() {
@@ -51,7 +53,8 @@ func valuesOf(f *flag.Flag, words []string) []string {
 	return words[:n]
 }
 
-// isValue tells a value from the next flag: it may begin with a dash if it is a number or has a space in it.
+// isValue reports whether a word is a value and not the next flag. A value may begin
+// with a dash if it is a number or contains a space.
 func isValue(word string) bool {
 	if len(word) < 2 || word[0] != '-' || strings.Contains(word, " ") {
 		return true
@@ -60,14 +63,15 @@ func isValue(word string) bool {
 	return err == nil
 }
 
-// IsSwitch tells a flag whose value may be left out.
+// IsSwitch reports whether a flag's value may be left out.
 func IsSwitch(f *flag.Flag) bool {
 	b, ok := f.Value.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
 
-// named finds the flag whose name is name or, if it is the only one, begins with it. Flags of ours that sglang-jax
-// lacks give way, so that what is short enough for it is here too.
+// named returns the flag with this name or, if there is only one, the flag whose name
+// begins with it. sglang-jax's flags have priority over ours, so a name that is short
+// enough for sglang-jax is so here.
 func named(name string, flags *flag.FlagSet) (string, error) {
 	if flags.Lookup(name) != nil {
 		return name, nil

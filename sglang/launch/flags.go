@@ -1,5 +1,6 @@
-// Package launch reads command lines and variables as sglang-jax does: its flags with their defaults, what becomes of each
-// here, and argparse's ways of writing them. It knows nothing of what the flags do.
+// Package launch reads command lines and environment variables as sglang-jax does: its
+// flags with their defaults, the effect that each has here, and argparse's ways of
+// writing them. It must not know what the flags do.
 package launch
 
 import (
@@ -15,10 +16,11 @@ import (
 	"scored/sglang"
 )
 
-// table has a line for each launch flag of sglang-jax, in the order in which its /get_server_info shows them: name,
-// kind, default, effect, reason. A name is the flag's but for the kind inverse, whose flag disables what the name enables.
-// Effects: own = a flag of ours too; idle = taken, and scores are the same whatever it says; fixed = refused unless at its
-// default.
+// table has a line for each launch flag of sglang-jax, in the order in which its
+// /get_server_info shows them: name, kind, default, effect, reason. The name is the
+// flag's, except that an inverse flag disables what the name enables. Effects: own =
+// scored has the flag, too; idle = accepted, and scores do not depend on it; fixed =
+// refused unless it has its default value.
 //
 //go:embed flags.tsv
 var table string
@@ -29,10 +31,10 @@ type Flag struct {
 	Kind    Kind
 	Default json.RawMessage
 	Effect  Effect
-	Reason  string // why it is of this effect; "" for Own
+	Reason  string // why it has this effect; "" for Own
 }
 
-// Kind is how a flag's value is written.
+// Kind is the type of a flag's value.
 type Kind string
 
 // The kinds of values.
@@ -46,14 +48,14 @@ const (
 	Inverse Kind = "inverse" // a switch that disables what its name enables
 )
 
-// Effect is what becomes of a flag here.
+// Effect is what a flag of sglang-jax does here.
 type Effect string
 
 // The effects.
 const (
-	Own   Effect = "own"   // a flag of ours too
-	Idle  Effect = "idle"  // taken; scores are the same whatever it says
-	Fixed Effect = "fixed" // refused unless at its default
+	Own   Effect = "own"   // scored has the flag, too
+	Idle  Effect = "idle"  // accepted; scores do not depend on it
+	Fixed Effect = "fixed" // refused unless it has its default value
 )
 
 // Flags lists the flags in the order in which /get_server_info shows them.
@@ -65,7 +67,7 @@ func Flags() (all []Flag) {
 	return all
 }
 
-// Flag is the flag's name on a command line.
+// Flag returns the flag's name on a command line.
 func (p Flag) Flag() string {
 	name := strings.ReplaceAll(p.Name, "_", "-")
 	if p.Kind == Inverse {
@@ -74,25 +76,27 @@ func (p Flag) Flag() string {
 	return name
 }
 
-// Value is the flag.Value of a flag that has no counterpart of ours.
+// Value is the flag.Value of a flag that scored itself does not have.
 type Value struct {
 	kind  Kind
 	text  string
 	given bool
 }
 
-// Given tells whether the flag has been set.
+// Given reports whether the flag has been set.
 func (v *Value) Given() bool { return v.given }
 
 // String implements flag.Value.
 func (v *Value) String() string { return v.text }
 
-// IsBoolFlag tells package flag that the value may be left out.
+// IsBoolFlag tells package flag whether the value may be left out.
 func (v *Value) IsBoolFlag() bool { return v.kind == Switch || v.kind == Inverse }
 
+// isList reports whether the flag takes several values.
 func (v *Value) isList() bool { return v.kind == List || v.kind == Ints }
 
-// Set implements flag.Value. It keeps the value as JSON can show it: numbers without signs and zeros that lead nowhere.
+// Set implements flag.Value. It stores numbers in the form in which JSON can hold them:
+// without plus signs and leading zeros.
 func (v *Value) Set(text string) error {
 	switch v.kind {
 	case Int, Ints:
@@ -120,10 +124,11 @@ func (v *Value) Set(text string) error {
 	return nil
 }
 
-// Shown is a text that stands for the value, as JSON of its kind.
+// Shown returns a text as a JSON value of the flag's kind.
 func (v *Value) Shown(text string) json.RawMessage { return JSON(v.kind, text) }
 
-// JSON is a value that a flag of the kind has taken, as Python's json.dumps writes it.
+// JSON returns the value of a flag as Python's json.dumps writes it. text must have
+// been accepted by Set.
 func JSON(kind Kind, text string) json.RawMessage {
 	switch kind {
 	case Int, Switch:
@@ -133,7 +138,7 @@ func JSON(kind Kind, text string) json.RawMessage {
 	case Ints:
 		return json.RawMessage("[" + text + "]")
 	case Float:
-		f, _ := strconv.ParseFloat(text, 64) // Set has read it
+		f, _ := strconv.ParseFloat(text, 64) // Set has checked it
 		return json.RawMessage(sglang.JSON(f))
 	case List:
 		return json.RawMessage(sglang.JSON(strings.Split(text, ",")))
@@ -141,7 +146,7 @@ func JSON(kind Kind, text string) json.RawMessage {
 	return json.RawMessage(sglang.JSON(text))
 }
 
-// Add adds the flags that are not ours.
+// Add adds the flags that scored itself does not have.
 func Add(f *flag.FlagSet) {
 	for _, p := range Flags() {
 		if p.Effect != Own {
@@ -150,13 +155,14 @@ func Add(f *flag.FlagSet) {
 	}
 }
 
-// Aliases are second names of flags, by name.
+// Aliases maps second names of flags to their first.
 func Aliases() map[string]string {
-	return map[string]string{"model": "model-path", "data-parallel-size": "dp-size", "tensor-parallel-size": "tp-size"}
+	return map[string]string{"model": "model-path", "data-parallel-size": "dp-size",
+		"tensor-parallel-size": "tp-size"}
 }
 
-// Check refuses what would be served differently from what was asked for. It returns the flags that were given and do
-// nothing here, with their reasons, for the log.
+// Check refuses flags that ask for something this server does not do. It returns the
+// flags that were given and have no effect, with their reasons, for the log.
 func Check(f *flag.FlagSet) (idle []string, err error) {
 	for _, p := range Flags() {
 		v, ok := f.Lookup(p.Flag()).Value.(*Value)
@@ -165,7 +171,8 @@ func Check(f *flag.FlagSet) (idle []string, err error) {
 		case p.Effect == Idle:
 			idle = append(idle, "--"+p.Flag()+": "+p.Reason)
 		case string(v.Shown(v.text)) != string(p.Default):
-			return nil, fmt.Errorf("flag --%s=%s is not supported: %s; leave it out", p.Flag(), v.text, p.Reason)
+			return nil, fmt.Errorf("flag --%s=%s is not supported: %s; leave it out", p.Flag(),
+				v.text, p.Reason)
 		}
 	}
 	return idle, nil

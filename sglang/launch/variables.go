@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Variables are what sglang-jax takes from the environment and has no flag for. What is not set is the zero value, or
-// sglang-jax's default where one is named.
+// Variables are sglang-jax's environment variables that have no flag. A variable that
+// is not set is the zero value, or sglang-jax's default where one is named.
 type Variables struct {
 	ProfilerDir    string
 	HealthTimeout  time.Duration // default 20 s
@@ -21,10 +21,10 @@ type Variables struct {
 	Offline        bool
 	CompileCache   string
 	Platform       string   // cpu, cuda or tpu
-	Idle           []string // those that were given and do nothing here, with their reasons
+	Idle           []string // variables that are set and have no effect, with their reasons
 }
 
-// ReadVariables reads them. Its error names the first that is wrong.
+// ReadVariables reads the variables. Its error names the first one at fault.
 func ReadVariables(env func(name string) (string, bool)) (Variables, error) {
 	r := variableReader{env: env}
 	v := Variables{
@@ -37,7 +37,8 @@ func ReadVariables(env func(name string) (string, bool)) (Variables, error) {
 		Offline:        r.truth("HF_HUB_OFFLINE", false),
 	}
 	if r.truth("SGLANG_USE_MODELSCOPE", false) {
-		r.fault(errors.New("environment variable SGLANG_USE_MODELSCOPE is set, but models come from the Hugging Face hub or a folder; unset it"))
+		r.fault(errors.New("environment variable SGLANG_USE_MODELSCOPE is set, but models come " +
+			"from the Hugging Face hub or a folder; unset it"))
 	}
 	for _, idle := range IdleVariables() {
 		if r.text(idle.Name) != "" {
@@ -50,16 +51,17 @@ func ReadVariables(env func(name string) (string, bool)) (Variables, error) {
 		platform = "cuda"
 	case "", "cpu", "cuda", "tpu":
 	default:
-		r.fault(fmt.Errorf("environment variable JAX_PLATFORMS is %q; it must begin with cpu, cuda or tpu", platform))
+		r.fault(fmt.Errorf("environment variable JAX_PLATFORMS is %q; it must begin with cpu, "+
+			"cuda or tpu", platform))
 	}
 	v.Platform = platform
 	return v, r.err
 }
 
-// IdleVariable is a variable of sglang-jax that does nothing here.
+// IdleVariable is a variable of sglang-jax that has no effect here.
 type IdleVariable struct{ Name, Reason string }
 
-// IdleVariables lists them.
+// IdleVariables lists these variables.
 func IdleVariables() []IdleVariable {
 	return []IdleVariable{
 		{"SGLANG_WAIT_TIMEOUT", "a client that leaves is noticed at once"},
@@ -70,20 +72,22 @@ func IdleVariables() []IdleVariable {
 	}
 }
 
-// variableReader keeps the first fault.
+// variableReader reads variables and keeps the first fault.
 type variableReader struct {
 	env func(name string) (string, bool)
 	err error
 }
 
+// fault records an error, unless there is one already.
 func (r *variableReader) fault(err error) { r.err = cmp.Or(r.err, err) }
 
+// text returns the value of a variable; "" if it is not set.
 func (r *variableReader) text(name string) string {
 	value, _ := r.env(name)
 	return value
 }
 
-// truth reads true, false, 1 or 0 in any case.
+// truth reads a boolean, in any case.
 func (r *variableReader) truth(name string, otherwise bool) bool {
 	text, set := r.env(name)
 	switch strings.ToLower(text) {
@@ -100,17 +104,20 @@ func (r *variableReader) truth(name string, otherwise bool) bool {
 	return otherwise
 }
 
+// seconds reads a positive duration.
 func (r *variableReader) seconds(name string, otherwise time.Duration) time.Duration {
 	value := Seconds(otherwise)
 	if text := r.text(name); text != "" {
 		if err := value.Set(text); err != nil || value == 0 {
-			r.fault(fmt.Errorf("environment variable %s is %q; it must be a number of seconds above 0", name, text))
+			r.fault(fmt.Errorf("environment variable %s is %q; it must be a number of seconds "+
+				"above 0", name, text))
 		}
 	}
 	return time.Duration(value)
 }
 
-// Seconds is a time given as a number of seconds, as sglang-jax's flags are, or as Go writes durations.
+// Seconds is a duration, given as a number of seconds, as sglang-jax's flags are, or in
+// Go's notation.
 type Seconds time.Duration
 
 // String implements flag.Value.

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// SyntaxError is json.JSONDecodeError: its message, and the position in characters, not bytes.
+// SyntaxError is json.JSONDecodeError: its message, and the position in characters, not
+// bytes.
 type SyntaxError struct {
 	Message string
 	Pos     int
@@ -17,24 +18,27 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s: char %d", e.Message, e.Pos) }
 
-// Error is any other exception that json.loads raises: undecodable bytes, a number with too many digits, deep nesting.
+// Error is any other exception of json.loads: undecodable bytes, a number with too many
+// digits, deep nesting.
 type Error string
 
 func (e Error) Error() string { return string(e) }
 
 const (
 	maxDigits = 4300 // sys.get_int_max_str_digits()
-	maxDepth  = 1493 // where CPython 3.12's limit of 1500 C calls ends json.loads inside a web server
+	maxDepth  = 1493 // at which json.loads fails in a web server: CPython 3.12 allows 1500 C calls
 )
 
-// TooLarge is the error of a document whose values take more memory than Decode was allowed. Field is the key of the
-// outermost object whose value it was reading then.
+// TooLarge is the error of a document whose values take more memory than Decode may
+// use. Field is the key of the outermost object whose value it was reading.
 type TooLarge struct{ Field string }
 
 func (e *TooLarge) Error() string { return "values take too much memory" }
 
-// Decode is json.loads of a request body: the encoding is detected, and NaN, Infinity and -Infinity are numbers. The
-// values may take about memory bytes, beside the text itself, which they share: body must not be changed afterwards.
+// Decode is json.loads of a request body. It detects the encoding, and accepts NaN,
+// Infinity and -Infinity as numbers. The values may take about memory bytes, besides
+// the text. They share memory with body, which must not be changed afterwards. Errors
+// are *SyntaxError, Error and *TooLarge.
 func Decode(body []byte, memory int) (v Value, err error) {
 	text, err := decodeText(body)
 	if err != nil {
@@ -63,16 +67,17 @@ func Decode(body []byte, memory int) (v Value, err error) {
 	return v, nil
 }
 
-// decoder walks over WTF-8 text by bytes; positions become characters when an error needs one.
+// decoder reads WTF-8 text by bytes. Positions are converted to characters only for
+// errors.
 type decoder struct {
 	text   string
 	at     int
 	memory int    // bytes that values may still take
-	field  string // the key of the outermost object that is being read
+	field  string // key of the outermost object whose value is being read
 }
 
-// What values take, in bytes, about: an element of a list and what it refers to, an empty list or object, and an entry of an
-// object with its places in the map and among the keys.
+// Approximate memory of values in bytes: an element of a list and what it points to, an
+// empty list or object, and an entry of an object in its map and its list of keys.
 const (
 	elementBytes   = 16
 	referredBytes  = 16
@@ -80,13 +85,15 @@ const (
 	entryBytes     = 96
 )
 
-// spend counts memory that is about to be taken.
+// spend counts memory that is about to be used. It panics with *TooLarge if there is
+// none left.
 func (d *decoder) spend(bytes int) {
 	if d.memory -= bytes; d.memory < 0 {
 		panic(&TooLarge{d.field})
 	}
 }
 
+// fail panics with a SyntaxError at byte offset at.
 func (d *decoder) fail(message string, at int) {
 	pos := 0
 	for i := range at {
@@ -97,9 +104,10 @@ func (d *decoder) fail(message string, at int) {
 	panic(&SyntaxError{message, pos})
 }
 
+// blanks skips blanks.
 func (d *decoder) blanks() { d.at += blanksOf(d.text[d.at:]) }
 
-// blanksOf counts the leading blanks.
+// blanksOf returns the number of leading blanks.
 func blanksOf(s string) (n int) {
 	for n < len(s) && strings.IndexByte(" \t\n\r", s[n]) >= 0 {
 		n++
@@ -107,6 +115,7 @@ func blanksOf(s string) (n int) {
 	return n
 }
 
+// peek returns the next byte, or 0 at the end.
 func (d *decoder) peek() byte {
 	if d.at < len(d.text) {
 		return d.text[d.at]
@@ -114,6 +123,7 @@ func (d *decoder) peek() byte {
 	return 0
 }
 
+// value reads a value inside of depth lists and objects.
 func (d *decoder) value(depth int) Value {
 	rest := d.text[d.at:]
 	switch c := d.peek(); {
@@ -144,6 +154,7 @@ func (d *decoder) value(depth int) Value {
 	return nil
 }
 
+// wordValue returns the value of a word such as true.
 func wordValue(word string) Value {
 	switch word {
 	case "true", "false":
@@ -158,6 +169,7 @@ func wordValue(word string) Value {
 	return nil
 }
 
+// object reads an object whose opening brace has been read.
 func (d *decoder) object(depth int) *Object {
 	d.spend(containerBytes)
 	o := &Object{}
@@ -197,7 +209,8 @@ func (d *decoder) object(depth int) *Object {
 	}
 }
 
-// numberLength measures -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?; 0 if there is no number.
+// numberLength returns the length of the number that s begins with, of the form
+// -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?; 0 if there is none.
 func numberLength(s string) int {
 	digits := func(i int) int {
 		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
@@ -233,9 +246,10 @@ func numberLength(s string) int {
 	return end
 }
 
+// number returns the value of a number.
 func number(s string) Value {
 	if strings.ContainsAny(s, ".eE") {
-		f, _ := strconv.ParseFloat(s, 64) // out of range gives an infinity, as in Python
+		f, _ := strconv.ParseFloat(s, 64) // infinity if it is out of range, as in Python
 		return f
 	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -244,7 +258,8 @@ func number(s string) Value {
 	return ParseInt(s)
 }
 
-// ParseInt reads a decimal integer of any size, as int() does; too many digits end in an Error by panic.
+// ParseInt reads a decimal integer of any size, as int() does. It panics with an Error
+// if there are too many digits.
 func ParseInt(s string) Int {
 	if len(strings.TrimLeft(s, "+-")) > maxDigits {
 		panic(Error("exceeds the limit (4300 digits) for integer string conversion"))

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// array reads a list: Ints as long as all its elements are small integers, else []Value.
+// array reads a list: Ints if all its elements are integers that fit 64 bits, else
+// []Value.
 func (d *decoder) array(depth int) Value {
 	d.spend(containerBytes)
 	list := []Value{}
@@ -26,7 +27,8 @@ func (d *decoder) array(depth int) Value {
 	}
 	for {
 		d.spend(elementBytes + referredBytes)
-		if len(list) == cap(list) { // append would make a quarter more, and leave four times the list behind as garbage
+		// append would grow by a quarter, and leave four times the list behind as garbage.
+		if len(list) == cap(list) {
 			list = slices.Grow(list, min(len(list)+1, d.memory/elementBytes+1))
 		}
 		list = append(list, d.value(depth+1))
@@ -44,8 +46,8 @@ func (d *decoder) array(depth int) Value {
 	}
 }
 
-// ints reads the leading elements of a list that are small integers. With more it stands before the first element that is
-// none; else the list has ended.
+// ints reads the leading elements of a list that are integers of 64 bits. With more,
+// the decoder is before the first element that is not; otherwise the list has ended.
 func (d *decoder) ints() (ints Ints, more bool) {
 	for {
 		rest := d.text[d.at:]
@@ -60,7 +62,7 @@ func (d *decoder) ints() (ints Ints, more bool) {
 		after := d.at + n
 		end := after + blanksOf(d.text[after:])
 		if end == len(d.text) || d.text[end] != ',' && d.text[end] != ']' {
-			return ints, true // it is not what follows an element, and the one who reads on says so
+			return ints, true // the caller reads the element again and reports the fault
 		}
 		d.spend(8)
 		if ints == nil {
@@ -75,9 +77,13 @@ func (d *decoder) ints() (ints Ints, more bool) {
 	}
 }
 
-// countInts counts the elements of a list that goes on with s, up to the first that is no plain integer.
+// countInts counts the elements of a list that continues with s, up to the first that
+// is no plain integer. It may count too many.
 func countInts(s string) int {
-	flat := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && !strings.ContainsRune(", -\t\n\r", r) })
+	flat := strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') &&
+			!strings.ContainsRune(", -\t\n\r", r)
+	})
 	if flat < 0 {
 		flat = len(s)
 	}

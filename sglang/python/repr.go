@@ -9,10 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// Repr is Python's repr.
+// Repr returns Python's repr of v.
 func Repr(v Value) string { return ReprWithin(v, math.MaxInt) }
 
-// ReprWithin is Python's repr while that has at most so many bytes; else it ends in "..." soon behind them.
+// ReprWithin returns Python's repr of v if it has at most most bytes. Otherwise it cuts
+// it soon after that and appends "...".
 func ReprWithin(v Value, most int) string {
 	p := printer{most: most}
 	writeRepr(&p, v)
@@ -22,15 +23,16 @@ func ReprWithin(v Value, most int) string {
 	return p.String()
 }
 
-// printer takes about as many bytes as it may.
+// printer collects text up to about most bytes.
 type printer struct {
 	strings.Builder
 	most int
 }
 
-// full tells that nothing more need be written.
+// full reports that the rest would be cut.
 func (p *printer) full() bool { return p.Len() > p.most }
 
+// writeRepr writes the repr of v.
 func writeRepr(b *printer, v Value) {
 	switch v := v.(type) {
 	case nil:
@@ -92,8 +94,8 @@ func writeRepr(b *printer, v Value) {
 	}
 }
 
-// Float is repr(float), which json.dumps prints too: the shortest digits that read back, in scientific notation from 1e16
-// on and below 1e-4.
+// Float returns repr(float), which json.dumps writes, too: the shortest digits that
+// read back as the same number, in scientific notation from 1e16 on and below 1e-4.
 func Float(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -113,7 +115,8 @@ func Float(f float64) string {
 	return s
 }
 
-// writeString quotes with ' unless the text holds one and no ", and escapes what str.isprintable refuses.
+// writeString quotes with ' unless the text has ' and no ". It escapes what
+// str.isprintable refuses.
 func writeString(b *printer, s String) {
 	quote := quoteOf(string(s))
 	b.WriteByte(quote)
@@ -135,7 +138,7 @@ func writeString(b *printer, s String) {
 	b.WriteByte(quote)
 }
 
-// writeBytes prints b'…': ASCII as it is, everything else in hex.
+// writeBytes writes b'…': printable ASCII as it is, everything else in hexadecimal.
 func writeBytes(b *printer, data Bytes) {
 	quote := quoteOf(string(data))
 	b.WriteByte('b')
@@ -155,6 +158,7 @@ func writeBytes(b *printer, data Bytes) {
 	b.WriteByte(quote)
 }
 
+// quoteOf returns the quotation mark that Python uses for a string.
 func quoteOf(s string) byte {
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
 		return '"'
@@ -162,7 +166,8 @@ func quoteOf(s string) byte {
 	return '\''
 }
 
-// writeEscape writes a character that has an escape of its own, and tells whether it has.
+// writeEscape writes a character that has an escape of its own. It reports whether it
+// has.
 func writeEscape(b *printer, r rune, quote byte) bool {
 	switch r {
 	case '\\', rune(quote):
@@ -189,8 +194,9 @@ func decodeRune(s string) (rune, int) {
 	return r, n
 }
 
-// printable is str.isprintable of one character: no control, format, surrogate, private use or unassigned character, and
-// no separator but the blank. Go's tables are those of Unicode 15, as CPython 3.12's are.
+// printable is str.isprintable of one character. It is false for control, format,
+// surrogate, private use and unassigned characters, and for separators other than the
+// blank. Go's tables are of Unicode 15, like those of CPython 3.12.
 func printable(r rune) bool {
 	return r == ' ' || unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S)
 }

@@ -9,10 +9,11 @@ import (
 	"unsafe"
 )
 
-// str reads a string whose opening quote has been read.
+// str reads a string whose opening quotation mark has been read.
 func (d *decoder) str() String {
 	begin := d.at - 1
-	if end := strings.IndexAny(d.text[d.at:], "\"\\"); end >= 0 && d.text[d.at+end] == '"' && !hasControl(d.text[d.at:d.at+end]) {
+	if end := strings.IndexAny(d.text[d.at:], "\"\\"); end >= 0 && d.text[d.at+end] == '"' &&
+		!hasControl(d.text[d.at:d.at+end]) {
 		s := d.text[d.at : d.at+end]
 		d.at += end + 1
 		return String(s)
@@ -38,7 +39,8 @@ func (d *decoder) str() String {
 	}
 }
 
-// unescapedBytes is about how many bytes the string that begins here has at most, and counts them as memory.
+// unescapedBytes returns an upper bound of the size of the string that begins here, and
+// counts it as memory.
 func (d *decoder) unescapedBytes() int {
 	end := d.at
 	for end < len(d.text) && d.text[end] != '"' {
@@ -52,11 +54,13 @@ func (d *decoder) unescapedBytes() int {
 	return n
 }
 
+// hasControl reports whether a string has control characters, which JSON forbids.
 func hasControl(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < 0x20 }) >= 0
 }
 
-// escape reads what follows a backslash. Two halves of a surrogate pair are one character.
+// escape reads what follows a backslash. The two halves of a surrogate pair are one
+// character. begin is where the string begins.
 func (d *decoder) escape(begin int) rune {
 	if d.at >= len(d.text) {
 		d.fail("Unterminated string starting at", begin)
@@ -72,7 +76,8 @@ func (d *decoder) escape(begin int) rune {
 	}
 	r := d.unit(d.at)
 	d.at += 5
-	if utf16.IsSurrogate(r) && r < 0xdc00 && d.at+6 < len(d.text) && strings.HasPrefix(d.text[d.at:], `\u`) {
+	if utf16.IsSurrogate(r) && r < 0xdc00 && d.at+6 < len(d.text) &&
+		strings.HasPrefix(d.text[d.at:], `\u`) {
 		if low := d.unit(d.at + 1); low >= 0xdc00 && low <= 0xdfff {
 			d.at += 6
 			return utf16.DecodeRune(r, low)
@@ -81,7 +86,8 @@ func (d *decoder) escape(begin int) rune {
 	return r
 }
 
-// unit reads the four hexadecimal digits after the u at position at. As in CPython, something must follow them.
+// unit reads the four hexadecimal digits after the u at offset at. As in CPython,
+// something must follow them.
 func (d *decoder) unit(at int) (r rune) {
 	if at+5 >= len(d.text) {
 		d.fail("Invalid \\uXXXX escape", at)
@@ -96,7 +102,7 @@ func (d *decoder) unit(at int) (r rune) {
 	return r
 }
 
-// appendRune encodes r, a lone surrogate too.
+// appendRune encodes r, even if it is a lone surrogate.
 func appendRune(s []byte, r rune) []byte {
 	if utf16.IsSurrogate(r) {
 		return append(s, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
@@ -104,7 +110,8 @@ func appendRune(s []byte, r rune) []byte {
 	return utf8.AppendRune(s, r)
 }
 
-// Surrogate finds a lone surrogate; such a string is no text.
+// Surrogate reports whether the string has a lone surrogate, so that it is not valid
+// text.
 func (s String) Surrogate() bool { return !utf8.ValidString(string(s)) }
 
 // decodeText is json.detect_encoding and bytes.decode(…, "surrogatepass").
@@ -141,7 +148,7 @@ func decodeText(b []byte) (string, error) {
 
 const undecodable = Error("body cannot be decoded")
 
-// noCopy is b as text. Nobody may change b afterwards.
+// noCopy returns b as a string without a copy. b must not be changed afterwards.
 func noCopy(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // utf8Text accepts UTF-8 and, as surrogatepass does, surrogates encoded in three bytes.
@@ -162,11 +169,12 @@ func utf8Text(b []byte) (string, error) {
 	return noCopy(b), nil
 }
 
+// utf16Text decodes UTF-16. Lone surrogates are kept.
 func utf16Text(b []byte, order binary.ByteOrder) (string, error) {
 	if len(b)%2 != 0 {
 		return "", undecodable
 	}
-	s := make([]byte, 0, len(b)/2*3) // the most that it may become
+	s := make([]byte, 0, len(b)/2*3) // three bytes for each unit at most
 	for ; len(b) > 0; b = b[2:] {
 		r := rune(order.Uint16(b))
 		if r >= 0xd800 && r < 0xdc00 && len(b) >= 4 {
@@ -180,11 +188,12 @@ func utf16Text(b []byte, order binary.ByteOrder) (string, error) {
 	return noCopy(s), nil
 }
 
+// utf32 decodes UTF-32. Surrogates are kept.
 func utf32(b []byte, order binary.ByteOrder) (string, error) {
 	if len(b)%4 != 0 {
 		return "", undecodable
 	}
-	s := make([]byte, 0, len(b)) // the most that it may become
+	s := make([]byte, 0, len(b)) // four bytes for each character at most
 	for ; len(b) > 0; b = b[4:] {
 		r := order.Uint32(b)
 		if r > utf8.MaxRune {

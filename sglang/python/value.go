@@ -1,5 +1,5 @@
-// Package python reads JSON and prints values exactly as CPython 3.12 does: json.loads and repr. Error texts of the peer's
-// API contain both, so clients see them.
+// Package python reads JSON and prints values exactly as CPython 3.12 does: json.loads
+// and repr. sglang-jax's error texts contain both, so clients see them.
 package python
 
 import (
@@ -8,13 +8,15 @@ import (
 	"strconv"
 )
 
-// Value is a JSON value as Python holds it: nil, bool, Int, float64, String, []Value, Ints or *Object.
+// Value is a JSON value as Python has it: nil, bool, Int, float64, String, []Value,
+// Ints or *Object.
 type Value any
 
-// Ints is a list of integers that fit 64 bits. Lists of token ids are long, and take an eighth of the memory so.
+// Ints is a list of integers that fit 64 bits. It takes an eighth of the memory of a
+// []Value, because lists of token ids are long.
 type Ints []int64
 
-// List gives the elements of a list, of whatever type, and whether v is one.
+// List returns the elements of a list of either type, and whether v is a list.
 func List(v Value) (list []Value, ok bool) {
 	ints, ok := v.(Ints)
 	if !ok {
@@ -34,7 +36,7 @@ type Int struct {
 	Big   *big.Int // set if the integer does not fit Small
 }
 
-// Int64 is the value, saturated at the ends of int64.
+// Int64 returns the value, saturated at the ends of int64.
 func (n Int) Int64() int64 {
 	switch {
 	case n.Big == nil:
@@ -53,25 +55,28 @@ func (n Int) String() string {
 	return strconv.FormatInt(n.Small, 10)
 }
 
-// String is a Python string: code points, among which JSON's \u escapes may leave lone surrogates. Those are kept in
-// three bytes each, the way UTF-8 would encode them if it allowed it (WTF-8); everything else is UTF-8.
+// String is a Python string. JSON's \u escapes may leave lone surrogates in it. They
+// are kept in three bytes each, as UTF-8 would encode them if it allowed it (WTF-8);
+// everything else is UTF-8.
 type String string
 
 // Bytes is a Python bytes object: a body that was not read as JSON.
 type Bytes []byte
 
-// Object keeps its keys in the order of their first appearance; a repeated key has its last value, as in Python.
+// Object keeps its keys in the order of their first appearance. A repeated key has its
+// last value, as in Python.
 type Object struct {
 	Keys   []String
 	values map[String]Value
 }
 
-// Get gives the value of a key, and whether there is one.
+// Get returns the value of a key, and whether there is one.
 func (o *Object) Get(key String) (Value, bool) {
 	v, ok := o.values[key]
 	return v, ok
 }
 
+// set sets the value of a key.
 func (o *Object) set(key String, v Value) {
 	if o.values == nil {
 		o.values = map[String]Value{}
@@ -82,14 +87,14 @@ func (o *Object) set(key String, v Value) {
 	o.values[key] = v
 }
 
-// Default gives the key a value where it has none.
+// Default sets the value of a key that has none.
 func (o *Object) Default(key String, v Value) {
 	if _, ok := o.values[key]; !ok {
 		o.set(key, v)
 	}
 }
 
-// Size is about how many bytes of JSON a value is.
+// Size returns about how many bytes of JSON a value is.
 func Size(v Value) int {
 	switch v := v.(type) {
 	case String:
