@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// rows reads CSV, RFC 4180, whose first row names the columns.
+// rows reads CSV, RFC 4180. The first row must name the columns.
 type rows struct {
 	o      Options
 	source *source
@@ -18,10 +18,10 @@ type rows struct {
 	n      int64
 	names  []string
 
-	query, item, id int // columns; -1 is none
+	query, item, id int // indexes of columns; -1: none
 }
 
-// openCSV reads a table with commas or tabs between its columns.
+// openCSV opens a table with commas, or tabs, between its columns.
 func openCSV(path string, tabs bool, o Options) (reader, error) {
 	s, err := openSource(path, os.Stdin)
 	if err != nil {
@@ -41,7 +41,7 @@ func openCSV(path string, tabs bool, o Options) (reader, error) {
 
 func (c *rows) close() error { return c.source.close() }
 
-// findColumns reads the first row.
+// findColumns reads the first row and finds the columns that are needed.
 func (c *rows) findColumns() error {
 	names, err := c.r.Read()
 	if err == io.EOF {
@@ -51,7 +51,7 @@ func (c *rows) findColumns() error {
 		return fmt.Errorf("first row cannot be read: %w", c.source.explain(err))
 	}
 	c.names = slices.Clone(names)
-	c.names[0] = strings.TrimPrefix(c.names[0], "\ufeff") // Excel's mark of UTF-8
+	c.names[0] = strings.TrimPrefix(c.names[0], "\ufeff") // the byte order mark that Excel writes
 	for _, column := range []struct {
 		name string
 		at   *int
@@ -83,8 +83,9 @@ func (c *rows) next() (*record, error) {
 	case errors.As(err, &wrong) && errors.Is(err, csv.ErrBareQuote):
 		record.line = int64(wrong.StartLine)
 		values.fault = faultOf("", "row is no CSV: %v, at column %d", wrong.Err, wrong.Column)
-	case errors.As(err, &wrong): // a quote at a wrong place may have swallowed rows
-		return nil, fmt.Errorf("line %d is no CSV: %w; mend it, and go on with --resume", wrong.StartLine, wrong.Err)
+	case errors.As(err, &wrong): // a misplaced quote may have swallowed rows
+		return nil, fmt.Errorf("line %d is no CSV: %w; mend it, and go on with --resume",
+			wrong.StartLine, wrong.Err)
 	case err != nil:
 		return nil, fmt.Errorf("row %d cannot be read: %w", record.n+1, c.source.explain(err))
 	default:
@@ -102,7 +103,8 @@ func (c *rows) take(to *string, values *row, cells []string, at int) {
 	switch {
 	case at < 0:
 	case at >= len(cells):
-		values.missing(c.names[at], fmt.Sprintf("is missing: the row has %d fields of %d", len(cells), len(c.names)))
+		values.missing(c.names[at], fmt.Sprintf("is missing: the row has %d fields of %d",
+			len(cells), len(c.names)))
 	default:
 		values.set(c.names[at], to, cells[at])
 	}

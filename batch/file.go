@@ -13,12 +13,15 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// windowsInHand is how many windows are sent at a time: the next one begins while the last lines of the one before are
-// scored, so that the device has work. A third is read meanwhile.
+// windowsInHand is how many windows are sent at a time. The next one begins while the
+// last lines of the one before are scored, so that the device does not run out of work.
+// A third is read meanwhile.
 const windowsInHand = 2
 
-// runFile scores one file. done tells that an earlier run had ended it.
-func runFile(ctx context.Context, o Options, scorer Scorer, job Job, p *progress) (done bool, failed int64, err error) {
+// runFile scores one file. done reports that an earlier run had completed it.
+func runFile(
+	ctx context.Context, o Options, scorer Scorer, job Job, p *progress,
+) (done bool, failed int64, err error) {
 	if o.Resume && job.finished() {
 		failed, err = countFailed(job.Out, o.Format)
 		p.count.failed.Store(failed)
@@ -59,12 +62,12 @@ type file struct {
 type result struct {
 	*record
 	text   []byte // the line
-	failed bool
-	old    bool // an earlier run has had it scored
+	failed bool   // it has no scores
+	old    bool   // an earlier run has scored it
 	window *window
 }
 
-// run reads, sends and writes side by side. It returns when all of it has ended.
+// run reads, sends and writes in parallel. It returns when all goroutines have ended.
 func (f *file) run(ctx context.Context, in reader) error {
 	all, ctx := errgroup.WithContext(ctx)
 	windows, work, results := make(chan *window), make(chan *result), make(chan *result)
@@ -92,7 +95,8 @@ func (f *file) run(ctx context.Context, in reader) error {
 	return all.Wait()
 }
 
-// read passes over what an earlier run has written, and gives the rest in windows.
+// read skips the records that an earlier run has written, and sends the rest in
+// windows.
 func (f *file) read(ctx context.Context, in reader, to chan<- *window) error {
 	if err := f.skip(in); err != nil {
 		return err
@@ -110,7 +114,7 @@ func (f *file) read(ctx context.Context, in reader, to chan<- *window) error {
 	}
 }
 
-// next reads a record, and how much of the file it is.
+// next reads a record and sets its share of the file.
 func (f *file) next(in reader) (*record, error) {
 	r, err := in.next()
 	if err == nil {
@@ -119,7 +123,8 @@ func (f *file) next(in reader) (*record, error) {
 	return r, err
 }
 
-// skip reads the records that are written already, which must be those that were there then.
+// skip reads the records that are written already. They must be the same as in the
+// earlier run.
 func (f *file) skip(in reader) error {
 	at := f.out.at
 	var chain uint64
@@ -135,21 +140,26 @@ func (f *file) skip(in reader) error {
 		f.count.share(r.share)
 	}
 	if chain != at.Chain {
-		return f.changed(fmt.Sprintf("its first %d lines are others than those that have been scored", at.Records))
+		return f.changed(fmt.Sprintf("its first %d lines are others than those that have been "+
+			"scored", at.Records))
 	}
 	return nil
 }
 
+// changed returns the error of an input that is not the earlier run's.
 func (f *file) changed(how string) error {
-	return fmt.Errorf("input has changed since the run that is to go on: %s; restore it, or remove %s and %s to begin again",
+	return fmt.Errorf("input has changed since the run that is to go on: %s; restore it, or "+
+		"remove %s and %s to begin again",
 		how, f.out.partPath(), f.out.journalPath())
 }
 
-// link goes on with a chain of sums, which tells records and their order.
+// link extends a hash of records by the next record's sum. The hash depends on the
+// order.
 func link(chain, sum uint64) uint64 { return (chain ^ sum) * 0x100000001b3 }
 
-// send gives the records to the workers, as many at a time as items allow.
-func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *result, slots chan<- struct{}, items *semaphore.Weighted) error {
+// send gives the records to the workers, as many at a time as items allows.
+func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *result,
+	slots chan<- struct{}, items *semaphore.Weighted) error {
 	for w := range from {
 		select {
 		case slots <- struct{}{}:
@@ -157,7 +167,7 @@ func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *resul
 			return context.Cause(ctx)
 		}
 		for i, r := range w.order {
-			w.order[i] = nil // its body need not outlive its answer
+			w.order[i] = nil // so that its body can be freed once it is answered
 			if err := items.Acquire(ctx, f.weight(r)); err != nil {
 				return context.Cause(ctx)
 			}
@@ -171,10 +181,12 @@ func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *resul
 	return nil
 }
 
+// weight returns how much of Options.Items a record takes.
 func (f *file) weight(r *record) int64 { return int64(min(r.items, f.o.Items)) }
 
-// work has records scored, one at a time.
-func (f *file) work(ctx context.Context, work <-chan *result, results chan<- *result, items *semaphore.Weighted) error {
+// work scores records, one at a time, until there are no more.
+func (f *file) work(ctx context.Context, work <-chan *result, results chan<- *result,
+	items *semaphore.Weighted) error {
 	for r := range work {
 		weight := f.weight(r.record)
 		err := f.score(ctx, r)
@@ -191,7 +203,8 @@ func (f *file) work(ctx context.Context, work <-chan *result, results chan<- *re
 	return nil
 }
 
-// score makes the record's line of output.
+// score makes the record's line of output. It takes an earlier run's line from the
+// journal if there is one.
 func (f *file) score(ctx context.Context, r *result) error {
 	if old, ok := f.out.done[r.n]; ok {
 		if old.Sum != r.sum {
@@ -203,7 +216,8 @@ func (f *file) score(ctx context.Context, r *result) error {
 	var answer *Answer
 	if r.fault == nil {
 		var err error
-		if answer, err = f.scorer.Score(ctx, &Request{ID: r.requestID(), Method: r.method, Path: r.path, Body: r.body}); err != nil {
+		if answer, err = f.scorer.Score(ctx,
+			&Request{ID: r.requestID(), Method: r.method, Path: r.path, Body: r.body}); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -215,12 +229,13 @@ func (f *file) score(ctx context.Context, r *result) error {
 	return nil
 }
 
-// flushEvery is how long a result may be in memory alone.
+// flushEvery is how long a result may be only in memory.
 const flushEvery = 200 * time.Millisecond
 
-// write takes the results and writes them in the order of the records.
+// write writes the results in the order of the records.
 func (f *file) write(ctx context.Context, results <-chan *result, slots <-chan struct{}) error {
-	w := &writer{file: f, next: f.out.at.Records, chain: f.out.at.Chain, failed: f.out.at.Failed, waiting: map[int64]*result{}}
+	w := &writer{file: f, next: f.out.at.Records, chain: f.out.at.Chain, failed: f.out.at.Failed,
+		waiting: map[int64]*result{}}
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	for {
@@ -247,16 +262,17 @@ func (f *file) write(ctx context.Context, results <-chan *result, slots <-chan s
 	}
 }
 
-// writer holds the results whose turn has not come.
+// writer holds the results that are ahead of the output.
 type writer struct {
 	*file
-	next    int64  // record
-	chain   uint64 // of those before it
-	failed  int64  // among those before it
+	next    int64  // index of the next record to write
+	chain   uint64 // hash of the records before it, see link
+	failed  int64  // records before it without scores
 	waiting map[int64]*result
 }
 
-// take keeps the result in the journal and writes all whose turn has come. It tells how many windows end with them.
+// take puts the result into the journal, and writes all results that now follow the
+// output without a gap. It returns how many windows end with them.
 func (w *writer) take(r *result) (ended int, err error) {
 	if !r.old {
 		if err := w.out.keep(r); err != nil {
@@ -280,13 +296,15 @@ func (w *writer) take(r *result) (ended int, err error) {
 		w.chain = link(w.chain, r.sum)
 		if w.next++; w.next == r.window.first+r.window.size {
 			ended++
-			if err := w.out.commit(state{Records: w.next, Failed: w.failed, Chain: w.chain}, w.waiting); err != nil {
+			if err := w.out.commit(state{Records: w.next, Failed: w.failed, Chain: w.chain},
+				w.waiting); err != nil {
 				return ended, err
 			}
 		}
 	}
 }
 
+// tally adds a result to the progress.
 func (w *writer) tally(r *result) {
 	if r.failed {
 		w.count.failed.Add(1)
@@ -300,7 +318,7 @@ func (w *writer) tally(r *result) {
 	w.count.share(r.share)
 }
 
-// countFailed reads a finished output again.
+// countFailed counts the lines without scores in a finished output.
 func countFailed(path string, format Format) (int64, error) {
 	s, err := openSource(path, os.Stdin)
 	if err != nil {

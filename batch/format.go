@@ -10,27 +10,29 @@ import (
 	"strings"
 )
 
-// Format is how results are written.
+// Format is the form in which results are written.
 type Format interface {
-	// line is a record's result; answer is nil if nothing has been sent. failed tells that there are no scores.
+	// line returns a record's line. answer is nil if the record was not sent. failed
+	// reports that there are no scores.
 	line(file string, r *record, answer *Answer) (text []byte, failed bool)
-	head() []byte                      // what stands before the first
-	failed(r io.Reader) (int64, error) // counts the results without scores
-	extension() string                 // of files, such as ".jsonl"
+	head() []byte                      // precedes the first line
+	failed(r io.Reader) (int64, error) // counts the results without scores in an output
+	extension() string                 // of file names, such as ".jsonl"
 }
 
-// JSONLines is OpenAI's form of a batch's output: https://platform.openai.com/docs/guides/batch. Lines without scores stand
-// among the others, with what is wrong in error.
+// JSONLines is OpenAI's form of a batch's output:
+// https://platform.openai.com/docs/guides/batch. Lines without scores stand among the
+// others, with the reason in error.
 type JSONLines struct{}
 
 func (JSONLines) head() []byte      { return nil }
 func (JSONLines) extension() string { return ".jsonl" }
 
-// errorOf is a line's error.
+// errorOf is the error of a line.
 type errorOf struct {
 	Code    string `json:"code"`
-	Message string `json:"message"` // FILE:LINE: what
-	Param   string `json:"param"`   // the field; "" if it is none
+	Message string `json:"message"` // FILE:LINE: reason
+	Param   string `json:"param"`   // the field; "" if none
 	Line    int64  `json:"line"`
 }
 
@@ -40,7 +42,8 @@ func (JSONLines) line(file string, r *record, answer *Answer) (text []byte, fail
 	if answer == nil {
 		b.WriteString("null")
 	} else {
-		fmt.Fprintf(&b, `{"status_code":%d,"request_id":%s,"body":`, answer.Status, quote(answer.RequestID))
+		fmt.Fprintf(&b, `{"status_code":%d,"request_id":%s,"body":`, answer.Status,
+			quote(answer.RequestID))
 		writeBody(&b, answer.Body)
 		b.WriteByte('}')
 	}
@@ -51,10 +54,12 @@ func (JSONLines) line(file string, r *record, answer *Answer) (text []byte, fail
 	return b.Bytes(), fault != nil
 }
 
-// faultIn says what is wrong with a line, by file, line and field; nil if it has scores.
+// faultIn returns what is wrong with a line, with file, line and field; nil if it has
+// scores.
 func faultIn(file string, r *record, answer *Answer) *errorOf {
 	if r.fault != nil {
-		return &errorOf{Code: "invalid_line", Param: r.fault.field, Line: r.line, Message: fmt.Sprintf("%s:%d: %s", file, r.line, r.fault.message)}
+		return &errorOf{Code: "invalid_line", Param: r.fault.field, Line: r.line,
+			Message: fmt.Sprintf("%s:%d: %s", file, r.line, r.fault.message)}
 	}
 	if answer.Status/100 == 2 {
 		return nil
@@ -63,17 +68,18 @@ func faultIn(file string, r *record, answer *Answer) *errorOf {
 	if answer.Param != "" && !strings.Contains(message, answer.Param) {
 		message = answer.Param + ": " + message
 	}
-	return &errorOf{Code: fmt.Sprintf("status_%d", answer.Status), Param: answer.Param, Line: r.line, Message: fmt.Sprintf("%s:%d: %s", file, r.line, message)}
+	return &errorOf{Code: fmt.Sprintf("status_%d", answer.Status), Param: answer.Param,
+		Line: r.line, Message: fmt.Sprintf("%s:%d: %s", file, r.line, message)}
 }
 
-// said is the message in an answer that is an error, in whichever dialect.
+// said returns the message of an answer that is an error, in any dialect.
 func said(answer *Answer) string {
 	var body struct {
 		Message string
 		Detail  json.RawMessage
 		Error   json.RawMessage
 	}
-	_ = json.Unmarshal(answer.Body, &body) // what cannot be read is shown as it is
+	_ = json.Unmarshal(answer.Body, &body) // a body that is no JSON is shown as it is
 	for _, raw := range []json.RawMessage{body.Error, body.Detail} {
 		var inner struct{ Message string }
 		if text, ok := textOf(raw); ok && body.Message == "" {
@@ -90,7 +96,8 @@ func said(answer *Answer) string {
 	return fmt.Sprintf("server answered status %d: %s", answer.Status, text)
 }
 
-// writeBody puts an answer's body into a line as it is. One of several lines is joined, and one that is no JSON is a text.
+// writeBody writes an answer's body into a line. JSON of several lines is compacted;
+// anything else becomes a string.
 func writeBody(b *bytes.Buffer, body []byte) {
 	switch {
 	case !json.Valid(body):
@@ -104,7 +111,7 @@ func writeBody(b *bytes.Buffer, body []byte) {
 
 var goodEnd = []byte(`,"error":null}`)
 
-// failed tells lines by their end: line writes it so, and no other line can end so.
+// failed counts lines by their ending: line gives it only to lines with scores.
 func (JSONLines) failed(r io.Reader) (n int64, err error) {
 	lines := bufio.NewReaderSize(r, 1<<16)
 	var end []byte
@@ -126,10 +133,10 @@ func (JSONLines) failed(r io.Reader) (n int64, err error) {
 	}
 }
 
-// quote is a text as JSON.
+// quote returns a text as JSON.
 func quote(text string) string { return string(marshal(text)) }
 
-// marshal is a value as JSON, without the escapes that HTML would need.
+// marshal returns a value as JSON, without the escapes for HTML.
 func marshal(v any) []byte {
 	var b bytes.Buffer
 	_ = encode(&b, v) // texts and numbers always encode

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// CSV writes the scores of tables: an id, a column for each label, and what is wrong with rows that have no scores. A row with
-// several items has as many lines.
+// CSV writes the scores of tables: an id, a column for each label, and an error for
+// rows without scores. A row with several items becomes as many lines.
 type CSV struct {
-	Labels []string // the columns' names
+	Labels []string // names of the columns
 }
 
-// IsCSV tells whether a path's name says CSV.
+// IsCSV reports whether a path has the extension of CSV.
 func IsCSV(path string) bool {
 	format, _ := extension(path)
 	return format == ".csv"
@@ -28,10 +28,11 @@ func (c CSV) head() []byte {
 	return csvLines(append(names, "error"))
 }
 
+// csvLines returns rows as CSV.
 func csvLines(rows ...[]string) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	_ = w.WriteAll(rows) // a buffer takes everything
+	_ = w.WriteAll(rows) // writing to a buffer never fails
 	return b.Bytes()
 }
 
@@ -42,7 +43,8 @@ func (c CSV) line(file string, r *record, answer *Answer) (text []byte, failed b
 		if err := json.Unmarshal(answer.Body, &body); err != nil {
 			fault = &errorOf{Message: fmt.Sprintf("%s:%d: answer holds no scores: %v", file, r.line, err)}
 		} else if n := r.items; len(body.Scores) != n {
-			fault = &errorOf{Message: fmt.Sprintf("%s:%d: answer holds scores of %d items, not %d", file, r.line, len(body.Scores), n)}
+			fault = &errorOf{Message: fmt.Sprintf("%s:%d: answer holds scores of %d items, not %d",
+				file, r.line, len(body.Scores), n)}
 		}
 	}
 	if fault != nil {

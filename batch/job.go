@@ -12,11 +12,11 @@ import (
 
 // Job is one input and its output.
 type Job struct {
-	In, Out string // "-" is stdin, and stdout
-	size    int64  // of the input; 0 if it is not known
+	In, Out string // "-" is stdin or stdout
+	size    int64  // bytes of the input; 0 if not known
 }
 
-// finished tells that the output is there and whole.
+// finished reports whether the output is complete.
 func (j Job) finished() bool {
 	if j.Out == "-" {
 		return false
@@ -29,10 +29,13 @@ func (j Job) finished() bool {
 // Shard is one of Of equal parts of the work, counted from 0.
 type Shard struct{ Index, Of int }
 
-// Jobs finds the files of an input and names their outputs. The input is a file, "-", a folder, whose files are taken with
-// those of its folders, or a pattern of names as filepath.Match has it. Of several files, which a folder and a pattern
-// always stand for, the output is a folder: a file keeps its name in it, with the format's extension. A shard takes the
-// files Index, Index+Of, ... in the order of their names.
+// Jobs finds the input files and names their outputs. in is a file, "-" for stdin, a
+// folder, whose files are found recursively, or a pattern of file names as in
+// filepath.Match.
+//
+// For a folder or a pattern, out must be a folder. Each output there has its input's
+// name with the format's extension. A shard has the files Index, Index+Of, ... in the
+// order of their names.
 func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 	root, names, err := findFiles(in)
 	if err != nil {
@@ -40,7 +43,8 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 	}
 	if names == nil {
 		if shard.Of > 1 {
-			return nil, fmt.Errorf("input %s is one file, which cannot be divided into %d shards; name a folder or a pattern such as 'in/*.jsonl'", in, shard.Of)
+			return nil, fmt.Errorf("input %s is one file, which cannot be divided into %d shards; "+
+				"name a folder or a pattern such as 'in/*.jsonl'", in, shard.Of)
 		}
 		job := Job{In: in, Out: out, size: sizeOf(in)}
 		return []Job{job}, checkOutput(job, format)
@@ -49,14 +53,16 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 		return nil, fmt.Errorf("output %s must be a folder, as the input is more than one file", out)
 	}
 	if within(out, root, strings.ContainsAny(in, "*?[")) {
-		return nil, fmt.Errorf("output %s is the input's folder, or lies in it; name another, or what is written would be read", out)
+		return nil, fmt.Errorf("output %s is the input's folder, or lies in it; name another, or "+
+			"what is written would be read", out)
 	}
 	outputs := map[string]string{}
 	var jobs []Job
 	for i, name := range names {
 		job := Job{In: filepath.Join(root, name), Out: filepath.Join(out, outputName(name, format))}
 		if other, taken := outputs[job.Out]; taken {
-			return nil, fmt.Errorf("inputs %s and %s would both be written to %s; rename one", other, job.In, job.Out)
+			return nil, fmt.Errorf("inputs %s and %s would both be written to %s; rename one",
+				other, job.In, job.Out)
 		}
 		if outputs[job.Out] = job.In; i%shard.Of == shard.Index {
 			job.size = sizeOf(job.In)
@@ -66,7 +72,8 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 	return jobs, nil
 }
 
-// within tells whether a folder is root or, unless only itself counts, lies in it. Links are followed. It need not exist yet.
+// within reports whether a folder is root or lies in it; with itself, only whether it
+// is root. It follows symbolic links. The folder need not exist.
 func within(folder, root string, itself bool) bool {
 	top, err := os.Stat(root)
 	if err != nil {
@@ -90,7 +97,8 @@ func within(folder, root string, itself bool) bool {
 	}
 }
 
-// findFiles gives the names of an input's files under root, sorted; none if it is one file.
+// findFiles returns the names of an input's files relative to root, sorted. names is
+// nil if the input is a single file.
 func findFiles(in string) (root string, names []string, err error) {
 	if in == "-" {
 		return "", nil, nil
@@ -113,7 +121,8 @@ func findFiles(in string) (root string, names []string, err error) {
 		found, err = filepath.Glob(in)
 		for _, path := range found {
 			if strings.ContainsAny(root, "*?[") {
-				return "", nil, fmt.Errorf("input %s has a pattern in a folder's name; name the folder itself, or a pattern of files", in)
+				return "", nil, fmt.Errorf("input %s has a pattern in a folder's name; name the "+
+					"folder itself, or a pattern of files", in)
 			}
 			if info, err := os.Stat(path); err == nil && !info.IsDir() && isInput(path) {
 				names = append(names, filepath.Base(path))
@@ -126,27 +135,31 @@ func findFiles(in string) (root string, names []string, err error) {
 		return "", nil, fmt.Errorf("input %s cannot be listed: %w", in, err)
 	}
 	if len(names) == 0 {
-		return "", nil, fmt.Errorf("input %s has no files that end in .jsonl, .csv or .parquet (or .gz, .zst behind it)", in)
+		return "", nil, fmt.Errorf("input %s has no files that end in .jsonl, .csv or .parquet "+
+			"(or .gz, .zst behind it)", in)
 	}
 	slices.Sort(names)
 	return root, names, nil
 }
 
-// isInput tells files of a known format from others that lie beside them.
+// isInput reports whether a file has a known format.
 func isInput(path string) bool {
 	format, _ := extension(path)
 	return isLines(format) || isTable(format)
 }
 
+// isLines reports whether a format is JSON lines.
 func isLines(format string) bool {
 	return slices.Contains([]string{".jsonl", ".ndjson", ".json"}, format)
 }
 
+// isTable reports whether a format is a table.
 func isTable(format string) bool {
 	return slices.Contains([]string{".csv", ".tsv", ".parquet"}, format)
 }
 
-// outputName is an input's name with the format's extension; it stays packed as it is.
+// outputName returns an input's name with the format's extension. The compression stays
+// the same.
 func outputName(name string, format Format) string {
 	kind, packing := extension(name)
 	if kind == ".parquet" {
@@ -169,7 +182,8 @@ func checkOutput(job Job, format Format) error {
 		return nil
 	}
 	if info.IsDir() {
-		return fmt.Errorf("output %s is a folder; name a file, such as %s", job.Out, filepath.Join(job.Out, outputName(filepath.Base(job.In), format)))
+		return fmt.Errorf("output %s is a folder; name a file, such as %s", job.Out,
+			filepath.Join(job.Out, outputName(filepath.Base(job.In), format)))
 	}
 	if in, err := os.Stat(job.In); err == nil && os.SameFile(in, info) {
 		return fmt.Errorf("output %s is the input; name another file", job.Out)
@@ -177,6 +191,7 @@ func checkOutput(job Job, format Format) error {
 	return nil
 }
 
+// sizeOf returns the size of a regular file; 0 for others.
 func sizeOf(path string) int64 {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 		return info.Size()
@@ -184,8 +199,8 @@ func sizeOf(path string) int64 {
 	return 0
 }
 
-// Check opens the first input and closes it again, so that a missing column or a file that is cut short is known before a
-// model is loaded.
+// Check opens the first input and closes it again, so that a missing column or a
+// truncated file is reported before a model is loaded.
 func Check(o Options, jobs []Job) error {
 	if len(jobs) == 0 || jobs[0].In == "-" || o.Resume && jobs[0].finished() {
 		return nil
@@ -200,7 +215,8 @@ func Check(o Options, jobs []Job) error {
 	return nil
 }
 
-// openReader opens an input by its name; stdin, and what has no known name, is JSON lines unless columns are named.
+// openReader opens an input by its name. stdin and unknown extensions are JSON lines,
+// unless columns are named.
 func openReader(path string, o Options) (reader, error) {
 	format, packing := extension(path)
 	if isTable(format) && o.Table.Item == "" {
@@ -208,7 +224,8 @@ func openReader(path string, o Options) (reader, error) {
 	}
 	if format == ".parquet" {
 		if packing != "" {
-			return nil, errors.New("input is a packed Parquet file, which cannot be read in pieces; unpack it")
+			return nil, errors.New("input is a packed Parquet file, which cannot be read in " +
+				"pieces; unpack it")
 		}
 		return openParquet(path, o)
 	}

@@ -10,9 +10,12 @@ import (
 	"os"
 )
 
-// journal is a file of JSON lines beside an output that is not whole: how much of the output is certain, and the results
-// since. Results are appended as they come, in any order. What comes is written before it counts, so that whatever stands
-// in the file is true, however the process ends; a last line that is cut short does not count.
+// journal is a file of JSON lines beside an unfinished output. It says how much of the
+// output is on disk, and holds the results that are not, in the order in which they
+// came.
+//
+// A result is appended before it counts. So everything in the file is valid, however
+// the process ends; only a last line that is incomplete is ignored.
 type journal struct {
 	path string
 	run  string
@@ -20,15 +23,16 @@ type journal struct {
 	w    *bufio.Writer
 }
 
-// state is how much of an output is certain: what is behind it is written again from the results.
+// state is the part of an output that is on disk. The rest is written again from the
+// journal's results.
 type state struct {
 	Records int64  `json:"records"`
-	Failed  int64  `json:"failed"`
+	Failed  int64  `json:"failed"` // of the records, those without scores
 	Bytes   int64  `json:"bytes"`
-	Chain   uint64 `json:"chain,string"` // of the records' sums: see link
+	Chain   uint64 `json:"chain,string"` // hash of the records, see link
 }
 
-// entry is a result.
+// entry is a result in the journal.
 type entry struct {
 	N      int64  `json:"n"`
 	Sum    uint64 `json:"sum,string"`
@@ -36,20 +40,22 @@ type entry struct {
 	Text   string `json:"text"`
 }
 
+// entryOf returns the result as an entry.
 func entryOf(r *result) entry {
 	return entry{N: r.n, Sum: r.sum, Failed: r.failed, Text: string(r.text)}
 }
 
-// heading is a journal's first line.
+// heading is the first line of a journal.
 type heading struct {
 	Version int    `json:"batch"`
-	Run     string `json:"run"` // what answers depend on beside the input
+	Run     string `json:"run"` // Options.Run
 	State   state  `json:"state"`
 }
 
 const journalVersion = 1
 
-// openJournal reads a journal, or begins one, and goes on with it.
+// openJournal reads a journal, or makes one, and opens it to append. run must be the
+// one that the journal was made with. done has the results by record.
 func openJournal(path, run string) (j *journal, at state, done map[int64]*entry, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -69,19 +75,21 @@ func openJournal(path, run string) (j *journal, at state, done map[int64]*entry,
 	return j, at, done, nil
 }
 
-// parseJournal takes whole lines only.
+// parseJournal reads complete lines only.
 func parseJournal(path, run string, data []byte) (at state, done map[int64]*entry, err error) {
 	done = map[int64]*entry{}
 	first, rest, whole := bytes.Cut(data, []byte{'\n'})
 	if !whole {
-		return at, done, nil // nothing has been kept yet
+		return at, done, nil // the earlier run recorded nothing
 	}
 	var h heading
 	if json.Unmarshal(first, &h) != nil || h.Version != journalVersion {
-		return at, done, fmt.Errorf("journal %s is none of this version; remove it and the .part beside it to begin again", path)
+		return at, done, fmt.Errorf("journal %s is none of this version; remove it and the .part "+
+			"beside it to begin again", path)
 	}
 	if h.Run != run {
-		return at, done, fmt.Errorf("journal %s is of a run with other flags (%s; now %s); give the same, or remove it and the .part beside it to begin again", path, h.Run, run)
+		return at, done, fmt.Errorf("journal %s is of a run with other flags (%s; now %s); give "+
+			"the same, or remove it and the .part beside it to begin again", path, h.Run, run)
 	}
 	for {
 		line, after, whole := bytes.Cut(rest, []byte{'\n'})
@@ -91,7 +99,7 @@ func parseJournal(path, run string, data []byte) (at state, done map[int64]*entr
 		rest = after
 		e := &entry{}
 		if json.Unmarshal(line, e) != nil {
-			return h.State, done, nil // what is behind a damaged line is scored again
+			return h.State, done, nil // records after a damaged line are scored again
 		}
 		if e.N >= h.State.Records {
 			done[e.N] = e
@@ -99,7 +107,7 @@ func parseJournal(path, run string, data []byte) (at state, done map[int64]*entr
 	}
 }
 
-// add appends a result. It is certain after flush.
+// add appends a result. It is in the file only after flush.
 func (j *journal) add(e entry) error { return encode(j.w, e) }
 
 func encode(w io.Writer, v any) error {
@@ -112,7 +120,7 @@ func (j *journal) flush() error { return j.w.Flush() }
 
 func (j *journal) close() error { return j.file.Close() }
 
-// replace begins the journal anew, all at once.
+// replace atomically replaces the journal by a new one.
 func (j *journal) replace(at state, waiting map[int64]*result) (err error) {
 	file, err := os.Create(j.path + ".new")
 	if err != nil {

@@ -11,24 +11,25 @@ import (
 	"strings"
 )
 
-// reader gives a file's records in their order, and io.EOF behind the last.
+// reader returns a file's records in order, then io.EOF.
 type reader interface {
 	next() (*record, error)
 	close() error
 }
 
-// lines reads JSON lines. Blank ones are no records.
+// lines reads JSON lines. Blank lines are no records.
 type lines struct {
 	source   *source
 	r        *bufio.Reader
-	most     int // bytes of a line
+	most     int // longest line in bytes
 	endpoint string
 	paths    []string
 	n, line  int64
 }
 
 func newLines(s *source, o Options) *lines {
-	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: o.LineBytes, endpoint: o.Endpoint, paths: o.Paths}
+	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: o.LineBytes,
+		endpoint: o.Endpoint, paths: o.Paths}
 }
 
 func (l *lines) close() error { return l.source.close() }
@@ -48,11 +49,12 @@ func (l *lines) next() (*record, error) {
 		l.n++
 		if long {
 			r.fault = faultOf("", "line is longer than %d bytes; split it", l.most)
-			r.body = text // its beginning
+			r.body = text // its beginning, for the hash
 		} else {
 			r.read(text, l.endpoint)
 			if l.paths != nil && r.path != l.endpoint && !slices.Contains(l.paths, r.path) {
-				r.fail("url", "field url is %q, by which nothing is scored; it may be %s", r.path, strings.Join(l.paths, ", "))
+				r.fail("url", "field url is %q, by which nothing is scored; it may be %s", r.path,
+					strings.Join(l.paths, ", "))
 			}
 		}
 		if r.id == "" {
@@ -63,13 +65,15 @@ func (l *lines) next() (*record, error) {
 	}
 }
 
-// mark is U+FEFF, which some editors put before a file's text.
+// mark is the byte order mark U+FEFF, which some editors put at the beginning of a
+// file.
 const mark = "\ufeff"
 
-// read gives the next line without its end, or its beginning if it is too long. The bytes are the caller's.
+// read returns the next line without its end. If the line is too long, it returns its
+// beginning and long. The caller owns the bytes.
 func (l *lines) read() (text []byte, long bool, err error) {
 	if start, _ := l.r.Peek(len(mark)); l.line == 0 && string(start) == mark {
-		_, _ = l.r.Discard(len(mark)) // it has been peeked at
+		_, _ = l.r.Discard(len(mark)) // these bytes are buffered
 	}
 	for {
 		piece, err := l.r.ReadSlice('\n')
@@ -92,6 +96,7 @@ func (l *lines) read() (text []byte, long bool, err error) {
 	}
 }
 
+// trimEnd removes the line's end, \n or \r\n.
 func trimEnd(text []byte) []byte {
 	if n := len(text); n > 0 && text[n-1] == '\n' {
 		text = text[:n-1]
@@ -102,8 +107,9 @@ func trimEnd(text []byte) []byte {
 	return text
 }
 
-// read takes a line of OpenAI's batch form, https://platform.openai.com/docs/guides/batch, or else a body. A body has no
-// field body.
+// read reads a line in OpenAI's batch form,
+// https://platform.openai.com/docs/guides/batch, or a bare body. A body of ours has no
+// field named body, which tells the forms apart.
 func (r *record) read(text []byte, endpoint string) {
 	r.method, r.path, r.body = "POST", endpoint, text
 	var fields map[string]json.RawMessage
@@ -146,23 +152,25 @@ func (r *record) read(text []byte, endpoint string) {
 	r.check()
 }
 
-// check refuses what cannot be sent.
+// check refuses a request that cannot be sent.
 func (r *record) check() {
 	if r.method != "POST" {
 		r.fail("method", "field method is %q; it must be POST", r.method)
 	}
-	if to, err := url.ParseRequestURI(r.path); err != nil || to.Host != "" || !strings.HasPrefix(r.path, "/") {
+	if to, err := url.ParseRequestURI(r.path); err != nil || to.Host != "" ||
+		!strings.HasPrefix(r.path, "/") {
 		r.fail("url", "field url is %q; it must be a path such as /v1/score", r.path)
 	}
 }
 
-// fail keeps the first fault.
+// fail records a fault, unless there is one already.
 func (r *record) fail(field, format string, values ...any) {
 	if r.fault == nil {
 		r.fault = faultOf(field, format, values...)
 	}
 }
 
+// textOf returns a JSON value that is a string.
 func textOf(raw json.RawMessage) (text string, ok bool) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", false
@@ -170,7 +178,7 @@ func textOf(raw json.RawMessage) (text string, ok bool) {
 	return text, json.Unmarshal(raw, &text) == nil
 }
 
-// plainly is an error of encoding/json without Go's types.
+// plainly describes an error of encoding/json without Go's types.
 func plainly(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

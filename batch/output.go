@@ -13,20 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// output is a file that appears under its name when it is whole. Until then it grows as NAME.part, in the order of the
-// records, and what is ahead of it is in NAME.journal.
+// output is a file that gets its name when it is complete. Until then it is NAME.part,
+// which grows in the order of the records; results ahead of it are in NAME.journal.
 type output struct {
 	path    string
-	at      state            // what an earlier run has left
-	done    map[int64]*entry // by record, beyond at; never changed
+	at      state            // what an earlier run has written
+	done    map[int64]*entry // results after at, by record; never changed
 	part    *os.File
 	buffer  *bufio.Writer
-	packer  packer // nil: none
-	packing bool   // a block of the packer is begun
+	packer  packer // nil: no compression
+	packing bool   // the packer has an open block
 	journal *journal
 }
 
-// packer compresses. Blocks that are each closed can follow one another in a file, and stand for their contents together.
+// packer compresses. A file may hold several blocks, each closed, one after the other.
+// They decompress to the concatenation of their contents.
 type packer interface {
 	io.WriteCloser
 	Reset(w io.Writer)
@@ -35,10 +36,11 @@ type packer interface {
 func (o *output) partPath() string    { return o.path + ".part" }
 func (o *output) journalPath() string { return o.path + ".journal" }
 
-// stdio tells that output goes to a pipe: it comes in order and cannot be gone on with.
+// stdio reports whether the output is stdout. Such an output is written in order and
+// cannot be resumed.
 func (o *output) stdio() bool { return o.path == "-" }
 
-// openOutput begins an output, or goes on with one.
+// openOutput creates an output, or opens one to resume it.
 func openOutput(path string, options Options) (*output, error) {
 	o := &output{path: path}
 	if o.stdio() {
@@ -59,26 +61,29 @@ func openOutput(path string, options Options) (*output, error) {
 	return o, nil
 }
 
-// openPart opens NAME.part and keeps other processes off it.
+// openPart opens NAME.part and locks it against other processes.
 func (o *output) openPart(resume bool) (err error) {
 	if !resume {
 		for _, left := range []string{o.partPath(), o.journalPath()} {
 			if _, err := os.Stat(left); err == nil {
-				return fmt.Errorf("output %s is left of a run that did not end; go on with --resume, or remove it and %s", left, o.journalPath())
+				return fmt.Errorf("output %s is left of a run that did not end; go on with "+
+					"--resume, or remove it and %s", left, o.journalPath())
 			}
 		}
 	}
 	if o.part, err = os.OpenFile(o.partPath(), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
 		return fmt.Errorf("output cannot be written: %w", err)
 	}
-	// File systems without locks are taken as they are.
+	// On file systems without locks the call fails with another error, and nothing is
+	// locked.
 	if unix.Flock(int(o.part.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {
-		return errors.Join(fmt.Errorf("output %s is being written by another process; wait until it ends", o.partPath()), o.part.Close())
+		return errors.Join(fmt.Errorf("output %s is being written by another process; wait until "+
+			"it ends", o.partPath()), o.part.Close())
 	}
 	return nil
 }
 
-// goOn takes up what the journal tells, or begins.
+// goOn resumes from the journal, or begins if there is none.
 func (o *output) goOn(options Options) (err error) {
 	if o.journal, o.at, o.done, err = openJournal(o.journalPath(), options.Run); err != nil {
 		return err
@@ -95,7 +100,7 @@ func (o *output) goOn(options Options) (err error) {
 
 func newBuffer(w io.Writer) *bufio.Writer { return bufio.NewWriterSize(w, 1<<18) }
 
-// begin writes what stands before the first record.
+// begin starts compression and writes the head of a new output.
 func (o *output) begin(options Options) error {
 	switch _, packing := extension(o.path); packing {
 	case ".gz":
@@ -130,7 +135,7 @@ func (o *output) write(line []byte) error {
 	return o.explain(err)
 }
 
-// keep puts a result in the journal, as its turn may be far.
+// keep puts a result into the journal.
 func (o *output) keep(r *result) error {
 	if o.journal == nil {
 		return nil
@@ -138,7 +143,7 @@ func (o *output) keep(r *result) error {
 	return o.explain(o.journal.add(entryOf(r)))
 }
 
-// flush hands on what is in memory alone.
+// flush passes everything in memory to the operating system.
 func (o *output) flush() error {
 	if o.journal == nil {
 		return o.explain(o.flushPart())
@@ -146,7 +151,7 @@ func (o *output) flush() error {
 	return o.explain(o.journal.flush())
 }
 
-// flushPart ends the packer's block and empties the buffer.
+// flushPart ends the packer's block and flushes the buffer.
 func (o *output) flushPart() error {
 	if o.packing {
 		o.packing = false
@@ -157,7 +162,8 @@ func (o *output) flushPart() error {
 	return o.buffer.Flush()
 }
 
-// commit makes what has been written last, and forgets all of the journal but what waits for its turn.
+// commit makes what has been written durable, and reduces the journal to waiting, the
+// results ahead of the output.
 func (o *output) commit(at state, waiting map[int64]*result) error {
 	err := o.flushPart()
 	if err != nil || o.journal == nil {
@@ -172,7 +178,7 @@ func (o *output) commit(at state, waiting map[int64]*result) error {
 	return o.explain(err)
 }
 
-// finish gives the output its name.
+// finish completes the output and gives it its name.
 func (o *output) finish() error {
 	err := o.flushPart()
 	if o.journal == nil {
@@ -193,7 +199,7 @@ func (o *output) finish() error {
 	return os.Remove(o.journalPath())
 }
 
-// packNothing makes an output without lines a packed one still.
+// packNothing makes an output without lines a valid compressed file.
 func (o *output) packNothing() error {
 	size, err := o.part.Seek(0, io.SeekCurrent)
 	if err != nil || size > 0 || o.packer == nil {
@@ -204,7 +210,7 @@ func (o *output) packNothing() error {
 	return o.flushPart()
 }
 
-// leave closes an output that is to be gone on with.
+// leave closes an output that is to be resumed.
 func (o *output) leave() error {
 	if o.journal == nil {
 		return o.flush()
@@ -212,13 +218,14 @@ func (o *output) leave() error {
 	return errors.Join(o.journal.flush(), o.journal.close(), o.part.Close())
 }
 
-// explain names the output in an error.
+// explain adds the output's name, and the remedy, to an error.
 func (o *output) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG):
-		return fmt.Errorf("output %s cannot be written: %w; make room, and go on with --resume", o.path, err)
+		return fmt.Errorf("output %s cannot be written: %w; make room, and go on with --resume",
+			o.path, err)
 	}
 	return fmt.Errorf("output %s cannot be written: %w", o.path, err)
 }

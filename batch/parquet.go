@@ -9,17 +9,18 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// table reads the columns of a Parquet file that are needed, one row group after the other.
+// table reads the needed columns of a Parquet file, one row group after the other.
 type table struct {
 	o               Options
 	file            *os.File
 	groups          []parquet.RowGroup
-	total, n        int64 // rows
-	left            int64 // rows of the group in hand
+	total, n        int64 // rows in all; rows read
+	left            int64 // unread rows of the current group
 	query, item, id *column
 }
 
-// openParquet opens a file, whose end tells where its columns are. A file that is cut short has none.
+// openParquet opens a file. The index of its columns is at the end, so a truncated file
+// fails here.
 func openParquet(path string, o Options) (r reader, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -36,7 +37,8 @@ func openParquet(path string, o Options) (r reader, err error) {
 	}
 	t := &table{o: o, file: file}
 	err = guarded(func() error {
-		p, err := parquet.OpenFile(file, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+		p, err := parquet.OpenFile(file, info.Size(), parquet.SkipBloomFilters(true),
+			parquet.SkipPageIndex(true))
 		if err != nil {
 			return err
 		}
@@ -49,8 +51,8 @@ func openParquet(path string, o Options) (r reader, err error) {
 	return t, nil
 }
 
-// guarded makes an error of what goes wrong in a file: whether it is whole is not known before it has been read, and the
-// library may panic on one that is not.
+// guarded calls do and turns its errors and panics into one that says the file is
+// damaged. Damage shows only while a file is read, and the library may panic on it.
 func guarded(do func() error) (err error) {
 	var missing *columnError
 	defer func() {
@@ -58,21 +60,24 @@ func guarded(do func() error) (err error) {
 			err = fmt.Errorf("%v", fault)
 		}
 		if err != nil && err != io.EOF && !errors.As(err, &missing) {
-			err = fmt.Errorf("parquet file is cut short or damaged: %w; fetch it again, and go on with --resume", err)
+			err = fmt.Errorf("parquet file is cut short or damaged: %w; fetch it again, and go on "+
+				"with --resume", err)
 		}
 	}()
 	return do()
 }
 
-// columnError is a column that is not there or is of a wrong type.
+// columnError reports a column that is missing or has the wrong type.
 type columnError struct{ error }
 
+// findColumns finds the columns that the table needs.
 func (t *table) findColumns(schema *parquet.Schema) error {
 	for _, want := range []struct {
 		name string
 		to   **column
 		list bool
-	}{{t.o.Table.Query, &t.query, false}, {t.o.Table.Item, &t.item, true}, {t.o.Table.ID, &t.id, false}} {
+	}{{t.o.Table.Query, &t.query, false}, {t.o.Table.Item, &t.item, true},
+		{t.o.Table.ID, &t.id, false}} {
 		if want.name == "" {
 			continue
 		}
@@ -85,7 +90,7 @@ func (t *table) findColumns(schema *parquet.Schema) error {
 	return nil
 }
 
-// findColumn finds a column of texts or integers or, with list, of lists of them.
+// findColumn finds a column of texts or integers or, with list, of lists of these.
 func findColumn(schema *parquet.Schema, name string, list bool) (*column, error) {
 	var leaves [][]string
 	for _, path := range schema.Columns() {
@@ -136,7 +141,7 @@ func (t *table) next() (r *record, err error) {
 	return r, err
 }
 
-// nextGroup begins the next row group.
+// nextGroup goes to the next row group.
 func (t *table) nextGroup() error {
 	group := t.groups[0]
 	t.groups, t.left = t.groups[1:], group.NumRows()
@@ -148,6 +153,7 @@ func (t *table) nextGroup() error {
 	return nil
 }
 
+// columns returns the columns that are read.
 func (t *table) columns() (all []*column) {
 	for _, c := range []*column{t.query, t.item, t.id} {
 		if c != nil {
@@ -157,14 +163,14 @@ func (t *table) columns() (all []*column) {
 	return all
 }
 
-// row reads one row of the group in hand.
+// row reads one row of the current group.
 func (t *table) row() (*record, error) {
 	record := &record{n: t.n, line: t.n + 1, place: float64(t.n+1) / float64(max(1, t.total))}
 	var values row
 	for _, c := range t.columns() {
 		texts, null, err := c.row()
 		if err == io.EOF {
-			err = io.ErrUnexpectedEOF // there are rows left
+			err = io.ErrUnexpectedEOF // the group has more rows than the column
 		}
 		if err != nil {
 			return nil, err
@@ -210,7 +216,7 @@ type column struct {
 	page   parquet.Page
 	values parquet.ValueReader
 	buffer [64]parquet.Value
-	ahead  []parquet.Value // of buffer, not taken yet
+	ahead  []parquet.Value // unread values, in buffer
 }
 
 // begin goes to a row group.
@@ -222,7 +228,7 @@ func (c *column) begin(group parquet.RowGroup) error {
 	return nil
 }
 
-// end lets go of the group in hand.
+// end closes the current group.
 func (c *column) end() error {
 	c.release()
 	if c.pages == nil {
@@ -233,6 +239,7 @@ func (c *column) end() error {
 	return pages.Close()
 }
 
+// release frees the current page.
 func (c *column) release() {
 	if c.page != nil {
 		parquet.Release(c.page)
@@ -240,7 +247,7 @@ func (c *column) release() {
 	c.page, c.values, c.ahead = nil, nil, nil
 }
 
-// row reads a row's texts; null tells that there is no value.
+// row reads a row's texts. null reports that it has no value.
 func (c *column) row() (texts []string, null bool, err error) {
 	for {
 		v, err := c.peek()
@@ -251,7 +258,7 @@ func (c *column) row() (texts []string, null bool, err error) {
 			return nil, false, err
 		}
 		if len(texts) > 0 && v.RepetitionLevel() == 0 {
-			return texts, false, nil // the next row's
+			return texts, false, nil // v belongs to the next row
 		}
 		c.ahead = c.ahead[1:]
 		if v.IsNull() {
@@ -267,7 +274,7 @@ func (c *column) row() (texts []string, null bool, err error) {
 	}
 }
 
-// peek gives the next value of the group, and io.EOF behind the last.
+// peek returns the next value of the group without taking it, or io.EOF.
 func (c *column) peek() (parquet.Value, error) {
 	for len(c.ahead) == 0 {
 		if c.values == nil {

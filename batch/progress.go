@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// progress adds up what the files of a run have come to, and tells of it. Its goroutine ends with close.
+// progress adds up the progress of all files and reports it from a goroutine, which
+// ends with close.
 type progress struct {
 	jobs  []Job
 	total int64 // bytes of all inputs; 0 if one's size is not known
@@ -16,19 +17,20 @@ type progress struct {
 
 	mu     sync.Mutex
 	tell   func(Counts)
-	at     int     // the file in hand
-	before float64 // see Counts.Before; below 0 until it is known
+	at     int     // index of the current file
+	before float64 // Counts.Before; below 0 until it is known
 
 	quit, ended chan struct{}
 }
 
-// counters are a run's, read while it goes on; failed and done are those of the file in hand.
+// counters are a run's, and may be read while it goes on. failed and done are those of
+// the current file.
 type counters struct {
 	lines, items, failed atomic.Int64
-	done                 atomic.Uint64 // math.Float64bits of the file's share that is done
+	done                 atomic.Uint64 // math.Float64bits of the share of the file that is done
 }
 
-// share adds what a record is of the file.
+// share adds a record's share of the file.
 func (c *counters) share(of float64) {
 	for {
 		old := c.done.Load()
@@ -39,7 +41,8 @@ func (c *counters) share(of float64) {
 }
 
 func newProgress(o Options, jobs []Job) *progress {
-	p := &progress{jobs: jobs, began: time.Now(), count: &counters{}, tell: o.Tell, before: -1, quit: make(chan struct{}), ended: make(chan struct{})}
+	p := &progress{jobs: jobs, began: time.Now(), count: &counters{}, tell: o.Tell, before: -1,
+		quit: make(chan struct{}), ended: make(chan struct{})}
 	for _, job := range jobs {
 		if job.size == 0 {
 			p.total = 0
@@ -77,36 +80,39 @@ func (p *progress) file(i int) {
 	p.count.done.Store(math.Float64bits(0))
 }
 
-// end tells that the file is done.
+// end reports that the file is done.
 func (p *progress) end() {
 	p.count.done.Store(math.Float64bits(1))
 	p.say(true)
 }
 
+// say reports the progress.
 func (p *progress) say(done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tell(p.counts(done))
 }
 
-// last are the counts now.
+// last returns the counts now.
 func (p *progress) last() Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.counts(false)
 }
 
-// counts are taken with p.mu held.
+// counts returns the counts. p.mu must be held.
 func (p *progress) counts(done bool) Counts {
 	share := p.share()
 	if p.before < 0 && (p.count.lines.Load() > 0 || done) {
 		p.before = share
 	}
-	return Counts{Lines: p.count.lines.Load(), Items: p.count.items.Load(), Failed: p.count.failed.Load(), Share: share, Before: max(0, p.before),
+	return Counts{Lines: p.count.lines.Load(), Items: p.count.items.Load(),
+		Failed: p.count.failed.Load(), Share: share, Before: max(0, p.before),
 		Took: time.Since(p.began), File: p.jobs[p.at].In, Done: done}
 }
 
-// share is how much of all inputs is done; p.mu must be held.
+// share returns the share of all inputs that is done; below 0 if not known. p.mu must
+// be held.
 func (p *progress) share() float64 {
 	if p.total == 0 {
 		return -1
@@ -119,6 +125,7 @@ func (p *progress) share() float64 {
 	return (float64(done) + place*float64(p.jobs[p.at].size)) / float64(p.total)
 }
 
+// close ends the goroutine and waits for it.
 func (p *progress) close() {
 	close(p.quit)
 	<-p.ended

@@ -12,21 +12,24 @@ import (
 	"time"
 )
 
-// Remote is a Scorer of any server that speaks a dialect of ours. NewRemote makes it.
+// Remote is a Scorer that sends bodies to a server over HTTP. NewRemote makes it.
 type Remote struct {
 	url, key string
 	client   *http.Client
 }
 
-// NewRemote asks the server at url, such as http://host:30000, over at most so many connections; key is its Bearer key, or "".
+// NewRemote returns a Scorer for the server at url, such as http://host:30000. It uses
+// at most connections connections. key is the API key, or "". timeout bounds each
+// request.
 func NewRemote(url, key string, connections int, timeout time.Duration) *Remote {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = connections, connections
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Remote{url: strings.TrimRight(url, "/"), key: key, client: &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirect}}
+	return &Remote{url: strings.TrimRight(url, "/"), key: key,
+		client: &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirect}}
 }
 
-// mostAnswer is more than an answer of the largest line has.
+// mostAnswer is more bytes than the answer to the longest line has.
 const mostAnswer = 1 << 30
 
 // Score implements Scorer.
@@ -52,19 +55,22 @@ func (s *Remote) Score(ctx context.Context, r *Request) (*Answer, error) {
 		return nil, fmt.Errorf("%w: answer to %s is larger than %d bytes", ErrStop, r.ID, mostAnswer)
 	}
 	if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden {
-		return nil, fmt.Errorf("%w: server answered status %d; check --api-key", ErrStop, response.StatusCode)
+		return nil, fmt.Errorf("%w: server answered status %d; check --api-key", ErrStop,
+			response.StatusCode)
 	}
 	return AnswerOf(response.StatusCode, response.Header, body), nil
 }
 
-// CloseIdle ends the connections that are open.
+// CloseIdle closes idle connections.
 func (s *Remote) CloseIdle() { s.client.CloseIdleConnections() }
 
-// AnswerOf reads what a response's headers say beside its body.
+// AnswerOf returns a response as an Answer.
 func AnswerOf(status int, header http.Header, body []byte) *Answer {
-	a := &Answer{Status: status, Body: body, RequestID: header.Get("X-Request-Id"), Param: header.Get("X-Scored-Error-Param"),
+	a := &Answer{Status: status, Body: body, RequestID: header.Get("X-Request-Id"),
+		Param: header.Get("X-Scored-Error-Param"),
 		Final: header.Get("X-Should-Retry") == "false"}
-	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 && seconds < 3600 {
+	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 &&
+		seconds < 3600 {
 		a.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return a

@@ -9,18 +9,20 @@ import (
 	"time"
 )
 
-// Patient asks again where an answer may still come: after errors that do not wrap ErrStop, and where the server is full,
-// loading or on its way. A body that is refused while others are answered is answered so; when nothing is answered, the run
-// ends, and can be gone on with.
+// Patient is a Scorer that repeats a body that may still be answered: after errors that
+// do not wrap ErrStop, and when the server is full, loading or shutting down. If a body
+// is refused in every try, but other bodies are answered meanwhile, the refusal is its
+// answer. If nothing is answered, the error wraps ErrStop and the run ends; it can be
+// resumed.
 type Patient struct {
 	Scorer
-	Tries int           // of a body; at least 1
-	Pause time.Duration // after the first try; twice as long after each further one, up to LongestPause
+	Tries int           // for each body, at least 1
+	Pause time.Duration // after the first try; it doubles with each further try, up to LongestPause
 
-	answered atomic.Int64 // bodies that were not refused so
+	answered atomic.Int64 // bodies that got an answer
 }
 
-// LongestPause bounds the time between two tries, unless the server asks for more.
+// LongestPause is the longest pause between two tries, unless the server asks for more.
 const LongestPause = 30 * time.Second
 
 // Score implements Scorer.
@@ -56,7 +58,8 @@ func (p *Patient) Score(ctx context.Context, r *Request) (*Answer, error) {
 	}
 }
 
-// giveUp takes a refusal for the body's own where others have been answered meanwhile.
+// giveUp returns the refusal as the body's answer if other bodies have been answered
+// meanwhile.
 func (p *Patient) giveUp(answer *Answer, err error, before int64) (*Answer, error) {
 	if err == nil && p.answered.Load() > before {
 		return answer, nil
@@ -64,13 +67,15 @@ func (p *Patient) giveUp(answer *Answer, err error, before int64) (*Answer, erro
 	if err == nil {
 		err = errors.New(said(answer))
 	}
-	return nil, fmt.Errorf("%w: no answer after %d tries: %w; go on with --resume when the server is well", ErrStop, p.Tries, err)
+	return nil, fmt.Errorf("%w: no answer after %d tries: %w; go on with --resume when the server "+
+		"is well", ErrStop, p.Tries, err)
 }
 
-// busy tells answers that may be others later.
+// busy reports whether a later try may get another answer.
 func busy(a *Answer) bool {
 	switch a.Status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout:
 		return !a.Final
 	}
 	return false

@@ -15,29 +15,31 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// source is an input, unpacked.
+// source is an input, decompressed.
 type source struct {
 	io.Reader
 	file   *os.File
-	size   int64 // bytes of the file; 0 if that is not known
+	size   int64 // bytes of the file; 0 if not known
 	taken  atomic.Int64
-	packed string // "gzip", "zstd" or ""
+	packed string // compression: "gzip", "zstd" or ""
 	finish func()
 }
 
-// extension splits a path's name into its format, such as ".jsonl", and its compression, ".gz", ".zst" or "".
+// extension splits a path's extensions into the format, such as ".jsonl", and the
+// compression: ".gz", ".zst" or "".
 func extension(path string) (format, packing string) {
 	path = strings.ToLower(path)
 	switch packing = filepath.Ext(path); packing {
 	case ".gz", ".zst":
 		return filepath.Ext(strings.TrimSuffix(path, packing)), packing
 	case ".gzip", ".zstd":
-		return filepath.Ext(strings.TrimSuffix(path, packing)), map[string]string{".gzip": ".gz", ".zstd": ".zst"}[packing]
+		return filepath.Ext(strings.TrimSuffix(path, packing)),
+			map[string]string{".gzip": ".gz", ".zstd": ".zst"}[packing]
 	}
 	return packing, ""
 }
 
-// openSource opens a file, or stdin as "-", and unpacks what its name says is packed.
+// openSource opens a file, or stdin for "-", and decompresses it if its name says so.
 func openSource(path string, stdin io.Reader) (*source, error) {
 	s := &source{}
 	raw := stdin
@@ -63,18 +65,20 @@ func openSource(path string, stdin io.Reader) (*source, error) {
 		}
 	case ".zst":
 		var z *zstd.Decoder
-		if z, err = zstd.NewReader(counted, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30)); err == nil {
+		if z, err = zstd.NewReader(counted, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderMaxMemory(1<<30)); err == nil {
 			s.Reader, s.packed, s.finish = z, "zstd", z.Close
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("input %s is not what its name says: %w", path, err), s.close())
+		return nil, errors.Join(fmt.Errorf("input %s is not what its name says: %w", path, err),
+			s.close())
 	}
 	return s, nil
 }
 
-// place is the share of the file that has been read, which is somewhat ahead of what has been unpacked of it; NaN if the
-// size is not known.
+// place returns the share of the file that has been read; NaN if its size is not known.
+// Reading is somewhat ahead of decompression.
 func (s *source) place() float64 {
 	if s.size == 0 {
 		return math.NaN()
@@ -82,10 +86,11 @@ func (s *source) place() float64 {
 	return min(1, float64(s.taken.Load())/float64(s.size))
 }
 
-// explain says what a failed read of packed data may mean.
+// explain adds the probable cause to a read error of compressed data.
 func (s *source) explain(err error) error {
 	if s.packed != "" && (errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, os.ErrClosed)) {
-		return fmt.Errorf("%s data are cut short or damaged: %w; fetch the file again, and go on with --resume", s.packed, err)
+		return fmt.Errorf("%s data are cut short or damaged: %w; fetch the file again, and go on "+
+			"with --resume", s.packed, err)
 	}
 	return err
 }
@@ -100,6 +105,7 @@ func (s *source) close() error {
 	return s.file.Close()
 }
 
+// counting counts the bytes that it reads.
 type counting struct {
 	r io.Reader
 	n *atomic.Int64

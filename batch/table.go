@@ -7,20 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// Table tells how rows become bodies for /v1/score: the row's query, and its item or, in Parquet, its list of items.
+// Table says how rows become bodies for /v1/score: by the row's query, and its item or,
+// in Parquet, its list of items.
 type Table struct {
-	Query, Item, ID string         // columns; Query and ID may be "": no query, and an id by the row's place
-	Fields          map[string]any // of every body: model, labels, apply_softmax, ...
+	Query, Item, ID string         // columns; "" for Query: no query; "" for ID: line numbers
+	Fields          map[string]any // other fields of every body: model, labels, apply_softmax, ...
 }
 
-// row is what a record needs of a table's row.
+// row is the needed part of a table's row.
 type row struct {
 	query, id string
 	items     []string
 	fault     *fault
 }
 
-// set puts a cell where its column says; what is no text is a fault.
+// set stores a cell. Text that is not UTF-8 is a fault.
 func (r *row) set(column string, to *string, text string) {
 	if !utf8.ValidString(text) && r.fault == nil {
 		r.fault = faultOf(column, "field %s is not UTF-8", column)
@@ -28,13 +29,15 @@ func (r *row) set(column string, to *string, text string) {
 	*to = text
 }
 
+// missing records a fault of a cell, unless there is one already.
 func (r *row) missing(column, why string) {
 	if r.fault == nil {
 		r.fault = faultOf(column, "field %s %s", column, why)
 	}
 }
 
-// fill completes a record whose place in the file is known.
+// fill completes a record from the row. n, line and place must be set. most is the
+// longest body.
 func (t Table) fill(record *record, r *row, endpoint string, most int) *record {
 	record.method, record.path, record.fault = "POST", endpoint, r.fault
 	if record.id = r.id; record.id == "" {
@@ -56,6 +59,8 @@ func (t Table) fill(record *record, r *row, endpoint string, most int) *record {
 	return record
 }
 
+// missingColumn returns the error of a missing column, with the first names that there
+// are.
 func missingColumn(column string, names []string) error {
 	const shown = 30
 	more := ""

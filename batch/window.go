@@ -13,7 +13,8 @@ type window struct {
 	order       []*record
 }
 
-// readWindow reads the next records, up to a number and to the record that fills so many bytes. It is nil behind the last.
+// readWindow reads the next records: at most records, and until their bodies fill room
+// bytes. It returns nil after the last.
 func readWindow(next func() (*record, error), records int, room int64) (*window, error) {
 	w := &window{}
 	for len(w.order) < records && room > 0 {
@@ -35,11 +36,12 @@ func readWindow(next func() (*record, error), records int, room int64) (*window,
 	return w, nil
 }
 
-// recordBytes is about what a record takes beside its body.
+// recordBytes is about how much memory a record takes beside its body.
 const recordBytes = 300
 
-// arrange brings those together that share a query, and queries that begin alike, as the server keeps common beginnings
-// once. Records of one query stay in their order.
+// arrange sorts records so that those with the same query are adjacent, and queries
+// that begin alike are near each other: the server caches common prefixes. Records of
+// one query stay in order.
 func arrange(all []*record) {
 	slices.SortStableFunc(all, func(a, b *record) int {
 		return cmp.Or(cmp.Compare(a.path, b.path), bytes.Compare(a.query, b.query))
