@@ -11,7 +11,8 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// chromeEvent is an event of Chrome's trace format. Times are microseconds since the session began.
+// chromeEvent is an event of Chrome's trace format. Times are in microseconds since the
+// session began.
 type chromeEvent struct {
 	Ph   string         `json:"ph"`
 	Name string         `json:"name"`
@@ -22,28 +23,32 @@ type chromeEvent struct {
 	Args map[string]any `json:"args,omitempty"`
 }
 
-// chromeMetadata stands beside the events.
+// chromeMetadata describes the trace beside its events.
 type chromeMetadata struct {
 	Truncated bool     `json:"truncated"`
-	Omitted   int      `json:"omitted_events"` // in the XSpace but not here
+	Omitted   int      `json:"omitted_events"` // events that only the XSpace has
 	Warnings  []string `json:"warnings,omitempty"`
 }
 
-// writeChrome writes space as gzipped Chrome trace JSON: a process for each plane, a thread for each line, devices first.
-// It stops after limit events, for viewers load the whole file. truncated tells whether space itself lacks something.
+// writeChrome writes space as gzipped Chrome trace JSON: a process for each plane and a
+// thread for each line, devices first. It writes at most limit events, because viewers
+// load the whole file. truncated says that space itself is incomplete.
 func writeChrome(w io.Writer, space *xplane.XSpace, limit int, truncated bool) error {
 	compressed := gzip.NewWriter(w)
 	out := &chromeWriter{w: bufio.NewWriter(compressed), left: limit}
 	out.raw(`{"displayTimeUnit":"ns","traceEvents":[`)
 	planes := slices.Clone(space.Planes)
-	slices.SortStableFunc(planes, func(a, b *xplane.XPlane) int { return int(btoi(isDevice(b)) - btoi(isDevice(a))) })
+	slices.SortStableFunc(planes, func(a, b *xplane.XPlane) int {
+		return int(btoi(isDevice(b)) - btoi(isDevice(a)))
+	})
 	for i, plane := range planes {
 		if len(plane.Lines) > 0 {
 			out.plane(i+1, plane)
 		}
 	}
 	out.raw("\n],\"metadata\":")
-	out.value(chromeMetadata{Truncated: truncated || out.omitted > 0, Omitted: out.omitted, Warnings: space.Warnings})
+	out.value(chromeMetadata{Truncated: truncated || out.omitted > 0, Omitted: out.omitted,
+		Warnings: space.Warnings})
 	out.raw("}\n")
 	if out.err == nil {
 		out.err = out.w.Flush()
@@ -54,7 +59,7 @@ func writeChrome(w io.Writer, space *xplane.XSpace, limit int, truncated bool) e
 	return out.err
 }
 
-// chromeWriter keeps the first error and then does nothing.
+// chromeWriter writes JSON. After the first error it does nothing.
 type chromeWriter struct {
 	w       *bufio.Writer
 	err     error
@@ -63,12 +68,14 @@ type chromeWriter struct {
 	omitted int
 }
 
+// raw writes text as it is.
 func (c *chromeWriter) raw(s string) {
 	if c.err == nil {
 		_, c.err = c.w.WriteString(s)
 	}
 }
 
+// value writes a value as JSON.
 func (c *chromeWriter) value(v any) {
 	if c.err != nil {
 		return
@@ -80,6 +87,7 @@ func (c *chromeWriter) value(v any) {
 	c.err = err
 }
 
+// add writes an event, after a comma if it is not the first.
 func (c *chromeWriter) add(e chromeEvent) {
 	if c.comma {
 		c.raw(",\n")
@@ -90,25 +98,32 @@ func (c *chromeWriter) add(e chromeEvent) {
 	c.value(e)
 }
 
+// plane writes a plane as a process.
 func (c *chromeWriter) plane(pid int, plane *xplane.XPlane) {
-	c.add(chromeEvent{Ph: "M", Name: "process_name", Pid: pid, Args: map[string]any{"name": plane.Name}})
-	c.add(chromeEvent{Ph: "M", Name: "process_sort_index", Pid: pid, Args: map[string]any{"sort_index": pid}})
+	c.add(chromeEvent{Ph: "M", Name: "process_name", Pid: pid,
+		Args: map[string]any{"name": plane.Name}})
+	c.add(chromeEvent{Ph: "M", Name: "process_sort_index", Pid: pid,
+		Args: map[string]any{"sort_index": pid}})
 	for _, line := range plane.Lines {
 		name := line.DisplayName
 		if name == "" {
 			name = line.Name
 		}
-		c.add(chromeEvent{Ph: "M", Name: "thread_name", Pid: pid, Tid: line.Id, Args: map[string]any{"name": name}})
-		c.add(chromeEvent{Ph: "M", Name: "thread_sort_index", Pid: pid, Tid: line.Id, Args: map[string]any{"sort_index": line.Id}})
+		c.add(chromeEvent{Ph: "M", Name: "thread_name", Pid: pid, Tid: line.Id,
+			Args: map[string]any{"name": name}})
+		c.add(chromeEvent{Ph: "M", Name: "thread_sort_index", Pid: pid, Tid: line.Id,
+			Args: map[string]any{"sort_index": line.Id}})
 		for _, event := range line.Events {
 			c.event(pid, plane, line, event)
 		}
 	}
 }
 
-func (c *chromeWriter) event(pid int, plane *xplane.XPlane, line *xplane.XLine, event *xplane.XEvent) {
+// event writes an event, unless the limit is reached.
+func (c *chromeWriter) event(pid int, plane *xplane.XPlane, line *xplane.XLine,
+	event *xplane.XEvent) {
 	if _, aggregated := event.Data.(*xplane.XEvent_NumOccurrences); aggregated {
-		return // it has no place in time
+		return // it has no time
 	}
 	if c.left == 0 {
 		c.omitted++
@@ -126,10 +141,11 @@ func (c *chromeWriter) event(pid int, plane *xplane.XPlane, line *xplane.XLine, 
 			}
 		}
 	}
-	c.add(chromeEvent{Ph: "X", Name: eventName(plane, event), Pid: pid, Tid: line.Id, Ts: &ts, Dur: &dur, Args: args})
+	c.add(chromeEvent{Ph: "X", Name: eventName(plane, event), Pid: pid, Tid: line.Id, Ts: &ts,
+		Dur: &dur, Args: args})
 }
 
-// eventName is what viewers show for an event.
+// eventName returns the name that viewers show for an event.
 func eventName(plane *xplane.XPlane, event *xplane.XEvent) string {
 	meta := plane.EventMetadata[event.MetadataId]
 	switch {
@@ -142,7 +158,8 @@ func eventName(plane *xplane.XPlane, event *xplane.XEvent) string {
 	}
 }
 
-// statValue is a stat's value as JSON shows it, or nil if it has none that JSON can show.
+// statValue returns a stat's value as JSON can hold it; nil if it cannot, or if there
+// is none.
 func statValue(plane *xplane.XPlane, stat *xplane.XStat) any {
 	switch v := stat.Value.(type) {
 	case *xplane.XStat_DoubleValue:
@@ -158,7 +175,7 @@ func statValue(plane *xplane.XPlane, stat *xplane.XStat) any {
 		return v.StrValue
 	case *xplane.XStat_RefValue:
 		return plane.StatMetadata[int64(v.RefValue)].GetName()
-	default: // bytes are serialized programs, or there is no value
+	default: // bytes, which are serialized programs, or no value
 		return nil
 	}
 }

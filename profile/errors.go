@@ -6,23 +6,24 @@ import (
 )
 
 var (
-	// ErrRunning is Start's answer while a session records or writes its files.
-	ErrRunning = errors.New("profiling is already in progress: stop it first, or wait until its files are written")
-	// ErrIdle is Stop's answer when there is no session to stop.
+	// ErrRunning is returned by Start while a session records or writes its files.
+	ErrRunning = errors.New("profiling is already in progress: stop it first, or wait until its " +
+		"files are written")
+	// ErrIdle is returned by Stop if there is no session to stop.
 	ErrIdle = errors.New("profiling is not in progress: start it first")
-	// ErrClosed is Start's answer after Close.
+	// ErrClosed is returned by Start after Close.
 	ErrClosed = errors.New("profiler is closed: the server is shutting down")
 )
 
-// OptionError says which of the Options cannot be honoured. It is the client's fault.
+// OptionError says which of the Options is invalid. It is the client's fault.
 type OptionError struct {
-	Option string // the field's name on the wire, e.g. "num_steps"
+	Option string // the field's name in JSON, e.g. "num_steps"
 	Reason string
 }
 
 func (e *OptionError) Error() string { return e.Option + " " + e.Reason }
 
-// DirFault says why a folder cannot take traces.
+// DirFault says why a folder cannot hold traces.
 type DirFault int
 
 // The faults of folders.
@@ -33,8 +34,8 @@ const (
 	DirBroken                    // any other failure of the file system
 )
 
-// DirError says why an output folder cannot be used. Start returns it and leaves the profiler as it was; a folder that
-// fills up later makes Stop return it.
+// DirError says why an output folder cannot be used. If Start returns it, the profiler
+// is as it was before. Stop returns it if the folder filled up later.
 type DirError struct {
 	Dir   string
 	Fault DirFault
@@ -44,11 +45,14 @@ type DirError struct {
 func (e *DirError) Error() string {
 	switch e.Fault {
 	case DirInvalid, DirForbidden:
-		return fmt.Sprintf("output_dir %q cannot be used: %v; name an absolute path of a folder this server may write", e.Dir, e.Err)
+		return fmt.Sprintf("output_dir %q cannot be used: %v; name an absolute path of a folder "+
+			"this server may write", e.Dir, e.Err)
 	case DirFull:
-		return fmt.Sprintf("output_dir %q is full: %v; free some space or name another folder", e.Dir, e.Err)
+		return fmt.Sprintf("output_dir %q is full: %v; free some space or name another folder",
+			e.Dir, e.Err)
 	default:
-		return fmt.Sprintf("output_dir %q cannot be written: %v; see whether its disk is healthy or name another folder", e.Dir, e.Err)
+		return fmt.Sprintf("output_dir %q cannot be written: %v; see whether its disk is healthy "+
+			"or name another folder", e.Dir, e.Err)
 	}
 }
 

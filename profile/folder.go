@@ -14,17 +14,19 @@ import (
 	"time"
 )
 
-// runs is where TensorBoard and XProf look for traces below a log folder; each trace has a folder named by stamp.
+// runs is where TensorBoard and XProf look for traces below a log folder. Each trace
+// has a folder named by the time in the form stamp.
 const (
 	runs  = "plugins/profile"
 	stamp = "2006_01_02_15_04_05"
 )
 
-// folder is an output folder, held open: what is written lands in it even if its path is moved meanwhile.
+// folder is an output folder, held open: files land in it even if its path is moved
+// meanwhile.
 type folder struct {
 	dir    string
 	root   *os.Root
-	create func(name string) (file, error)
+	create func(name string) (file, error) // replaced by tests
 }
 
 type file interface {
@@ -32,7 +34,9 @@ type file interface {
 	Sync() error
 }
 
-// openFolder makes dir if it is missing and proves that it can be written. The error is a *DirError.
+// openFolder creates dir if it is missing, and checks that it can be written. With
+// root, dir must be below root. The error is a *DirError. The caller must close the
+// folder.
 func openFolder(root, dir string) (*folder, error) {
 	handle, err := openDir(root, dir)
 	if err != nil {
@@ -54,9 +58,11 @@ func openFolder(root, dir string) (*folder, error) {
 	return f, nil
 }
 
+// openDir opens dir, and creates it if it is missing.
 func openDir(root, dir string) (*os.Root, error) {
 	if strings.Contains(dir, "://") {
-		return nil, &DirError{Dir: dir, Fault: DirInvalid, Err: errors.New("traces go to local folders only, from where they can be uploaded")}
+		return nil, &DirError{Dir: dir, Fault: DirInvalid,
+			Err: errors.New("traces go to local folders only, from where they can be uploaded")}
 	}
 	if !filepath.IsAbs(dir) {
 		return nil, &DirError{Dir: dir, Fault: DirInvalid, Err: errors.New("the path is relative")}
@@ -69,7 +75,8 @@ func openDir(root, dir string) (*os.Root, error) {
 	}
 	rel, err := filepath.Rel(root, dir)
 	if err != nil || !filepath.IsLocal(rel) {
-		return nil, &DirError{Dir: dir, Fault: DirForbidden, Err: errors.New("traces must stay below " + root)}
+		return nil, &DirError{Dir: dir, Fault: DirForbidden,
+			Err: errors.New("traces must stay below " + root)}
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, err
@@ -85,7 +92,7 @@ func openDir(root, dir string) (*os.Root, error) {
 	return outer.OpenRoot(rel)
 }
 
-// dirError names the fault behind an error of the file system.
+// dirError classifies an error of the file system.
 func dirError(dir, root string, err error) *DirError {
 	var known *DirError
 	if errors.As(err, &known) {
@@ -98,15 +105,17 @@ func dirError(dir, root string, err error) *DirError {
 		fault = DirFull
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		fault = DirForbidden
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EEXIST), errors.Is(err, syscall.ENAMETOOLONG),
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EEXIST),
+		errors.Is(err, syscall.ENAMETOOLONG),
 		errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ELOOP):
 		fault = DirInvalid
-	case root != "" && !errors.As(err, &errno): // os.Root's own: a symbolic link leads out
+	case root != "" && !errors.As(err, &errno): // an error of os.Root: a symbolic link leads out
 		fault = DirForbidden
 	}
 	return &DirError{Dir: dir, Fault: fault, Err: err}
 }
 
+// close closes the folder.
 func (f *folder) close() { f.root.Close() }
 
 // content is a file of a trace.
@@ -115,19 +124,21 @@ type content struct {
 	write func(io.Writer) error
 }
 
-// publish writes the files of a trace and returns their folder. They appear all at once, on disk, or not at all: the
-// error is a *DirError and nothing is left behind. A trace taken within the same second as another gets the next second.
+// publish writes the files of a trace and returns their folder. All files appear at
+// once, synced to disk, or none does: then the error is a *DirError and nothing is left
+// behind. If the second of at has a trace already, the next free second is used.
 func (f *folder) publish(at time.Time, files []content) (string, error) {
 	dir, err := f.tryPublish(at, files)
 	if err != nil {
 		for _, name := range []string{runs, filepath.Dir(runs)} {
-			_ = f.root.Remove(name) // fails, as it should, if other traces are in it
+			_ = f.root.Remove(name) // fails if the folder holds other traces, as it should
 		}
 		return "", dirError(f.dir, "", err)
 	}
 	return filepath.Join(f.dir, dir), nil
 }
 
+// tryPublish writes the files to a hidden folder and renames it.
 func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 	temporary := runs + "/." + at.Format(stamp) + "-" + strconv.FormatUint(rand.Uint64(), 36)
 	if err := f.root.MkdirAll(temporary, 0o755); err != nil {
@@ -135,7 +146,7 @@ func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 	}
 	for _, c := range files {
 		if err := f.put(temporary+"/"+c.name, c.write); err != nil {
-			_ = f.root.RemoveAll(temporary) // what is left is hidden and no trace
+			_ = f.root.RemoveAll(temporary) // a rest is hidden, and not taken for a trace
 			return "", err
 		}
 	}
@@ -148,14 +159,14 @@ func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 			}
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-			_ = f.root.RemoveAll(temporary) // what is left is hidden and no trace
+			_ = f.root.RemoveAll(temporary) // a rest is hidden, and not taken for a trace
 			return "", err
 		}
 		at = at.Add(time.Second)
 	}
 }
 
-// put writes a file and returns when it is on disk.
+// put writes a file and syncs it to disk.
 func (f *folder) put(name string, write func(io.Writer) error) error {
 	out, err := f.create(name)
 	if err != nil {
@@ -175,6 +186,7 @@ func (f *folder) put(name string, write func(io.Writer) error) error {
 	return err
 }
 
+// syncDir syncs a folder's entries to disk.
 func (f *folder) syncDir(name string) error {
 	dir, err := f.root.Open(name)
 	if err != nil {
@@ -184,7 +196,7 @@ func (f *folder) syncDir(name string) error {
 	return dir.Sync()
 }
 
-// fileStem makes a host's name fit for the name of a file.
+// fileStem replaces characters of a host's name that cannot be in a file's name.
 func fileStem(host string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '/' || r == filepath.Separator || r < ' ' {

@@ -6,15 +6,16 @@ import (
 	"scored/score"
 )
 
-// gap is all the time that the device stood idle for one cause.
+// gap is all the time that the device was idle for one cause, in nanoseconds.
 type gap struct {
 	cause   string
-	time    float64
+	time    float64 // in all
 	longest float64
 	count   int
 }
 
-// gapCauses are tried in this order: an idle device is put down to the request that was nearest to it.
+// gapCauses are tried in this order: idle time is attributed to the request whose stage
+// is nearest to the device.
 var gapCauses = []struct {
 	stage score.Stage
 	cause string
@@ -26,8 +27,8 @@ var gapCauses = []struct {
 	{score.StageReply, "answers were being written"},
 }
 
-// gaps explains the device's idle time: within a step by what the step was at, which only a traced device shows, and
-// between steps by what the requests were at.
+// gaps explains the device's idle time: within a step by the phase of the step, which
+// only a device's own trace shows, and between steps by the stages of requests.
 func (s *summary) gaps() []gap {
 	_, idle := divide([]interval{s.window}, s.busy)
 	inner, edges := s.withinSteps()
@@ -46,7 +47,8 @@ func (s *summary) gaps() []gap {
 	return appendGap(found, "no request was in the server", idle)
 }
 
-// withinSteps divides the time of steps: from a step's first kernel to its last one, and what is before and behind.
+// withinSteps returns, of each step, the time from its first kernel to its last, and
+// the whole step. Both are unions. They are nil without a device's own trace.
 func (s *summary) withinSteps() (inner, edges []interval) {
 	if !s.traced {
 		return nil, nil
@@ -55,12 +57,14 @@ func (s *summary) withinSteps() (inner, edges []interval) {
 		first := sort.Search(len(s.busy), func(i int) bool { return s.busy[i].end > step.start })
 		behind := sort.Search(len(s.busy), func(i int) bool { return s.busy[i].start >= step.end })
 		if first < behind {
-			inner = append(inner, interval{max(step.start, s.busy[first].start), min(step.end, s.busy[behind-1].end)})
+			inner = append(inner, interval{max(step.start, s.busy[first].start),
+				min(step.end, s.busy[behind-1].end)})
 		}
 	}
 	return union(inner), union(s.stepTimes)
 }
 
+// appendGap adds the idle intervals of a cause, if there are any.
 func appendGap(gaps []gap, cause string, idle []interval) []gap {
 	if len(idle) == 0 {
 		return gaps

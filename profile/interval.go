@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// interval is a stretch of time, in nanoseconds of the trace.
+// interval is a range of time, in nanoseconds of the trace.
 type interval struct{ start, end float64 }
 
+// length returns the duration in nanoseconds.
 func (i interval) length() float64 { return i.end - i.start }
 
-// union returns the same time as disjoint intervals in order.
+// union returns the same time as disjoint intervals in ascending order.
 func union(in []interval) []interval {
 	sorted := slices.Clone(in)
 	slices.SortFunc(sorted, func(a, b interval) int { return cmp.Compare(a.start, b.start) })
@@ -28,7 +29,7 @@ func union(in []interval) []interval {
 	return out
 }
 
-// divide splits a at b: what is in both, and what is in a alone. Both must be unions.
+// divide splits a into what b covers, too, and the rest. Both must be unions.
 func divide(a, b []interval) (both, alone []interval) {
 	j := 0
 	for _, rest := range a {
@@ -50,8 +51,9 @@ func divide(a, b []interval) (both, alone []interval) {
 	return both, alone
 }
 
-// ownTimes tells how long each interval lasts without those that begin later, or lie within it: what several have is
-// the latest one's. So together they last as long as their union.
+// ownTimes returns how long each interval lasts without the intervals that begin later:
+// time in which several overlap belongs to the latest. So the sum is the length of
+// their union.
 func ownTimes(in []interval) []float64 {
 	order := make([]int, len(in))
 	for i := range in {
@@ -61,9 +63,9 @@ func ownTimes(in []interval) []float64 {
 		return cmp.Or(cmp.Compare(in[a].start, in[b].start), cmp.Compare(in[b].end, in[a].end))
 	})
 	own := make([]float64, len(in))
-	var open []int // those that have begun, the latest last; some of them may have ended
+	var open []int // begun, the latest last; some may have ended
 	now := 0.0
-	until := func(end float64) { // gives the time up to end to the latest that lasts
+	until := func(end float64) { // gives the time from now to end to the latest that lasts
 		for len(open) > 0 && now < end {
 			latest := open[len(open)-1]
 			if last := min(in[latest].end, end); last > now {
@@ -84,6 +86,7 @@ func ownTimes(in []interval) []float64 {
 	return own
 }
 
+// total returns the sum of the lengths.
 func total(in []interval) float64 {
 	sum := 0.0
 	for _, i := range in {
@@ -92,6 +95,7 @@ func total(in []interval) float64 {
 	return sum
 }
 
+// longest returns the length of the longest interval; 0 of none.
 func longest(in []interval) float64 {
 	most := 0.0
 	for _, i := range in {

@@ -6,14 +6,17 @@ import (
 	"scored/score"
 )
 
-// lanes packs the requests among the spans into as few lanes as keep them from overlapping.
+// lanes arranges the requests in as few lanes as possible, so that requests in a lane
+// do not overlap.
 func lanes(all spans) [][]*request {
 	requests := requestsOf(all)
 	slices.SortStableFunc(requests, func(a, b *request) int { return a.start.Compare(b.start) })
 	var packed [][]*request
 	for _, r := range requests {
 		// The first lane that is free; there are few lanes, so a search is enough.
-		lane := slices.IndexFunc(packed, func(lane []*request) bool { return !lane[len(lane)-1].end.After(r.start) })
+		lane := slices.IndexFunc(packed, func(lane []*request) bool {
+			return !lane[len(lane)-1].end.After(r.start)
+		})
 		if lane < 0 {
 			packed = append(packed, nil)
 			lane = len(packed) - 1
@@ -23,7 +26,8 @@ func lanes(all spans) [][]*request {
 	return packed
 }
 
-// requestsOf gathers the spans of each request. Spans without an id stand for a request of their own.
+// requestsOf groups the spans by request. A span without an id counts as a request of
+// its own.
 func requestsOf(all spans) []*request {
 	var requests []*request
 	byID := map[string]*request{}

@@ -11,14 +11,17 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// unixLine is the least timestamp_ns that counts from 1970 and not from a session's begin: a day in January 1970 is no
-// time for a session to begin, and three weeks are too long for one to last.
+// unixLine is the smallest timestamp_ns that counts from 1970 and not from the begin of
+// a session. No session lasts three weeks, and none began in January 1970.
 const unixLine = int64(21 * 24 * time.Hour)
 
-// readDevice decodes the serialized XSpace of a device's tracer and puts it on the session's clock, whose zero is begin.
-// Tracers count a line's time from 1970 or from when they were started; all times of the result count from begin, which
-// keeps picoseconds within 64 bits. What lies outside any session is left out, with a warning in the result; what the
-// tracer saw before the session's begin, without one.
+// readDevice decodes the serialized XSpace of a device's tracer and converts its times
+// to the session's clock, whose zero is begin. started is when the tracer was started.
+//
+// Tracers count a line's time from 1970 or from their start. In the result all times
+// count from begin, which keeps picoseconds within 64 bits. Events far outside of any
+// session are dropped, with a warning in the result. Events from before begin are
+// dropped without one.
 func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error) {
 	space := new(xplane.XSpace)
 	if err := proto.Unmarshal(encoded, space); err != nil {
@@ -43,19 +46,22 @@ func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error
 		})
 	}
 	if dropped > 0 {
-		space.Warnings = append(space.Warnings, fmt.Sprintf("%d events of the device left out: their times are not the session's", dropped))
+		space.Warnings = append(space.Warnings,
+			fmt.Sprintf("%d events of the device left out: their times are not the session's", dropped))
 	}
 	return space, nil
 }
 
-// cutLine cuts off what lies before time zero, for viewers know no negative times, and drops events that are too long or
-// too late for any session, or too early: by more than lead, in ps. It returns how many were dropped.
+// cutLine cuts off what lies before time zero, because viewers cannot show negative
+// times. It drops events that are too long or too late for any session, or that ended
+// more than lead picoseconds before zero, and returns how many. Other events from
+// before zero are dropped uncounted.
 func cutLine(line *xplane.XLine, lead int64) (dropped int) {
 	early := max(0, -line.TimestampNs) * 1000 // ps before zero
 	line.TimestampNs = max(0, line.TimestampNs)
 	line.Events = slices.DeleteFunc(line.Events, func(event *xplane.XEvent) bool {
 		if _, counted := event.Data.(*xplane.XEvent_NumOccurrences); counted {
-			return false // it has no place in time
+			return false // it has no time
 		}
 		start, length := event.GetOffsetPs(), max(0, event.DurationPs)
 		switch {
@@ -73,8 +79,9 @@ func cutLine(line *xplane.XLine, lead int64) (dropped int) {
 	return dropped
 }
 
-// cutBehind drops the events of the device that begin after the end of a session's last step: the tracer stops when the
-// step that runs by then has ended, which is none of the session's.
+// cutBehind drops the device's events that begin after the end of the session's last
+// step. The tracer stops only when the step that runs by then has ended, and that step
+// does not belong to the session.
 func cutBehind(space *xplane.XSpace, end time.Duration) {
 	for _, plane := range space.Planes {
 		for _, line := range plane.Lines {
@@ -87,11 +94,12 @@ func cutBehind(space *xplane.XSpace, end time.Duration) {
 	}
 }
 
-// merge adds the planes of a device's tracer, which are on our clock, to ours.
+// merge adds the planes of a device's tracer, converted to the session's clock, to
+// space.
 func merge(space, device *xplane.XSpace) {
 	taken := map[string]bool{}
 	for _, plane := range device.Planes {
-		if plane.Name != taskPlane { // ours says when the clock that all planes now have began
+		if plane.Name != taskPlane { // space has its own, with the begin of the session's clock
 			taken[plane.Name] = true
 		}
 	}
@@ -109,12 +117,13 @@ func merge(space, device *xplane.XSpace) {
 	space.Warnings = append(space.Warnings, device.Warnings...)
 }
 
-// tracedDevice tells whether a space has a plane of a device's own tracer with something on it.
+// tracedDevice reports whether a space has events in a plane of a device's own tracer.
 func tracedDevice(space *xplane.XSpace) bool {
 	return slices.ContainsFunc(space.GetPlanes(), func(plane *xplane.XPlane) bool {
-		return isTracerPlane(plane) && slices.ContainsFunc(plane.GetLines(), func(line *xplane.XLine) bool { return len(line.GetEvents()) > 0 })
+		return isTracerPlane(plane) && slices.ContainsFunc(plane.GetLines(),
+			func(line *xplane.XLine) bool { return len(line.GetEvents()) > 0 })
 	})
 }
 
-// isDevice tells whether a plane shows a device, and not the host or bookkeeping.
+// isDevice reports whether a plane shows a device, and not the host or bookkeeping.
 func isDevice(plane *xplane.XPlane) bool { return strings.HasPrefix(plane.GetName(), "/device:") }

@@ -8,31 +8,35 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// Lines of XLA's planes that show executables and ops.
+// Lines in XLA's planes that show executables and ops.
 const (
 	modulesLine = "XLA Modules"
 	opsLine     = "XLA Ops"
 )
 
-// repeatedLines repeat what others show, or overlap them. A GPU's plane has a line for each stream beside.
-var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code", "Launch Stats", "Async XLA Ops"}
+// repeatedLines show the events of other lines again, or overlap them. A GPU's plane
+// has a line for each stream, too.
+var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code",
+	"Launch Stats", "Async XLA Ops"}
 
-// Stats of a GPU's kernels that tell what they belong to.
+// Stats of a GPU's kernels that name the executable and op they belong to.
 const (
 	statModule = "hlo_module"
 	statOp     = "hlo_op"
 )
 
-// op is an event of a device's own tracer: an operation of a TPU, a kernel or a copy of a GPU.
+// op is an event of a device's own tracer: an operation of a TPU, or a kernel or a copy
+// of a GPU.
 type op struct {
 	plane  *xplane.XPlane
 	event  *xplane.XEvent
 	at     interval
-	own    float64 // of its time, what no later one has: so all of them together take no more than the device was busy
-	nested bool    // it runs others, such as a loop: its cost is theirs
+	own    float64 // its time without overlaps with later ops: the sum is the busy time
+	nested bool    // it runs other ops, as a loop does: its cost is theirs
 }
 
-// addTracerPlane reads a plane in XLA's layout: executables in one line, ops in another, or a line per stream.
+// addTracerPlane reads a plane in XLA's layout: one line of executables and one of ops,
+// or a line for each stream.
 func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops, kinds tally) {
 	stats := plane.GetStats()
 	if name := stringStat(plane, stats, statDevice); name != "" {
@@ -43,7 +47,8 @@ func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops
 		bytes: 1e9 * numberStat(plane, stats, "peak_hbm_bw_gigabytes_per_second"),
 	})
 	has := func(name string) bool {
-		return slices.ContainsFunc(plane.GetLines(), func(l *xplane.XLine) bool { return l.GetName() == name && len(l.GetEvents()) > 0 })
+		return slices.ContainsFunc(plane.GetLines(),
+			func(l *xplane.XLine) bool { return l.GetName() == name && len(l.GetEvents()) > 0 })
 	}
 	hasModules, hasOps, counted := has(modulesLine), has(opsLine), s.steps > 0
 	var runs, all []op
@@ -74,7 +79,7 @@ func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops
 	s.addDevice(executions)
 }
 
-// readOps reads a line of a plane.
+// readOps reads the ops of a line.
 func readOps(plane *xplane.XPlane, line *xplane.XLine, clock clock) []op {
 	list := make([]op, len(line.GetEvents()))
 	for i, event := range line.GetEvents() {
@@ -87,7 +92,7 @@ func readOps(plane *xplane.XPlane, line *xplane.XLine, clock clock) []op {
 	return list
 }
 
-// shareTime gives each op the time that is its own among them.
+// shareTime sets each op's own time among the ops of the list.
 func shareTime(list []op) {
 	times := make([]interval, len(list))
 	for i, o := range list {
@@ -98,8 +103,8 @@ func shareTime(list []op) {
 	}
 }
 
-// addOps adds up ops. One that runs others, such as a loop, lies under them: it counts with the rest of its time, and
-// its cost, which is that of the others, does not.
+// addOps adds up ops. An op that runs others, such as a loop, counts with the time that
+// is its own; its cost is left out, because it is that of the others.
 func addOps(list []op, ops, kinds tally) {
 	for _, o := range list {
 		kind := o.text(statKind)
@@ -113,8 +118,10 @@ func addOps(list []op, ops, kinds tally) {
 	}
 }
 
-// addModules tells executables by their kernels, where the tracer has no line of them, as on a GPU. A run of one begins
-// with the kernel that began the first run of it in the trace. What names no executable, such as copies, is left out.
+// addModules adds up executables by their kernels, for tracers that have no line of
+// executables, as on a GPU. A run of an executable begins whenever the kernel comes
+// that began its first run in the trace. Events that name no executable, such as
+// copies, are left out.
 func addModules(list []op, modules tally) {
 	type run struct {
 		first string
@@ -144,13 +151,14 @@ func addModules(list []op, modules tally) {
 	}
 }
 
-// name is an op's name without its definition, which XLA puts behind it: "%fusion.1 = bf16[...] fusion(...)".
+// name returns an op's name without the definition that XLA appends: "%fusion.1 =
+// bf16[...] fusion(...)".
 func (o op) name() string {
 	name, _, _ := strings.Cut(eventName(o.plane, o.event), " = ")
 	return strings.TrimPrefix(name, "%")
 }
 
-// text is a stat of the op's, its own or its kind's.
+// text returns a stat of the op, or of its kind if the op has none.
 func (o op) text(stat string) string {
 	meta := o.plane.GetEventMetadata()[o.event.GetMetadataId()].GetStats()
 	return cmp.Or(stringStat(o.plane, o.event.GetStats(), stat), stringStat(o.plane, meta, stat))

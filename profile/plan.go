@@ -2,29 +2,29 @@ package profile
 
 import "fmt"
 
-// prefill is the one stage of inference that scoring has.
+// prefill is the only stage of inference that scoring has.
 const prefill = "prefill"
 
-// stageSteps is how many steps a session by stage records unless told otherwise.
+// stageSteps is how many steps a session by stage records by default.
 const stageSteps = 5
 
-// unlimited steps: Stop ends the session.
+// unlimited means that a session records steps until Stop.
 const unlimited = -1
 
-// plan is what a session will do, derived from Options.
+// plan is what a session will do, as derived from Options.
 type plan struct {
 	opts   Options
 	dir    string // the folder that gets plugins/profile/...
-	armed  bool   // the session begins with step number from, not at once
+	armed  bool   // the session begins with step from, not at once
 	from   int64
-	limit  int64 // steps to record, or unlimited
-	host   int   // levels of the tracers of host and device
-	device int
-	blind  bool // by stage, and none of the stages ever runs: there will be nothing to record
-	hold   bool // stays in progress after its last step, until Stop
+	limit  int64 // number of steps to record, or unlimited
+	host   int   // tracer level of the host
+	device int   // tracer level of the device
+	blind  bool  // by stage, of which none ever runs: there is nothing to record
+	hold   bool  // stays in progress after its last step, until Stop
 }
 
-// plan checks the options and applies their defaults.
+// plan checks the options and applies defaults.
 func (p *Profiler) plan(opts Options) (plan, error) {
 	pl := plan{opts: opts, dir: orDefault(opts.OutputDir, p.cfg.DefaultDir), limit: unlimited}
 	var err error
@@ -46,13 +46,13 @@ func (p *Profiler) plan(opts Options) (plan, error) {
 		pl.armed, pl.from = true, *s
 	}
 	if p.cfg.EmulatePeer && !pl.armed && pl.limit > 0 {
-		pl.limit-- // the peer counts a step before it records it
+		pl.limit-- // sglang-jax counts a step before it records it
 	}
 	return pl, nil
 }
 
-// planStages completes the plan of a session by stage. Ours ends after its last prefill step, for no decode step will
-// ever come; the peer's waits for one.
+// planStages completes the plan of a session by stage. It ends after its last prefill
+// step, because no decode step ever comes. sglang-jax waits for one.
 func (p *Profiler) planStages(pl plan) (plan, error) {
 	stages := pl.opts.Stages
 	if len(stages) == 0 {
@@ -72,7 +72,8 @@ func (p *Profiler) planStages(pl plan) (plan, error) {
 		case "decode":
 			pl.hold = p.cfg.EmulatePeer
 		default:
-			return plan{}, &OptionError{"profile_stages", fmt.Sprintf("has %q: the stages are \"prefill\" and \"decode\"", stage)}
+			return plan{}, &OptionError{"profile_stages",
+				fmt.Sprintf("has %q: the stages are \"prefill\" and \"decode\"", stage)}
 		}
 	}
 	if pl.blind {
@@ -82,7 +83,7 @@ func (p *Profiler) planStages(pl plan) (plan, error) {
 	return pl, nil
 }
 
-// level is a tracer's level, otherwise if none is given.
+// level returns a tracer's level, or otherwise if none is given.
 func level(option string, given *int, otherwise int) (int, error) {
 	if given == nil {
 		return otherwise, nil

@@ -7,7 +7,8 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// planeBuilder fills an XPlane: it gives each name of an event or a stat its id, and turns times into offsets from zero.
+// planeBuilder fills an XPlane. It gives each name of an event or a stat an id, and
+// converts times to offsets from zero.
 type planeBuilder struct {
 	plane  *xplane.XPlane
 	zero   time.Time
@@ -15,6 +16,7 @@ type planeBuilder struct {
 	stats  map[string]int64
 }
 
+// newPlane returns a builder of an empty plane.
 func newPlane(name string, zero time.Time) *planeBuilder {
 	return &planeBuilder{
 		plane: &xplane.XPlane{
@@ -26,7 +28,7 @@ func newPlane(name string, zero time.Time) *planeBuilder {
 	}
 }
 
-// line adds a lane. Lanes are shown in the order of their ids, which is that of these calls.
+// line adds a lane. Viewers show lanes in the order in which they were added.
 func (b *planeBuilder) line(name string) *xplane.XLine {
 	id := int64(len(b.plane.Lines) + 1)
 	line := &xplane.XLine{Id: id, DisplayId: id, Name: name}
@@ -34,7 +36,8 @@ func (b *planeBuilder) line(name string) *xplane.XLine {
 	return line
 }
 
-// kind returns the id of a kind of events, making it with the given stats if it is new.
+// kind returns the id of a kind of events. If the kind is new, it is made with the
+// stats.
 func (b *planeBuilder) kind(name string, stats func() []*xplane.XStat) int64 {
 	id, ok := b.events[name]
 	if !ok {
@@ -49,8 +52,9 @@ func (b *planeBuilder) kind(name string, stats func() []*xplane.XStat) int64 {
 	return id
 }
 
-// event adds an event to line; what lies before time zero is cut off.
-func (b *planeBuilder) event(line *xplane.XLine, kind int64, start, end time.Time, stats ...*xplane.XStat) {
+// event adds an event to line. Time before zero is cut off.
+func (b *planeBuilder) event(line *xplane.XLine, kind int64, start, end time.Time,
+	stats ...*xplane.XStat) {
 	offset := max(start.Sub(b.zero), 0)
 	duration := max(end.Sub(b.zero)-offset, 0)
 	line.Events = append(line.Events, &xplane.XEvent{
@@ -61,8 +65,10 @@ func (b *planeBuilder) event(line *xplane.XLine, kind int64, start, end time.Tim
 	})
 }
 
+// picoseconds converts a duration. The result overflows after 106 days.
 func picoseconds(d time.Duration) int64 { return d.Nanoseconds() * 1000 }
 
+// stat returns a stat without a value.
 func (b *planeBuilder) stat(name string) *xplane.XStat {
 	id, ok := b.stats[name]
 	if !ok {
@@ -91,5 +97,5 @@ func (b *planeBuilder) text(name, value string) *xplane.XStat {
 	return s
 }
 
-// text makes s fit for a protobuf string, which must be UTF-8.
+// text replaces what is not UTF-8, because a protobuf string must be.
 func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -1,11 +1,13 @@
-// Package profile records what the device and the requests did, as traces that XProf, TensorBoard and Perfetto open,
-// and reads such traces back for a report.
+// Package profile records what the device and the requests did, as traces that XProf,
+// TensorBoard and Perfetto open. It also reads such traces and reports on them.
 //
-// A Profiler holds at most one session. It learns of everything through the stream of score.Span: a step counts for a
-// session if it started after the session was accepted. Each session has one goroutine, which ends with it.
+// A Profiler has at most one session. It sees the stream of score.Span: a step belongs
+// to a session if it started after the session was accepted. Each session has one
+// goroutine, which ends with it.
 //
-// It must not know engines, plugins or HTTP: a device's own trace comes from a Tracer, as bytes. Begin with New and
-// Profiler.Start for recording, and with Report for reading.
+// The package must not know engines, plugins or HTTP. A device's own trace comes from a
+// Device, as bytes. Begin with New and Profiler.Start to record, and with Report to
+// read.
 package profile
 
 import (
@@ -19,65 +21,81 @@ import (
 	"scored/score"
 )
 
-// Config sets a Profiler up.
+// Config configures a Profiler.
 type Config struct {
-	// DefaultDir takes the traces of sessions that name no folder. It must be absolute.
+	// DefaultDir receives the traces of sessions that name no folder. It must be
+	// absolute.
 	DefaultDir string
-	// Root, if not "", confines all traces to the folders below it, symbolic links included.
+	// Root, if not "", is the folder below which all traces must be, symbolic links
+	// resolved.
 	Root string
 	// Host names the trace files; "" means os.Hostname.
 	Host string
-	// DeviceName is shown for the device that runs the steps, e.g. "TPU v6 lite"; "" means "CPU".
+	// DeviceName is the name of the device that runs the steps, e.g. "TPU v6 lite"; ""
+	// means "CPU".
 	DeviceName string
-	// Device, if not nil, traces the device itself. What it returns is merged into the trace.
+	// Device, if not nil, traces the device itself. Its trace is merged into ours.
 	Device Device
-	// BetweenSteps calls do while no step runs or is queued on any device, or returns an error without calling it when
-	// ctx ends before. Device starts and stops within it alone, because a tracer that does so beside a step can bring the
-	// device down. Nil: Device may start and stop at any time.
+	// BetweenSteps calls do while no step runs or is queued on any device. If ctx ends
+	// first, it returns an error without calling do. Device is started and stopped only
+	// inside of it, because starting or stopping a tracer beside a running step can
+	// crash the device. Nil means that Device may be started and stopped at any time.
 	BetweenSteps func(ctx context.Context, do func() error) error
-	// Cost, if not nil, tells how many floating-point operations a step of this shape makes and how many bytes it moves.
+	// Cost, if not nil, returns the floating-point operations of a step of this shape
+	// and the bytes that it moves.
 	Cost func(score.Bucket) (flops, bytes float64)
-	// EmulatePeer reproduces sglang-jax's step counts, and its error when a session is stopped that has ended by itself.
+	// EmulatePeer reproduces sglang-jax's step counts, and its error when a session
+	// that has ended by itself is stopped.
 	EmulatePeer bool
 
-	MaxEvents   int           // spans kept per session; 0 means 500,000
-	MaxBytes    int64         // memory for them; 0 means 256 MiB
-	MaxDuration time.Duration // a session ends by itself after this; 0 means 10 minutes
-	// MaxDeviceBytes bounds what Config.Device may return; a larger trace is left out. 0 means 512 MiB, which take four
-	// times as much memory to merge.
+	MaxEvents   int           // spans recorded by a session; 0 means 500,000
+	MaxBytes    int64         // memory for these spans; 0 means 256 MiB
+	MaxDuration time.Duration // after which a session ends by itself; 0 means 10 minutes
+	// MaxDeviceBytes bounds the trace of Device; a larger one is left out. 0 means 512
+	// MiB, which take four times as much memory to merge.
 	MaxDeviceBytes int64
-	// MaxChromeEvents bounds the .trace.json.gz, which viewers load whole; 0 means 1,000,000. The .xplane.pb is complete.
+	// MaxChromeEvents bounds the .trace.json.gz, which viewers load whole; 0 means
+	// 1,000,000. The .xplane.pb has all events.
 	MaxChromeEvents int
 
-	Log *slog.Logger // for sessions that end by themselves; nil means none
+	Log *slog.Logger // reports sessions that end by themselves; nil means none
 }
 
-// Device traces the device between Start and Stop. The levels are those of XLA's ProfileOptions. Stop returns a
-// serialized XSpace, whose lines count their time from 1970 or from Start; it may return both a trace and an error.
+// Device traces the device between Start and Stop. The levels are those of XLA's
+// ProfileOptions. Stop returns a serialized XSpace, whose lines count their time from
+// 1970 or from Start. It may return a trace together with an error. Calls never
+// overlap.
 type Device interface {
 	Start(hostLevel, deviceLevel int) error
 	Stop() ([]byte, error)
 }
 
-// Options are a session's, as a client gives them.
+// Options are a client's options of a session.
 type Options struct {
-	// OutputDir takes the trace; "" means Config.DefaultDir. It must be absolute, for the client does not know the
-	// server's working directory. Missing folders are made.
+	// OutputDir receives the trace; "" means Config.DefaultDir. It must be absolute,
+	// because the client does not know the server's working directory. Missing folders
+	// are created.
 	OutputDir string
-	// StartStep arms the session: it begins with step max(StartStep, the next one). Nil and 0 mean now.
+	// StartStep arms the session: it begins with step StartStep, or the next one if
+	// that is later. Nil and 0 mean now.
 	StartStep *int64
-	// NumSteps ends the session after so many steps, or up to a second later: once their requests are answered. Nil and 0
-	// mean that Stop ends it.
+	// NumSteps ends the session after so many steps, and up to a second later, when
+	// their requests are answered. Nil and 0 mean that Stop ends it.
 	NumSteps *int64
-	// ByStage puts the trace in a folder named after the stage of inference. StartStep is ignored, NumSteps is 5 unless given.
+	// ByStage puts the trace in a folder named after the stage of inference. StartStep
+	// is ignored then, and NumSteps is 5 by default.
 	ByStage bool
-	// Stages are those of interest, "prefill" and "decode"; nil means both. Scoring has no other steps than prefill.
+	// Stages are the stages to record, "prefill" and "decode"; nil means both. Scoring
+	// has only prefill steps.
 	Stages []string
-	// HostTracerLevel 0 leaves out the lanes of the requests; nil means 2. Levels 1 to 3 are the same, but for Config.Device.
+	// HostTracerLevel 0 leaves out the lanes of requests; nil means 2. Levels 1 to 3
+	// differ only for Config.Device.
 	HostTracerLevel *int
-	// DeviceTracerLevel 0 leaves Config.Device out; nil means 1. What more levels mean is for the device to say.
+	// DeviceTracerLevel 0 leaves out Config.Device; nil means 1. The device defines
+	// higher levels.
 	DeviceTracerLevel *int
-	// PythonTracerLevel is noted in the trace and has no other effect, for there is no Python.
+	// PythonTracerLevel is recorded in the trace and has no other effect: there is no
+	// Python.
 	PythonTracerLevel *int
 }
 
@@ -85,18 +103,19 @@ type Options struct {
 type Profiler struct {
 	cfg    Config
 	open   func(root, dir string) (*folder, error)
-	live   atomic.Pointer[session] // the session that wants spans; nil when there is none
+	live   atomic.Pointer[session] // the session that records spans; nil if there is none
 	latest atomic.Int64            // number of the last step that ended
 	tracer deviceTracer
 
+	// mu must be held for the fields below.
 	mu      sync.Mutex
 	current *session // armed, recording or writing; nil when idle
 	last    *session // the one before; nil at first
-	settled bool     // last needs no Stop any more
+	settled bool     // the result of last has been returned, or there was no last
 	closed  bool
 }
 
-// New makes an idle Profiler. Close ends it.
+// New returns an idle Profiler. The caller must call Close.
 func New(cfg Config) *Profiler {
 	if cfg.Host == "" {
 		cfg.Host = hostname()
@@ -111,9 +130,11 @@ func New(cfg Config) *Profiler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Profiler{cfg: cfg, open: openFolder, settled: true, tracer: deviceTracer{device: cfg.Device, between: cfg.BetweenSteps}}
+	return &Profiler{cfg: cfg, open: openFolder, settled: true,
+		tracer: deviceTracer{device: cfg.Device, between: cfg.BetweenSteps}}
 }
 
+// orDefault returns value, or otherwise if value is zero.
 func orDefault[T comparable](value, otherwise T) T {
 	var zero T
 	if value == zero {
@@ -130,7 +151,8 @@ func hostname() string {
 	return name
 }
 
-// Observe records span if a session wants it. It implements score.Observer.
+// Observe records span if a session wants it. It implements score.Observer and does not
+// block.
 func (p *Profiler) Observe(span score.Span) {
 	if span.Stage == score.StageStep {
 		p.latest.Store(span.Number)
@@ -140,8 +162,9 @@ func (p *Profiler) Observe(span score.Span) {
 	}
 }
 
-// Start begins a session, or arms one that begins later. A session that is merely armed is replaced. The errors are
-// ErrRunning, ErrClosed, *OptionError, *DirError and whatever Config.Device answers; each leaves the profiler as it was.
+// Start begins a session, or arms one that begins later. It replaces a session that is
+// only armed. The errors are ErrRunning, ErrClosed, *OptionError, *DirError and those
+// of Config.Device; after each the profiler is as it was before.
 func (p *Profiler) Start(opts Options) error {
 	plan, err := p.plan(opts)
 	if err != nil {
@@ -172,8 +195,8 @@ func (p *Profiler) Start(opts Options) error {
 	return nil
 }
 
-// disarm drops the armed session, if there is one. It fails if that session has begun or ended meanwhile. The caller
-// holds p.mu.
+// disarm drops the armed session, if there is one. It returns false if that session has
+// begun or ended meanwhile. p.mu must be held.
 func (p *Profiler) disarm() bool {
 	if p.current != nil && !p.current.cancel() {
 		return false
@@ -182,9 +205,12 @@ func (p *Profiler) disarm() bool {
 	return true
 }
 
-// Stop ends the session and returns when its files are on disk, or with the reason why they are not. An armed session is
-// dropped. After a session that has ended by itself, the first Stop returns how its writing went. Else it is ErrIdle.
-// With Config.EmulatePeer the latter two are ErrIdle as well, and an armed session stays.
+// Stop ends the session and returns when its files are on disk, or with the reason why
+// they are not. It drops an armed session. After a session that has ended by itself,
+// the first Stop returns the result of writing its files. Otherwise it returns ErrIdle.
+//
+// With Config.EmulatePeer Stop returns ErrIdle for a session that has ended by itself
+// and for an armed one, which stays armed.
 func (p *Profiler) Stop() error {
 	p.mu.Lock()
 	s := p.current
@@ -204,14 +230,15 @@ func (p *Profiler) Stop() error {
 		if p.disarm() {
 			p.mu.Unlock()
 			return nil
-		} // else it has begun this very moment
+		} // otherwise it has just begun
 	}
 	p.mu.Unlock()
 	s.stop()
 	return p.settle(s)
 }
 
-// settle waits until the session's files are on disk and takes note that somebody has seen its end.
+// settle waits until the session's files are on disk, and records that its result has
+// been returned.
 func (p *Profiler) settle(s *session) error {
 	<-s.done
 	p.mu.Lock()
@@ -222,23 +249,25 @@ func (p *Profiler) settle(s *session) error {
 	return s.err
 }
 
-// retire makes the profiler idle after the session s, whose files are on disk or have failed.
+// retire makes the profiler idle after session s, whose files are on disk or have
+// failed.
 func (p *Profiler) retire(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current, p.last, p.settled = nil, s, false
 }
 
-// Running tells whether a session records or writes its files. One that is armed and has not begun is not running; one
-// by stage runs from the moment it is accepted.
+// Running reports whether a session records or writes its files. A session that is
+// armed and has not begun is not running. A session by stage runs from the moment it is
+// accepted.
 func (p *Profiler) Running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.current != nil && !p.current.armed()
 }
 
-// Close ends the session, writing its files, and refuses new ones. It returns what kept that session from being written.
-// Every session has let go of its folder by then.
+// Close ends the session, writes its files, and refuses new sessions. It returns why
+// the files could not be written. When it returns, every session has closed its folder.
 func (p *Profiler) Close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -246,7 +275,7 @@ func (p *Profiler) Close() error {
 	s, last := p.current, p.last
 	p.mu.Unlock()
 	if last != nil {
-		<-last.done // it makes the profiler idle a moment before it ends
+		<-last.done // a session retires a moment before its goroutine ends
 	}
 	if s == nil {
 		return nil

@@ -112,13 +112,13 @@ func p[T any](v T) *T { return &v }
 
 func TestSessionRecordsTheStepsAskedFor(t *testing.T) {
 	for _, tc := range []struct {
-		name   string
-		peer   bool
-		opts   Options
-		before int // steps before Start
-		steps  int // steps after it, after which the session must have ended by itself
-		sub    string
-		want   string
+		name    string
+		emulate bool
+		opts    Options
+		before  int // steps before Start
+		steps   int // steps after it, after which the session must have ended by itself
+		sub     string
+		want    string
 	}{
 		{"one", false, Options{NumSteps: p(int64(1))}, 4, 1, "", "5"},
 		{"three", false, Options{NumSteps: p(int64(3))}, 0, 3, "", "1 2 3"},
@@ -130,13 +130,13 @@ func TestSessionRecordsTheStepsAskedFor(t *testing.T) {
 		{"armed for the next", false, Options{StartStep: p(int64(8)), NumSteps: p(int64(1))}, 7, 1, "", "8"},
 		{"by stage", false, Options{ByStage: true, StartStep: p(int64(90))}, 1, 5, "prefill", "2 3 4 5 6"},
 		{"by stage, two", false, Options{ByStage: true, NumSteps: p(int64(2)), Stages: []string{"prefill"}}, 0, 2, "prefill", "1 2"},
-		{"peer: one step less", true, Options{NumSteps: p(int64(3))}, 0, 2, "", "1 2"},
-		{"peer: one is none", true, Options{NumSteps: p(int64(1))}, 0, 1, "", ""},
-		{"peer: armed is exact", true, Options{StartStep: p(int64(2)), NumSteps: p(int64(2))}, 0, 3, "", "2 3"},
-		{"peer: by stage, one more", true, Options{ByStage: true, NumSteps: p(int64(2)), Stages: []string{"prefill"}}, 0, 3, "prefill", "1 2 3"},
+		{"sglang-jax: one step less", true, Options{NumSteps: p(int64(3))}, 0, 2, "", "1 2"},
+		{"sglang-jax: one is none", true, Options{NumSteps: p(int64(1))}, 0, 1, "", ""},
+		{"sglang-jax: armed is exact", true, Options{StartStep: p(int64(2)), NumSteps: p(int64(2))}, 0, 3, "", "2 3"},
+		{"sglang-jax: by stage, one more", true, Options{ByStage: true, NumSteps: p(int64(2)), Stages: []string{"prefill"}}, 0, 3, "prefill", "1 2 3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := newBench(t, Config{EmulatePeer: tc.peer})
+			b := newBench(t, Config{EmulatePeer: tc.emulate})
 			b.run(tc.before)
 			b.start(tc.opts)
 			b.run(tc.steps)
@@ -144,7 +144,7 @@ func TestSessionRecordsTheStepsAskedFor(t *testing.T) {
 			if got := strings.Join(b.steps(filepath.Join(b.dir, tc.sub)), " "); got != tc.want {
 				t.Errorf("steps %q, want %q", got, tc.want)
 			}
-			if tc.peer {
+			if tc.emulate {
 				b.stop(ErrIdle)
 			} else {
 				b.stop(nil)
@@ -211,7 +211,7 @@ func TestStates(t *testing.T) {
 		}
 		b.stop(ErrIdle)
 	})
-	t.Run("peer: armed stays armed", func(t *testing.T) {
+	t.Run("sglang-jax: armed stays armed", func(t *testing.T) {
 		b := newBench(t, Config{EmulatePeer: true})
 		b.start(Options{StartStep: p(int64(2))})
 		b.stop(ErrIdle)
@@ -219,7 +219,7 @@ func TestStates(t *testing.T) {
 		b.running(true)
 		b.stop(nil)
 	})
-	t.Run("peer: by stage waits for decode", func(t *testing.T) {
+	t.Run("sglang-jax: by stage waits for decode", func(t *testing.T) {
 		b := newBench(t, Config{EmulatePeer: true})
 		b.start(Options{ByStage: true})
 		b.running(true)

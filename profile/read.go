@@ -10,7 +10,7 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// maxTrace bounds the traces that are read: protobuf itself ends at 2 GiB.
+// maxTrace bounds the size of a trace in bytes: protobuf itself ends at 2 GiB.
 const maxTrace = 2 << 30
 
 // readSpace reads an .xplane.pb of any profiler.

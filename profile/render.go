@@ -25,13 +25,14 @@ func writeText(w io.Writer, sections []section) error {
 			}
 			fmt.Fprintln(table)
 		}
-		if err := table.Flush(); err != nil { // so that each table has columns of its own
+		if err := table.Flush(); err != nil { // here, so that each table has its own column widths
 			return err
 		}
 	}
 	return nil
 }
 
+// headRows returns the section's head as rows: one, or none.
 func headRows(sec section) [][]string {
 	if sec.Head == nil {
 		return nil
@@ -39,7 +40,7 @@ func headRows(sec section) [][]string {
 	return [][]string{sec.Head}
 }
 
-// page is a document without scripts or anything to load.
+// page is an HTML document without scripts that loads nothing.
 var page = template.Must(template.New("report").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>scored profile</title>
 <style>
@@ -57,5 +58,5 @@ td:first-child { max-width: 36em; overflow-wrap: anywhere }
 {{end}}</html>
 `))
 
-// writeHTML writes the sections as one page.
+// writeHTML writes the sections as one HTML page.
 func writeHTML(w io.Writer, sections []section) error { return page.Execute(w, sections) }

@@ -11,17 +11,19 @@ import (
 	"scored/target"
 )
 
-// ReportOptions shape a report.
+// ReportOptions configure a report.
 type ReportOptions struct {
-	Against string // the folder of another trace, to compare with; "" means none
-	Device  string // whose roofline to measure against, e.g. "v6e" or "h100"; "" means what the trace says
+	Against string // folder of another trace to compare with; "" means none
+	Device  string // device for the roofline, e.g. "v6e" or "h100"; "" means the trace's own
 	Slowest int    // how many requests to list; 0 means 5
-	HTML    bool   // a page instead of text
+	HTML    bool   // write a page instead of text
 }
 
-// Report writes what the newest trace below dir says: how busy the device was and with what, what padding cost, why the
-// device stood idle, how near it came to its roofline, which requests were slowest. dir may also be a trace's own folder
-// or an .xplane.pb. The trace may be any profiler's that writes XLA's format; what it lacks is left out.
+// Report writes a summary of the newest trace below dir: how busy the device was and
+// with what, the cost of padding, why the device was idle, how near it came to its
+// roofline, and the slowest requests. dir may also be a trace's own folder or an
+// .xplane.pb. Any profiler that writes XLA's format may have made the trace. Parts for
+// which the trace has no data are left out.
 func Report(dir string, w io.Writer, opts ReportOptions) error {
 	opts.Slowest = orDefault(opts.Slowest, 5)
 	traces, err := load(dir, opts.Device)
@@ -45,7 +47,7 @@ func Report(dir string, w io.Writer, opts ReportOptions) error {
 	return writeText(w, sections)
 }
 
-// load summarizes the newest trace below path, one summary per host.
+// load summarizes the newest trace below path, one summary for each host.
 func load(path, device string) ([]*summary, error) {
 	files, err := newestTrace(path)
 	if err != nil {
@@ -61,12 +63,13 @@ func load(path, device string) ([]*summary, error) {
 		s.host = orDefault(s.host, strings.TrimSuffix(filepath.Base(file), traceSuffix))
 		known, ok := findRoof(orDefault(device, s.device))
 		if device != "" && !ok {
-			return nil, fmt.Errorf("device %q is not known: use one of %s", device, strings.Join(target.MeasuredNames(), ", "))
+			return nil, fmt.Errorf("device %q is not known: use one of %s", device,
+				strings.Join(target.MeasuredNames(), ", "))
 		}
 		if device != "" {
 			s.device, s.roof = device, known
 		}
-		s.roof = orDefault(s.roof, known) // the trace's own word of it comes first
+		s.roof = orDefault(s.roof, known) // the trace's own figures have priority
 		summaries = append(summaries, s)
 	}
 	return summaries, nil
@@ -74,7 +77,8 @@ func load(path, device string) ([]*summary, error) {
 
 const traceSuffix = ".xplane.pb"
 
-// newestTrace lists the files, one per host, of the newest trace below path. Stamps sort by time.
+// newestTrace lists the files of the newest trace below path, one for each host. Names
+// of folders sort by time.
 func newestTrace(path string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
@@ -87,9 +91,14 @@ func newestTrace(path string) ([]string, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("folder %s has no trace: it should hold a file named *%s", path, traceSuffix)
+		return nil, fmt.Errorf("folder %s has no trace: it should hold a file named *%s", path,
+			traceSuffix)
 	}
 	stampOf := func(file string) string { return filepath.Base(filepath.Dir(file)) }
-	newest := slices.MaxFunc(files, func(a, b string) int { return strings.Compare(stampOf(a), stampOf(b)) })
-	return slices.DeleteFunc(files, func(file string) bool { return filepath.Dir(file) != filepath.Dir(newest) }), nil
+	newest := slices.MaxFunc(files, func(a, b string) int {
+		return strings.Compare(stampOf(a), stampOf(b))
+	})
+	return slices.DeleteFunc(files, func(file string) bool {
+		return filepath.Dir(file) != filepath.Dir(newest)
+	}), nil
 }

@@ -2,8 +2,8 @@ package profile
 
 import "time"
 
-// linger is how long a session that ends by itself waits for the last step's requests to be answered: most of a
-// request's spans are told only then.
+// linger is how long a session that ends by itself waits for the answers to the last
+// step's requests. Most spans of a request are reported only then.
 const linger = time.Second
 
 // run is the session's goroutine.
@@ -28,7 +28,8 @@ func (s *session) run() {
 	s.p.retire(s)
 }
 
-// record runs the device tracer while the session records, and returns what it saw: a serialized XSpace, or nil.
+// record runs the device tracer while the session records. It returns the tracer's
+// serialized XSpace, or nil.
 func (s *session) record() []byte {
 	select {
 	case <-s.due:
@@ -64,21 +65,23 @@ func (s *session) record() []byte {
 	return space
 }
 
-// seal ends the recording of a session whose last requests are not answered in time.
+// seal ends the recording if the last requests are not answered in time.
 func (s *session) seal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finish(s.end)
 }
 
-// startTracer starts the device tracer of a session that was armed.
+// startTracer starts the device tracer of a session that was armed. A failure becomes a
+// warning.
 func (s *session) startTracer() {
 	if s.p.cfg.Device == nil || s.plan.device == 0 {
 		return
 	}
 	select {
 	case <-s.ended:
-		s.warnings = append(s.warnings, "the device was not traced: the session ended before its tracer could start")
+		s.warnings = append(s.warnings, "the device was not traced: the session ended before its "+
+			"tracer could start")
 		return
 	default:
 	}

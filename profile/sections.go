@@ -6,30 +6,35 @@ import (
 	"strings"
 )
 
-// section is a part of a report: a table under a title.
+// section is a part of a report: a table with a title.
 type section struct {
 	Title string
-	Head  []string // nil: the first column names what the others are
+	Head  []string // nil: the first column names the values
 	Rows  [][]string
 }
 
 // topOps is how many ops are listed.
 const topOps = 12
 
-// sections tells the whole of a summary; a part about which the trace is silent is left out.
+// sections returns all parts for which the trace has data.
 func (s *summary) sections(slowest int) []section {
 	all := []section{
 		{Title: "trace of " + orDefault(s.host, "an unknown host"), Rows: s.overview()},
-		{Title: "time per executable", Head: workHead("executable", "of busy"), Rows: s.workRows(s.executables(), len(s.executables()), s.busyTime)},
-		{Title: "time per step shape, by the host's clock", Head: workHead("shape", "of length"), Rows: s.workRows(s.shapes(), len(s.shapes()), s.length())},
+		{Title: "time per executable", Head: workHead("executable", "of busy"),
+			Rows: s.workRows(s.executables(), len(s.executables()), s.busyTime)},
+		{Title: "time per step shape, by the host's clock", Head: workHead("shape", "of length"),
+			Rows: s.workRows(s.shapes(), len(s.shapes()), s.length())},
 		{Title: "time per kind of op", Head: workHead("kind", "of busy"), Rows: s.kindRows()},
-		{Title: "time per op", Head: workHead("op", "of busy"), Rows: s.workRows(s.ops, topOps, s.busyTime)},
-		{Title: s.idleTitle(), Head: []string{"while", "time", "share", "longest", "gaps"}, Rows: s.gapRows()},
+		{Title: "time per op", Head: workHead("op", "of busy"),
+			Rows: s.workRows(s.ops, topOps, s.busyTime)},
+		{Title: s.idleTitle(), Head: []string{"while", "time", "share", "longest", "gaps"},
+			Rows: s.gapRows()},
 		{Title: "slowest requests", Head: s.requestHead(), Rows: s.requestRows(slowest)},
 	}
 	return slices.DeleteFunc(all, func(sec section) bool { return len(sec.Rows) == 0 })
 }
 
+// overview lists the figures of the trace as a whole.
 func (s *summary) overview() [][]string {
 	rows := [][]string{
 		{"device", s.deviceName()},
@@ -41,7 +46,8 @@ func (s *summary) overview() [][]string {
 		rows = append(rows, []string{f.name, f.show(f.value)})
 	}
 	if s.truncated {
-		rows = append(rows, []string{"truncated", "yes: it lacks what came after its limits were reached"})
+		rows = append(rows, []string{"truncated",
+			"yes: it lacks what came after its limits were reached"})
 	}
 	for _, warning := range s.warnings {
 		rows = append(rows, []string{"warning", warning})
@@ -57,14 +63,14 @@ func (s *summary) deviceName() string {
 	return name
 }
 
-// figure is a number worth comparing between traces.
+// figure is a number that can be compared between traces.
 type figure struct {
 	name  string
 	value float64
 	show  func(float64) string
 }
 
-// figures are those that the trace can tell.
+// figures returns those for which the trace has data.
 func (s *summary) figures() []figure {
 	busy := s.busyTime
 	list := []figure{{"device busy", ratio(busy, s.length()), percent}}
@@ -73,8 +79,10 @@ func (s *summary) figures() []figure {
 	}
 	if s.tokens > 0 {
 		list = append(list,
-			figure{"padding, of tokens computed", ratio(float64(s.padding), float64(s.padding+s.tokens)), percent},
-			figure{"cached, of prompt tokens", ratio(float64(s.cached), float64(s.cached+s.tokens)), percent},
+			figure{"padding, of tokens computed",
+				ratio(float64(s.padding), float64(s.padding+s.tokens)), percent},
+			figure{"cached, of prompt tokens", ratio(float64(s.cached), float64(s.cached+s.tokens)),
+				percent},
 			figure{"tokens computed per busy second", ratio(float64(s.tokens), busy/1e9), count})
 	}
 	list = append(list, s.speed(busy)...)
@@ -86,7 +94,8 @@ func (s *summary) figures() []figure {
 	return list
 }
 
-// speed tells how fast the device was while it was busy, if the cost of its work is known.
+// speed returns how fast the device was while it was busy, if the cost of its work is
+// known.
 func (s *summary) speed(busy float64) []figure {
 	flops, bound := 0.0, 0.0
 	for _, w := range s.costed() {
@@ -95,7 +104,8 @@ func (s *summary) speed(busy float64) []figure {
 	}
 	var list []figure
 	if flops > 0 && busy > 0 {
-		list = append(list, figure{"achieved while busy", flops / busy / 1e3, func(v float64) string { return teraflops(v) + " TFLOP/s" }})
+		list = append(list, figure{"achieved while busy", flops / busy / 1e3,
+			func(v float64) string { return teraflops(v) + " TFLOP/s" }})
 		if bound > 0 {
 			list = append(list, figure{"of the device's roofline", bound / busy, percent})
 		}
@@ -103,14 +113,16 @@ func (s *summary) speed(busy float64) []figure {
 	return list
 }
 
-// length is how long the trace's devices might have been busy.
+// length returns the time in which the devices could have been busy: the trace's length
+// times their number.
 func (s *summary) length() float64 { return s.window.length() * float64(s.devices) }
 
+// workHead is the head of a table of workRows.
 func workHead(what, share string) []string {
 	return []string{what, "runs", "total", share, "mean", "longest", "TFLOP/s", "roofline"}
 }
 
-// workRows shows shares of whole.
+// workRows lists the first of the work. Shares are of whole, in nanoseconds.
 func (s *summary) workRows(list []*work, limit int, whole float64) [][]string {
 	var rows [][]string
 	for _, w := range list[:min(limit, len(list))] {
@@ -130,7 +142,8 @@ func (s *summary) workRows(list []*work, limit int, whole float64) [][]string {
 	return rows
 }
 
-// idleTitle says what the gaps are of: with several devices, of the time when none was busy.
+// idleTitle is the title of the gaps. With several devices, a gap is time when none was
+// busy.
 func (s *summary) idleTitle() string {
 	if s.devices > 1 {
 		return "all devices idle"
@@ -138,7 +151,7 @@ func (s *summary) idleTitle() string {
 	return "device idle"
 }
 
-// kindRows is empty if the tracer knows no kinds.
+// kindRows lists the kinds of ops; nil if the tracer has none.
 func (s *summary) kindRows() [][]string {
 	if len(s.kinds) == 0 || len(s.kinds) == 1 && s.kinds[0].name == "" {
 		return nil
@@ -153,7 +166,8 @@ func (s *summary) kindRows() [][]string {
 func (s *summary) gapRows() [][]string {
 	var rows [][]string
 	for _, g := range s.gaps() {
-		rows = append(rows, []string{g.cause, duration(g.time), percent(ratio(g.time, s.window.length())), duration(g.longest), fmt.Sprint(g.count)})
+		rows = append(rows, []string{g.cause, duration(g.time),
+			percent(ratio(g.time, s.window.length())), duration(g.longest), fmt.Sprint(g.count)})
 	}
 	return rows
 }
@@ -178,7 +192,7 @@ func (s *summary) requestRows(limit int) [][]string {
 	return rows
 }
 
-// compare sets the figures of two traces side by side.
+// compare lists the figures of two traces side by side.
 func compare(before, after *summary) section {
 	sec := section{Title: "comparison", Head: []string{"", "against", "this trace", "change"}}
 	old := map[string]figure{}
@@ -198,6 +212,7 @@ func compare(before, after *summary) section {
 	return sec
 }
 
+// ratio returns part/whole; 0 if whole is not positive.
 func ratio(part, whole float64) float64 {
 	if whole <= 0 {
 		return 0
@@ -209,7 +224,7 @@ func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
 func count(v float64) string { return fmt.Sprintf("%.0f", v) }
 
-// teraflops shows a rate of TFLOP/s: a CPU's is a small part of one.
+// teraflops formats a rate in TFLOP/s. A CPU's is a small fraction of 1.
 func teraflops(v float64) string {
 	if v < 1 {
 		return fmt.Sprintf("%.4f", v)
@@ -217,7 +232,7 @@ func teraflops(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// duration shows nanoseconds with three or four digits.
+// duration formats nanoseconds with three or four digits.
 func duration(ns float64) string {
 	switch {
 	case ns == 0:
@@ -233,7 +248,8 @@ func duration(ns float64) string {
 	}
 }
 
-// oneLine keeps names from breaking a table: they come from clients and compilers.
+// oneLine replaces control characters and shortens a name to 72 characters. Names come
+// from clients and compilers, and could break a table.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

@@ -7,32 +7,33 @@ import (
 	"scored/score"
 )
 
-// session is one recording, from Start until its files are on disk. Spans reach it through observe; its one goroutine,
-// run, owns the device tracer and the files.
+// session is one recording, from Start until its files are on disk. observe receives
+// spans. The session's one goroutine, run, owns the device tracer and the files.
 type session struct {
 	p        *Profiler
 	plan     plan
 	folder   *folder
 	accepted time.Time
 
-	due     chan struct{} // closed when the device's tracer is to start: when recording begins, or a step before
-	ended   chan struct{} // closed when no more steps are to be recorded
-	sealed  chan struct{} // closed when nothing more is to be recorded
+	due     chan struct{} // closed when the device tracer must start: at the begin, or a step before
+	ended   chan struct{} // closed when no more steps are recorded
+	sealed  chan struct{} // closed when nothing more is recorded
 	stopped chan struct{} // closed by stop
-	done    chan struct{} // closed when the files are on disk, or never will be
+	done    chan struct{} // closed when the files are on disk, or will never be
 
-	// The goroutine's own until done is closed.
+	// Only the goroutine may use the fields below, until done is closed.
 	traced   bool      // the device tracer runs
 	tracing  time.Time // when it was started
-	warnings []string  // what the trace lacks
-	path     string    // the folder of the files
+	warnings []string  // what is missing in the trace
+	path     string    // folder of the files
 	err      error     // why the files are not on disk
 
+	// mu must be held for the fields below.
 	mu        sync.Mutex
 	phase     phase
 	isDue     bool      // due is closed
 	begin     time.Time // when recording began: time zero of the trace
-	end       time.Time
+	end       time.Time // when the last step ended, or recording stopped
 	steps     int64
 	spans     spanLog
 	pending   map[string]bool // requests of the last step that are not answered yet
@@ -41,26 +42,31 @@ type session struct {
 	asked     bool // stop was called
 }
 
+// phase is how far a session has come. Phases follow each other in this order; ready
+// and waiting may be skipped.
 type phase int
 
 const (
 	waiting   phase = iota // armed; its first step is not the next one
-	ready                  // armed; its first step is the next one, so what leads to it is recorded
+	ready                  // armed; its first step is the next one: spans are recorded
 	recording              // in progress
-	closing                // the last step has ended; its requests are about to be answered
-	over                   // no more spans
+	closing                // the last step has ended; its requests are not all answered
+	over                   // nothing more is recorded
 )
 
+// newSession returns a session whose goroutine has not started.
 func newSession(p *Profiler, pl plan, f *folder) *session {
 	return &session{
 		p: p, plan: pl, folder: f, accepted: time.Now(),
-		due: make(chan struct{}), ended: make(chan struct{}), sealed: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		due: make(chan struct{}), ended: make(chan struct{}), sealed: make(chan struct{}),
+		stopped: make(chan struct{}), done: make(chan struct{}),
 		spans: spanLog{maxEvents: p.cfg.MaxEvents, maxBytes: p.cfg.MaxBytes},
 	}
 }
 
-// launch starts the session's goroutine and, if recording begins at once, the device tracer, whose failure is the
-// client's to see. latest is the number of the last step that ended.
+// launch starts the session's goroutine. If recording begins at once, it starts the
+// device tracer first and returns its error. latest is the number of the last step that
+// ended.
 func (s *session) launch(latest int64) error {
 	if !s.plan.armed {
 		s.enter(recording, s.accepted)
@@ -82,18 +88,20 @@ func (s *session) launch(latest int64) error {
 	return nil
 }
 
-// enter begins recording. The caller holds s.mu, or is alone.
+// enter begins recording. s.mu must be held, unless the goroutine has not started.
 func (s *session) enter(next phase, begin time.Time) {
 	s.phase, s.begin = next, begin
 	s.prepare()
 }
 
-// soon tells whether the session's first step is the next one or the one after it, when latest was the last to end. The
-// tracer starts then: it gets its place between two steps only after one that may have begun meanwhile. What it sees
-// before the recording begins is cut off.
+// soon reports whether the session's first step is the next one or the one after it, if
+// latest was the last to end. The device tracer starts then, because it can start only
+// between two steps, and the next step may have begun already. Its events from before
+// the recording are cut off.
 func (s *session) soon(latest int64) bool { return latest+2 >= s.plan.from }
 
-// prepare lets the device's tracer start. The caller holds s.mu, or is alone.
+// prepare lets the device tracer start. s.mu must be held, unless the goroutine has not
+// started.
 func (s *session) prepare() {
 	if !s.isDue {
 		s.isDue = true
@@ -101,7 +109,7 @@ func (s *session) prepare() {
 	}
 }
 
-// observe takes note of a span that has just ended.
+// observe records a span that has just ended, and advances the phase.
 func (s *session) observe(span *score.Span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +117,7 @@ func (s *session) observe(span *score.Span) {
 	counts := isStep && span.Number >= s.plan.from && !span.Start.Before(s.accepted)
 	if s.phase == waiting {
 		switch {
-		case counts: // the arming came too late to prepare for it
+		case counts: // it was armed too late to prepare
 			s.enter(recording, span.Start)
 		case isStep && span.Number+1 >= s.plan.from:
 			s.enter(ready, span.End)
@@ -142,7 +150,7 @@ func (s *session) observe(span *score.Span) {
 	}
 }
 
-// close ends the recording of steps with the last one. The caller holds s.mu.
+// close ends the recording of steps after the last one. s.mu must be held.
 func (s *session) close(last *score.Span) {
 	s.phase, s.end = closing, last.End
 	close(s.ended)
@@ -155,7 +163,8 @@ func (s *session) close(last *score.Span) {
 	}
 }
 
-// answered ends the recording when the last request of the last step is answered. The caller holds s.mu.
+// answered ends the recording when the last request of the last step is answered. s.mu
+// must be held.
 func (s *session) answered(span *score.Span) {
 	if s.phase != closing || span.Stage != score.StageReply {
 		return
@@ -166,7 +175,7 @@ func (s *session) answered(span *score.Span) {
 	}
 }
 
-// finish ends the recording. The caller holds s.mu.
+// finish ends the recording. s.mu must be held.
 func (s *session) finish(end time.Time) {
 	if s.phase == over {
 		return
@@ -180,14 +189,15 @@ func (s *session) finish(end time.Time) {
 	close(s.sealed)
 }
 
-// armed tells whether the session has yet to begin.
+// armed reports whether the session has not begun yet.
 func (s *session) armed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.phase < recording
 }
 
-// cancel drops the session if it has yet to begin, and returns when its goroutine has ended. Else it returns false.
+// cancel drops the session if it has not begun, and returns when its goroutine has
+// ended. Otherwise it returns false.
 func (s *session) cancel() bool {
 	s.mu.Lock()
 	if s.phase >= recording {
@@ -201,7 +211,8 @@ func (s *session) cancel() bool {
 	return true
 }
 
-// stop ends the recording, if it has not ended by itself. It does not wait.
+// stop ends the recording, if it has not ended by itself. It does not wait for the
+// files.
 func (s *session) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,16 +8,17 @@ import (
 	"scored/score"
 )
 
-// Names of planes and lines. XProf shows a plane only if its name begins with "/host:CPU", "/device:GPU:",
-// "/device:TPU:" or "/device:CUSTOM:"; the GPU and TPU ones are left to the device's own tracer.
+// Names of planes and lines. XProf shows a plane only if its name begins with
+// "/host:CPU", "/device:GPU:", "/device:TPU:" or "/device:CUSTOM:". Those of GPUs and
+// TPUs are left to the device's own tracer.
 const (
 	stepPlane = "/device:CUSTOM:scored "
 	hostPlane = "/host:CPU"
-	taskPlane = "Task Environment" // where XLA's profilers note when the session began and ended
+	taskPlane = "Task Environment" // in which XLA's profilers record the session's begin and end
 	stepsLine = "Steps"
 )
 
-// Names of stats, those of XLA where it has one.
+// Names of stats. They are XLA's where XLA has one.
 const (
 	statStep      = "step_num"
 	statRows      = "rows"
@@ -39,8 +40,8 @@ const (
 	statStop      = "profile_stop_time"
 )
 
-// space builds the trace of a session that has ended, but for what the device's own tracer has seen, if it has: traced.
-// All its times count from the session's begin.
+// space builds the trace of a session that has ended, without the device tracer's part.
+// traced says whether there is such a part. All times count from the session's begin.
 func (s *session) space(traced bool) *xplane.XSpace {
 	host := newPlane(hostPlane, s.begin)
 	planes := s.stepPlanes(host, traced)
@@ -58,15 +59,18 @@ func (s *session) space(traced bool) *xplane.XSpace {
 		Warnings:  s.warnings,
 	}
 	if s.spans.dropped > 0 {
-		space.Warnings = append(space.Warnings, fmt.Sprintf("truncated: %d spans left out beyond %d spans or %d bytes",
-			s.spans.dropped, s.spans.maxEvents, s.spans.maxBytes))
+		space.Warnings = append(space.Warnings,
+			fmt.Sprintf("truncated: %d spans left out beyond %d spans or %d bytes",
+				s.spans.dropped, s.spans.maxEvents, s.spans.maxBytes))
 	}
 	if s.timedOut {
-		space.Warnings = append(space.Warnings, fmt.Sprintf("truncated: the session ended after %s", s.p.cfg.MaxDuration))
+		space.Warnings = append(space.Warnings,
+			fmt.Sprintf("truncated: the session ended after %s", s.p.cfg.MaxDuration))
 	}
 	return space
 }
 
+// btoi returns 1 for true.
 func btoi(b bool) int64 {
 	if b {
 		return 1
@@ -77,19 +81,22 @@ func btoi(b bool) int64 {
 // spans is a sequence of spans.
 type spans func(yield func(*score.Span) bool)
 
-// addRequests adds the requests' stages to the host's plane. A request keeps one lane from its first stage to its last,
-// and a lane serves one request at a time, so there are as many lanes as requests were ever in flight at once.
+// addRequests adds the stages of requests to the host's plane. A request stays in one
+// lane, and a lane has one request at a time. So there are as many lanes as requests
+// were in the server at once.
 func addRequests(host *planeBuilder, all spans) {
 	for lane, requests := range lanes(all) {
 		line := host.line(fmt.Sprintf("requests %d", lane+1))
 		for _, request := range requests {
 			for _, span := range request.stages {
-				host.event(line, host.kind(string(span.Stage), nil), span.Start, span.End, requestStats(host, span)...)
+				host.event(line, host.kind(string(span.Stage), nil), span.Start, span.End,
+					requestStats(host, span)...)
 			}
 		}
 	}
 }
 
+// requestStats returns the stats of a request's stage.
 func requestStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
 	stats := []*xplane.XStat{b.text(statRequest, span.RequestID)}
 	for _, s := range []struct {
@@ -106,7 +113,7 @@ func requestStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
 	return stats
 }
 
-// request is one request's stages that were recorded, in order.
+// request holds the recorded stages of one request, in order.
 type request struct {
 	stages     []*score.Span
 	start, end time.Time

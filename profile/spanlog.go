@@ -8,11 +8,12 @@ import (
 
 const (
 	spanChunk = 1024
-	spanBytes = 256 // what a Span takes in memory, without what its strings and slices hold
+	spanBytes = 256 // memory of a Span, without its strings and slices
 )
 
-// spanLog keeps spans up to a number and a size, and counts those that came too late. It grows by chunks, so that adding
-// never copies what is there: the adder may be the goroutine that feeds the device.
+// spanLog keeps spans up to a number and a size, and counts those beyond. It grows by
+// chunks, so that adding a span never copies others: the goroutine that adds it may be
+// the one that feeds the device.
 type spanLog struct {
 	maxEvents int
 	maxBytes  int64
@@ -23,7 +24,7 @@ type spanLog struct {
 	dropped int64
 }
 
-// add keeps a copy of span, which shares nothing with the original that may change.
+// add keeps a copy of span that shares no memory which may change.
 func (l *spanLog) add(span *score.Span) {
 	size := int64(spanBytes + len(span.RequestID))
 	for _, id := range span.Requests {
@@ -44,7 +45,7 @@ func (l *spanLog) add(span *score.Span) {
 	l.bytes += size
 }
 
-// all calls yield with every span in the order of their ends.
+// all calls yield with every span, in the order in which the spans ended.
 func (l *spanLog) all(yield func(*score.Span) bool) {
 	for _, chunk := range l.chunks {
 		for i := range chunk {

@@ -3,10 +3,10 @@ package profile
 // State is what a Profiler is doing.
 type State string
 
-// A session goes through these in order.
+// A session goes through these states in this order.
 const (
 	Idle      State = "idle"
-	Armed     State = "armed"     // accepted with a start step that has not come
+	Armed     State = "armed"     // accepted; its first step has not come
 	Recording State = "recording" // in progress
 	Writing   State = "writing"   // nothing more is recorded; the files are being written
 )
@@ -14,15 +14,15 @@ const (
 // Status is a snapshot of the current session or, when idle, of the last one.
 type Status struct {
 	State     State
-	Dir       string // the folder that holds the two files; "" until they are written
+	Dir       string // folder of the two files; "" until they are written
 	Steps     int64  // steps recorded
-	Events    int    // spans kept
+	Events    int    // spans recorded
 	Dropped   int64  // spans left out because of MaxEvents or MaxBytes
-	Truncated bool   // the trace lacks spans, or MaxDuration cut it short
+	Truncated bool   // spans are missing, or MaxDuration ended the session
 	Err       error  // why the last trace was not written
 }
 
-// Status tells what the profiler is doing.
+// Status returns a snapshot. It does not block.
 func (p *Profiler) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,6 +37,7 @@ func (p *Profiler) Status() Status {
 	return st
 }
 
+// status returns the status of a session that is not idle.
 func (s *session) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()

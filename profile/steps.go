@@ -8,7 +8,8 @@ import (
 	"scored/score"
 )
 
-// stepPlanes builds a plane of our own for each device that ran steps, and one at least.
+// stepPlanes builds our plane for each device that ran steps, and at least for device
+// 0.
 func (s *session) stepPlanes(host *planeBuilder, traced bool) (planes []*xplane.XPlane) {
 	devices := map[int]*devicePlane{}
 	open := func(number int) *devicePlane {
@@ -30,7 +31,7 @@ func (s *session) stepPlanes(host *planeBuilder, traced bool) (planes []*xplane.
 	return planes
 }
 
-// stats tell about the session as a whole.
+// stats returns stats of the session as a whole.
 func (s *session) stats(b *planeBuilder) []*xplane.XStat {
 	stats := []*xplane.XStat{
 		b.integer("steps", s.steps),
@@ -43,25 +44,29 @@ func (s *session) stats(b *planeBuilder) []*xplane.XStat {
 	return stats
 }
 
-// devicePlane is the plane of one device's steps: a line of all of them and a line for each executable.
+// devicePlane is the plane of one device's steps: a line of all steps, and a line for
+// each executable.
 //
-// Without a device tracer the steps are on the host's plane as well, grouped: that is where XProf looks for steps when
-// there is no TPU or GPU plane. With one they are not, for XProf takes any grouped event as a sign that the device's
-// planes need no grouping any more.
+// Without a device tracer the steps are in the host's plane, too, as a group: there
+// XProf looks for steps if there is no plane of a TPU or GPU. With a device tracer they
+// are not, because XProf takes any grouped event as a sign that the device's planes are
+// grouped already.
 type devicePlane struct {
 	*planeBuilder
 	steps       *xplane.XLine
 	executables map[string]*xplane.XLine
 	host        *planeBuilder
-	thread      *xplane.XLine // of the host; nil if the steps are not to be there
+	thread      *xplane.XLine // in the host's plane; nil with a device tracer
 }
 
+// newDevicePlane returns the plane of the device with this number.
 func (s *session) newDevicePlane(number int, host *planeBuilder, traced bool) *devicePlane {
 	name, thread := s.p.cfg.DeviceName, "device thread"
 	if number > 0 {
 		name, thread = fmt.Sprintf("%s %d", name, number), fmt.Sprintf("%s %d", thread, number)
 	}
-	d := &devicePlane{planeBuilder: newPlane(stepPlane+name, s.begin), executables: map[string]*xplane.XLine{}, host: host}
+	d := &devicePlane{planeBuilder: newPlane(stepPlane+name, s.begin),
+		executables: map[string]*xplane.XLine{}, host: host}
 	d.plane.Stats = []*xplane.XStat{d.text(statDevice, s.p.cfg.DeviceName)}
 	d.steps = d.line(stepsLine)
 	if !traced {
@@ -70,6 +75,7 @@ func (s *session) newDevicePlane(number int, host *planeBuilder, traced bool) *d
 	return d
 }
 
+// add adds a step.
 func (d *devicePlane) add(span *score.Span, cost func(score.Bucket) (flops, bytes float64)) {
 	executable, number := bucketName(span.Bucket), fmt.Sprint(span.Number)
 	line := d.executables[executable]
@@ -90,15 +96,18 @@ func (d *devicePlane) add(span *score.Span, cost func(score.Bucket) (flops, byte
 		group := span.Number
 		d.host.event(d.thread, d.host.kind("step", nil), span.Start, span.End,
 			d.host.integer(statGroup, group), d.host.text(statStepName, number))
-		d.host.event(d.thread, d.host.kind(executable, nil), span.Start, span.End, d.host.integer(statGroup, group))
+		d.host.event(d.thread, d.host.kind(executable, nil), span.Start, span.End,
+			d.host.integer(statGroup, group))
 	}
 }
 
-// bucketName names an executable by the shape it is compiled for: TOKENSxROWSxLENGTHxPREFIX.
+// bucketName names an executable by the shape it is compiled for:
+// TOKENSxROWSxLENGTHxCONTEXT.
 func bucketName(b score.Bucket) string {
 	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Context)
 }
 
+// stepStats returns the stats of a step.
 func stepStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
 	stats := []*xplane.XStat{
 		b.integer(statStep, span.Number),

@@ -9,20 +9,20 @@ import (
 	"scored/score"
 )
 
-// summary is what a report says of one trace. Times are nanoseconds.
+// summary is what a report says of one trace. Times are in nanoseconds.
 type summary struct {
 	host      string
-	device    string // its name, "" if the trace does not tell
+	device    string // its name; "" if the trace has none
 	window    interval
 	devices   int
-	busyTime  float64    // of all devices together
-	busy      []interval // when any of them was
-	buckets   []*work    // our steps by shape, by total time on the host's clock, longest first
-	modules   []*work    // executables as a device's own tracer tells of them, likewise
-	ops       []*work    // likewise, without what ops within them took
-	traced    bool       // a device's own tracer tells of modules, ops and busy time; else our steps do
-	stepTimes []interval // of our steps, on the host's clock
-	kinds     []*work    // the ops by XLA's category of them, such as "convolution fusion"
+	busyTime  float64    // sum over all devices
+	busy      []interval // when at least one device was busy
+	buckets   []*work    // steps by shape, on the host's clock, by total time, longest first
+	modules   []*work    // executables from the device's own trace, in the same order
+	ops       []*work    // ops without the ops that they run, in the same order
+	traced    bool       // modules, ops and busy time are from a device's own trace
+	stepTimes []interval // of steps, on the host's clock
+	kinds     []*work    // ops by XLA's category, such as "convolution fusion"
 	steps     int
 	tokens    int64 // computed, without padding
 	padding   int64
@@ -34,25 +34,27 @@ type summary struct {
 	warnings  []string
 }
 
-// work is all that one executable, one op or one kind of ops did.
+// work is the sum over all runs of one executable, one op or one kind of ops.
 type work struct {
 	name         string
 	runs         int
 	time         float64
 	longest      float64
-	flops, bytes float64 // of all runs; 0 if unknown
+	flops, bytes float64 // of all runs; 0 if not known
 }
 
-// served is one request.
+// served is one request, with the time of each stage.
 type served struct {
 	id     string
 	span   interval
 	stages map[string]float64
 }
 
-// summarize reads any profiler's XSpace. It makes no demands on it: what is missing is left out of the summary.
+// summarize reads any profiler's XSpace. What the space lacks is left out of the
+// summary.
 func summarize(space *xplane.XSpace) *summary {
-	s := &summary{stages: map[string][]interval{}, warnings: slices.Concat(space.Errors, space.Warnings)}
+	s := &summary{stages: map[string][]interval{},
+		warnings: slices.Concat(space.Errors, space.Warnings)}
 	if len(space.Hostnames) > 0 {
 		s.host = space.Hostnames[0]
 	}
@@ -70,9 +72,12 @@ func summarize(space *xplane.XSpace) *summary {
 			s.addHostPlane(plane, clock, requests)
 		}
 	}
-	s.buckets, s.modules, s.ops, s.kinds = buckets.sorted(), modules.sorted(), ops.sorted(), kinds.sorted()
+	s.buckets, s.modules, s.ops, s.kinds = buckets.sorted(), modules.sorted(), ops.sorted(),
+		kinds.sorted()
 	s.requests = slices.Collect(maps.Values(requests))
-	slices.SortFunc(s.requests, func(a, b *served) int { return descending(a.span.length(), b.span.length(), a.id, b.id) })
+	slices.SortFunc(s.requests, func(a, b *served) int {
+		return descending(a.span.length(), b.span.length(), a.id, b.id)
+	})
 	s.busy = union(s.busy)
 	s.devices = max(s.devices, 1)
 	s.window = clock.window
@@ -86,13 +91,16 @@ func summarize(space *xplane.XSpace) *summary {
 	return s
 }
 
-// isTracerPlane tells the planes of a TPU's or GPU's own tracer, which know more of the device than our steps do.
+// isTracerPlane reports whether a plane is from a TPU's or GPU's own tracer, which
+// knows more of the device than our steps do.
 func isTracerPlane(plane *xplane.XPlane) bool {
 	name := plane.GetName()
-	return (strings.HasPrefix(name, "/device:TPU:") && !strings.Contains(name, "SparseCore")) || strings.HasPrefix(name, "/device:GPU:")
+	return (strings.HasPrefix(name, "/device:TPU:") && !strings.Contains(name, "SparseCore")) ||
+		strings.HasPrefix(name, "/device:GPU:")
 }
 
-// addStepPlane reads our own plane. Its executions are the device's busy time if there is no better source.
+// addStepPlane reads our own plane. Its executions count as busy time if there is no
+// device's own trace.
 func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally) {
 	stats := plane.GetStats()
 	s.device = orDefault(s.device, stringStat(plane, stats, statDevice))
@@ -118,14 +126,14 @@ func (s *summary) addStepPlane(plane *xplane.XPlane, clock clock, buckets tally)
 	}
 }
 
-// addDevice takes note of when one device was busy.
+// addDevice adds the busy time of one device.
 func (s *summary) addDevice(executions []interval) {
 	s.devices++
 	s.busyTime += total(union(executions))
 	s.busy = append(s.busy, executions...)
 }
 
-// addHostPlane reads the lanes of our requests; other events of the host say nothing about them.
+// addHostPlane reads the lanes of our requests and ignores other events of the host.
 func (s *summary) addHostPlane(plane *xplane.XPlane, clock clock, requests map[string]*served) {
 	for _, line := range plane.GetLines() {
 		for _, event := range line.GetEvents() {
@@ -147,9 +155,10 @@ func (s *summary) addHostPlane(plane *xplane.XPlane, clock clock, requests map[s
 	}
 }
 
-var requestStages = []score.Stage{score.StageRead, score.StageEncode, score.StageWait, score.StageRun, score.StageReply}
+var requestStages = []score.Stage{score.StageRead, score.StageEncode, score.StageWait,
+	score.StageRun, score.StageReply}
 
-// executables are the device's own account of them where it is traced, and our steps elsewhere.
+// executables returns those of the device's own trace, if there is one, else our steps.
 func (s *summary) executables() []*work {
 	if s.traced {
 		return s.modules
@@ -157,7 +166,8 @@ func (s *summary) executables() []*work {
 	return s.buckets
 }
 
-// shapes are our steps where they are not the device's busy time: the host's clock takes more for each.
+// shapes returns our steps if there is a device's own trace; else executables has them.
+// The host's clock gives longer times than the device's.
 func (s *summary) shapes() []*work {
 	if s.traced {
 		return s.buckets
@@ -165,7 +175,8 @@ func (s *summary) shapes() []*work {
 	return nil
 }
 
-// costed is the work whose cost is known: ours, or the device's executables, or its ops.
+// costed returns the work whose cost is known: our steps, else the device's
+// executables, else its ops.
 func (s *summary) costed() []*work {
 	for _, source := range [][]*work{s.buckets, s.modules, s.ops} {
 		if slices.ContainsFunc(source, func(w *work) bool { return w.flops > 0 }) {

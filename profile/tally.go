@@ -11,14 +11,17 @@ import (
 // tally adds up work by name.
 type tally map[string]*work
 
-// add adds an event that took so long, in ns, with its cost.
+// add adds an event that took took nanoseconds, with its cost.
 func (t tally) add(name string, plane *xplane.XPlane, event *xplane.XEvent, took float64) {
 	w := t.addTime(name, took)
 	meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
-	w.flops += cmp.Or(numberStat(plane, event.GetStats(), statFlops), numberStat(plane, meta, statFlops))
-	w.bytes += cmp.Or(numberStat(plane, event.GetStats(), statBytes), numberStat(plane, meta, statBytes))
+	w.flops += cmp.Or(numberStat(plane, event.GetStats(), statFlops),
+		numberStat(plane, meta, statFlops))
+	w.bytes += cmp.Or(numberStat(plane, event.GetStats(), statBytes),
+		numberStat(plane, meta, statBytes))
 }
 
+// addTime adds a run that took took nanoseconds, without a cost.
 func (t tally) addTime(name string, took float64) *work {
 	w := t[name]
 	if w == nil {
@@ -31,23 +34,25 @@ func (t tally) addTime(name string, took float64) *work {
 	return w
 }
 
-// sorted lists the work that took longest first.
+// sorted lists the work by total time, longest first.
 func (t tally) sorted() []*work {
-	return slices.SortedFunc(maps.Values(t), func(a, b *work) int { return descending(a.time, b.time, a.name, b.name) })
+	return slices.SortedFunc(maps.Values(t),
+		func(a, b *work) int { return descending(a.time, b.time, a.name, b.name) })
 }
 
-// descending compares by the figures, larger first, and where they are equal by the names.
+// descending compares by the figures, larger first, and equal figures by the names.
 func descending(a, b float64, nameA, nameB string) int {
 	return cmp.Or(cmp.Compare(b, a), cmp.Compare(nameA, nameB))
 }
 
-// clock turns the times of events into nanoseconds since the trace began.
+// clock converts the times of events to nanoseconds since the trace began.
 type clock struct {
-	base    int64 // of the lines' timestamps, ns
+	base    int64 // smallest timestamp of a line, in ns
 	window  interval
-	bounded bool // window is the session's, as its profiler noted it
+	bounded bool // window is the session's, as its profiler recorded it
 }
 
+// newClock reads the begin and the window of a trace.
 func newClock(space *xplane.XSpace) clock {
 	var c clock
 	first := true
@@ -62,7 +67,7 @@ func newClock(space *xplane.XSpace) clock {
 			}
 		}
 	}
-	if c.base < unixLine { // the lines count from the session's begin
+	if c.base < unixLine { // lines count from the session's begin
 		c.base = 0
 		c.bounded = started > 0 && stopped > started
 	}
@@ -72,12 +77,14 @@ func newClock(space *xplane.XSpace) clock {
 	return c
 }
 
+// interval returns the time of an event.
 func (c clock) interval(line *xplane.XLine, event *xplane.XEvent) interval {
 	start := float64(line.GetTimestampNs()-c.base) + float64(event.GetOffsetPs())/1e3
 	return interval{start, start + max(0, float64(event.GetDurationPs())/1e3)}
 }
 
-// unixStat is a plane's stat that counts ns since 1970, for which a float64 is too coarse, or 0.
+// unixStat returns a plane's stat that counts ns since 1970; 0 if there is none. A
+// float64 would be too coarse.
 func unixStat(plane *xplane.XPlane, name string) int64 {
 	switch v := statNamed(plane, plane.GetStats(), name).(type) {
 	case int64:
@@ -89,7 +96,7 @@ func unixStat(plane *xplane.XPlane, name string) int64 {
 	}
 }
 
-// numberStat is the stat of that name as a number, or 0.
+// numberStat returns the stat of that name as a number; 0 if there is none.
 func numberStat(plane *xplane.XPlane, stats []*xplane.XStat, name string) float64 {
 	switch v := statNamed(plane, stats, name).(type) {
 	case int64:
@@ -103,12 +110,13 @@ func numberStat(plane *xplane.XPlane, stats []*xplane.XStat, name string) float6
 	}
 }
 
-// stringStat is the stat of that name if it is a string, or "".
+// stringStat returns the stat of that name if it is a string, else "".
 func stringStat(plane *xplane.XPlane, stats []*xplane.XStat, name string) string {
 	s, _ := statNamed(plane, stats, name).(string)
 	return s
 }
 
+// statNamed returns the value of the stat of that name, or nil.
 func statNamed(plane *xplane.XPlane, stats []*xplane.XStat, name string) any {
 	for _, stat := range stats {
 		if plane.GetStatMetadata()[stat.GetMetadataId()].GetName() == name {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// tracerWait bounds how long a tracer waits for the steps under way. Steps take milliseconds; one that takes longer
-// than this hangs.
+// tracerWait bounds how long a tracer waits for the steps in flight. Steps take
+// milliseconds; a step that takes longer than this hangs.
 const tracerWait = 30 * time.Second
 
 // deviceTracer starts and stops Config.Device between steps.
@@ -16,17 +16,17 @@ type deviceTracer struct {
 	device  Device
 	between func(ctx context.Context, do func() error) error
 
-	mu   sync.Mutex // held while device is called
-	left bool       // a session has left the tracer running, as no place was found to stop it
+	mu   sync.Mutex // must be held to call device and to use left
+	left bool       // a session could not stop the tracer, which still runs
 }
 
-// start starts the tracer and says when it was started. One that an earlier session had to leave running is stopped
-// first.
+// start starts the tracer and returns when. It first stops a tracer that an earlier
+// session could not stop.
 func (t *deviceTracer) start(host, device int) (at time.Time, err error) {
 	err = t.atRest(func() error {
 		if t.left {
 			t.left = false
-			_, _ = t.device.Stop() // that session has told of its loss
+			_, _ = t.device.Stop() // that session has reported the loss of its trace
 		}
 		at = time.Now()
 		return t.device.Start(host, device)
@@ -34,7 +34,7 @@ func (t *deviceTracer) start(host, device int) (at time.Time, err error) {
 	return at, err
 }
 
-// stop stops the tracer and returns what it saw, a serialized XSpace, or nil.
+// stop stops the tracer and returns its serialized XSpace, or nil.
 func (t *deviceTracer) stop() (space []byte, err error) {
 	called := false
 	err = t.atRest(func() (err error) {
@@ -51,7 +51,7 @@ func (t *deviceTracer) stop() (space []byte, err error) {
 	return space, err
 }
 
-// atRest calls do while the device has nothing to do.
+// atRest calls do while the device has no steps.
 func (t *deviceTracer) atRest(do func() error) error {
 	locked := func() error {
 		t.mu.Lock()

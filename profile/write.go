@@ -9,8 +9,8 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// write publishes the trace and returns the folder of its two files. encoded is what the device's tracer returned. It runs after the recording has ended, when nothing
-// of it changes any more.
+// write publishes the trace and returns the folder of its two files. encoded is the
+// device tracer's XSpace, or nil. It must be called after the recording has ended.
 func (s *session) write(encoded []byte) (string, error) {
 	device, err := s.device(encoded)
 	space := s.space(tracedDevice(device))
@@ -20,7 +20,7 @@ func (s *session) write(encoded []byte) (string, error) {
 	if device != nil {
 		merge(space, device)
 	}
-	s.spans.chunks = nil // space has it all; the encoding needs the memory
+	s.spans.chunks = nil // space has all of it, and the encoding needs the memory
 	host := s.p.cfg.Host
 	truncated := s.timedOut || s.spans.dropped > 0
 	return s.folder.publish(s.begin, []content{
@@ -37,13 +37,15 @@ func (s *session) write(encoded []byte) (string, error) {
 	})
 }
 
-// device reads what the device's tracer returned: nil if it was not traced, or wrongly.
+// device decodes the device tracer's XSpace. It returns nil if encoded is nil or
+// invalid.
 func (s *session) device(encoded []byte) (*xplane.XSpace, error) {
 	if encoded == nil {
 		return nil, nil
 	}
 	if limit := s.p.cfg.MaxDeviceBytes; int64(len(encoded)) > limit {
-		return nil, fmt.Errorf("device trace of %d bytes is left out, for it is larger than %d: record fewer steps", len(encoded), limit)
+		return nil, fmt.Errorf("device trace of %d bytes is left out, for it is larger than %d: "+
+			"record fewer steps", len(encoded), limit)
 	}
 	space, err := readDevice(encoded, s.begin, s.tracing)
 	if err == nil && s.plan.limit != unlimited {
