@@ -1,5 +1,6 @@
-// Package bench loads any server of POST /v1/score over HTTP, checks every answer and measures how long it took. It must
-// know nothing else of ours: it sees what a client sees, so that it can load sglang-jax as well.
+// Package bench loads any server of POST /v1/score over HTTP, checks every answer and
+// measures how long it took. It sees only what a client sees, so it can load sglang-jax
+// as well. It must not know other packages of scored.
 //
 // Begin with Run and Config.
 package bench
@@ -13,49 +14,51 @@ import (
 	"time"
 )
 
-// Config says where, what and how hard.
+// Config says where to send requests, which, and how many.
 type Config struct {
 	URL     string // of the server, without /v1/score
-	APIKey  string // sent as `Bearer KEY`; empty sends none
-	Model   string // the model that requests name
+	APIKey  string // sent as `Bearer KEY`; "" sends none
+	Model   string // named in requests
 	Timeout time.Duration
 
 	Mix     []Share
 	Labels  []int // token ids
 	Softmax bool
 
-	Clients     int     // of a closed loop; 0 takes the largest that the mix's workloads name
-	Rate        float64 // requests/s of an open loop with Poisson arrivals; 0 is a closed loop
-	MaxInFlight int     // open loop: an arrival that finds so many unanswered is not sent, and counted
-	CancelShare float64 // of requests that are given up at a random time
+	Clients     int     // of a closed loop; 0 means the largest number that the mix's workloads name
+	Rate        float64 // requests/s of an open loop with Poisson arrivals; 0 means a closed loop
+	MaxInFlight int     // open loop: with so many unanswered, an arrival is counted and not sent
+	CancelShare float64 // share of requests that are given up at a random time
 
-	Warmup   time.Duration // of the same load, measured by nobody
-	Duration time.Duration // requests start for so long; those under way are then awaited
-	Warm     bool          // queries repeat from a pool; false makes every query new
-	Pool     int           // queries of that pool, for each workload
+	Warmup   time.Duration // the same load before the measurement
+	Duration time.Duration // how long requests start; those in flight are then awaited
+	Warm     bool          // queries repeat from a pool; otherwise every query is new
+	Pool     int           // queries in the pool, for each workload
 	Seed     uint64        // of prompts, arrivals and cancellations
 
 	TokenIDs      bool // send token ids, of exact counts, instead of text
-	RepeatedToken bool // send one token id over and over, as sglang's bench_score does
-	Vocab         int  // token ids are below it
+	RepeatedToken bool // send one token id repeatedly, as sglang's bench_score does
+	Vocab         int  // token ids are 0..Vocab-1
 
-	Verify    bool              // score some items alone too and compare
-	Tolerance float64           // of that comparison
-	Transport http.RoundTripper // nil makes one that keeps a connection for each request in flight
+	Verify    bool              // score some items alone, too, and compare
+	Tolerance float64           // largest accepted difference of a score in that comparison
+	Transport http.RoundTripper // nil: one that keeps a connection for each request in flight
 }
 
-// run is a benchmark under way.
+// run is a benchmark in progress.
 type run struct {
 	Config
 	client *client
-	// exemplar is what authors are copies of. Streams of random numbers follow from the seed and streams, so that no two
-	// clients or phases write the same prompts.
+	// exemplar is copied for every author. Each copy has its own stream of random
+	// numbers, numbered by streams, so that no two clients or phases write the same
+	// prompts.
 	exemplar author
 	streams  uint64
 }
 
-// Run warms the server up, measures, and reports. Its error is that no measurement was possible; what was wrong with
-// answers is in the report. If ctx ends, the report is of what came before, and requests under way count nowhere.
+// Run warms the server up, measures, and reports. It returns an error only if no
+// measurement was possible; faults of answers are in the report. If ctx ends, the
+// report covers the time before, and requests in flight do not count.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	r, err := newRun(ctx, c)
 	if err != nil {
@@ -77,6 +80,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	return report, nil
 }
 
+// newRun checks that the server answers, and prepares the prompts.
 func newRun(ctx context.Context, c Config) (*run, error) {
 	transport := c.Transport
 	if transport == nil {
@@ -90,9 +94,11 @@ func newRun(ctx context.Context, c Config) (*run, error) {
 			c.Clients = max(c.Clients, share.Clients, 1)
 		}
 	}
-	r := &run{Config: c, client: &client{http: &http.Client{Transport: transport}, base: strings.TrimSuffix(c.URL, "/"), key: c.APIKey,
+	r := &run{Config: c, client: &client{http: &http.Client{Transport: transport},
+		base: strings.TrimSuffix(c.URL, "/"), key: c.APIKey,
 		model: c.Model, labels: c.Labels, softmax: c.Softmax, timeout: c.Timeout}}
-	r.exemplar = author{lexicon: newLexicon(wordList), ids: c.TokenIDs || c.RepeatedToken, vocab: c.Vocab, same: c.RepeatedToken, unitsPerToken: 1}
+	r.exemplar = author{lexicon: newLexicon(wordList), ids: c.TokenIDs || c.RepeatedToken,
+		vocab: c.Vocab, same: c.RepeatedToken, unitsPerToken: 1}
 	if err := r.calibrate(ctx); err != nil {
 		return nil, err
 	}
@@ -109,13 +115,15 @@ func newRun(ctx context.Context, c Config) (*run, error) {
 	return r, nil
 }
 
-// calibrate sends one item, to see that the server answers and, if the answer tells its tokens, how many a word makes.
+// calibrate sends one item, to check that the server answers. If the answer counts its
+// tokens, calibrate learns how many words make a token.
 func (r *run) calibrate(ctx context.Context) error {
 	const units = 256
 	p := r.author().write(Workload{ItemTokens: units, Items: 1})
 	a, failed := r.client.score(ctx, r.client.body(p), 1)
 	if failed != nil {
-		return fmt.Errorf("server at %s does not score a first request: %s: %w", r.client.base, failed.kind, failed.err)
+		return fmt.Errorf("server at %s does not score a first request: %s: %w", r.client.base,
+			failed.kind, failed.err)
 	}
 	if a.Usage != nil && a.Usage.Prompt > 0 && !r.exemplar.ids {
 		r.exemplar.unitsPerToken = units / float64(a.Usage.Prompt)
@@ -123,7 +131,8 @@ func (r *run) calibrate(ctx context.Context) error {
 	return nil
 }
 
-// author is a new author with random numbers of its own.
+// author returns a new author with its own random numbers. It must not be called
+// concurrently.
 func (r *run) author() *author {
 	a := r.exemplar
 	r.streams++
@@ -131,7 +140,7 @@ func (r *run) author() *author {
 	return &a
 }
 
-// pick is the mix's index of the next request's workload.
+// pick returns the index in mix of the next request's workload.
 func (a *author) pick(mix []Share) int {
 	total := 0
 	for _, share := range mix {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// client speaks POST /v1/score.
+// client sends requests to POST /v1/score.
 type client struct {
 	http    *http.Client
 	base    string // URL without a trailing slash
@@ -24,19 +24,20 @@ type client struct {
 	timeout time.Duration
 }
 
-// answer is what a server says to a request.
+// answer is a server's answer to a request.
 type answer struct {
 	Scores [][]number
 	Usage  *usage
 }
 
-// usage is null from sglang-jax. cached counts the tokens of all items that were not computed.
+// usage is null from sglang-jax. Cached counts the tokens of all items that were not
+// computed.
 type usage struct {
 	Prompt int `json:"prompt_tokens"`
 	Cached int `json:"cached_tokens"`
 }
 
-// number is a float64 that null does not fit.
+// number is a float64 that does not accept null.
 type number float64
 
 func (n *number) UnmarshalJSON(data []byte) error {
@@ -45,7 +46,8 @@ func (n *number) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// failure is a request without a right answer. kind is an HTTP status or one of the words below.
+// failure is a request without a correct answer. kind is an HTTP status or one of the
+// words below.
 type failure struct {
 	kind string
 	err  error
@@ -58,17 +60,18 @@ const (
 	kindCancelled  = "cancelled" // by this program
 )
 
-// body is the request's JSON.
+// body returns the request's JSON.
 func (c *client) body(p prompt) []byte {
-	data, err := json.Marshal(map[string]any{"model": c.model, "query": p.query, "items": p.items, "label_token_ids": c.labels,
-		"apply_softmax": c.softmax, "usage": true})
+	data, err := json.Marshal(map[string]any{"model": c.model, "query": p.query, "items": p.items,
+		"label_token_ids": c.labels,
+		"apply_softmax":   c.softmax, "usage": true})
 	if err != nil {
 		panic(err) // strings, numbers and lists always marshal
 	}
 	return data
 }
 
-// score sends a request of items items and checks the answer's shape.
+// score sends a request with items items and checks the answer.
 func (c *client) score(ctx context.Context, body []byte, items int) (*answer, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -93,7 +96,8 @@ func (c *client) score(ctx context.Context, body []byte, items int) (*answer, *f
 	return &a, nil
 }
 
-// check wants one row per item, one probability per label and, under softmax, rows that sum to 1 within 1e-6.
+// check requires one row for each item, one probability for each label and, with
+// softmax, rows that sum to 1 within 1e-6.
 func (c *client) check(scores [][]number, items int) error {
 	if len(scores) != items {
 		return fmt.Errorf("answer has %d rows for %d items", len(scores), items)
@@ -116,8 +120,10 @@ func (c *client) check(scores [][]number, items int) error {
 	return nil
 }
 
-// send makes one HTTP request and reads all of its answer.
-func (c *client) send(ctx context.Context, method, path string, body []byte) (status int, data []byte, err error) {
+// send makes one HTTP request and reads the whole answer.
+func (c *client) send(
+	ctx context.Context, method, path string, body []byte,
+) (status int, data []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -134,6 +140,7 @@ func (c *client) send(ctx context.Context, method, path string, body []byte) (st
 	return response.StatusCode, data, errors.Join(err, response.Body.Close())
 }
 
+// excerpt returns the first 200 bytes.
 func excerpt(data []byte) string {
 	const most = 200
 	if len(data) > most {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// load sends requests for d, awaits those under way, and gives what came of them.
+// load sends requests for d, awaits those in flight, and returns the results.
 func (r *run) load(ctx context.Context, d time.Duration) *tally {
 	t := &tally{mix: r.Mix}
 	if r.Rate > 0 {
@@ -17,7 +17,7 @@ func (r *run) load(ctx context.Context, d time.Duration) *tally {
 	return t
 }
 
-// closed has every client send its next request when the last one is answered.
+// closed lets every client send its next request when the last one is answered.
 func (r *run) closed(ctx context.Context, d time.Duration, t *tally) {
 	var clients sync.WaitGroup
 	end := time.Now().Add(d)
@@ -33,8 +33,9 @@ func (r *run) closed(ctx context.Context, d time.Duration, t *tally) {
 	clients.Wait()
 }
 
-// open sends at Poisson arrivals, whose gaps are exponential with mean 1/Rate, whether or not earlier requests are
-// answered. Latency counts from the scheduled arrival: neither a slow server nor a slow generator hides waiting.
+// open sends requests at Poisson arrivals, with exponential gaps of mean 1/Rate,
+// whether or not earlier requests are answered. Latency counts from the scheduled
+// arrival, so neither a slow server nor a slow generator hides waiting time.
 func (r *run) open(ctx context.Context, d time.Duration, t *tally) {
 	var flying sync.WaitGroup
 	defer flying.Wait()
@@ -47,7 +48,7 @@ func (r *run) open(ctx context.Context, d time.Duration, t *tally) {
 		if !arrival.Before(end) {
 			return
 		}
-		next, scheduled := r.next(a), arrival // written before its time comes, so that writing delays nothing
+		next, scheduled := r.next(a), arrival // written in advance, so that writing delays nothing
 		if !wait(ctx, time.Until(scheduled)) {
 			return
 		}
@@ -64,7 +65,7 @@ func (r *run) open(ctx context.Context, d time.Duration, t *tally) {
 	}
 }
 
-// wait is false if ctx ended first.
+// wait waits for d. It returns false if ctx ended first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -78,11 +79,12 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // shot is a request ready to be sent.
 type shot struct {
-	share  int // of the mix
+	share  int // index in the mix
 	body   []byte
-	giveUp float64 // share of a typical latency after which it is cancelled; 0 is never
+	giveUp float64 // share of a typical latency after which it is cancelled; 0: never
 }
 
+// next returns the author's next request.
 func (r *run) next(a *author) shot {
 	s := shot{share: a.pick(r.Mix)}
 	s.body = r.client.body(a.write(r.Mix[s.share].Workload))
@@ -92,7 +94,7 @@ func (r *run) next(a *author) shot {
 	return s
 }
 
-// request sends s and counts what came of it, with the time since start.
+// request sends s and counts the result, with the time since start.
 func (r *run) request(ctx context.Context, s shot, start time.Time, t *tally) {
 	workload := r.Mix[s.share].Workload
 	sent := ctx
@@ -105,7 +107,7 @@ func (r *run) request(ctx context.Context, s shot, start time.Time, t *tally) {
 	}
 	a, failed := r.client.score(sent, s.body, workload.Items)
 	switch {
-	case ctx.Err() != nil: // the whole run is given up
+	case ctx.Err() != nil: // the whole run was given up
 	case failed != nil:
 		t.fail(failed)
 	default:

@@ -10,12 +10,13 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// counters are scored's own, of all its traffic since it started.
+// counters are scored's own counters, of all its traffic since it started.
 type counters struct {
 	prompt, cached, computed, padding, steps float64
 }
 
-// scrape reads GET /metrics. It is nil where the server has none, or not these.
+// scrape reads GET /metrics. It returns nil if the server has none, or lacks these
+// counters.
 func (c *client) scrape(ctx context.Context) *counters {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -26,6 +27,7 @@ func (c *client) scrape(ctx context.Context) *counters {
 	return parseCounters(text)
 }
 
+// parseCounters reads the counters from Prometheus text; nil if they are missing.
 func parseCounters(text []byte) *counters {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
@@ -52,6 +54,7 @@ func parseCounters(text []byte) *counters {
 	return &c
 }
 
+// label returns the value of a metric's label, or "".
 func label(metric *dto.Metric, name string) string {
 	for _, pair := range metric.GetLabel() {
 		if pair.GetName() == name {
@@ -61,15 +64,16 @@ func label(metric *dto.Metric, name string) string {
 	return ""
 }
 
-// ServerFigures is what a server's own counters say of the measured time, other clients' traffic included.
+// ServerFigures is what a server's own counters say of the measured time. They include
+// other clients' traffic.
 type ServerFigures struct {
 	Steps          float64 `json:"steps"`
 	ComputedTokens float64 `json:"computed_tokens"`
-	PaddingShare   float64 `json:"padding_share"` // of the tokens in steps, those computed for nothing
+	PaddingShare   float64 `json:"padding_share"` // of the tokens in steps, those that are padding
 	CachedShare    float64 `json:"cached_share"`  // of prompt tokens, those not computed
 }
 
-// since gives the figures of the time from before to after, or nil if either is unknown.
+// since returns the figures of the time from before to after; nil if either is nil.
 func (after *counters) since(before *counters) *ServerFigures {
 	if before == nil || after == nil {
 		return nil
@@ -81,6 +85,7 @@ func (after *counters) since(before *counters) *ServerFigures {
 		return part / whole
 	}
 	computed, padding := after.computed-before.computed, after.padding-before.padding
-	return &ServerFigures{Steps: after.steps - before.steps, ComputedTokens: computed, PaddingShare: share(padding, padding+computed),
-		CachedShare: share(after.cached-before.cached, after.prompt-before.prompt)}
+	return &ServerFigures{Steps: after.steps - before.steps, ComputedTokens: computed,
+		PaddingShare: share(padding, padding+computed),
+		CachedShare:  share(after.cached-before.cached, after.prompt-before.prompt)}
 }

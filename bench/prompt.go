@@ -9,7 +9,8 @@ import (
 //go:embed words.txt
 var wordList string
 
-// prompt is what one request asks, ready for JSON: the query and items are strings or lists of token ids.
+// prompt is what one request asks, ready for JSON. The query and each item are strings
+// or lists of token ids.
 type prompt struct {
 	query any
 	items []any
@@ -19,18 +20,20 @@ type prompt struct {
 type author struct {
 	random  *rand.Rand
 	lexicon *lexicon
-	ids     bool // token ids in place of text
-	vocab   int  // ids are below it
+	ids     bool // token ids instead of text
+	vocab   int  // ids are 0..vocab-1
 	same    bool // every id is repeatedToken
-	// unitsPerToken is how many words and full stops make a token. The word list's own are one token each for Qwen3.
+	// unitsPerToken is how many words and full stops make a token. Words of the list
+	// are one token each for Qwen3.
 	unitsPerToken float64
-	pool          map[string][]any // of a warm cache: the queries of each workload; nil means a new one for every request
+	// pool holds the queries of each workload for a warm cache; nil: every query is new.
+	pool map[string][]any
 }
 
-// repeatedToken is the id that sglang's bench_score fills its prompts with.
+// repeatedToken is the id of which sglang's bench_score makes its prompts.
 const repeatedToken = 100
 
-// write makes the next prompt of w. Items are always new.
+// write returns the next prompt of w. Items are always new.
 func (a *author) write(w Workload) prompt {
 	p := prompt{query: a.query(w), items: make([]any, w.Items)}
 	for i := range p.items {
@@ -39,6 +42,8 @@ func (a *author) write(w Workload) prompt {
 	return p
 }
 
+// query returns a query of w: from the pool if there is one, else a new one. Its first
+// w.Common tokens are the same in every query.
 func (a *author) query(w Workload) any {
 	if pool := a.pool[w.Name]; len(pool) > 0 {
 		return pool[a.random.IntN(len(pool))]
@@ -47,7 +52,7 @@ func (a *author) query(w Workload) any {
 	if w.Common == 0 {
 		return query
 	}
-	common := *a // the same numbers for every request and client
+	common := *a // with the same random numbers for every request and client
 	common.random = rand.New(rand.NewPCG(uint64(w.Common), commonSeed))
 	switch rest := query.(type) {
 	case []int:
@@ -57,10 +62,10 @@ func (a *author) query(w Workload) any {
 	}
 }
 
-// commonSeed is that of the tokens that all requests have in common.
+// commonSeed is the seed of the tokens that all requests share.
 const commonSeed = 8
 
-// passage is n tokens of text or of ids.
+// passage returns n tokens of text or of ids.
 func (a *author) passage(n int) any {
 	if !a.ids {
 		return a.lexicon.text(a.random, int(float64(n)*a.unitsPerToken+0.5))
@@ -75,7 +80,7 @@ func (a *author) passage(n int) any {
 	return ids
 }
 
-// lexicon is words by their part of speech.
+// lexicon holds words by part of speech.
 type lexicon map[string][]string
 
 // newLexicon reads lines of a part of speech and its words.
@@ -88,10 +93,11 @@ func newLexicon(list string) *lexicon {
 	return &l
 }
 
-// text is sentences of units words and full stops in all. Every unit brings its own leading blank, so that texts joined
-// tokenize as each does alone.
+// text returns sentences of units words and full stops in all. Every word has a leading
+// blank, so that joined texts have the tokens that each has alone.
 func (l lexicon) text(random *rand.Rand, units int) string {
-	sentence := []string{"opener", "adjective", "noun", "verb", "determiner", "adjective", "noun", "preposition", "determiner", "noun", "."}
+	sentence := []string{"opener", "adjective", "noun", "verb", "determiner", "adjective", "noun",
+		"preposition", "determiner", "noun", "."}
 	var out strings.Builder
 	for i := range units {
 		part := sentence[i%len(sentence)]

@@ -11,26 +11,27 @@ import (
 	"time"
 )
 
-// Report is what a run measured. Its JSON is one object.
+// Report is the result of a run. Its JSON is one object.
 type Report struct {
 	Config  Config  `json:"-"`
 	Load    string  `json:"load"`
 	Seconds float64 `json:"seconds"` // from the first request to the last answer
 
-	Answered  int                `json:"requests"` // rightly
-	Failures  map[string]Failure `json:"errors"`   // by HTTP status, or timeout, connection, wrong answer
+	Answered  int                `json:"requests"` // correctly
+	Failures  map[string]Failure `json:"errors"`   // by HTTP status, or by a word of client.go
 	Cancelled int                `json:"cancelled"`
 	NotSent   int                `json:"not_sent"`    // open loop: too many were in flight
-	LagMS     float64            `json:"send_lag_ms"` // open loop: the latest that a request was sent after its arrival
+	LagMS     float64            `json:"send_lag_ms"` // open loop: the longest delay of sending
 
 	ItemsPerSecond          float64 `json:"items_per_s"`
 	PromptTokensPerSecond   float64 `json:"prompt_tokens_per_s"`   // of all items in full
-	ComputedTokensPerSecond float64 `json:"computed_tokens_per_s"` // of them, those not taken from a cache
-	// GFLOPPerSecond is the arithmetic of the computed tokens if the model is Qwen3-0.6B: 880.8 MFLOP a token and 229,376 FLOP
-	// a pair of a token and a key at or before it.
+	ComputedTokensPerSecond float64 `json:"computed_tokens_per_s"` // without those from a cache
+	// GFLOPPerSecond is the arithmetic of the computed tokens if the model is
+	// Qwen3-0.6B: 880.8 MFLOP for each token, and 229,376 FLOP for each pair of a token
+	// and a key at or before it.
 	GFLOPPerSecond float64 `json:"gflop_per_s_qwen3_0_6b"`
-	// UsageTold is whether answers told their tokens. If not, prompts are taken to be as long as asked for, and each query to
-	// be computed once.
+	// UsageTold reports whether answers counted their tokens. If not, prompts are
+	// assumed to have the requested length, and each query to be computed once.
 	UsageTold bool `json:"usage_told"`
 
 	Latency   Latency            `json:"latency"`
@@ -45,6 +46,7 @@ type Failure struct {
 	Example string `json:"example"`
 }
 
+// fill computes the report from the results and the server's counters before and after.
 func (r *Report) fill(t *tally, before, after *counters) {
 	r.Load = r.Config.load()
 	r.Failures, r.Cancelled, r.NotSent = map[string]Failure{}, t.cancelled, t.skipped
@@ -68,7 +70,7 @@ func (r *Report) fill(t *tally, before, after *counters) {
 	r.Server = after.since(before)
 }
 
-// load says in words what was sent.
+// load describes in words what was sent.
 func (c *Config) load() string {
 	names := make([]string, len(c.Mix))
 	for i, share := range c.Mix {
@@ -91,17 +93,21 @@ func (c *Config) load() string {
 	if c.Rate > 0 {
 		loop = fmt.Sprintf("%g requests/s in an open loop", c.Rate)
 	}
-	return fmt.Sprintf("%s, %s, %s, %s cache, %v after %v of warm-up, seed %d", strings.Join(names, ","), loop, prompts, cache, c.Duration, c.Warmup, c.Seed)
+	return fmt.Sprintf("%s, %s, %s, %s cache, %v after %v of warm-up, seed %d",
+		strings.Join(names, ","), loop, prompts, cache, c.Duration, c.Warmup, c.Seed)
 }
 
-// Err tells what was wrong: requests that failed or were answered wrongly, arrivals not sent, or nothing answered.
+// Err returns an error if requests failed or had wrong answers, arrivals were not sent,
+// or nothing was answered.
 func (r *Report) Err() error {
 	var faults []error
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
-		faults = append(faults, fmt.Errorf("%d requests failed with %s, the first: %s", r.Failures[kind].Count, kind, r.Failures[kind].Example))
+		faults = append(faults, fmt.Errorf("%d requests failed with %s, the first: %s",
+			r.Failures[kind].Count, kind, r.Failures[kind].Example))
 	}
 	if r.NotSent > 0 {
-		faults = append(faults, fmt.Errorf("%d arrivals were not sent; too many requests were unanswered", r.NotSent))
+		faults = append(faults, fmt.Errorf("%d arrivals were not sent; too many requests were "+
+			"unanswered", r.NotSent))
 	}
 	if r.Answered == 0 {
 		faults = append(faults, errors.New("no request was answered"))
@@ -112,12 +118,16 @@ func (r *Report) Err() error {
 	return errors.Join(faults...)
 }
 
-// WriteText prints the report as a table.
+// WriteText writes the report as a table.
 func (r *Report) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, values ...any) { fmt.Fprintf(table, name+"\t"+format+"\n", values...) }
+	row := func(name, format string, values ...any) {
+		fmt.Fprintf(table, name+"\t"+format+"\n",
+			values...)
+	}
 	row("load", "%s", r.Load)
-	row("requests", "%d answered in %.1f s, %d cancelled, %d not sent", r.Answered, r.Seconds, r.Cancelled, r.NotSent)
+	row("requests", "%d answered in %.1f s, %d cancelled, %d not sent", r.Answered, r.Seconds,
+		r.Cancelled, r.NotSent)
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
 		row("errors: "+kind, "%d, the first: %s", r.Failures[kind].Count, r.Failures[kind].Example)
 	}
@@ -129,7 +139,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	if !r.UsageTold {
 		from = "as asked for; the server does not tell"
 	}
-	row("tokens/s", "%.0f prompt, %.0f computed (%s)", r.PromptTokensPerSecond, r.ComputedTokensPerSecond, from)
+	row("tokens/s", "%.0f prompt, %.0f computed (%s)", r.PromptTokensPerSecond,
+		r.ComputedTokensPerSecond, from)
 	row("GFLOP/s", "%.1f if the model is Qwen3-0.6B", r.GFLOPPerSecond)
 	latency := func(name string, l Latency) {
 		row(name, "p50 %.1f  p95 %.1f  p99 %.1f  max %.1f  of %d", l.P50, l.P95, l.P99, l.Max, l.Requests)
@@ -144,10 +155,12 @@ func (r *Report) WriteText(w io.Writer) error {
 		row("send lag ms", "%.1f at most", r.LagMS)
 	}
 	if s := r.Server; s != nil {
-		row("server", "%.0f steps, padding %.1f %%, cached tokens %.1f %%", s.Steps, 100*s.PaddingShare, 100*s.CachedShare)
+		row("server", "%.0f steps, padding %.1f %%, cached tokens %.1f %%", s.Steps,
+			100*s.PaddingShare, 100*s.CachedShare)
 	}
 	if i := r.Isolation; i != nil {
-		row("isolation", "%d items alone and in their request, %.1e apart at most; %.0e allowed", i.Items, i.Worst, r.Config.Tolerance)
+		row("isolation", "%d items alone and in their request, %.1e apart at most; %.0e allowed",
+			i.Items, i.Worst, r.Config.Tolerance)
 	}
 	return table.Flush()
 }

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// tally counts what came of requests. It is safe for concurrent use.
+// tally counts the results of requests. It is safe for concurrent use.
 type tally struct {
 	mix []Share
 
 	mu        sync.Mutex
-	latencies [][]time.Duration // of answered requests, by share of the mix
+	latencies [][]time.Duration // of answered requests, by index in the mix
 	items     int
 	prompt    int // tokens of all items in full
-	computed  int // of them, those that were computed
-	told      int // answers that told their tokens
+	computed  int // those of them that were computed
+	told      int // answers that counted their tokens
 	flop      float64
 	failures  map[string]Failure
 	cancelled int
@@ -24,10 +24,10 @@ type tally struct {
 	lag       time.Duration
 }
 
-// answer counts a right one.
+// answer counts a correct answer.
 func (t *tally) answer(share int, latency time.Duration, u *usage) {
 	w := t.mix[share].Workload
-	// Without usage a prompt is as long as asked for, and the query is taken to be computed once.
+	// Without usage, assume the requested length, and that the query was computed once.
 	prompt, cached := w.Items*(w.QueryTokens+w.ItemTokens), (w.Items-1)*w.QueryTokens
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,7 +45,8 @@ func (t *tally) answer(share int, latency time.Duration, u *usage) {
 	t.flop += w.work(cached)
 }
 
-// fail counts a request that was not answered rightly, and keeps the first of each kind as an example.
+// fail counts a request without a correct answer, and keeps the first of each kind as
+// an example.
 func (t *tally) fail(f *failure) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,14 +72,15 @@ func (t *tally) skip() {
 	t.skipped++
 }
 
-// sending keeps how late after its scheduled arrival a request was sent, at worst.
+// sending records how late after its scheduled arrival a request is sent.
 func (t *tally) sending(late time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lag = max(t.lag, late)
 }
 
-// typical is the latency of the last answer of a share, 100 ms before there is one.
+// typical returns the latency of the last answer of a share of the mix; 100 ms before
+// there is one.
 func (t *tally) typical(share int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +90,7 @@ func (t *tally) typical(share int) time.Duration {
 	return t.latencies[share][len(t.latencies[share])-1]
 }
 
-// Latency is percentiles in milliseconds, of answered requests.
+// Latency holds percentiles of answered requests, in milliseconds.
 type Latency struct {
 	Requests int     `json:"requests"`
 	P50      float64 `json:"p50_ms"`
@@ -97,13 +99,17 @@ type Latency struct {
 	Max      float64 `json:"max_ms"`
 }
 
+// newLatency returns the percentiles of the samples.
 func newLatency(samples []time.Duration) Latency {
 	sorted := slices.Sorted(slices.Values(samples))
-	at := func(share float64) float64 { return float64(percentile(sorted, share)) / float64(time.Millisecond) }
+	at := func(share float64) float64 {
+		return float64(percentile(sorted, share)) / float64(time.Millisecond)
+	}
 	return Latency{Requests: len(sorted), P50: at(0.50), P95: at(0.95), P99: at(0.99), Max: at(1)}
 }
 
-// percentile is the smallest of the sorted samples that at least a share of them does not exceed (nearest rank); 0 of none.
+// percentile returns the smallest of the sorted samples that at least a share of them
+// does not exceed (nearest rank); 0 of none.
 func percentile(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Isolation is what came of scoring items alone and in their request.
+// Isolation is the result of scoring items alone and in their request.
 type Isolation struct {
 	Items int     `json:"items"`
-	Worst float64 `json:"worst"` // difference of a score
+	Worst float64 `json:"worst"` // largest difference of a score
 	Error string  `json:"error,omitempty"`
 }
 
@@ -26,6 +26,7 @@ func (r *run) verify(ctx context.Context) *Isolation {
 	return result
 }
 
+// isolate compares one request of w with its items alone.
 func (r *run) isolate(ctx context.Context, w Workload, result *Isolation) error {
 	whole := r.author().write(w)
 	together, failed := r.client.score(ctx, r.client.body(whole), w.Items)
@@ -34,7 +35,8 @@ func (r *run) isolate(ctx context.Context, w Workload, result *Isolation) error 
 	}
 	chosen := []int{0, w.Items / 2, w.Items - 1}
 	for _, i := range slices.Compact(chosen) {
-		alone, failed := r.client.score(ctx, r.client.body(prompt{query: whole.query, items: whole.items[i : i+1]}), 1)
+		alone, failed := r.client.score(ctx,
+			r.client.body(prompt{query: whole.query, items: whole.items[i : i+1]}), 1)
 		if failed != nil {
 			return fmt.Errorf("item %d alone: %s: %w", i, failed.kind, failed.err)
 		}
@@ -43,7 +45,8 @@ func (r *run) isolate(ctx context.Context, w Workload, result *Isolation) error 
 			difference := math.Abs(float64(score - together.Scores[i][j]))
 			result.Worst = max(result.Worst, difference)
 			if difference > r.Tolerance {
-				return fmt.Errorf("item %d scores %v alone and %v among %d items, more than %v apart", i, score, together.Scores[i][j], w.Items, r.Tolerance)
+				return fmt.Errorf("item %d scores %v alone and %v among %d items, more than %v "+
+					"apart", i, score, together.Scores[i][j], w.Items, r.Tolerance)
 			}
 		}
 	}

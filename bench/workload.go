@@ -6,23 +6,24 @@ import (
 	"strings"
 )
 
-// Workload is a shape of requests. Token counts are exact with token ids, and with text as near as calibration comes.
+// Workload is a shape of requests. Token counts are exact with token ids, and as near
+// as calibration allows with text.
 type Workload struct {
 	Name        string
-	QueryTokens int // shared by the items of a request; 0 leaves the query empty
-	Common      int // of the query's tokens, the first, which are the same in all requests: a template, or a policy
+	QueryTokens int // shared by the items of a request; 0: the query is empty
+	Common      int // leading tokens of the query that all requests share, such as a policy
 	ItemTokens  int // of each item
 	Items       int // of a request
-	Clients     int // of a closed loop that is told no other number
+	Clients     int // default of a closed loop
 }
 
-// Share is a workload's weight in a mix.
+// Share is a workload and its weight in a mix.
 type Share struct {
 	Workload
 	Weight int
 }
 
-// Workloads are those known by name.
+// Workloads lists the workloads that have names.
 func Workloads() []Workload {
 	return []Workload{
 		{Name: "w1", QueryTokens: 0, ItemTokens: 300, Items: 1, Clients: 1},
@@ -38,10 +39,12 @@ func Workloads() []Workload {
 	}
 }
 
-// DefaultMix is the mix of workload "mixed": most requests are small, and W3's 500 items come often enough to matter.
+// DefaultMix is the mix of workload "mixed": most requests are small, and W3's 500
+// items come often enough to matter.
 const DefaultMix = "w1=8,w2=4,w3=1,w4=2"
 
-// ParseMix reads "w1=8,w2=4": names of Workloads with whole weights, 1 where none is given.
+// ParseMix reads a mix such as "w1=8,w2=4": names of Workloads with integer weights, by
+// default 1.
 func ParseMix(text string) ([]Share, error) {
 	var mix []Share
 	for part := range strings.SplitSeq(text, ",") {
@@ -76,16 +79,19 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
-// The arithmetic of Qwen3-0.6B's layers, from its shape: 28 layers of width 1024, 16 query and 8 key heads of 128 and an
-// intermediate width of 3072. The output head is left out: 2 FLOP per parameter and label is nothing beside it.
+// The arithmetic of Qwen3-0.6B's layers, from its shape: 28 layers of width 1024, 16
+// query and 8 key heads of width 128, and an intermediate width of 3072. The output
+// head is left out: 2 FLOP for each parameter and label are negligible.
 const (
 	flopPerToken = 880.8e6 // the linear layers, 2 FLOP per weight
 	flopPerPair  = 229376  // 28 layers x 16 heads x 128 x (2 for q·k + 2 for p·v)
 )
 
-// work is the FLOP that one request of w costs on Qwen3-0.6B if cached of its Items x (QueryTokens + ItemTokens) prompt
-// tokens are not computed: 880.8 MFLOP per computed token and 229,376 FLOP per pair of a computed token and a key at or
-// before it. Cached tokens are taken to be whole queries, and a rest the front of one more.
+// work returns the FLOP of one request of w on Qwen3-0.6B if cached of its Items x
+// (QueryTokens + ItemTokens) prompt tokens are not computed: 880.8 MFLOP for each
+// computed token, and 229,376 FLOP for each pair of a computed token and a key at or
+// before it. Cached tokens are assumed to be whole queries, and a remainder the
+// beginning of one more.
 func (w Workload) work(cached int) float64 {
 	length := w.QueryTokens + w.ItemTokens
 	pairs := w.Items * triangle(length)
@@ -96,5 +102,6 @@ func (w Workload) work(cached int) float64 {
 	return float64(w.Items*length-cached)*flopPerToken + float64(max(pairs, 0))*flopPerPair
 }
 
-// triangle is the number of pairs of n tokens that each see themselves and those before.
+// triangle returns the number of pairs of n tokens that each attend to themselves and
+// those before.
 func triangle(n int) int { return n * (n + 1) / 2 }

@@ -8,9 +8,10 @@ type Sample struct {
 	Seconds float64
 }
 
-// Fit finds the price that predicts the samples best, by the least squares of the logarithms of predicted over measured
-// times: an error of a tenth counts the same in a short step as in a long one. It begins with from, and keeps from's
-// TokenKeys, CachedTokens and Uncached, which a few samples cannot tell from the rest.
+// Fit returns the price that predicts the samples best: by least squares of the
+// logarithm of predicted over measured time, so a relative error counts the same in
+// short and long steps. The search begins at from. It keeps from's TokenKeys,
+// CachedTokens and Uncached, which a few samples cannot determine.
 func Fit(from Price, samples []Sample) Price {
 	best := from
 	if len(samples) == 0 {
@@ -38,6 +39,7 @@ func Fit(from Price, samples []Sample) Price {
 	return best
 }
 
+// misfit returns the sum of squared logarithms of predicted over measured time.
 func (p Price) misfit(samples []Sample) (sum float64) {
 	for _, s := range samples {
 		off := math.Log(p.seconds(s.Work) / s.Seconds)
@@ -46,5 +48,6 @@ func (p Price) misfit(samples []Sample) (sum float64) {
 	return sum
 }
 
-// Off is by what share the price is off a sample: 0.1 is a tenth too long.
+// Off returns the relative error of the price for a sample: 0.1 means that it predicts
+// a tenth too much.
 func (p Price) Off(s Sample) float64 { return p.seconds(s.Work)/s.Seconds - 1 }

@@ -2,10 +2,13 @@ package target
 
 import "scored/score/plan"
 
-// narrow is a processor's ladder. Linear layers cost by the token, padding included, so token counts are closely spaced.
-// Steps on a context have up to 512 tokens, beyond which a token costs more and others wait longer. Attention to the
-// context costs what is seen of it, so one size of context does for all; and attention within rows what bands of a
-// bucket's length have, so each of the larger token counts comes for short rows as well.
+// narrow is the ladder of processors. Linear layers cost by the token, padding
+// included, so token counts are closely spaced. Steps with a context have up to 512
+// tokens; beyond that a token costs more and other requests wait longer.
+//
+// Attention to the context costs what is there of it, so a single size of context
+// suffices. Attention within rows costs by the bucket's length, so each of the larger
+// token counts exists for short rows, too.
 func narrow(contextLength int) []plan.Bucket {
 	var l list
 	for _, tokens := range []int{
@@ -28,14 +31,17 @@ func narrow(contextLength int) []plan.Bucket {
 	return l.all
 }
 
-// mostRows is the most rows of a processor's step: the head reads as many in one run.
+// mostRows is the most rows of a processor's step: as many as the output head reads in
+// one run.
 const mostRows = 64
 
-// shortRow is up to how many tokens an item is short: most are, of a document's title or a phrase.
+// shortRow is the length in tokens up to which an item is short. Most items are titles
+// or phrases and no longer.
 const shortRow = 32
 
-// wide is an accelerator's ladder for native attention. There a step of less than some 500 tokens waits for the weights,
-// however few it has, so small shapes are left out and larger ones take several long rows.
+// wide is an accelerator's ladder for native attention. There a step of less than about
+// 500 tokens takes the time of reading the weights, however few tokens it has. So small
+// shapes are left out, and larger ones hold several long rows.
 func wide(contextLength int) []plan.Bucket {
 	var l list
 	for _, tokens := range []int{256, 512, 1024} {
@@ -68,12 +74,15 @@ func wide(contextLength int) []plan.Bucket {
 	return l.all
 }
 
-// packed is a ladder for kernels: they take rows of any length as they lie, so that a step need not choose its rows'
-// length, and attend to what is seen of a context. Sizes are whole blocks of 256 tokens, which bounds padding; steps on a
-// long context, which attention rules, have few. A context is gathered whole, which takes time by its size: hence several.
+// packed is the ladder for kernels. They take packed rows of any length, so a step need
+// not choose its rows' length, and attend only to the part of a context that is there.
+// Token counts are multiples of the kernels' blocks of 256 tokens, which bounds
+// padding. For long contexts, where attention dominates, there are few counts. The
+// whole context is gathered for each step, which takes time by its size, so there are
+// several sizes.
 func packed(contextLength int) []plan.Bucket {
 	var l list
-	for _, context := range append([]int{0}, contexts(128, contextLength, 512)...) { // whole blocks of keys
+	for _, context := range append([]int{0}, contexts(128, contextLength, 512)...) { // blocks of keys
 		sizes := []int{256, 1024, 2048}
 		if context <= shortContext {
 			sizes = []int{256, 512, 768, 1024, 1280, 1536, 1792, 2048}
@@ -85,8 +94,8 @@ func packed(contextLength int) []plan.Bucket {
 	return l.all
 }
 
-// long is packed with steps of 4,096 and 8,192 tokens for a GPU: its host takes as long to launch a step of any size, and so
-// much work is in flight at a time.
+// long is packed with additional steps of 4,096 and 8,192 tokens, for a GPU: its host
+// takes as long to launch a small step as a large one.
 func long(contextLength int) []plan.Bucket {
 	l := list{packed(contextLength)}
 	for _, context := range append([]int{0}, contexts(128, contextLength, 512)...) {
@@ -104,10 +113,12 @@ func (l *list) add(tokens, rows, length, context int) {
 	l.all = append(l.all, plan.Bucket{Tokens: tokens, Rows: rows, Length: length, Context: context})
 }
 
-// shortContext is up to where a context comes with steps of all sizes.
+// shortContext is the largest context, in tokens, for which there are steps of all
+// sizes.
 const shortContext = 2048
 
-// contexts grow by fours from the first, up to the longest prompt rounded up to a multiple of a number.
+// contexts returns sizes that grow by a factor of four, from first up to contextLength
+// rounded up to a multiple.
 func contexts(first, contextLength, multiple int) (sizes []int) {
 	whole := roundUp(contextLength, multiple)
 	for size := first; ; size *= 4 {

@@ -2,18 +2,19 @@ package tokenizer
 
 import "encoding/json"
 
-// processor is a post-processor of a tokenizer.json, which puts tokens around a text's own; see
-// github.com/huggingface/tokenizers, processors.
+// processor is a post-processor of a tokenizer.json, which puts tokens around a text's
+// own: see github.com/huggingface/tokenizers, processors.
 type processor struct {
 	Type   string
-	Single []struct { // of TemplateProcessing: what a text becomes
+	Single []struct { // of TemplateProcessing: the parts that a text becomes
 		Sequence *struct{ ID string } // the text's own ids
 		Special  *struct{ ID string } `json:"SpecialToken"`
 	}
 	Tokens map[string]struct{ IDs []uint32 } `json:"special_tokens"`
 }
 
-// around is how many ids the file's post-processor puts before those of a text, and whether it does nothing else to them.
+// around returns how many ids the file's post-processor puts before those of a text.
+// alone reports that it changes nothing else.
 func (f *file) around() (before int, alone bool) {
 	var post struct {
 		processor
@@ -36,10 +37,10 @@ func (f *file) around() (before int, alone bool) {
 	return before, alone
 }
 
-// around is the same of one step.
+// around is the same for one step of the post-processor.
 func (p *processor) around() (before int, alone bool) {
 	switch p.Type {
-	case "", "ByteLevel": // the latter moves offsets alone
+	case "", "ByteLevel": // ByteLevel changes only offsets
 		return 0, true
 	case "TemplateProcessing":
 	default:

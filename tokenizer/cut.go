@@ -8,24 +8,32 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// How Qwen2 and Qwen3, and how Llama 3 split text into pieces, which merges never cross. They differ in how many digits
-// a piece has.
+// Regular expressions by which Qwen2 and Qwen3, and Llama 3, split text into pieces.
+// Merges never cross the end of a piece. The two differ in how many digits a piece may
+// have.
 const (
-	qwenPattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	llamaPattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	qwenPattern  = beforeDigits + `\p{N}` + afterDigits
+	llamaPattern = beforeDigits + `\p{N}{1,3}` + afterDigits
+
+	beforeDigits = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`
+	afterDigits  = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// Lead is how many ids Encode puts before those of every text: none for Qwen, one for Llama 3, "<|begin_of_text|>".
+// Lead returns how many ids Encode puts before those of every text: none for Qwen, one
+// for Llama 3, "<|begin_of_text|>".
 func (t *Tokenizer) Lead() int { return t.file.lead }
 
-// Cut finds the last place where text may be cut so that the ids of its two parts, each encoded by itself and the second
-// without its Lead, are those of the whole, whatever is appended to text. It is 0 if there is none. Callers that encode
-// many texts with a common beginning can encode it once. text may end inside a character.
+// Cut returns the last byte offset where text may be cut without changing any id: the
+// ids of both parts, each encoded by itself and the second without its Lead, are those
+// of the whole text, whatever is appended to text. It returns 0 if there is none.
+// Callers that encode many texts with a common beginning can encode the beginning once.
+// text may end inside a character.
 //
-// Such a place is behind a letter and before a character that is none, or behind a digit, which is the last one where
-// pieces have several. No piece of the patterns goes on there, none looks further ahead than over blanks, composition
-// (NFC) joins only marks and letters to what stands before them, and added tokens are stepped around. For tokenizers that
-// split in another way there is no place.
+// A cut is possible between a letter and a character that is not one, and behind a
+// digit, which must be the last one if pieces may have several. No piece of the
+// patterns continues there, and none looks further ahead than over blanks. Composition
+// (NFC) joins only marks and letters to what precedes them. Cuts inside of added tokens
+// are avoided. Tokenizers that split text in other ways have no cuts.
 func (t *Tokenizer) Cut(text string) int {
 	if t.file.digits == 0 {
 		return 0
@@ -38,12 +46,13 @@ func (t *Tokenizer) Cut(text string) int {
 	return 0
 }
 
-// CutFront finds the first place where text may be cut as Cut says, whatever is put before text as well.
+// CutFront returns the first byte offset where text may be cut as Cut says, whatever is
+// put before text; 0 if there is none.
 func (t *Tokenizer) CutFront(text string) int {
 	if t.file.digits == 0 {
 		return 0
 	}
-	// An added token that begins before text ends before this.
+	// An added token that begins before text ends before longestAdded.
 	for i := max(1, t.file.longestAdded); i < len(text); i++ {
 		if t.file.separates(text, i) && !t.file.endsInToken(text[:i]) {
 			return i
@@ -52,7 +61,8 @@ func (t *Tokenizer) CutFront(text string) int {
 	return 0
 }
 
-// separates tells whether a piece always ends before text[i:] and composition does not join what stands around.
+// separates reports whether a piece always ends before text[i:], and composition does
+// not join the characters around i.
 func (f *file) separates(text string, i int) bool {
 	if !utf8.RuneStart(text[i]) {
 		return false
@@ -62,8 +72,9 @@ func (f *file) separates(text string, i int) bool {
 	letter := unicode.IsLetter(next)
 	switch {
 	case unicode.IsLetter(before):
-		// Letters that NFC takes apart, as U+09DF, end in a mark once composed.
-		return !letter && isPlain(next) && (before < utf8.RuneSelf || norm.NFC.IsNormalString(string(before)))
+		// NFC takes some letters apart, such as U+09DF; they end in a mark then.
+		return !letter && isPlain(next) && (before < utf8.RuneSelf ||
+			norm.NFC.IsNormalString(string(before)))
 	case unicode.IsNumber(before) && unicode.IsNumber(next):
 		return f.digits == 1 && isPlain(next)
 	case unicode.IsNumber(before):
@@ -72,8 +83,8 @@ func (f *file) separates(text string, i int) bool {
 	return false
 }
 
-// isPlain tells whether the character is one that composition never joins to the one before it, and that every version of
-// Unicode gives the same kind.
+// isPlain reports whether composition never joins the character to the one before it,
+// and every version of Unicode gives it the same category.
 func isPlain(r rune) bool {
 	if r < utf8.RuneSelf {
 		return !unicode.IsLetter(r)
@@ -81,7 +92,7 @@ func isPlain(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsPunct(r) || unicode.IsSymbol(r) || unicode.IsSpace(r))
 }
 
-// endsInToken tells whether text may end in the middle of an added token.
+// endsInToken reports whether text may end inside an added token.
 func (f *file) endsInToken(text string) bool {
 	for n := 1; n < f.longestAdded && n <= len(text); n++ {
 		if _, begins := f.beginnings[text[len(text)-n:]]; begins {
@@ -91,9 +102,10 @@ func (f *file) endsInToken(text string) bool {
 	return false
 }
 
-// digitsInPiece is how many digits a piece has at most, where the file is of the kind that Cut knows, what it puts around
-// a text aside: the pieces of Qwen or Llama 3, nothing but NFC before them, byte-level merges, and nothing stripped around
-// a token. Else it is 0.
+// digitsInPiece returns how many digits a piece may have, if Cut knows this kind of
+// file; else 0. Cut knows files with the pieces of Qwen or Llama 3, only NFC before
+// them, byte-level merges, and added tokens that strip nothing around them. The
+// post-processor is not considered here.
 func (f *file) digitsInPiece() int {
 	var pieces struct {
 		Pretokenizers []struct {
@@ -112,7 +124,8 @@ func (f *file) digitsInPiece() int {
 		return 0
 	}
 	split, bytes := pieces.Pretokenizers[0], pieces.Pretokenizers[1]
-	if split.Type != "Split" || split.Behavior != "Isolated" || split.Invert || bytes.Type != "ByteLevel" || bytes.Prefix || bytes.UseRegex {
+	if split.Type != "Split" || split.Behavior != "Isolated" || split.Invert ||
+		bytes.Type != "ByteLevel" || bytes.Prefix || bytes.UseRegex {
 		return 0
 	}
 	for _, token := range f.added {

@@ -11,10 +11,12 @@ import (
 	"github.com/daulet/tokenizers"
 )
 
-// maxFile is far above every known tokenizer.json (Gemma's has 34 MB), so that a path to weights fails before they are read.
+// maxFile in bytes is far above every known tokenizer.json (Gemma's has 34 MB), so that
+// a path to weights is refused before it is read.
 const maxFile = 256 << 20
 
-// file is a tokenizer.json: as Rust will load it, and what Rust's interface does not tell.
+// file is a tokenizer.json: its fields for Rust, and what Rust's interface does not
+// provide.
 type file struct {
 	path   string
 	fields map[string]json.RawMessage
@@ -22,14 +24,14 @@ type file struct {
 	added  []addedToken
 
 	tokens map[int]string // by id
-	base   int            // how many of them are the model's own
-	size   int            // one more than the largest id
+	base   int            // how many tokens are the model's own, not added
+	size   int            // largest id + 1
 
 	lead         int                 // see Tokenizer.Lead
-	digits       int                 // see Tokenizer.Cut; 0 where texts cannot be cut
-	beginnings   map[string]struct{} // of added tokens, whole ones not among them
+	digits       int                 // see digitsInPiece; 0: texts cannot be cut
+	beginnings   map[string]struct{} // proper prefixes of added tokens
 	longestAdded int                 // bytes of the longest added token
-	reach        *reach
+	reach        *reach              // nil: see measureReach
 }
 
 type addedToken struct {
@@ -40,7 +42,8 @@ type addedToken struct {
 	SingleWord  bool   `json:"single_word"`
 }
 
-// Find gives the tokenizer.json that path is, or that lies in the folder path, without reading it.
+// Find returns the path of a tokenizer.json: path itself, or the file in the folder
+// path. It does not read the file.
 func Find(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
@@ -48,20 +51,24 @@ func Find(path string) (string, error) {
 		info, err = os.Stat(path)
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("tokenizer file %s does not exist; name a model folder or a tokenizer.json", path)
+		return "", fmt.Errorf("tokenizer file %s does not exist; name a model folder or a "+
+			"tokenizer.json", path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("tokenizer file cannot be read: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("tokenizer file %s is not a regular file; name a model folder or a tokenizer.json", path)
+		return "", fmt.Errorf("tokenizer file %s is not a regular file; name a model folder or a "+
+			"tokenizer.json", path)
 	}
 	if info.Size() > maxFile {
-		return "", fmt.Errorf("tokenizer file %s has more than the %d MiB that a tokenizer.json may have; name a model folder or a tokenizer.json", path, maxFile>>20)
+		return "", fmt.Errorf("tokenizer file %s has more than the %d MiB that a tokenizer.json "+
+			"may have; name a model folder or a tokenizer.json", path, maxFile>>20)
 	}
 	return path, nil
 }
 
+// readFile reads and checks a tokenizer.json.
 func readFile(path string) (*file, error) {
 	path, err := Find(path)
 	if err != nil {
@@ -78,7 +85,7 @@ func readFile(path string) (*file, error) {
 	return f, nil
 }
 
-// parse checks what it needs only; the rest is Rust's to refuse.
+// parse reads the parts that this package needs; Rust checks the rest.
 func (f *file) parse(raw []byte) error {
 	if len(raw) == 0 {
 		return errors.New("it is empty")
@@ -131,11 +138,12 @@ func (f *file) parse(raw []byte) error {
 	return nil
 }
 
-// unreadable is the type of what is of no form that is known.
+// unreadable is the type of a part in an unknown form.
 const unreadable = "?"
 
-// typeOf is the type of a part of the file, such as "NFC" of its normalizer; "" where the file has no such part. The
-// model's is in f.model: it is large, and read once.
+// typeOf returns the type of a part of the file, such as "NFC" of its normalizer; "" if
+// the file has no such part. The model's type is in f.model, because the model is large
+// and is read once.
 func (f *file) typeOf(part string) string {
 	var typed struct{ Type string }
 	if raw := f.fields[part]; raw != nil && json.Unmarshal(raw, &typed) != nil {
@@ -144,13 +152,14 @@ func (f *file) typeOf(part string) string {
 	return typed.Type
 }
 
-// composesOnly tells whether nothing but NFC comes before the tokenizer's pieces.
+// composesOnly reports whether nothing but NFC changes a text before it is split.
 func (f *file) composesOnly() bool {
 	normalizer := f.typeOf("normalizer")
 	return normalizer == "" || normalizer == "NFC"
 }
 
-// load gives the file to Rust. Like transformers, it ignores the truncation and padding that a file may ask for.
+// load loads the file in Rust. Like transformers, it ignores truncation and padding in
+// the file.
 func (f *file) load(mode int) (*tokenizers.Tokenizer, error) {
 	fields := map[string]any{}
 	for name, value := range f.fields {
@@ -180,8 +189,9 @@ func (f *file) load(mode int) (*tokenizers.Tokenizer, error) {
 	return rust, nil
 }
 
-// withNUL names the part of the file that holds a NUL outside its tokens; "" if none does. Rust's binding quotes what it
-// refuses in a C string, and ends the process when that has a NUL.
+// withNUL returns the name of a part of the file that holds a NUL outside of its
+// tokens; "" if there is none. Rust's binding quotes what it refuses in a C string, and
+// ends the process if that has a NUL.
 func (f *file) withNUL() string {
 	parts := map[string]json.RawMessage{}
 	if err := json.Unmarshal(f.fields["model"], &parts); err != nil {

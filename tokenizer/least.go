@@ -5,18 +5,19 @@ import (
 	"unicode/utf8"
 )
 
-// reach is how long the tokens are that a byte can be part of.
+// reach holds how long the tokens are that a byte can be part of.
 type reach struct {
-	ascii  [utf8.RuneSelf]int // by byte: the bytes of the longest token that holds it; 0: it counts for nothing
-	others int                // the same of all bytes beyond ASCII together
+	ascii  [utf8.RuneSelf]int // by byte: bytes of the longest token with it; 0: ignored
+	others int                // the same for all bytes beyond ASCII together
 }
 
-// Least is a lower bound of the number of tokens in text, found by counting its bytes; 0 where the tokenizer is of a kind
-// for which none is known.
+// Least returns a lower bound of the number of tokens in text, in time linear in its
+// length; 0 if no bound is known for this kind of tokenizer.
 //
-// A token of n bytes holds only bytes whose longest token has n bytes or more. So the sum of 1/longest over a token's
-// bytes is at most 1, and over a text's bytes at most its number of tokens. Composition (NFC) may make one byte beyond
-// ASCII of three, and take in the ASCII character before it.
+// A token of n bytes holds only bytes whose longest token has n bytes or more. So the
+// sum of 1/longest over a token's bytes is at most 1, and the sum over a text's bytes
+// is at most its number of tokens. Composition (NFC) may turn three bytes beyond ASCII
+// into one, and absorb the ASCII character before them.
 func (t *Tokenizer) Least(text string) int {
 	r := t.file.reach
 	if r == nil {
@@ -38,13 +39,15 @@ func (t *Tokenizer) Least(text string) int {
 			sum += float64(n) / float64(r.ascii[c])
 		}
 	}
-	return int(sum * (1 - 1e-9)) // float64 sums of 130 terms are right to far more digits
+	return int(sum * (1 - 1e-9)) // rounding errors of 130 float64 terms are far smaller
 }
 
-// measureReach is nil unless the tokenizer is byte-level BPE over a vocabulary of every byte, with nothing but NFC before
-// it and no added token that takes in blanks: others may make one token of a text of any length.
+// measureReach returns nil unless the tokenizer is byte-level BPE over a vocabulary
+// that has every byte, only NFC precedes it, and no added token absorbs blanks. Other
+// tokenizers may make one token of a text of any length.
 func (f *file) measureReach(vocab map[string]int32) *reach {
-	if !f.composesOnly() || f.model != "BPE" || !strings.Contains(string(f.fields["pre_tokenizer"]), `"ByteLevel"`) {
+	if !f.composesOnly() || f.model != "BPE" ||
+		!strings.Contains(string(f.fields["pre_tokenizer"]), `"ByteLevel"`) {
 		return nil
 	}
 	r := &reach{others: 1}
@@ -64,7 +67,7 @@ func (f *file) measureReach(vocab map[string]int32) *reach {
 		for _, character := range token {
 			c, known := alphabet[character]
 			if !known {
-				bytes = []byte(token) // an added token that is listed here too
+				bytes = []byte(token) // an added token that is listed here, too
 				break
 			}
 			bytes = append(bytes, c)
@@ -79,15 +82,16 @@ func (f *file) measureReach(vocab map[string]int32) *reach {
 	}
 	for _, token := range f.added {
 		note([]byte(token.Content))
-		if token.Strips || token.StripsRight { // it takes in blanks without end
+		if token.Strips || token.StripsRight { // it absorbs any number of blanks
 			return nil
 		}
 	}
 	return r
 }
 
-// byteAlphabet is the bytes that byte-level BPE's characters stand for: printable ones for themselves, the others for
-// the characters from U+0100 on, in order (bytes_to_unicode in GPT-2's encoder.py).
+// byteAlphabet returns the bytes that the characters of byte-level BPE stand for.
+// Printable bytes stand for themselves; the others are the characters from U+0100 on,
+// in order (bytes_to_unicode in GPT-2's encoder.py).
 func byteAlphabet() map[rune]byte {
 	alphabet := make(map[rune]byte, 256)
 	next := rune(256)

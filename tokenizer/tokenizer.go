@@ -1,8 +1,10 @@
-// Package tokenizer gives the token ids that Hugging Face tokenizers give for a tokenizer.json, through their own Rust
-// code (github.com/daulet/tokenizers). It adds what that binding lacks: errors, NUL characters, safety after Close, and
-// places where a text may be cut without changing its ids.
+// Package tokenizer returns the token ids that Hugging Face tokenizers return for a
+// tokenizer.json. It calls their own Rust code (github.com/daulet/tokenizers) and adds
+// what that binding lacks: errors, NUL characters, safety after Close, and places where
+// a text may be cut without changing its ids.
 //
-// It is one of the two packages with C. It must know nothing else of ours. Begin with Open and Tokenizer.Encode.
+// It is one of the two packages with C. It must not know other packages of scored.
+// Begin with Open and Tokenizer.Encode.
 package tokenizer
 
 import (
@@ -15,27 +17,29 @@ import (
 	"github.com/daulet/tokenizers"
 )
 
-// Tokenizer is one tokenizer.json. It is safe for concurrent use.
+// Tokenizer is one tokenizer.json. It is safe for concurrent use. The caller must call
+// Close to free its memory, which Go does not manage.
 type Tokenizer struct {
 	file *file
 
-	mu        sync.RWMutex // held for reading while Rust runs, so that Close cannot free what it uses
+	mu        sync.RWMutex // held for reading while Rust runs, so that Close waits for it
 	closed    bool
 	instances [4]instance
 }
 
-// instance is the tokenizer loaded in one mode. The binding fixes modes when it loads, so each needs memory of its own
-// (tens of MB); all but the default are loaded when they are first needed.
+// instance is the tokenizer loaded in one mode. The binding fixes modes when it loads,
+// so each mode needs its own memory (tens of MB). All but the default mode are loaded
+// when they are first needed.
 type instance struct {
 	once sync.Once
 	rust *tokenizers.Tokenizer
 	err  error
 }
 
-// Modes, to be combined.
+// Modes, which can be combined by |.
 const (
-	plainSpecials = 1 << iota // special-token text is ordinary text
-	escapedNUL                // text crosses to Rust and back as escapeNUL made it
+	plainSpecials = 1 << iota // the text of special tokens is ordinary text
+	escapedNUL                // text is passed as escapeNUL makes it
 )
 
 // Open loads path, which is a tokenizer.json or a folder that holds one.
@@ -51,10 +55,14 @@ func Open(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// Encode gives the ids that tokenizer(text)["input_ids"] gives in Hugging Face transformers, with the tokens that the
-// tokenizer puts around a text by default; Qwen3 puts none, so that an empty text has no ids. A token's own text inside
-// text, such as "<|im_end|>", becomes that token. With plain it is ordinary text if the token is marked special
-// (split_special_tokens=True there; "<think>" for one is not marked so and stays a token). Text must be UTF-8.
+// Encode returns the ids that tokenizer(text)["input_ids"] returns in Hugging Face
+// transformers, with the tokens that the tokenizer puts around a text by default. Qwen3
+// puts none, so an empty text has no ids. text must be UTF-8.
+//
+// The text of an added token inside text, such as "<|im_end|>", becomes that token.
+// With plain it is ordinary text if the token is marked special, as with
+// split_special_tokens=True in transformers. "<think>", for example, is not marked so
+// and stays a token.
 func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
 	mode := 0
 	if plain {
@@ -63,11 +71,12 @@ func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
 	return t.encode(text, mode, true)
 }
 
-// Tokens gives the ids of a text that goes on from another, such as a label behind a prompt: those of Encode, without the
-// tokens that the tokenizer puts around a text.
+// Tokens returns the ids of a text that continues another, such as a label behind a
+// prompt: those of Encode without the tokens that the tokenizer puts around a text.
 func (t *Tokenizer) Tokens(text string) ([]int32, error) { return t.encode(text, 0, false) }
 
-// Single gives the id of a text that is exactly one token by itself, or an error that lists the ids and tokens it is.
+// Single returns the id of a text that is exactly one token by itself, or an error that
+// lists its ids and tokens.
 func (t *Tokenizer) Single(text string) (int32, error) {
 	if n := t.Least(text); n > 1 {
 		return 0, fmt.Errorf("text of %d bytes is %d tokens at least, not one", len(text), n)
@@ -83,11 +92,13 @@ func (t *Tokenizer) Single(text string) (int32, error) {
 	for i, id := range ids {
 		spelled[i], _ = t.Token(int(id))
 	}
-	return 0, fmt.Errorf("text %q is %d tokens, not one: ids %d spell %q", text, len(ids), ids, spelled)
+	return 0, fmt.Errorf("text %q is %d tokens, not one: ids %d spell %q", text, len(ids), ids,
+		spelled)
 }
 
-// Decode gives the text of ids, special tokens spelled out. Bytes that are not UTF-8, as when ids begin or end inside a
-// character, become U+FFFD. Encode and Decode together give the text in the tokenizer's Unicode normal form.
+// Decode returns the text of ids, with special tokens written out. Bytes that are not
+// UTF-8, for example if ids begin or end inside a character, become U+FFFD. Decode of
+// Encode's ids is the text in the tokenizer's Unicode normal form.
 func (t *Tokenizer) Decode(ids []int32) (string, error) {
 	unsigned := make([]uint32, len(ids))
 	for i, id := range ids {
@@ -103,7 +114,7 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		// The binding gives nothing at all for a text with a NUL; the second mode spells it without one.
+		// The binding returns "" for a text with a NUL; the second mode escapes it.
 		if text := rust.Decode(unsigned, false); text != "" || len(ids) == 0 {
 			if mode == escapedNUL {
 				text = unescapeNUL(text)
@@ -114,19 +125,21 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 	return "", fmt.Errorf("%d token ids gave no text; the tokenizer failed", len(ids))
 }
 
-// Vocab is one more than the largest token id, added tokens included: 151,669 for Qwen3.
+// Vocab returns the largest token id + 1, added tokens included: 151,669 for Qwen3.
 func (t *Tokenizer) Vocab() int { return t.file.size }
 
-// BaseVocab is the number of tokens without the added ones: 151,643 for Qwen3.
+// BaseVocab returns the number of tokens without the added ones: 151,643 for Qwen3.
 func (t *Tokenizer) BaseVocab() int { return t.file.base }
 
-// Token is how the vocabulary spells a token, e.g. "Ġhello" for " hello", and whether there is such an id.
+// Token returns how the vocabulary writes a token, e.g. "Ġhello" for " hello". It
+// returns false if there is no such id.
 func (t *Tokenizer) Token(id int) (string, bool) {
 	token, ok := t.file.tokens[id]
 	return token, ok
 }
 
-// Close frees the tokenizer once the calls under way are done. Later calls that need it fail; closing again does nothing.
+// Close frees the tokenizer when the calls in progress have ended. Later calls that
+// need Rust fail. Closing again does nothing.
 func (t *Tokenizer) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -143,6 +156,7 @@ func (t *Tokenizer) Close() error {
 	return errors.Join(errs...)
 }
 
+// encode tokenizes text in a mode; addTokens puts the tokenizer's tokens around it.
 func (t *Tokenizer) encode(text string, mode int, addTokens bool) ([]int32, error) {
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("text is not UTF-8 at byte %d", validPrefix(text))
@@ -162,7 +176,8 @@ func (t *Tokenizer) encode(text string, mode int, addTokens bool) ([]int32, erro
 	}
 	ids := rust.EncodeWithOptions(text, addTokens).IDs
 	if len(ids) == 0 && text != "" && t.file.reach != nil {
-		// So the binding reports errors and panics. Tokenizers that are not of bytes may drop a text, such as one of blanks.
+		// The binding reports errors and panics by no ids. Tokenizers that are not
+		// byte-level may drop a text, such as one of blanks.
 		return nil, fmt.Errorf("text of %d bytes gave no tokens; the tokenizer failed", len(text))
 	}
 	signed := make([]int32, len(ids))
@@ -172,7 +187,8 @@ func (t *Tokenizer) encode(text string, mode int, addTokens bool) ([]int32, erro
 	return signed, nil
 }
 
-// instance must be called with mu held for reading, and the result used no longer than that.
+// instance returns the tokenizer in a mode, and loads it if needed. t.mu must be held
+// for reading, and until the result is no longer used.
 func (t *Tokenizer) instance(mode int) (*tokenizers.Tokenizer, error) {
 	if t.closed {
 		return nil, errors.New("tokenizer is closed")
@@ -182,7 +198,7 @@ func (t *Tokenizer) instance(mode int) (*tokenizers.Tokenizer, error) {
 	return in.rust, in.err
 }
 
-// validPrefix is how many leading bytes of text are UTF-8.
+// validPrefix returns how many leading bytes of text are UTF-8.
 func validPrefix(text string) int {
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])

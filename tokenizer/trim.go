@@ -12,8 +12,10 @@ static void trim(void) {}
 */
 import "C"
 
-// largeText is how many bytes take Rust so much memory, some seventy times as many, that it is worth giving back at once.
+// largeText is the length in bytes from which Rust's memory, about seventy times as
+// much, is worth returning to the system at once.
 const largeText = 256 << 10
 
-// trim gives what C's allocator holds and does not use back to the system, which glibc does not do by itself.
+// trim returns memory that C's allocator holds and does not use to the system. glibc
+// does not do so by itself.
 func trim() { C.trim() }
