@@ -24,6 +24,7 @@ func TestExtras(t *testing.T) {
 		want map[string]string // key to JSON value; "" means absent
 	}{
 		"nothing asked":    {base + `,"label_token_ids":[89,78]}`, map[string]string{"usage": "null", "logprobs": "", "truncated": "", "errors": "", "label_token_ids": ""}},
+		"prompt":           {base + `,"label_token_ids":[89,78],"prompt":"for who routes by it"}`, map[string]string{"usage": "null"}},
 		"null is absent":   {base + `,"label_token_ids":[89,78],"usage":null,"labels":null,"partial":null}`, map[string]string{"usage": "null", "errors": ""}},
 		"labels":           {base + `,"labels":["Y","N"]}`, map[string]string{"label_token_ids": "[89,78]"}},
 		"ids before texts": {base + `,"labels":["no such label"],"label_token_ids":[89,78]}`, map[string]string{"label_token_ids": ""}},

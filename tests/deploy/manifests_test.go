@@ -177,25 +177,12 @@ func sets(t *testing.T) map[string][]object {
 		t.Log("neither kubectl nor kustomize is installed: overlays are not rendered")
 		return found
 	}
-	for _, name := range []string{"overlays/cpu", "overlays/tpu-v6e", "overlays/cuda", "fetch-model"} {
+	for _, name := range []string{"overlays/cpu", "overlays/tpu-v6e", "overlays/cuda", "fetch-model", "batch", "kserve"} {
 		found[name] = decode(t, name, rendered(t, render, filepath.Join(kubernetes, name)))
 	}
-	// The component that no overlay has by default, on top of one.
-	dir := t.TempDir()
-	absolute, err := filepath.Abs(kubernetes)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"prefix-affinity", "inference-pool", "keda"} {
+		found["with "+name] = decode(t, name, rendered(t, render, filepath.Join("with", name)))
 	}
-	relative, err := filepath.Rel(dir, absolute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [" + relative + "/overlays/cpu]\ncomponents: [" +
-		relative + "/components/prefix-affinity]\n"
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	found["cpu with prefix affinity"] = decode(t, "cpu with prefix affinity", rendered(t, render, dir))
 	return found
 }
 

@@ -128,6 +128,12 @@ func queries(t *testing.T) map[string][]string {
 	for _, rule := range adapter.Rules.Custom {
 		found["adapter"] = append(found["adapter"], rule.SeriesQuery)
 	}
+	for where, path := range map[string]string{"keda": "components/keda/scaledobject", "kserve": "kserve/service", "picker": "components/inference-pool/picker-config"} {
+		text := source(t, "deploy/kubernetes/"+path+".yaml")
+		for _, m := range regexp.MustCompile(`(?m)^ +(?:query|\w+Spec): (.*)$`).FindAllStringSubmatch(text, -1) {
+			found[where] = append(found[where], m[1])
+		}
+	}
 	for _, o := range decode(t, "hpa", source(t, "deploy/kubernetes/components/autoscaling/hpa.yaml")) {
 		for _, m := range o.Spec.Metrics {
 			name := m.Pods.Metric.Name

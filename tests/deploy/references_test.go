@@ -32,7 +32,7 @@ func TestObjectsFitTogether(t *testing.T) {
 					checkService(t, o, objects)
 				case "ServiceMonitor":
 					checkMonitor(t, o, objects)
-				case "HorizontalPodAutoscaler":
+				case "HorizontalPodAutoscaler", "ScaledObject":
 					if target := o.Spec.ScaleTargetRef; !names[target.Kind+"/"+target.Name] {
 						t.Errorf("autoscaler scales %s/%s, which is not there", target.Kind, target.Name)
 					}
@@ -216,11 +216,16 @@ func mounted(c container, dir string) bool {
 
 // checkProbe asks a server that has no model yet, and wants a key of everybody but probes.
 func checkProbe(t *testing.T, p probe, port string, want int) {
-	w := httptest.NewRecorder()
-	newServer().ServeHTTP(w, httptest.NewRequest(http.MethodGet, p.HTTPGet.Path, nil))
-	if w.Code != want || p.HTTPGet.Port != port {
-		t.Errorf("probe of %s on %s gets %d while loading; want %d on %s", p.HTTPGet.Path, p.HTTPGet.Port, w.Code, want, port)
+	if got := send(p.HTTPGet.Path); got != want || p.HTTPGet.Port != port {
+		t.Errorf("probe of %s on %s gets %d while loading; want %d on %s", p.HTTPGet.Path, p.HTTPGet.Port, got, want, port)
 	}
+}
+
+// send asks such a server for a path and returns the status.
+func send(path string) int {
+	w := httptest.NewRecorder()
+	newServer().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code
 }
 
 // TestEnvoyFindsPods checks the address that Envoy balances over, and the paths that it routes and probes.
