@@ -63,7 +63,8 @@ func (c *rows) findColumns() error {
 			return missingColumn(column.name, c.names)
 		}
 		if again := slices.Index(c.names[*column.at+1:], column.name); again >= 0 {
-			return fmt.Errorf("column %q is there twice, as columns %d and %d; rename one", column.name, *column.at+1, *column.at+again+2)
+			return fmt.Errorf("column %q is there twice, as columns %d and %d; rename one",
+				column.name, *column.at+1, *column.at+again+2)
 		}
 	}
 	return nil

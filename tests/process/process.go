@@ -1,5 +1,6 @@
-// Package process builds the binary once and runs it as a server, for tests that talk to it as its users do. Every test
-// that starts a process of its own starts it here, so that none outlives its test and every log is in the test's.
+// Package process builds the binary once and runs it as a server, for tests that talk
+// to it as its users do. Every test that starts a process of its own starts it here, so
+// that none outlives its test and every log is in the test's.
 package process
 
 import (
@@ -23,7 +24,8 @@ const binaryEnv = "SCORED_TEST_BINARY"
 // root is the repository's folder, seen from the folder of a package in tests.
 const root = "../.."
 
-// WithBinary builds the binary once for all tests of a package, as linking it takes seconds. Call it from TestMain.
+// WithBinary builds the binary once for all tests of a package, as linking it takes
+// seconds. Call it from TestMain.
 func WithBinary(run func() int) int {
 	if os.Getenv(binaryEnv) != "" {
 		return run()
@@ -37,7 +39,8 @@ func WithBinary(run func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if out, err := exec.Command("go", "build", "-o", os.Getenv(binaryEnv), "scored/cmd/scored").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", os.Getenv(binaryEnv),
+		"scored/cmd/scored").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
 		return 1
 	}
@@ -54,7 +57,8 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// Launch serves with a binary until the test ends. It returns the address and the process when the server is ready.
+// Launch serves with a binary until the test ends. It returns the address and the
+// process when the server is ready.
 func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 	t.Helper()
 	s := Start(t, exec.Command(scored), args...)
@@ -72,8 +76,8 @@ type Server struct {
 	logged  chan struct{} // closed when there is no more log: the process has ended
 }
 
-// Start begins to serve until the test ends: cmd is the binary, or what runs it, and gets `serve` and the arguments after
-// its own.
+// Start begins to serve until the test ends: cmd is the binary, or what runs it, and
+// gets `serve` and the arguments after its own.
 func Start(t testing.TB, cmd *exec.Cmd, args ...string) *Server {
 	t.Helper()
 	cmd.Args = append(append(cmd.Args, "serve", "--plugin-dir", root+"/.cache/plugins"), args...)
@@ -139,7 +143,8 @@ func (s *Server) Lines() []string {
 // Text is the log so far.
 func (s *Server) Text() string { return strings.Join(s.Lines(), "\n") }
 
-// End waits for a server that ends, and returns its exit status; -1 if a signal ended it. It may be called once.
+// End waits for a server that ends, and returns its exit status; -1 if a signal ended
+// it. It may be called once.
 func (s *Server) End(limit time.Duration) int {
 	s.Helper()
 	select {

@@ -1,18 +1,22 @@
-// Package rounding says how far a score may be from the exact one, for every test that compares scores. Tests of exact
-// laws compare bits instead.
+// Package rounding says how far a score may be from the exact one, for every test that
+// compares scores. Tests of exact laws compare bits instead.
 //
-// The rule. An operation rounds its result by at most half an ulp, 2^-24 of it in float32. Roundings go either way, so n
-// of them move a result like a random walk, by about √n · 2^-24 of its size (Higham and Mary, "A new approach to
-// probabilistic rounding error analysis", 2019). Nearly all are in the matrix products that lead from a token through all
-// blocks to a logit: a sum of k terms rounds k products and k additions. Where two computed numbers are multiplied, as
-// queries with keys, the roundings of both count. A log-probability is a logit less the log-sum-exp of all logits, and
-// both have about the size of the log-probability or, if that is larger, that of an even choice, ln(vocabulary). So
+// The rule. An operation rounds its result by at most half an ulp, 2^-24 of it in
+// float32. Roundings go either way, so n of them move a result like a random walk, by
+// about √n · 2^-24 of its size (Higham and Mary, "A new approach to probabilistic
+// rounding error analysis", 2019). Nearly all are in the matrix products that lead from
+// a token through all blocks to a logit: a sum of k terms rounds k products and k
+// additions. Where two computed numbers are multiplied, as queries with keys, the
+// roundings of both count. A log-probability is a logit less the log-sum-exp of all
+// logits, and both have about the size of the log-probability or, if that is larger,
+// that of an even choice, ln(vocabulary). So
 //
 //	bound = √n · 2^-24 · max(|log-probability|, ln vocabulary)
 //
-// It depends on nothing that a processor or library chooses: the order of sums, fused additions, the size of registers.
-// Nor does it grow with the prompt, as attention's weights are positive and add up to one, and angles are exact at every
-// position. Libraries that add long sums up in blocks stay far below it.
+// It depends on nothing that a processor or library chooses: the order of sums, fused
+// additions, the size of registers. Nor does it grow with the prompt, as attention's
+// weights are positive and add up to one, and angles are exact at every position.
+// Libraries that add long sums up in blocks stay far below it.
 package rounding
 
 import (
@@ -36,16 +40,19 @@ type Rule struct {
 	even     float64 // ln(vocabulary)
 }
 
-// Float32 is the rule for products of float32. The sums of a block: queries, keys, values, gate and up over the hidden
-// size, the output over the heads, down over the MLP. Then the head's over the hidden size.
+// Float32 is the rule for products of float32. The sums of a block: queries, keys,
+// values, gate and up over the hidden size, the output over the heads, down over the
+// MLP. Then the head's over the hidden size.
 func (s Shape) Float32() Rule {
 	return s.rule(0x1p-24, 2*(s.Layers*(5*s.Hidden+s.Heads+s.MLP)+s.Hidden))
 }
 
-// BFloat16 is the rule for products whose inputs and results are rounded to bfloat16, half an ulp of which is 2^-9, and
-// whose sums are float32, which does not count beside it. A block rounds 14 times: the state before attention and before
-// the MLP; queries, keys and values; queries and keys once more when turned; the weights of attention; what they mix, and
-// the output; gate and up; their product, and what down makes of it. The head rounds twice.
+// BFloat16 is the rule for products whose inputs and results are rounded to bfloat16,
+// half an ulp of which is 2^-9, and whose sums are float32, which does not count beside
+// it. A block rounds 14 times: the state before attention and before the MLP; queries,
+// keys and values; queries and keys once more when turned; the weights of attention;
+// what they mix, and the output; gate and up; their product, and what down makes of it.
+// The head rounds twice.
 func (s Shape) BFloat16() Rule { return s.rule(0x1p-9, 14*s.Layers+2) }
 
 func (s Shape) rule(half float64, roundings int) Rule {
@@ -55,14 +62,15 @@ func (s Shape) rule(half float64, roundings int) Rule {
 // Logprob bounds the natural log of a probability.
 func (r Rule) Logprob(exact float64) float64 { return r.relative * max(math.Abs(exact), r.even) }
 
-// Sum bounds the sum of so many log-probabilities, of which only the sum is known. Their bounds add up to the most where one
-// of them is all of it.
+// Sum bounds the sum of so many log-probabilities, of which only the sum is known.
+// Their bounds add up to the most where one of them is all of it.
 func (r Rule) Sum(exact float64, terms int) float64 {
 	return r.Logprob(exact) + float64(terms-1)*r.Logprob(0)
 }
 
-// Score bounds a label's share among labels, the softmax of their log-probabilities v. The derivative of a share s by v is
-// s·(1-s), and what counts is the difference of two labels' v, which is rounded √2 times as much as one.
+// Score bounds a label's share among labels, the softmax of their log-probabilities v.
+// The derivative of a share s by v is s·(1-s), and what counts is the difference of two
+// labels' v, which is rounded √2 times as much as one.
 func (r Rule) Score(exact float64) float64 { return exact * (1 - exact) * r.Both().Logprob(0) }
 
 // Both is the rule for the difference of two computed numbers.
@@ -96,5 +104,6 @@ func (s *Seen) String() string {
 	if !s.any {
 		return "none"
 	}
-	return fmt.Sprintf("largest difference %.2g, of %.3g; at most %.0f %% of the bound", s.difference, s.at, 100*s.share)
+	return fmt.Sprintf("largest difference %.2g, of %.3g; at most %.0f %% of the bound",
+		s.difference, s.at, 100*s.share)
 }

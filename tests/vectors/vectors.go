@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// Read is a whole file, unpacked where its name ends in .gz. It ends the test if that cannot be had.
+// Read is a whole file, unpacked where its name ends in .gz. It ends the test if that
+// cannot be had.
 func Read(t testing.TB, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
