@@ -8,6 +8,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/score"
 	"scored/target"
 )
@@ -37,12 +38,12 @@ func (s *Start) OpenPlugin(ctx context.Context, cfg model.Config) (*pjrt.Plugin,
 }
 
 func (s *Start) findPlugin(ctx context.Context) (string, error) {
-	return pjrt.Resolve(ctx, cmp.Or(s.options.Plugin, s.options.Device), s.FetchOptions())
+	return wheel.Resolve(ctx, cmp.Or(s.options.Plugin, s.options.Device), s.FetchOptions())
 }
 
 // FetchOptions are those of the Options that concern plugins.
-func (s *Start) FetchOptions() pjrt.FetchOptions {
-	return pjrt.FetchOptions{Folder: s.options.PluginDir, Offline: s.options.Offline, Progress: s.options.Progress}
+func (s *Start) FetchOptions() wheel.Options {
+	return wheel.Options{Folder: s.options.PluginDir, Offline: s.options.Offline, Progress: s.options.Progress}
 }
 
 // checkDevices holds an opened plugin to the Options.

@@ -12,6 +12,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 )
 
 // options are the defaults for a device, which must be good.
@@ -33,7 +34,7 @@ func TestWrongKernelsAreNotUsed(t *testing.T) {
 }
 
 func wrongKernelsAreNotUsed(t *testing.T, device string) {
-	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../.cache/plugins", Offline: true})
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("run `make setup` first: %v", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/cpu"
+
+	"scored/pjrt/wheel"
 )
 
 // target is what a program is compiled for.
@@ -83,7 +85,7 @@ func fileDigest(path, memoDir string) (string, error) {
 			}
 		}
 	}
-	if want.SHA256, err = hashFile(path); err != nil || memoDir == "" {
+	if want.SHA256, err = wheel.Digest(path); err != nil || memoDir == "" {
 		return want.SHA256, err
 	}
 	text, err := json.Marshal(want)
@@ -93,17 +95,4 @@ func fileDigest(path, memoDir string) (string, error) {
 	// A memo that cannot be written only costs time at the next start.
 	_ = writeAtomically(memoPath, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
 	return want.SHA256, nil
-}
-
-func hashFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

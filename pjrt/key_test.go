@@ -1,6 +1,8 @@
 package pjrt
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,4 +74,9 @@ func TestFileDigestFollowsTheFile(t *testing.T) {
 	if got, err := fileDigest(path, memo); err != nil || got != digestOf([]byte("three")) {
 		t.Errorf("%s, %v", got, err)
 	}
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

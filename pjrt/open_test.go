@@ -14,6 +14,8 @@ import (
 	goxla "github.com/gomlx/go-xla/pjrt"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"scored/pjrt/wheel"
 )
 
 // square compiles x·x for float32 matrices of n by n under a name of its own.
@@ -116,7 +118,7 @@ func TestOpenComputesCountsAndLeaksNothing(t *testing.T) {
 
 func TestInfo(t *testing.T) {
 	info := openTest(t, Options{}).Info()
-	digest, err := hashFile(info.Path)
+	digest, err := wheel.Digest(info.Path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/gomlx/go-xla/compute/xla"
 	goxla "github.com/gomlx/go-xla/pjrt"
 	"k8s.io/klog/v2"
+
+	"scored/pjrt/wheel"
 )
 
 // Options say how a plugin is opened. The zero value works.
@@ -76,7 +78,7 @@ func Open(path string, options Options) (*Plugin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plugin path %q: %w", path, err)
 	}
-	if err := checkFile(path); err != nil {
+	if err := wheel.Check(path); err != nil {
 		return nil, err
 	}
 	p := &Plugin{options: options, log: options.Logger, executables: map[executable]*Program{}}

@@ -3,6 +3,8 @@ package pjrt
 import (
 	"os"
 	"testing"
+
+	"scored/pjrt/wheel"
 )
 
 // testPluginEnv names another plugin file to run the tests with.
@@ -14,8 +16,8 @@ func testPlugin(t testing.TB) string {
 	if path := os.Getenv(testPluginEnv); path != "" {
 		return path
 	}
-	t.Setenv(LibraryPathEnv, "")
-	path, err := Resolve(t.Context(), "cpu", FetchOptions{Folder: "../.cache/plugins", Offline: true})
+	t.Setenv(wheel.LibraryPathEnv, "")
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("run `make setup` first: %v", err)
 	}

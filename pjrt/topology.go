@@ -16,6 +16,9 @@ import (
 	"strings"
 	"time"
 	"unsafe"
+
+	"scored/pjrt/hlo"
+	"scored/pjrt/wheel"
 )
 
 // Topology compiles programs for devices that are not there.
@@ -32,9 +35,9 @@ type Compiled struct {
 	Key        string // the entry of the compile cache that a host with the devices will look for
 	Serialized []byte
 	Cost       Cost
-	Traffic    float64 // bytes moved to and from the device's main memory; 0 where the plugin does not show the program
-	Cycles     float64 // the compiler's estimate of its time, without gathers; 0 where it makes none
-	Kernels    Kernels // zero where the plugin does not show the program
+	Traffic    float64     // bytes moved to and from the device's main memory; 0 where the plugin does not show the program
+	Cycles     float64     // the compiler's estimate of its time, without gathers; 0 where it makes none
+	Kernels    hlo.Kernels // zero where the plugin does not show the program
 	Took       time.Duration
 }
 
@@ -62,7 +65,7 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 		bounds[i] = C.int64_t(n)
 		chips *= n
 	}
-	if err := checkFile(path); err != nil {
+	if err := wheel.Check(path); err != nil {
 		return nil, err
 	}
 	if err := pretendTPU(fmt.Sprintf("%s-%d", parts[1], chips)); err != nil {
@@ -90,7 +93,7 @@ func openTopology(path, name, cacheDir string, create func(t *Topology) *C.PJRT_
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFile(path); err != nil {
+	if err := wheel.Check(path); err != nil {
 		return nil, err
 	}
 	t := &Topology{}
@@ -190,13 +193,31 @@ func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, fmt.Errorf("executable %s: %w", c.Name, err)
 	}
-	c.Traffic, c.Cycles, c.Kernels = shown.traffic, shown.cycles, shown.kernels
+	c.Traffic, c.Cycles, c.Kernels = shown.Traffic, shown.Cycles, shown.Kernels
 	key := t.target.key("mlir", program, options)
 	c.Key = key.String()
 	if t.cache != nil {
 		return c, t.cache.put(key, c.Serialized)
 	}
 	return c, nil
+}
+
+// inspect reads an executable's optimized program; zero if the plugin does not show one.
+func (l library) inspect(executable *C.PJRT_Executable) (hlo.Program, error) {
+	var code *C.char
+	var size C.size_t
+	if err := l.err(C.scored_optimized_program(l.api, executable, &code, &size)); err != nil {
+		return hlo.Program{}, fmt.Errorf("optimized program cannot be read: %w", err)
+	}
+	if code == nil {
+		return hlo.Program{}, nil
+	}
+	defer C.free(unsafe.Pointer(code))
+	program, err := hlo.Read(unsafe.Slice((*byte)(unsafe.Pointer(code)), int(size)))
+	if err != nil {
+		return hlo.Program{}, fmt.Errorf("optimized program cannot be read: %w", err)
+	}
+	return program, nil
 }
 
 // Close frees the topology. A second Close does nothing.

@@ -11,6 +11,7 @@ import (
 	"scored/bench"
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/hlo"
 	"scored/score"
 	"scored/target"
 )
@@ -91,7 +92,7 @@ type ahead struct {
 	pjrt.Cost
 	traffic float64 // bytes to and from main memory
 	cycles  float64 // the compiler's estimate
-	kernels pjrt.Kernels
+	kernels hlo.Kernels
 	took    time.Duration // to compile
 }
 

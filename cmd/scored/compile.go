@@ -13,6 +13,7 @@ import (
 	"scored/app"
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/target"
 )
 
@@ -61,9 +62,9 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	}
 	plugin := "tpu"
 	if c.Device == "cuda" {
-		plugin = pjrt.CUDACompiler
+		plugin = wheel.CUDACompiler
 	}
-	library, err := pjrt.Resolve(ctx, cmp.Or(c.Plugin, plugin), start.FetchOptions())
+	library, err := wheel.Resolve(ctx, cmp.Or(c.Plugin, plugin), start.FetchOptions())
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,7 @@ type captured struct{ text, options []byte }
 // capture builds the programs that serve would. The plugin that takes them is the CPU's: it has a client here, and
 // what GoMLX writes is the same for all.
 func capture(ctx context.Context, start *app.Start, cfg model.Config, options model.Options) (programs []captured, err error) {
-	path, err := pjrt.Resolve(ctx, "cpu", start.FetchOptions())
+	path, err := wheel.Resolve(ctx, "cpu", start.FetchOptions())
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/score"
 	"scored/target"
 )
@@ -216,7 +217,7 @@ func TestProductsNameNoAlgorithm(t *testing.T) {
 // is found only if both are to the byte what an engine with the same flags hands to its plugin.
 func TestCompileTakesWhatServeCompiles(t *testing.T) {
 	const folder = "../../.cache/plugins"
-	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: folder, Offline: true})
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: folder, Offline: true})
 	if err != nil {
 		t.Fatalf("run `make setup` first: %v", err)
 	}

@@ -8,14 +8,14 @@ import (
 	"io"
 
 	"scored/app"
-	"scored/pjrt"
+	"scored/pjrt/wheel"
 )
 
 // setup fetches a device's plugin, so that serving needs no network.
 func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("scored setup", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	options := pjrt.FetchOptions{Progress: stderr}
+	options := wheel.Options{Progress: stderr}
 	f.StringVar(&options.Folder, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
 	f.StringVar(&options.WheelDir, "wheel-dir", "", "folder of wheels to use before the network")
 	f.StringVar(&options.IndexURL, "index-url", "", "package index (default: $PIP_INDEX_URL, else PyPI)")
@@ -39,7 +39,7 @@ func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Wri
 			return app.UsageError{Err: errors.New("setup takes one device: cpu, cuda or tpu")}
 		}
 	}
-	path, err := pjrt.Setup(ctx, device, options)
+	path, err := wheel.Setup(ctx, device, options)
 	if err != nil {
 		return fmt.Errorf("plugin for %s: %w", device, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/tests/process"
 )
 
@@ -41,7 +41,7 @@ func check(t *testing.T, args ...string) (status int, said string, r results, ta
 	if err != nil {
 		t.Skip("python3 is missing")
 	}
-	plugin, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	plugin, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("run `make setup` first: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/score"
 	"scored/score/scoretest"
 	"scored/target"
@@ -324,7 +325,7 @@ func pluginWith(t *testing.T, options pjrt.Options) device {
 	t.Helper()
 	splicer := model.NewSplicer(model.Config{}) // without kernels no matter of the model
 	options.Rewrite = splicer.Rewrite
-	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}

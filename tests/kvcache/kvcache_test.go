@@ -16,6 +16,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/score/plan"
 	"scored/tests/rounding"
 )
@@ -37,7 +38,7 @@ func open(t *testing.T, options pjrt.Options, how model.Options) (*pjrt.Plugin, 
 
 func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model.Source) (*pjrt.Plugin, *model.Engine) {
 	t.Helper()
-	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}

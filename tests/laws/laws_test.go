@@ -14,6 +14,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/score"
 	"scored/target"
 	"scored/tests/rounding"
@@ -48,7 +49,7 @@ type device struct {
 // openPlugin opens the CPU plugin that `make setup` fetches, until the test ends.
 func openPlugin(t *testing.T) device {
 	t.Helper()
-	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%s; run `make setup`", strings.TrimSpace(err.Error()))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"scored/model"
 	"scored/pjrt"
+	"scored/pjrt/wheel"
 	"scored/score"
 	"scored/tokenizer"
 )
@@ -177,7 +178,7 @@ func newScorer(t *testing.T, options model.Options) *score.Scorer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := pjrt.Resolve(t.Context(), "cpu", pjrt.FetchOptions{Folder: "../../.cache/plugins", Offline: true})
+	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
 		t.Fatalf("%v; run `make setup`", err)
 	}

@@ -1,4 +1,4 @@
-package pjrt
+package hlo
 
 import (
 	"testing"
@@ -57,7 +57,7 @@ func estimated(instruction []byte, cycles string) []byte {
 // rooted is a computation whose result is the instruction of that id.
 func rooted(c []byte, id int64) []byte { return number(c, 6, id) }
 
-func module(entry []byte, others ...[]byte) []byte {
+func encoded(entry []byte, others ...[]byte) []byte {
 	m := number(nil, 6, 1)
 	m = submessage(m, 3, number(entry, 5, 1))
 	for i, c := range others {
@@ -86,41 +86,41 @@ func TestTraffic(t *testing.T) {
 		module []byte
 		want   int64
 	}{
-		"reads and writes main memory": {module(computation(
+		"reads and writes main memory": {encoded(computation(
 			op(1, "parameter", float32s(100, 0)), op(2, "add", float32s(100, 0), 1, 1))), 1200},
-		"fast memory is not counted": {module(computation(
+		"fast memory is not counted": {encoded(computation(
 			op(1, "parameter", float32s(100, 0)), op(2, "copy", float32s(100, fast), 1),
 			op(3, "negate", float32s(100, fast), 2), op(4, "tuple", tuple(float32s(100, fast)), 3))), 400},
-		"a copy between memories counts once": {module(computation(
+		"a copy between memories counts once": {encoded(computation(
 			op(1, "parameter", float32s(100, 0)),
 			op(2, "copy-start", tuple(float32s(100, fast), float32s(100, 0), float32s(1, fast)), 1),
 			op(3, "copy-done", float32s(100, fast), 2))), 400},
-		"a gather reads what it yields": {module(computation(
+		"a gather reads what it yields": {encoded(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "fusion", float32s(10, 0), 1, -1, 2)), gather), 80},
-		"asynchronous, too": {module(computation(
+		"asynchronous, too": {encoded(computation(
 			op(1, "parameter", float32s(1000, 0)),
 			op(2, "async-start", tuple(tuple(float32s(1000, 0)), float32s(10, fast), float32s(1, fast)), 1, -1, 2),
 			op(3, "async-done", float32s(10, fast), 2)), gather), 40},
-		"of what is updated in place, the update is written": {module(computation(
+		"of what is updated in place, the update is written": {encoded(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
 			op(3, "dynamic-update-slice", float32s(1000, 0), 1, 2, 2))), 40},
-		"of what is scattered into in place, the updates are": {module(computation(
+		"of what is scattered into in place, the updates are": {encoded(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(1, fast)), op(3, "parameter", float32s(10, fast)),
 			op(4, "scatter", float32s(1000, 0), 1, 2, 3))), 40},
-		"in a fusion, too": {module(computation(
+		"in a fusion, too": {encoded(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, fast)),
 			op(3, "fusion", float32s(1000, 0), 1, 2, -1, 2)), update), 40},
-		"what a fusion only passes on is read": {module(computation(
+		"what a fusion only passes on is read": {encoded(computation(
 			op(1, "parameter", float32s(100, 0)), op(2, "fusion", float32s(100, fast), 1, -1, 2)),
 			rooted(computation(op(1, "parameter", float32s(100, 0)), op(2, "bitcast", float32s(100, 0), 1)), 2)), 400},
-		"and beside another result": {module(computation(
+		"and beside another result": {encoded(computation(
 			op(1, "parameter", float32s(1000, 0)), op(2, "parameter", float32s(10, 0)),
 			op(3, "fusion", tuple(float32s(1000, 0), float32s(20, 0)), 1, 2, -1, 2)), both), 40 + 40 + 80},
-		"a called computation counts": {module(computation(
+		"a called computation counts": {encoded(computation(
 			op(1, "parameter", float32s(100, 0)), op(2, "call", float32s(100, 0), 1, -1, 2)),
 			computation(op(1, "parameter", float32s(100, 0)), op(2, "negate", float32s(100, 0), 1))), 800},
 	} {
-		m, err := parseHLO(c.module)
+		m, err := parse(c.module)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -133,7 +133,7 @@ func TestTraffic(t *testing.T) {
 
 // TestCycles: the estimates of the operations that run add up; those within a fusion are in that of the fusion.
 func TestCycles(t *testing.T) {
-	m, err := parseHLO(module(
+	m, err := parse(encoded(
 		computation(op(1, "parameter", float32s(100, 0)), estimated(op(2, "fusion", float32s(100, 0), 1, -1, 2), "1000"),
 			estimated(op(3, "while", float32s(100, 0), 2, -1, 3), "10"), submessage(op(4, "copy", float32s(100, 0), 3), 43, []byte("not JSON"))),
 		computation(estimated(op(1, "negate", float32s(100, 0)), "500")),
@@ -147,12 +147,12 @@ func TestCycles(t *testing.T) {
 }
 
 func TestParseHLORefuses(t *testing.T) {
-	whole := module(computation(op(1, "parameter", float32s(100, 0))))
-	if _, err := parseHLO(whole); err != nil {
+	whole := encoded(computation(op(1, "parameter", float32s(100, 0))))
+	if _, err := parse(whole); err != nil {
 		t.Fatal(err)
 	}
 	for n := range len(whole) - 1 {
-		if m, err := parseHLO(whole[:n]); err == nil {
+		if m, err := parse(whole[:n]); err == nil {
 			m.traffic(m.entry) // a cut between fields leaves a message; it must not panic
 			t.Errorf("the first %d of %d bytes are taken", n, len(whole))
 		}

@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"fmt"

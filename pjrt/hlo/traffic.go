@@ -1,26 +1,16 @@
-package pjrt
+package hlo
 
-/*
-#include <stdlib.h>
-#include "capi.h"
-*/
-import "C"
+import "strings"
 
-import (
-	"fmt"
-	"strings"
-	"unsafe"
-)
-
-// program is what an executable's optimized program says of its cost.
-type program struct {
-	// traffic is what it moves to and from the device's main memory. "Bytes accessed" of its cost analysis is more: that
+// Program is what an optimized program says of its cost.
+type Program struct {
+	// Traffic is what it moves to and from the device's main memory. "Bytes accessed" of its cost analysis is more: that
 	// counts every operation's inputs and outputs alike, those that never leave the fast memory of a TPU among them.
-	traffic float64
-	// cycles is the compiler's own estimate of its operations' time, one after the other: what it chooses their tiling by.
+	Traffic float64
+	// Cycles is the compiler's own estimate of its operations' time, one after the other: what it chooses their tiling by.
 	// Gathers and copies between memories have none.
-	cycles  float64
-	kernels Kernels
+	Cycles  float64
+	Kernels Kernels
 }
 
 // Kernels counts the operations of an optimized program that a GPU launches one by one.
@@ -29,26 +19,17 @@ type Kernels struct {
 	Beside        float64 // bytes that the others move to and from main memory
 }
 
-// inspect reads an executable's optimized program; zero if the plugin does not show one.
-func (l library) inspect(executable *C.PJRT_Executable) (program, error) {
-	var code *C.char
-	var size C.size_t
-	if err := l.err(C.scored_optimized_program(l.api, executable, &code, &size)); err != nil {
-		return program{}, fmt.Errorf("optimized program cannot be read: %w", err)
-	}
-	if code == nil {
-		return program{}, nil
-	}
-	defer C.free(unsafe.Pointer(code))
-	module, err := parseHLO(unsafe.Slice((*byte)(unsafe.Pointer(code)), int(size)))
+// Read reads an HloModuleProto.
+func Read(message []byte) (Program, error) {
+	m, err := parse(message)
 	if err != nil {
-		return program{}, fmt.Errorf("optimized program cannot be read: %w", err)
+		return Program{}, err
 	}
-	return program{float64(module.traffic(module.entry)), float64(module.cycles(module.entry)), module.kernels(module.entry)}, nil
+	return Program{float64(m.traffic(m.entry)), float64(m.cycles(m.entry)), m.kernels(m.entry)}, nil
 }
 
 // cycles adds up a computation's operations. A loop's body counts once.
-func (m *hloModule) cycles(computation int64) (cycles int64) {
+func (m *module) cycles(computation int64) (cycles int64) {
 	for _, op := range m.computations[computation] {
 		cycles += op.cycles
 		if op.isControl() {
@@ -61,7 +42,7 @@ func (m *hloModule) cycles(computation int64) (cycles int64) {
 }
 
 // traffic adds up a computation's operations. A loop's body counts once.
-func (m *hloModule) traffic(computation int64) (bytes int64) {
+func (m *module) traffic(computation int64) (bytes int64) {
 	c := m.computations[computation]
 	for _, op := range c {
 		bytes += m.moved(c, op)
@@ -70,7 +51,7 @@ func (m *hloModule) traffic(computation int64) (bytes int64) {
 }
 
 // moved is the traffic of one operation.
-func (m *hloModule) moved(c map[int64]*hloInstruction, op *hloInstruction) (bytes int64) {
+func (m *module) moved(c map[int64]*instruction, op *instruction) (bytes int64) {
 	switch {
 	case op.movesNothing():
 		return 0
@@ -96,7 +77,7 @@ func (m *hloModule) moved(c map[int64]*hloInstruction, op *hloInstruction) (byte
 }
 
 // movesNothing tells of operations that only name what others compute.
-func (op *hloInstruction) movesNothing() bool {
+func (op *instruction) movesNothing() bool {
 	switch op.opcode {
 	case "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
 		"async-update", "async-done", "copy-done", "send-done", "recv-done":
@@ -106,12 +87,12 @@ func (op *hloInstruction) movesNothing() bool {
 }
 
 // isControl tells of operations whose work is that of the computations they call.
-func (op *hloInstruction) isControl() bool {
+func (op *instruction) isControl() bool {
 	return op.opcode == "call" || op.opcode == "while" || op.opcode == "conditional"
 }
 
 // kernels counts a computation's operations. A loop's body counts once.
-func (m *hloModule) kernels(computation int64) (k Kernels) {
+func (m *module) kernels(computation int64) (k Kernels) {
 	c := m.computations[computation]
 	for _, op := range c {
 		switch {
@@ -133,7 +114,7 @@ func (m *hloModule) kernels(computation int64) (k Kernels) {
 }
 
 // multiplies tells of matrix products: as they are, of a library, or fused with others.
-func (m *hloModule) multiplies(op *hloInstruction) bool {
+func (m *module) multiplies(op *instruction) bool {
 	if op.opcode == "dot" || op.opcode == "custom-call" && strings.HasPrefix(op.target, "__cublas") {
 		return true
 	}
@@ -151,7 +132,7 @@ func (m *hloModule) multiplies(op *hloInstruction) bool {
 }
 
 // written is how much an operation writes to main memory: of an array it updates in place, the update.
-func (m *hloModule) written(c map[int64]*hloInstruction, op *hloInstruction) int64 {
+func (m *module) written(c map[int64]*instruction, op *instruction) int64 {
 	switch op.opcode {
 	case "async-start":
 		if len(op.shape.parts) > 1 { // ((operands), result, context)
@@ -167,7 +148,7 @@ func (m *hloModule) written(c map[int64]*hloInstruction, op *hloInstruction) int
 
 // updated is how much of an operation's result is written: all, but of an array updated in place the update. A cut message
 // may lack the operation.
-func updated(c map[int64]*hloInstruction, op *hloInstruction, result int64) int64 {
+func updated(c map[int64]*instruction, op *instruction, result int64) int64 {
 	switch {
 	case op == nil:
 	case op.opcode == "dynamic-update-slice" && len(op.operands) > 1:
@@ -179,9 +160,9 @@ func updated(c map[int64]*hloInstruction, op *hloInstruction, result int64) int6
 }
 
 // writtenBy is how much a fused computation writes of its result.
-func (m *hloModule) writtenBy(computation int64, result hloShape) int64 {
+func (m *module) writtenBy(computation int64, result shape) int64 {
 	c := m.computations[computation]
-	results, parts := []*hloInstruction{c[m.roots[computation]]}, []hloShape{result}
+	results, parts := []*instruction{c[m.roots[computation]]}, []shape{result}
 	if root := results[0]; root != nil && root.opcode == "tuple" && len(root.operands) == len(result.parts) {
 		results, parts = nil, result.parts
 		for _, id := range root.operands {
@@ -200,7 +181,7 @@ func (m *hloModule) writtenBy(computation int64, result hloShape) int64 {
 
 // reads is how much of its operand an operation reads: of what is only sliced or gathered from, no more than that yields,
 // and nothing of what it updates in place.
-func (m *hloModule) reads(op *hloInstruction, operand int, shape hloShape) int64 {
+func (m *module) reads(op *instruction, operand int, shape shape) int64 {
 	switch op.opcode {
 	case "slice", "dynamic-slice", "gather":
 		if operand == 0 {
@@ -218,7 +199,7 @@ func (m *hloModule) reads(op *hloInstruction, operand int, shape hloShape) int64
 	return shape.bytes()
 }
 
-func (m *hloModule) readsParameter(computation, number int64, shape hloShape) (bytes int64) {
+func (m *module) readsParameter(computation, number int64, shape shape) (bytes int64) {
 	for id, op := range m.computations[computation] {
 		if op.opcode == "parameter" && op.parameter == number {
 			bytes += m.readsValue(computation, id, shape)
@@ -228,7 +209,7 @@ func (m *hloModule) readsParameter(computation, number int64, shape hloShape) (b
 }
 
 // readsValue is how much of one value a fused computation reads.
-func (m *hloModule) readsValue(computation, id int64, shape hloShape) (bytes int64) {
+func (m *module) readsValue(computation, id int64, shape shape) (bytes int64) {
 	if id == m.roots[computation] {
 		return shape.bytes()
 	}

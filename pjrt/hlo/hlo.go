@@ -1,4 +1,9 @@
-package pjrt
+// Package hlo reads optimized programs as XLA's compilers give them, and says what they cost: bytes
+// moved, the compiler's estimate of cycles, and operations that a GPU launches.
+//
+// It reads protobuf fields by their numbers, and must not know who compiled a program. Begin with
+// Read.
+package hlo
 
 import (
 	"encoding/json"
@@ -8,37 +13,37 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// hloModule is what traffic and cycles need to know of an optimized program: the fields of HloModuleProto, xla/service/hlo.proto,
+// module is what traffic and cycles need to know of an optimized program: the fields of HloModuleProto, xla/service/hlo.proto,
 // and ShapeProto, xla/xla_data.proto, by their numbers there.
-type hloModule struct {
+type module struct {
 	entry        int64
-	computations map[int64]map[int64]*hloInstruction // by the ids of computation and instruction
-	roots        map[int64]int64                     // the id of each computation's result
+	computations map[int64]map[int64]*instruction // by the ids of computation and instruction
+	roots        map[int64]int64                  // the id of each computation's result
 }
 
-type hloInstruction struct {
+type instruction struct {
 	id, parameter    int64
 	cycles           int64 // the compiler's estimate; 0 if it has none
 	opcode           string
 	target           string // of a custom call
-	shape            hloShape
+	shape            shape
 	operands, called []int64
 }
 
-// hloShape is an array, or a tuple of parts.
-type hloShape struct {
+// shape is an array, or a tuple of parts.
+type shape struct {
 	element    int64 // PrimitiveType
 	dimensions []int64
 	space      int64 // memory space; 0 is main memory
-	parts      []hloShape
+	parts      []shape
 }
 
-func (s hloShape) bytes() int64 { return s.sum(func(hloShape) bool { return true }) }
+func (s shape) bytes() int64 { return s.sum(func(shape) bool { return true }) }
 
 // inMain is the part of it that is in main memory.
-func (s hloShape) inMain() int64 { return s.sum(func(s hloShape) bool { return s.space == 0 }) }
+func (s shape) inMain() int64 { return s.sum(func(s shape) bool { return s.space == 0 }) }
 
-func (s hloShape) sum(counts func(hloShape) bool) (bytes int64) {
+func (s shape) sum(counts func(shape) bool) (bytes int64) {
 	for _, part := range s.parts {
 		bytes += part.sum(counts)
 	}
@@ -67,9 +72,9 @@ func elementBytes(element int64) int64 {
 	return 0
 }
 
-// parseHLO reads an HloModuleProtoWithConfig.
-func parseHLO(message []byte) (*hloModule, error) {
-	m := &hloModule{computations: map[int64]map[int64]*hloInstruction{}, roots: map[int64]int64{}}
+// parse reads an HloModuleProtoWithConfig.
+func parse(message []byte) (*module, error) {
+	m := &module{computations: map[int64]map[int64]*instruction{}, roots: map[int64]int64{}}
 	err := eachField(message, func(number protowire.Number, _ int64, value []byte) error {
 		if number != 1 {
 			return nil
@@ -90,9 +95,9 @@ func parseHLO(message []byte) (*hloModule, error) {
 	return m, err
 }
 
-func (m *hloModule) addComputation(message []byte) error {
+func (m *module) addComputation(message []byte) error {
 	var id, root int64
-	instructions := map[int64]*hloInstruction{}
+	instructions := map[int64]*instruction{}
 	err := eachField(message, func(number protowire.Number, n int64, value []byte) error {
 		switch number {
 		case 2:
@@ -110,8 +115,8 @@ func (m *hloModule) addComputation(message []byte) error {
 	return err
 }
 
-func parseInstruction(message []byte) (*hloInstruction, error) {
-	op := &hloInstruction{}
+func parseInstruction(message []byte) (*instruction, error) {
+	op := &instruction{}
 	err := eachField(message, func(number protowire.Number, n int64, value []byte) (err error) {
 		switch number {
 		case 2:
@@ -150,7 +155,7 @@ func estimatedCycles(config []byte) int64 {
 	return read.Window.Cycles
 }
 
-func parseShape(message []byte) (s hloShape, err error) {
+func parseShape(message []byte) (s shape, err error) {
 	err = eachField(message, func(number protowire.Number, n int64, value []byte) (err error) {
 		switch number {
 		case 2:
@@ -158,7 +163,7 @@ func parseShape(message []byte) (s hloShape, err error) {
 		case 3:
 			s.dimensions, err = appendNumbers(s.dimensions, n, value)
 		case 4:
-			var part hloShape
+			var part shape
 			part, err = parseShape(value)
 			s.parts = append(s.parts, part)
 		case 5: // layout

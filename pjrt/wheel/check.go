@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"debug/elf"
@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// checkFile refuses a file that dlopen could only fail on, or crash on, with a clearer sentence than dlopen's.
-func checkFile(path string) error {
+// Check refuses a file that dlopen could only fail on, or crash on, with a clearer sentence than dlopen's.
+func Check(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):

@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"cmp"
@@ -40,7 +40,7 @@ func (p pin) files() []string {
 
 // verify refuses a library that is not the pinned one.
 func (p pin) verify(file string) error {
-	digest, err := hashFile(file)
+	digest, err := Digest(file)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"cmp"
@@ -32,7 +32,7 @@ func (e *statusError) temporary() bool {
 	return e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout
 }
 
-func (o FetchOptions) client() *http.Client {
+func (o Options) client() *http.Client {
 	if o.Client != nil {
 		return o.Client
 	}
@@ -41,12 +41,12 @@ func (o FetchOptions) client() *http.Client {
 
 // download gets the wheel into the file at path, going on from what an earlier attempt has left there, and checks it.
 // A file that turns out wrong is removed.
-func download(ctx context.Context, w wheel, path string, o FetchOptions) error {
+func download(ctx context.Context, w wheel, path string, o Options) error {
 	resumed := size(path) > 0
 	if err := transfer(ctx, w, path, o); err != nil {
 		return err
 	}
-	digest, err := hashFile(path)
+	digest, err := Digest(path)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func download(ctx context.Context, w wheel, path string, o FetchOptions) error {
 }
 
 // transfer asks for the missing bytes, again and again while that brings any.
-func transfer(ctx context.Context, w wheel, path string, o FetchOptions) error {
+func transfer(ctx context.Context, w wheel, path string, o Options) error {
 	progress := newProgress(o.Progress, w.file, w.size)
 	defer progress.close()
 	for fruitless := 0; ; {
@@ -95,7 +95,7 @@ func transfer(ctx context.Context, w wheel, path string, o FetchOptions) error {
 }
 
 // attempt makes one request for the bytes that the file at path lacks, and appends them.
-func attempt(ctx context.Context, w wheel, path string, o FetchOptions, progress *progress) error {
+func attempt(ctx context.Context, w wheel, path string, o Options, progress *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := cmp.Or(o.stall, defaultStall)
@@ -112,7 +112,7 @@ func attempt(ctx context.Context, w wheel, path string, o FetchOptions, progress
 	return err
 }
 
-func request(ctx context.Context, w wheel, path string, o FetchOptions, got func(total int64)) error {
+func request(ctx context.Context, w wheel, path string, o Options, got func(total int64)) error {
 	have := size(path)
 	if have >= w.size {
 		return nil // whole, or too long: the digest will tell

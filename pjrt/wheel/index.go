@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const (
 var anchor = regexp.MustCompile(`(?is)<a\s[^>]*?href\s*=\s*["']([^"']+)["'][^>]*>\s*([^<]+?)\s*</a>`)
 
 // wheelURL asks the package index where the wheel is. Indexes answer in JSON (PEP 691) or in HTML (PEP 503).
-func wheelURL(ctx context.Context, w wheel, o FetchOptions) (string, error) {
+func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	index := o.IndexURL
 	if index == "" {
 		index = os.Getenv(indexURLEnv)

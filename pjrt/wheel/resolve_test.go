@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"archive/zip"
@@ -53,7 +53,7 @@ func testWheel(t *testing.T) (pin, []byte) {
 }
 
 // serveIndex is a package index whose page, in HTML, leads through a redirect to the handler of the file.
-func serveIndex(t *testing.T, p pin, file http.HandlerFunc) FetchOptions {
+func serveIndex(t *testing.T, p pin, file http.HandlerFunc) Options {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/simple/toy/", func(w http.ResponseWriter, _ *http.Request) {
@@ -64,7 +64,7 @@ func serveIndex(t *testing.T, p pin, file http.HandlerFunc) FetchOptions {
 	mux.HandleFunc("/files/toy.whl", file)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return FetchOptions{Folder: t.TempDir(), IndexURL: server.URL + "/simple", stall: 200 * time.Millisecond, retry: time.Millisecond}
+	return Options{Folder: t.TempDir(), IndexURL: server.URL + "/simple", stall: 200 * time.Millisecond, retry: time.Millisecond}
 }
 
 // whole serves the file, in parts if asked.
@@ -248,7 +248,7 @@ func TestInstallWithoutNetwork(t *testing.T) {
 		{"altered wheel", map[string][]byte{p.wheels[0].file: data[1:]}, "instead of"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o := FetchOptions{Folder: t.TempDir(), Offline: true}
+			o := Options{Folder: t.TempDir(), Offline: true}
 			if test.wheels != nil {
 				o.WheelDir = t.TempDir()
 			}
@@ -315,7 +315,7 @@ func TestResolveByPathAndEnvironment(t *testing.T) {
 		{"tpu", "", "fetching is off"},
 		{"vax", "", "one of cpu, tpu, cuda"},
 	} {
-		got, err := Resolve(t.Context(), test.name, FetchOptions{Folder: dir, Offline: true})
+		got, err := Resolve(t.Context(), test.name, Options{Folder: dir, Offline: true})
 		if got != test.want || err != nil && !strings.Contains(err.Error(), test.failure) {
 			t.Errorf("%s: %q, %v", test.name, got, err)
 		}

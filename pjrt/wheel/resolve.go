@@ -1,4 +1,4 @@
-package pjrt
+package wheel
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 // LibraryPathEnv names folders of plugins, separated by colons, that are searched before anything is fetched.
 const LibraryPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
 
-// FetchOptions say where plugins are kept and where they come from. The zero value works.
-type FetchOptions struct {
+// Options say where plugins are kept and where they come from. The zero value works.
+type Options struct {
 	Folder   string       // where plugins are installed; "": PluginFolder()
 	WheelDir string       // a folder of wheels, used before the network
 	IndexURL string       // a package index in PyPI's simple format; "": $PIP_INDEX_URL, else PyPI
@@ -45,13 +45,13 @@ func PluginFolder() (string, error) {
 // Resolve finds a plugin's file. The name is a path, or one of cpu, cuda and tpu: those are looked for in the folders
 // of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder, and are fetched there if they are nowhere. A path must be that
 // of a shared object for this machine.
-func Resolve(ctx context.Context, name string, o FetchOptions) (string, error) {
+func Resolve(ctx context.Context, name string, o Options) (string, error) {
 	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".so") {
 		path, err := filepath.Abs(name)
 		if err != nil {
 			return "", err
 		}
-		return path, checkFile(path)
+		return path, Check(path)
 	}
 	pin, err := pinOf(name)
 	if err != nil {
@@ -67,7 +67,7 @@ func Resolve(ctx context.Context, name string, o FetchOptions) (string, error) {
 }
 
 // Setup fetches the plugin cpu, cuda or tpu into the plugin folder, unless it is there unharmed, and returns its path.
-func Setup(ctx context.Context, name string, o FetchOptions) (string, error) {
+func Setup(ctx context.Context, name string, o Options) (string, error) {
 	pin, err := pinOf(name)
 	if err != nil {
 		return "", err
@@ -109,7 +109,7 @@ func onLibraryPath(name string, p pin) string {
 
 // install returns the path of the pinned library, and fetches it first if check does not accept what is there.
 // Of several processes one fetches and the others wait for it.
-func install(ctx context.Context, p pin, o FetchOptions, check func(path string) error) (string, error) {
+func install(ctx context.Context, p pin, o Options, check func(path string) error) (string, error) {
 	folder := o.Folder
 	if folder == "" {
 		var err error
@@ -149,8 +149,8 @@ func install(ctx context.Context, p pin, o FetchOptions, check func(path string)
 
 // fetchAndUnpack gets the pin's wheels and puts their contents, side by side as in a Python installation, into the
 // target folder, which appears by a rename once all of it is there and checked.
-func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o FetchOptions) (err error) {
-	staging := filepath.Join(folder, partPrefix+p.dir())
+func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o Options) (err error) {
+	staging := filepath.Join(folder, "part-"+p.dir())
 	if err := os.RemoveAll(staging); err != nil { // what a killed process has left
 		return err
 	}
@@ -178,10 +178,10 @@ func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o FetchOp
 }
 
 // fetchWheel returns the path of the wheel, checked, and what to call when it has been used.
-func fetchWheel(ctx context.Context, w wheel, folder string, o FetchOptions) (path string, done func() error, err error) {
+func fetchWheel(ctx context.Context, w wheel, folder string, o Options) (path string, done func() error, err error) {
 	if o.WheelDir != "" {
 		path := filepath.Join(o.WheelDir, w.file)
-		switch digest, err := hashFile(path); {
+		switch digest, err := Digest(path); {
 		case err == nil && digest == w.sha256:
 			return path, func() error { return nil }, nil
 		case err == nil:
