@@ -1,5 +1,6 @@
-"""Reranks with clients of PyPI, unchanged but for their address, against a running server. Every client must give each
-document the relevance that a plain request gives it. usage: check.py http://HOST:PORT PACKAGE..."""
+"""Reranks and classifies with clients of PyPI, unchanged but for their address, against running servers. Every client must give each
+document the relevance and the classes that a plain request gives it. The second address is a classifier's.
+usage: check.py http://HOST:PORT http://HOST:PORT PACKAGE..."""
 
 import asyncio
 import importlib.metadata
@@ -10,14 +11,14 @@ import sys
 import urllib.error
 import urllib.request
 
-base = sys.argv[1]
+base, classifier = sys.argv[1:3]
 query = "What is the capital of China?"
 documents = ["The capital of China is Beijing.", "Gravity attracts two bodies to each other.", "Paris is the capital of France."]
 os.environ.update(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_TELEMETRY="False", HAYSTACK_TELEMETRY_ENABLED="False",
                   NVIDIA_API_KEY="none", COHERE_API_KEY="none", CO_API_KEY="none")
 
 
-def post(path, body):
+def post(path, body, base=base):
     request = urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
@@ -242,14 +243,65 @@ def openai_client():
         raise AssertionError("a number is no error")
 
 
+def classes(raw=False):
+    """For each document its classes with their scores, best first."""
+    return [[(c["label"], c["score"]) for c in row] for row in post("/predict", {"inputs": [[d] for d in documents], "raw_scores": raw}, classifier)]
+
+
+def same_classes(got, want):
+    """Both are lists of label and score, by document."""
+    assert [[label for label, _ in row] for row in got] == [[label for label, _ in row] for row in want], (got, want)
+    assert all(near(g, w) for row, wanted in zip(got, want) for (_, g), (_, w) in zip(row, wanted)), (got, want)
+
+
+def openai_classify():
+    import httpx
+    import openai
+    client = openai.OpenAI(base_url=classifier + "/v1", api_key="none")
+    answer = client.post("/classify", body={"model": "m", "input": documents}, cast_to=httpx.Response).json()
+    want = classes()
+    for i, data in enumerate(answer["data"]):
+        assert data["index"] == i and data["num_classes"] == 3 and data["label"] == want[i][0][0], (data, want)
+        assert all(near(g, w) for g, (_, w) in zip(sorted(data["probs"], reverse=True), want[i])), (data, want)
+    try:
+        client.post("/classify", body={"input": ["a", 1]}, cast_to=httpx.Response)
+    except openai.BadRequestError as e:
+        assert e.param == "input[1]" and "input[1] must be" in e.message, e
+    else:
+        raise AssertionError("a number is no error")
+
+
+def baseten(url):
+    from baseten_performance_client import PerformanceClient
+    return PerformanceClient(base_url=url, api_key="none")
+
+
+def baseten_rerank():
+    same([(r.index, r.score) for r in baseten(base).rerank(query=query, texts=documents).data])
+
+
+def baseten_classify():
+    same_classes([[(c.label, c.score) for c in row] for row in baseten(classifier).classify(inputs=documents).data], classes())
+    same_classes([[(c.label, c.score) for c in row] for row in baseten(classifier).classify(inputs=documents, raw_scores=True).data], classes(True))
+
+
+def huggingface_hub():
+    """It takes the first element of TEI's answer, which is the best class."""
+    from huggingface_hub import InferenceClient
+    client = InferenceClient(model=classifier + "/predict", token="none")
+    best = [client.text_classification(d) for d in documents]
+    same_classes([[(c.label, c.score)] for c in best], [row[:1] for row in classes()])
+
+
 checks = {package: functions for package, *functions in [("cohere", cohere_v2, cohere_v1, cohere_async, cohere_salted, cohere_refused), ("langchain-cohere", langchain_cohere), ("langchain-nvidia-ai-endpoints", langchain_nvidia),
           ("llama-index-postprocessor-cohere-rerank", llama_index_cohere), ("llama-index-postprocessor-jinaai-rerank", llama_index_jina),
           ("llama-index-postprocessor-tei-rerank", llama_index_tei), ("llama-index-postprocessor-nvidia-rerank", llama_index_nvidia),
           ("cohere-haystack", haystack_cohere), ("huggingface-api-haystack", haystack_tei), ("nvidia-haystack", haystack_nvidia),
           ("rerankers", rerankers_tei, rerankers_cohere, rerankers_jina), ("infinity-client", infinity),
-          ("litellm", litellm_vllm, litellm_cohere, litellm_jina, litellm_infinity, litellm_huggingface, litellm_nim), ("openai", openai_client)]}
+          ("litellm", litellm_vllm, litellm_cohere, litellm_jina, litellm_infinity, litellm_huggingface, litellm_nim), ("openai", openai_client, openai_classify),
+          ("baseten-performance-client", baseten_rerank, baseten_classify), ("huggingface-hub", huggingface_hub)]}
 failed = 0
-for package in sys.argv[2:]:
+for package in sys.argv[3:]:
     for check in checks[package]:
         name = f"{package} {importlib.metadata.version(package)}: {check.__name__}"
         try:
