@@ -89,7 +89,7 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics, also ...score
 		return nil, err
 	}
 	vocab := min(words.Vocab(), found.Config.VocabSize)
-	scorer, err = score.New(s.scoreConfig(found, vocab, words.BaseVocab(), contextLength, observers), words, engines...)
+	scorer, err = score.New(s.scoreConfig(found, vocab, contextLength, observers), words, engines...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +118,9 @@ func (s *Start) checkFiles(ctx context.Context) error {
 }
 
 // scoreConfig is what of the Options and the model concerns the scorer.
-func (s *Start) scoreConfig(found *Source, vocab, baseVocab, contextLength int, observer score.Observer) score.Config {
+func (s *Start) scoreConfig(found *Source, vocab, contextLength int, observer score.Observer) score.Config {
 	o := s.options
-	return score.Config{Vocab: vocab, BaseVocab: baseVocab, ContextLength: contextLength,
+	return score.Config{Vocab: vocab, ContextLength: contextLength,
 		Classes:       score.Classes{Names: found.Config.Classes, Activation: score.Activation(found.Config.Activation)},
 		AllowTruncate: o.AllowTruncate, MaxQueue: o.MaxQueue, MaxTokens: o.MaxTokens, MaxBacklog: o.MaxBacklog, MaxLabels: o.MaxLabels, MaxScores: o.MaxScores,
 		KeepPages: s.Device.keepPages(found.Config), Watchdog: o.Watchdog, Observer: observer}

@@ -5,14 +5,11 @@ import (
 	"strconv"
 )
 
-// Messages in this file that name neither field nor index are those of sglang-jax, word
-// for word, because clients match on them.
-
 // check refuses a request that can never be scored, before it costs any work. The order
 // of the checks decides which of several faults is reported.
 func (s *Scorer) check(req *Request) error {
 	if !req.Classify {
-		if err := CheckLabels(req.Labels, s.cfg.BaseVocab, s.cfg.Vocab); err != nil {
+		if err := CheckLabels(req.Labels, s.cfg.Vocab); err != nil {
 			return err
 		}
 	}
@@ -24,7 +21,7 @@ func (s *Scorer) check(req *Request) error {
 	}
 	if req.labels() == 0 && len(req.Items) > 0 {
 		return Errorf(Invalid, req.labelsField(),
-			"%s cannot be empty. At least one token ID is required.", req.labelsField())
+			"%s is empty; it must have at least one label", req.labelsField()).because(NoLabels{})
 	}
 	if err := s.checkPositions(req); err != nil {
 		return err
@@ -45,17 +42,16 @@ func (s *Scorer) check(req *Request) error {
 }
 
 // CheckLabels refuses label ids outside 0..vocab-1. The error names the first one at
-// fault as sglang-jax does. For an id that is too large it shows baseVocab, the
-// vocabulary size without added tokens, in place of vocab.
-func CheckLabels(labels []Label, baseVocab, vocab int) error {
+// fault.
+func CheckLabels(labels []Label, vocab int) error {
 	for i, label := range labels {
 		literal := label.Literal
 		if literal == "" {
 			literal = strconv.FormatInt(label.ID, 10)
 		}
 		if label.ID >= int64(vocab) {
-			return Errorf(Invalid, "label_token_ids",
-				"Token ID %s is out of vocabulary (vocab size: %d)", literal, baseVocab)
+			return Errorf(Invalid, "label_token_ids", "label_token_ids[%d] (%s) exceeds "+
+				"vocabulary size (%d)", i, literal, vocab).because(NoToken{literal})
 		}
 		if label.ID < 0 {
 			return Errorf(Invalid, "label_token_ids",
@@ -76,7 +72,8 @@ func checkShapes(req *Request) error {
 		valid = valid && item.IsTokens == req.Query.IsTokens
 	}
 	if !valid {
-		return Errorf(Invalid, "items", "Invalid combination of query/items types for score_request.")
+		return Errorf(Invalid, "items", "items must be of the kind of query: texts, or at least "+
+			"one list of token ids").because(MixedKinds{})
 	}
 	return nil
 }
@@ -162,12 +159,8 @@ func (e *encoding) keepOf(item, n int, more bool, t *queryTokens) (int, error) {
 	room := longest - len(template.After) - t.alone
 	if own > room && !template.Cut {
 		field := e.req.itemField(item)
-		atLeast := ""
-		if more {
-			atLeast = "at least "
-		}
 		return 0, Errorf(Invalid, field, "%s is too long: its prompt is %s%d tokens of at most "+
-			"%d. Use a shorter one%s.", field, atLeast,
+			"%d. Use a shorter one%s.", field, atLeast(more),
 			t.alone+own+len(template.After), longest, template.Remedy)
 	}
 	return t.alone + min(own, room), nil
@@ -193,38 +186,33 @@ func (e *encoding) tooMany(n int) bool {
 func MaxInput(contextLength int) int { return max(contextLength-6, 1) }
 
 // checkLength refuses a prompt of n tokens that is empty or too long. With more, n is a
-// lower bound. The messages are those of sglang-jax.
+// lower bound.
 func (s *Scorer) checkLength(req *Request, item, n int, more bool) error {
-	c, m := s.cfg.ContextLength, MaxInput(s.cfg.ContextLength)
-	if n > 0 && n < m {
+	longest := MaxInput(s.cfg.ContextLength) - 1
+	if n > 0 && n <= longest {
 		return nil
 	}
 	field := req.itemField(item)
 	switch {
-	case n == 0 && req.Classify: // there is no query
+	case n > 0:
+		return Errorf(Invalid, field, "%s is too long: its prompt is %s%d tokens of at most %d. "+
+			"Use a shorter one.", field, atLeast(more), n, longest).
+			because(TooLong{Tokens: n, Context: s.cfg.ContextLength, AtLeast: more})
+	case req.Classify: // there is no query
 		return Errorf(Invalid, field, "%s is empty; a text needs at least one token", field)
-	case n == 0:
-		return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one "+
-			"token", field)
-	case more:
-		return Errorf(Invalid, field, "The input (at least %d tokens) is longer than the model's "+
-			"context length (%d tokens).", n, c)
-	case n >= c:
-		return Errorf(Invalid, field, "The input (%d tokens) is longer than the model's context "+
-			"length (%d tokens).", n, c)
-	case n+1 >= c:
-		return Errorf(Invalid, field, "Requested token count exceeds the model's maximum context "+
-			"length of %d tokens. You requested a "+
-			"total of %d tokens: %d tokens from the input messages and 1 tokens for the "+
-			"completion. Please reduce the number of tokens in "+
-			"the input messages or the completion to fit within the limit.", c, n+1, n)
 	}
-	return Errorf(Invalid, field, "Input length (%d tokens) exceeds the maximum allowed length "+
-		"(%d tokens). Use a shorter input or "+
-		"enable --allow-auto-truncate.", n, m)
+	return Errorf(Invalid, field, "%s and query are both empty; a prompt needs at least one "+
+		"token", field)
 }
 
-// fail records err as the error of one item; its row of Scores stays nil.
+// atLeast stands before a number that is a lower bound, for errors.
+func atLeast(more bool) string {
+	if more {
+		return "at least "
+	}
+	return ""
+}
+
 func (r *Result) fail(item int, err *Error) {
 	if r.ItemErrors == nil {
 		r.ItemErrors = make(map[int]*Error)

@@ -95,7 +95,7 @@ func TestTextsFarTooLong(t *testing.T) {
 	} {
 		read.Store(0)
 		_, _, _, err := tokenize(t, cfg, encoder, req)
-		if err == nil || !strings.Contains(err.Error(), "The input (at least ") || read.Load() > 100 {
+		if err == nil || !strings.Contains(err.Error(), " is too long: its prompt is at least ") || read.Load() > 100 {
 			t.Errorf("%s: error %v, %d bytes were tokenized", name, err, read.Load())
 		}
 		req.Partial = true
@@ -244,7 +244,7 @@ func TestFirstFailureEndsTheWork(t *testing.T) {
 		req.Items = append(req.Items, Part{Text: strings.Repeat("x ", 10)})
 	}
 	_, _, _, err := tokenize(t, Config{Encoders: 1, ContextLength: 100}, wordEncoder{read}, req)
-	if err == nil || !strings.HasPrefix(err.Error(), "The input (101 tokens)") || read.Load() > 1000 {
+	if err == nil || !strings.HasPrefix(err.Error(), "items[0] is too long: its prompt is 101 tokens of at most 93") || read.Load() > 1000 {
 		t.Errorf("error %v, %d bytes were tokenized", err, read.Load())
 	}
 }

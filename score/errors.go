@@ -20,11 +20,12 @@ const (
 )
 
 // Error is an error that a client may read. Its message is one sentence that ends with
-// the remedy. It begins in lower case unless sglang-jax fixes the text.
+// the remedy, in plain words that begin in lower case.
 type Error struct {
 	Kind    Kind
 	Message string
 	Param   string        // the request field at fault, e.g. "items[3]"; "" if none
+	Reason  Reason        // why, where a dialect may have a sentence of its own for it; else nil
 	Retry   time.Duration // Overloaded: time until the request will probably fit; 0 if not known
 	Err     error         // the cause, for the log only; never shown to a client
 }
@@ -41,6 +42,16 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errorf makes an Error without a cause.
 func Errorf(kind Kind, param, format string, args ...any) *Error {
 	return &Error{Kind: kind, Param: param, Message: fmt.Sprintf(format, args...)}
+}
+
+// Reason is why a request cannot be scored, as a value: NoLabels, NoToken, MixedKinds or
+// TooLong.
+type Reason any
+
+// because gives the error a reason.
+func (e *Error) because(reason Reason) *Error {
+	e.Reason = reason
+	return e
 }
 
 // guard calls do and turns a panic into an Internal error with the stack. An unhandled

@@ -15,7 +15,6 @@ import (
 // Config configures a Scorer. A zero value means the default named here.
 type Config struct {
 	Vocab         int     // prompts and labels may use ids 0..Vocab-1; required
-	BaseVocab     int     // vocabulary size that sglang-jax's label error shows; 0 means Vocab
 	ContextLength int     // a row must have fewer tokens than this; required
 	Classes       Classes // what the model tells apart, if it is a classifier
 	AllowTruncate bool    // --allow-auto-truncate: cut every row that is too long, for every request
@@ -41,7 +40,6 @@ func (c Config) withDefaults() Config {
 			*value = otherwise
 		}
 	}
-	orElse(&c.BaseVocab, c.Vocab)
 	orElse(&c.MaxQueue, 1<<16)
 	orElse(&c.MaxTokens, 1<<24)
 	orElse(&c.MaxLabels, 1<<10)

@@ -299,19 +299,19 @@ func TestBadRequests(t *testing.T) {
 		req  Request
 		want string
 	}{
-		"label too large": {Request{Labels: []Label{{math.MaxInt64, "99999999999999999999"}}}, "Token ID 99999999999999999999 is out of vocabulary (vocab size: 1000)"},
+		"label too large": {Request{Labels: []Label{{math.MaxInt64, "99999999999999999999"}}}, "label_token_ids[0] (99999999999999999999) exceeds vocabulary size (1000)"},
 		"label negative":  {Request{Labels: labels(3, -1)}, "label_token_ids[1] is negative (-1)"},
-		"no labels":       {Request{Query: tokens(1), Items: []Part{tokens(1)}}, "label_token_ids cannot be empty"},
+		"no labels":       {Request{Query: tokens(1), Items: []Part{tokens(1)}}, "label_token_ids is empty; it must have at least one label"},
 		"query negative":  {Request{Query: tokens(4, -5), Items: []Part{tokens(1)}, Labels: labels(1)}, "query[1] is negative (-5)"},
 		"item too large":  {Request{Query: tokens(4), Items: []Part{tokens(1), tokens(1000)}, Labels: labels(1)}, "items[1][0] (1000) exceeds vocabulary size (1000)"},
 		"item beyond int64": {Request{Query: tokens(4), Items: []Part{{IsTokens: true, Tokens: []int64{1, math.MinInt64}, Beyond: &Beyond{1, "-9223372036854775809"}}}, Labels: labels(1)},
 			"items[0][1] is negative (-9223372036854775809)"},
-		"mixed kinds":       {Request{Query: tokens(4), Items: []Part{{Text: "x"}}, Labels: labels(1)}, "Invalid combination"},
-		"no items, tokens":  {Request{Query: tokens(4), Labels: labels(1)}, "Invalid combination"},
+		"mixed kinds":       {Request{Query: tokens(4), Items: []Part{{Text: "x"}}, Labels: labels(1)}, "items must be of the kind of query"},
+		"no items, tokens":  {Request{Query: tokens(4), Labels: labels(1)}, "items must be of the kind of query"},
 		"both empty":        {Request{Query: tokens(), Items: []Part{tokens()}, Labels: labels(1)}, "items[0] and query are both empty"},
 		"text, no encoder":  {Request{Query: Part{Text: "a"}, Items: []Part{{Text: "b"}}, Labels: labels(1)}, "without a tokenizer"},
-		"longer than limit": {Request{Query: tokens(ids(1, 150)...), Items: []Part{tokens(1), tokens(ids(2, 50)...)}, Labels: labels(1)}, "The input (200 tokens) is longer than the model's context length (200 tokens)."},
-		"one too many":      {Request{Query: tokens(ids(1, 194)...), Items: []Part{tokens()}, Labels: labels(1)}, "Input length (194 tokens) exceeds the maximum allowed length (194 tokens)."},
+		"longer than limit": {Request{Query: tokens(ids(1, 150)...), Items: []Part{tokens(1), tokens(ids(2, 50)...)}, Labels: labels(1)}, "items[1] is too long: its prompt is 200 tokens of at most 193."},
+		"one too many":      {Request{Query: tokens(ids(1, 194)...), Items: []Part{tokens()}, Labels: labels(1)}, "items[0] is too long: its prompt is 194 tokens of at most 193."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Score(t.Context(), &c.req)

@@ -154,7 +154,7 @@ func TestBadSequences(t *testing.T) {
 		param  string
 		says   string
 	}{
-		"none":      {func(r *Request) { r.Sequences = [][]int64{} }, Invalid, "labels", "labels cannot be empty"},
+		"none":      {func(r *Request) { r.Sequences = [][]int64{} }, Invalid, "labels", "labels is empty; it must have at least one label"},
 		"no tokens": {func(r *Request) { r.Sequences[1] = nil }, Invalid, "labels[1]", "labels[1] has no tokens"},
 		"no token":  {func(r *Request) { r.Sequences[1][1] = 1000 }, Invalid, "labels[1]", "labels[1][1] (1000) exceeds vocabulary size"},
 		"negative":  {func(r *Request) { r.Sequences[0][0] = -1 }, Invalid, "labels[0]", "labels[0][0] is negative (-1)"},

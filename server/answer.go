@@ -11,7 +11,8 @@ import (
 // success returns the body of a scored request, with keys in this order. sglang-jax's
 // four keys come first; further keys follow only if the client asked for them. The row
 // of an item that failed is null, and so is a logarithm of 0, which JSON cannot hold.
-func success(b *body, result *score.Result) string {
+// words gives an error's message.
+func success(b *body, result *score.Result, words func(*score.Error) string) string {
 	var answer sglang.Object
 	add := func(key string, value any) {
 		answer = append(answer, sglang.Member{Key: key, Value: value})
@@ -48,18 +49,19 @@ func success(b *body, result *score.Result) string {
 		add("truncated", result.Truncated)
 	}
 	if b.extras.partial {
-		add("errors", failures(result.ItemErrors))
+		add("errors", failures(result.ItemErrors, words))
 	}
 	return sglang.JSON(answer)
 }
 
 // failures lists the items that failed by themselves, in order.
-func failures(items map[int]*score.Error) (all []sglang.Object) {
+func failures(items map[int]*score.Error,
+	words func(*score.Error) string) (all []sglang.Object) {
 	for _, item := range slices.Sorted(maps.Keys(items)) {
 		failure := items[item]
 		status, kind := statuses(failure.Kind)
 		all = append(all, sglang.Object{{Key: "index", Value: item},
-			{Key: "message", Value: failure.Message}, {Key: "type", Value: kind},
+			{Key: "message", Value: words(failure)}, {Key: "type", Value: kind},
 			{Key: "code", Value: status}})
 	}
 	return all

@@ -14,7 +14,7 @@ import (
 func classifier(t *testing.T, activation score.Activation, names ...string) *Server {
 	t.Helper()
 	return newTestServer(t, func(_ *Config, m *Model) {
-		scorer, err := score.New(score.Config{Vocab: 151669, BaseVocab: 151643, ContextLength: testContext, MaxLabels: 1,
+		scorer, err := score.New(score.Config{Vocab: 151669, ContextLength: testContext, MaxLabels: 1,
 			Classes: score.Classes{Names: names, Activation: activation}}, fakeEncoder{}, fakeEngine{})
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +194,7 @@ func TestClassifierRefuses(t *testing.T) {
 		{s, "/classify", `{"input":"a","truncate_prompt_tokens":7}`, 400, "truncate_prompt_tokens"},
 		{s, "/classify", `{"messages":[]}`, 400, "input must be"},
 		{s, "/classify", `{"input":"a","messages":[1]}`, 400, "messages"},
-		{s, "/classify", `{"input":"` + strings.Repeat("x", 3000) + `"}`, 400, "longer than the model's context"},
+		{s, "/classify", `{"input":"` + strings.Repeat("x", 3000) + `"}`, 400, "input is too long: its prompt is "},
 		{s, "/predict", `{"inputs":["a","b"]}`, 422, "inputs is a pair"},
 		{s, "/predict", `{"inputs":[["a"],["b","c"]]}`, 422, "inputs[1] is a pair"},
 		{s, "/predict", `{"inputs":["a",7]}`, 422, "inputs[1] must be a text"},

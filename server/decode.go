@@ -238,12 +238,11 @@ func (b *body) request(id string, m *Model) (*score.Request, error) {
 	if !b.hasLabels {
 		return nil, b.noLabels()
 	}
-	if err := score.CheckLabels(b.labels, m.BaseVocab, m.Vocab); err != nil {
+	if err := score.CheckLabels(b.labels, m.Vocab); err != nil {
 		return nil, err
 	}
 	if !b.hasQuery || !b.hasItems {
-		return nil, score.Errorf(score.Invalid, "query",
-			"Invalid combination of query/items types for score_request.")
+		return nil, score.Errorf(score.Invalid, "query", sglang.KindsMixed)
 	}
 	if b.surrogates != "" {
 		return nil, score.Errorf(score.Invalid, b.surrogates,
@@ -268,7 +267,7 @@ func (b *body) noLabels() error {
 			"labels must be provided; send labels, label_tokens or label_token_ids")
 	case b.extras.sequences.unread:
 		return score.Errorf(score.Invalid, "label_tokens",
-			`label_token_ids must be provided; label_tokens counts only with "label_mode": "sequence"`)
+			sglang.LabelsMissing+`; label_tokens counts only with "label_mode": "sequence"`)
 	}
-	return score.Errorf(score.Invalid, "label_token_ids", "label_token_ids must be provided")
+	return score.Errorf(score.Invalid, "label_token_ids", sglang.LabelsMissing)
 }

@@ -114,13 +114,13 @@ func (s *Server) domainError(err error, id string) *apiError {
 	var domain *score.Error
 	if errors.As(err, &domain) {
 		answer.status, answer.kind = statuses(domain.Kind)
-		answer.message, answer.param = domain.Message, domain.Param
+		answer.message, answer.plainly, answer.param = s.words(domain), domain.Message, domain.Param
 		answer.retry = domain.Retry
 		answer.final, answer.busy = domain.Kind == score.NotFinite, domain.Kind == score.Overloaded
 		s.cfg.Metrics.failure(domain.Kind)
 	}
 	if answer.status == http.StatusInternalServerError {
-		answer.message = "Internal server error: " + strings.TrimSpace(answer.message+" (request "+id+")")
+		answer.message, answer.plainly = "Internal server error: "+strings.TrimSpace(answer.message+" (request "+id+")"), ""
 	}
 	return answer
 }
@@ -136,4 +136,13 @@ func writeJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body) // a failed write means that the client has gone
+}
+
+// words are sglang-jax's of an error of the domain.
+func (s *Server) words(e *score.Error) string {
+	vocab := 0
+	if m := s.model.Load(); m != nil {
+		vocab = m.BaseVocab
+	}
+	return sglang.Words(e, vocab)
 }

@@ -105,7 +105,7 @@ func newTestServer(t testing.TB, change func(*Config, *Model)) *Server {
 
 func newTestScorer(t testing.TB, engine score.Engine, observer score.Observer) *score.Scorer {
 	t.Helper()
-	scorer, err := score.New(score.Config{Vocab: 151669, BaseVocab: 151643, ContextLength: testContext, Observer: observer}, fakeEncoder{}, engine)
+	scorer, err := score.New(score.Config{Vocab: 151669, ContextLength: testContext, Observer: observer}, fakeEncoder{}, engine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,3 +54,21 @@ func TestOneDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainWords: what sglang-jax has sentences of its own for is told in them on its paths alone, and elsewhere by field.
+func TestPlainWords(t *testing.T) {
+	s := newTestServer(t, nil)
+	long := strings.Repeat("x", testContext+1)
+	for _, c := range []struct{ path, body, want string }{
+		{"/v1/score", `{"model":"m","query":"","items":["a","` + long + `"],"label_token_ids":[1]}`, "longer than the model's context length (2048 tokens)."},
+		{"/v1/score", `{"model":"m","query":"","items":["a","` + long + `"],"label_token_ids":[1],"partial":true}`, "longer than the model's context length (2048 tokens)."},
+		{"/generative_scoring", `{"query":"","items":["a","` + long + `"],"label_token_ids":[1]}`, "items[1] is too long: its prompt is 2049 tokens of at most 2041. Use a shorter one."},
+		{"/vertex", `{"instances":[{"model":"m","query":"","items":["a","` + long + `"],"label_token_ids":[1]}]}`, "instances[0].items[1] is too long: its prompt is 2049 tokens of at most 2041. Use a shorter one."},
+		{"/v1/score", `{"model":"m","query":"","items":["a"],"label_token_ids":[1,151669]}`, "Token ID 151669 is out of vocabulary (vocab size: 151643)"},
+		{"/generative_scoring", `{"query":"","items":["a"],"label_token_ids":[1,151669]}`, "label_token_ids[1] (151669) exceeds vocabulary size (151669)"},
+	} {
+		if w := send(s, "POST", c.path, c.body); !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %.60s: %d %.300s, want %q", c.path, c.body, w.Code, w.Body, c.want)
+		}
+	}
+}

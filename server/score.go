@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"scored/score"
+	"scored/sglang"
 	"scored/sglang/python"
 )
 
@@ -25,14 +26,13 @@ func scoreDialect() dialect {
 				return nil, err
 			}
 			if s.cfg.StrictEmptyItems && len(req.Items) == 0 {
-				return nil, score.Errorf(score.Invalid, "items",
-					"items cannot be empty. At least one item is required.")
+				return nil, score.Errorf(score.Invalid, "items", sglang.ItemsEmpty)
 			}
 			if err := m.render(req); err != nil {
 				return nil, err
 			}
 			answer := func(result *score.Result) (func() string, error) {
-				return func() string { return success(b, result) }, nil
+				return func() string { return success(b, result, s.words) }, nil
 			}
 			return []part{{request: req, answer: answer}}, nil
 		}}
