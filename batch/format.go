@@ -36,6 +36,7 @@ type errorOf struct {
 	Line    int64  `json:"line"`
 }
 
+// line implements Format.
 func (JSONLines) line(file string, r *record, answer *Answer) (text []byte, failed bool) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `{"id":%s,"custom_id":%s,"response":`, quote(r.requestID()), quote(r.id))

@@ -36,6 +36,8 @@ func csvLines(rows ...[]string) []byte {
 	return b.Bytes()
 }
 
+// line implements Format. The result has a line for each item, or one line with the
+// error.
 func (c CSV) line(file string, r *record, answer *Answer) (text []byte, failed bool) {
 	fault := faultIn(file, r, answer)
 	var body struct{ Scores [][]json.Number }
@@ -64,6 +66,7 @@ func (c CSV) line(file string, r *record, answer *Answer) (text []byte, failed b
 	return csvLines(rows...), false
 }
 
+// failed implements Format. It counts rows whose last column, the error, is not empty.
 func (CSV) failed(r io.Reader) (n int64, err error) {
 	rows := csv.NewReader(r)
 	rows.ReuseRecord = true

@@ -110,6 +110,7 @@ func parseJournal(path, run string, data []byte) (at state, done map[int64]*entr
 // add appends a result. It is in the file only after flush.
 func (j *journal) add(e entry) error { return encode(j.w, e) }
 
+// encode writes a value as one line of JSON, without the escapes for HTML.
 func encode(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)

@@ -27,6 +27,7 @@ type lines struct {
 	n, line  int64
 }
 
+// newLines returns a reader of s, which it closes when it is closed.
 func newLines(s *source, o Options) *lines {
 	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: o.LineBytes,
 		endpoint: o.Endpoint, paths: o.Paths}

@@ -198,6 +198,7 @@ func (t *table) row() (*record, error) {
 	return t.o.Table.fill(record, &values, t.o.Endpoint, t.o.LineBytes), nil
 }
 
+// close implements reader. It closes the columns and the file.
 func (t *table) close() error {
 	var err error
 	for _, c := range t.columns() {

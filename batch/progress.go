@@ -40,6 +40,7 @@ func (c *counters) share(of float64) {
 	}
 }
 
+// newProgress starts the goroutine that reports. The caller must call close.
 func newProgress(o Options, jobs []Job) *progress {
 	p := &progress{jobs: jobs, began: time.Now(), count: &counters{}, tell: o.Tell, before: -1,
 		quit: make(chan struct{}), ended: make(chan struct{})}
@@ -57,6 +58,7 @@ func newProgress(o Options, jobs []Job) *progress {
 	return p
 }
 
+// loop reports at intervals until close.
 func (p *progress) loop(every time.Duration) {
 	defer close(p.ended)
 	ticker := time.NewTicker(every)

@@ -95,6 +95,7 @@ func (s *source) explain(err error) error {
 	return err
 }
 
+// close ends decompression and closes the file. It leaves stdin open.
 func (s *source) close() error {
 	if s.finish != nil {
 		s.finish()

@@ -29,6 +29,7 @@ type folder struct {
 	create func(name string) (file, error) // replaced by tests
 }
 
+// file is an open file of a folder. Tests replace it to simulate a full disk.
 type file interface {
 	io.WriteCloser
 	Sync() error

@@ -143,6 +143,7 @@ func orDefault[T comparable](value, otherwise T) T {
 	return value
 }
 
+// hostname returns the name of this machine, for the names of trace files.
 func hostname() string {
 	name, err := os.Hostname()
 	if err != nil {

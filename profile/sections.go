@@ -163,6 +163,7 @@ func (s *summary) kindRows() [][]string {
 	return rows
 }
 
+// gapRows lists the causes of idle time.
 func (s *summary) gapRows() [][]string {
 	var rows [][]string
 	for _, g := range s.gaps() {
@@ -180,6 +181,7 @@ func (s *summary) requestHead() []string {
 	return head
 }
 
+// requestRows lists the slowest requests with the time of each stage.
 func (s *summary) requestRows(limit int) [][]string {
 	var rows [][]string
 	for _, r := range s.requests[:min(max(limit, 0), len(s.requests))] {

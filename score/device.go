@@ -43,6 +43,7 @@ type device struct {
 // behind it.
 const mostFlights = 2
 
+// newDevice returns a device whose goroutines have not been started.
 func newDevice(index int, engine Engine, planner *plan.Planner, q *queue, watchdog time.Duration,
 	observe func(Span)) *device {
 	return &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog,

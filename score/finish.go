@@ -111,6 +111,7 @@ type table struct {
 	left         []float64
 }
 
+// row returns the next row, of one number for each label, all 0.
 func (t *table) row() []float64 {
 	if len(t.left) < t.labels {
 		t.left = make([]float64, t.rows*t.labels)

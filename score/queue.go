@@ -45,6 +45,8 @@ type queue struct {
 	returns            *plan.Returns
 }
 
+// newQueue returns a queue without devices. The caller must set devices and returns
+// before it starts a device.
 func newQueue(cfg Config, waits *plan.Backlog) *queue {
 	q := &queue{maxRows: cfg.MaxQueue, maxTokens: cfg.MaxTokens, maxBacklog: cfg.MaxBacklog,
 		waits: waits, inHand: map[*job]bool{}, over: make(chan struct{})}
@@ -151,6 +153,7 @@ func (q *queue) waiting() (rows, tokens int) {
 	return rows, tokens
 }
 
+// load returns a snapshot of the work in hand.
 func (q *queue) load() Load {
 	q.mu.Lock()
 	defer q.mu.Unlock()

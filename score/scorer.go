@@ -34,6 +34,7 @@ type Config struct {
 	Observer  Observer      // nil means none
 }
 
+// withDefaults replaces zero values by the defaults.
 func (c Config) withDefaults() Config {
 	orElse := func(value *int, otherwise int) {
 		if *value == 0 {

@@ -177,6 +177,7 @@ func (r *recorder) WriteString(s string) (int, error) {
 	return n, err
 }
 
+// Unwrap lets http.ResponseController set deadlines on the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // writePlain answers with plain text.

@@ -16,6 +16,8 @@ type backlog struct {
 	model   atomic.Pointer[atomic.Pointer[Model]]
 }
 
+// newBacklog returns a collector for no devices. Metrics.Devices and Metrics.watch
+// complete it.
 func newBacklog() *backlog {
 	return &backlog{desc: prometheus.NewDesc("scored_backlog_seconds",
 		"What the rows that wait and run are predicted to take of the device's time.",

@@ -181,6 +181,7 @@ func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
 	return faults
 }
 
+// tokenPart returns a list of token ids as a Part. It shares memory with ints.
 func tokenPart(ints sglang.Integers) score.Part {
 	return score.Part{IsTokens: true, Tokens: ints.Small, Beyond: beyond(ints)}
 }

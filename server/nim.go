@@ -25,16 +25,19 @@ func nimDialect() dialect {
 		}}
 }
 
+// nimRankings is NIM's answer: passages by descending logit.
 type nimRankings struct {
 	Rankings []nimRanking `json:"rankings"`
 	Usage    nimUsage     `json:"usage"`
 }
 
+// nimRanking is a passage, by its index in the request.
 type nimRanking struct {
 	Index int     `json:"index"`
 	Logit float64 `json:"logit"`
 }
 
+// nimUsage counts every prompt in full.
 type nimUsage struct {
 	PromptTokens int `json:"prompt_tokens"`
 	TotalTokens  int `json:"total_tokens"`

@@ -39,12 +39,14 @@ type vllmList[T any] struct {
 	Usage   vllmUsage `json:"usage"`
 }
 
+// vllmScore is the score of one pair or item.
 type vllmScore struct {
 	Index  int     `json:"index"`
 	Object string  `json:"object"` // always "score"
 	Score  float64 `json:"score"`
 }
 
+// vllmUsage counts every prompt in full.
 type vllmUsage struct {
 	PromptTokens     int       `json:"prompt_tokens"`
 	TotalTokens      int       `json:"total_tokens"`

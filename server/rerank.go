@@ -90,12 +90,15 @@ func metaOf(tokens int) (m rerankMeta) {
 	return m
 }
 
+// rerankResult is a document and its relevance. Results are sorted by descending
+// relevance.
 type rerankResult struct {
 	Index    int             `json:"index"` // in the request's documents
 	Document *rerankDocument `json:"document,omitempty"`
 	Score    float64         `json:"relevance_score"` // see relevance
 }
 
+// rerankDocument repeats the text that was ranked.
 type rerankDocument struct {
 	Text string `json:"text"`
 }

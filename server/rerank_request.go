@@ -85,6 +85,7 @@ func (r *rerankRequest) readInstruction(f *fieldReader) {
 // reported.
 type fieldReader struct{ sglang.Fields }
 
+// fieldsOf returns a reader of an object that has seen no fault yet.
 func fieldsOf(o *python.Object) *fieldReader { return &fieldReader{sglang.Fields{Object: o}} }
 
 // done returns the first error. Fields that this dialect, or every dialect but

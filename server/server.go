@@ -211,6 +211,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) (*Model, bool) {
 	return m, m != nil
 }
 
+// errLoading returns the error of a request that comes before the model is loaded.
 func errLoading() error {
 	return score.Errorf(score.Unavailable, "", "model is loading; retry later")
 }

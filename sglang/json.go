@@ -35,6 +35,7 @@ func JSON(v any) string {
 	return out.String()
 }
 
+// write writes any value that JSON accepts.
 func write(out *strings.Builder, v any) {
 	switch v := v.(type) {
 	case nil:
@@ -93,6 +94,7 @@ func writeObject(out *strings.Builder, o Object) {
 	out.WriteByte('}')
 }
 
+// writeList writes a list, each element by each.
 func writeList[T any](out *strings.Builder, list []T, each func(*strings.Builder, T)) {
 	out.WriteByte('[')
 	for i, v := range list {
@@ -108,6 +110,7 @@ func writeList[T any](out *strings.Builder, list []T, each func(*strings.Builder
 // brackets.
 const floatBytes = 22
 
+// numbers returns how many numbers a table has, to allocate once.
 func numbers(table [][]float64) (n int) {
 	for _, row := range table {
 		n += len(row)

@@ -109,6 +109,7 @@ func long(contextLength int) []plan.Bucket {
 // list collects shapes.
 type list struct{ all []plan.Bucket }
 
+// add adds a shape. Its cost is computed later, for the model.
 func (l *list) add(tokens, rows, length, context int) {
 	l.all = append(l.all, plan.Bucket{Tokens: tokens, Rows: rows, Length: length, Context: context})
 }
@@ -130,4 +131,5 @@ func contexts(first, contextLength, multiple int) (sizes []int) {
 	}
 }
 
+// roundUp rounds n up to a multiple of multiple.
 func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }

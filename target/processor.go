@@ -82,6 +82,7 @@ func (has isa) upTo(xlaFlags string) isa {
 	return has
 }
 
+// nameOf returns the name of the row for these instruction sets.
 func nameOf(has isa) string {
 	switch {
 	case has.bfloat16:

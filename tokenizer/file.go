@@ -34,6 +34,7 @@ type file struct {
 	reach        *reach              // nil: see measureReach
 }
 
+// addedToken is a token that is looked for in a text before it is split.
 type addedToken struct {
 	ID          uint32 `json:"id"`
 	Content     string `json:"content"`

@@ -41,6 +41,7 @@ func (o *open) had(stage score.Stage) bool {
 	return slices.ContainsFunc(o.spans, func(span score.Span) bool { return span.Stage == stage })
 }
 
+// newRequests returns an empty collection with these bounds.
 func newRequests(maxOpen int, maxIdle time.Duration) *requests {
 	return &requests{maxOpen: maxOpen, maxIdle: maxIdle, byID: map[string]*list.Element{},
 		order: list.New()}

@@ -55,6 +55,8 @@ type load struct {
 	longest      int // most own tokens in one row
 }
 
+// add adds more if sign is 1, and subtracts it if sign is -1. longest never decreases:
+// it is an upper bound.
 func (l *load) add(more load, sign int) {
 	l.rows += sign * more.rows
 	l.passes += sign * more.passes

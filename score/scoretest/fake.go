@@ -78,6 +78,7 @@ func (e *Fake) Run(step *plan.Step) (plan.Pending, error) {
 	return &pending{e, step}, nil
 }
 
+// pending is a step that has been checked and waits for its Wait.
 type pending struct {
 	engine *Fake
 	step   *plan.Step

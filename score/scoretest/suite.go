@@ -155,6 +155,8 @@ func (s *suite) want(what string, got [][]float32, rows []plan.Row) {
 	}
 }
 
+// prefix checks a prefix that a step computes, one that is read from the cache, and one
+// that a second step continues. Rows may read only a part of it.
 func (s *suite) prefix() {
 	query := s.tokens(1, 30)
 	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query[:17], 3, 9), s.row(-1, query[:4], 4, 6)}
@@ -169,6 +171,8 @@ func (s *suite) prefix() {
 	s.want("grown", s.run(&plan.Step{Prefixes: []plan.Prefix{rest}, Rows: rows}), rows)
 }
 
+// several checks two prefixes in one step, both new and one cached. One begins in the
+// middle of a page.
 func (s *suite) several() {
 	one, other := s.tokens(1, 13), s.tokens(2, 20)
 	prefixes := []plan.Prefix{{Slots: slots(0, 13), New: one},
@@ -180,6 +184,8 @@ func (s *suite) several() {
 	s.want("one kept", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
 }
 
+// goesOn checks a prefix that continues another one of the same step, whose slots it
+// shares.
 func (s *suite) goesOn() {
 	query := s.tokens(3, 20)
 	prefixes := []plan.Prefix{{Slots: slots(0, 12), New: query[:12]},
@@ -188,6 +194,7 @@ func (s *suite) goesOn() {
 	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
 }
 
+// scattered checks a prefix whose slots are in no order.
 func (s *suite) scattered() {
 	query := s.tokens(4, 25)
 	all := slots(0, 128)
@@ -201,6 +208,7 @@ func (s *suite) scattered() {
 	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at}}, Rows: rows}), rows)
 }
 
+// usedAgain checks that slots can be overwritten by another prefix.
 func (s *suite) usedAgain() {
 	for seed := range 3 {
 		query := s.tokens(10+seed, 20+seed)
@@ -212,6 +220,7 @@ func (s *suite) usedAgain() {
 	}
 }
 
+// queued checks a step that reads a prefix which the step queued before it writes.
 func (s *suite) queued() {
 	query := s.tokens(5, 22)
 	rows := []plan.Row{s.row(0, query, 6, 5), s.row(0, query, 7, 9)}
@@ -222,6 +231,8 @@ func (s *suite) queued() {
 	s.want("in two steps", answers, rows)
 }
 
+// neighbours checks that a row does not depend on the other rows of its step, nor on
+// their order.
 func (s *suite) neighbours() {
 	query := s.tokens(6, 18)
 	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query, 3, 9), s.row(0, query, 4, 3),
@@ -232,6 +243,8 @@ func (s *suite) neighbours() {
 	s.want("in another order", s.run(&plan.Step{Prefixes: []plan.Prefix{prefix}, Rows: rows}), rows)
 }
 
+// labels checks more labels than an engine reads in one pass, together and one by one,
+// and that a relative row differs by one constant.
 func (s *suite) labels() {
 	many := make([]int32, 5*plan.LabelsPerRow)
 	for i := range many {
@@ -260,6 +273,7 @@ func (s *suite) labels() {
 	}
 }
 
+// noRows checks a step that only computes a prefix.
 func (s *suite) noRows() {
 	query := s.tokens(7, 15)
 	s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15), New: query}}})
@@ -268,6 +282,8 @@ func (s *suite) noRows() {
 		Rows: rows}), rows)
 }
 
+// bad checks that the engine refuses steps that would corrupt rows or the cache, and
+// works after each.
 func (s *suite) bad() {
 	query := s.tokens(8, 10)
 	beyond := int32(s.engine.Pages() * plan.PageTokens)
