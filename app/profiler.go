@@ -15,7 +15,7 @@ import (
 func newProfiler(plugin *pjrt.Plugin, cfg model.Config, device *Device,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	o := device.options
-	c := profile.Config{DefaultDir: o.ProfileDir, Root: o.ProfileRoot, EmulatePeer: o.ProfileEmulate,
+	c := profile.Config{DefaultDir: o.ProfileDir, Root: o.ProfileRoot, EmulateSGLang: o.ProfileEmulate,
 		Cost: stepCost(plugin.Programs, cfg, cfg.Group(device.Target.Group)), Log: o.Log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]

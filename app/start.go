@@ -162,7 +162,7 @@ func (o Options) API(metrics *server.Metrics, keys *server.Keys) (*server.Server
 	return server.New(server.Config{ServedModel: cmp.Or(o.ServedModelName, o.ModelPath), ModelPath: o.ModelPath, TokenizerPath: o.tokenizerOr(o.ModelPath), Sampling: o.SamplingParams,
 		Version: o.Version, APIKey: o.APIKey, Keys: keys, MaxBody: o.MaxBody, MaxHeld: o.MaxHeld, BodyTimeout: o.BodyTimeout,
 		MaxClientRequests: o.MaxClientRequests, RequestTimeout: o.RequestTimeout,
-		HealthTimeout: o.HealthTimeout, CORSOrigins: origins, StrictEmptyItems: o.StrictEmptyItems, EmulatePeer: o.ProfileEmulate,
+		HealthTimeout: o.HealthTimeout, CORSOrigins: origins, StrictEmptyItems: o.StrictEmptyItems, EmulateSGLang: o.ProfileEmulate,
 		HealthRoute: o.HealthRoute, PredictRoute: o.PredictRoute, KeylessPing: o.KeylessPing, SaltByKey: o.CacheSaltByKey,
 		DisableDocs: o.DisableDocs, Template: template, Metrics: metrics, Logger: o.Log, Access: o.Access}), nil
 }

@@ -45,7 +45,7 @@ func (p *Profiler) plan(opts Options) (plan, error) {
 	if s := opts.StartStep; s != nil && *s != 0 {
 		pl.armed, pl.from = true, *s
 	}
-	if p.cfg.EmulatePeer && !pl.armed && pl.limit > 0 {
+	if p.cfg.EmulateSGLang && !pl.armed && pl.limit > 0 {
 		pl.limit-- // sglang-jax counts a step before it records it
 	}
 	return pl, nil
@@ -61,7 +61,7 @@ func (p *Profiler) planStages(pl plan) (plan, error) {
 	if pl.limit == unlimited {
 		pl.limit = stageSteps
 	}
-	if p.cfg.EmulatePeer {
+	if p.cfg.EmulateSGLang {
 		pl.limit++
 	}
 	pl.blind = true
@@ -70,7 +70,7 @@ func (p *Profiler) planStages(pl plan) (plan, error) {
 		case prefill:
 			pl.blind = false
 		case "decode":
-			pl.hold = p.cfg.EmulatePeer
+			pl.hold = p.cfg.EmulateSGLang
 		default:
 			return plan{}, &OptionError{"profile_stages",
 				fmt.Sprintf("has %q: the stages are \"prefill\" and \"decode\"", stage)}

@@ -44,9 +44,9 @@ type Config struct {
 	// Cost, if not nil, returns the floating-point operations of a step of this shape
 	// and the bytes that it moves.
 	Cost func(score.Bucket) (flops, bytes float64)
-	// EmulatePeer reproduces sglang-jax's step counts, and its error when a session
+	// EmulateSGLang reproduces sglang-jax's step counts, and its error when a session
 	// that has ended by itself is stopped.
-	EmulatePeer bool
+	EmulateSGLang bool
 
 	MaxEvents   int           // spans recorded by a session; 0 means 500,000
 	MaxBytes    int64         // memory for these spans; 0 means 256 MiB
@@ -210,21 +210,21 @@ func (p *Profiler) disarm() bool {
 // they are not. It drops an armed session. After a session that has ended by itself,
 // the first Stop returns the result of writing its files. Otherwise it returns ErrIdle.
 //
-// With Config.EmulatePeer Stop returns ErrIdle for a session that has ended by itself
+// With Config.EmulateSGLang Stop returns ErrIdle for a session that has ended by itself
 // and for an armed one, which stays armed.
 func (p *Profiler) Stop() error {
 	p.mu.Lock()
 	s := p.current
 	if s == nil {
 		defer p.mu.Unlock()
-		if p.settled || p.cfg.EmulatePeer {
+		if p.settled || p.cfg.EmulateSGLang {
 			return ErrIdle
 		}
 		p.settled = true
 		return p.last.err
 	}
 	if s.armed() {
-		if p.cfg.EmulatePeer {
+		if p.cfg.EmulateSGLang {
 			p.mu.Unlock()
 			return ErrIdle
 		}

@@ -136,7 +136,7 @@ func TestSessionRecordsTheStepsAskedFor(t *testing.T) {
 		{"sglang-jax: by stage, one more", true, Options{ByStage: true, NumSteps: p(int64(2)), Stages: []string{"prefill"}}, 0, 3, "prefill", "1 2 3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := newBench(t, Config{EmulatePeer: tc.emulate})
+			b := newBench(t, Config{EmulateSGLang: tc.emulate})
 			b.run(tc.before)
 			b.start(tc.opts)
 			b.run(tc.steps)
@@ -212,7 +212,7 @@ func TestStates(t *testing.T) {
 		b.stop(ErrIdle)
 	})
 	t.Run("sglang-jax: armed stays armed", func(t *testing.T) {
-		b := newBench(t, Config{EmulatePeer: true})
+		b := newBench(t, Config{EmulateSGLang: true})
 		b.start(Options{StartStep: p(int64(2))})
 		b.stop(ErrIdle)
 		b.run(2)
@@ -220,7 +220,7 @@ func TestStates(t *testing.T) {
 		b.stop(nil)
 	})
 	t.Run("sglang-jax: by stage waits for decode", func(t *testing.T) {
-		b := newBench(t, Config{EmulatePeer: true})
+		b := newBench(t, Config{EmulateSGLang: true})
 		b.start(Options{ByStage: true})
 		b.running(true)
 		b.run(20)

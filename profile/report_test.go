@@ -107,8 +107,8 @@ func TestReportOfTwoDevices(t *testing.T) {
 	}
 }
 
-// peerTrace is the trace of testdata/sglang-jax.textproto where jax.profiler would put it.
-func peerTrace(t *testing.T) string { return traceOf(t, "testdata/sglang-jax.textproto") }
+// sglangTrace is the trace of testdata/sglang-jax.textproto where jax.profiler would put it.
+func sglangTrace(t *testing.T) string { return traceOf(t, "testdata/sglang-jax.textproto") }
 
 // traceOf writes a trace where a profiler would, and returns its log folder.
 func traceOf(t *testing.T, file string) string {
@@ -139,7 +139,7 @@ func traceOf(t *testing.T, file string) string {
 func TestReportOfAPeersTrace(t *testing.T) {
 	// Of each step of 500 us, the roof in the trace, of 918 TFLOP/s and 1600 GB/s, takes 100 us for the product, 10 for the copy and 50
 	// for the elementwise fusion.
-	mustContain(t, report(t, peerTrace(t), ReportOptions{}),
+	mustContain(t, report(t, sglangTrace(t), ReportOptions{}),
 		"TRACE OF T1V-N-0123-W-0", "device TPU v6 lite", "length 2.00 ms", "steps 2", "requests 0",
 		"device busy 50.0 %", "time per step 500.0 us",
 		"achieved while busy 183.60 TFLOP/s", "of the device's roofline 32.0 %",
@@ -153,7 +153,7 @@ func TestReportOfAPeersTrace(t *testing.T) {
 		"while.5 2 200.0 us 20.0 % 100.0 us 100.0 us ",
 		"unknown: the trace shows no requests 1.00 ms 50.0 % 500.0 us 3",
 	)
-	mustContain(t, report(t, peerTrace(t), ReportOptions{Device: "v6e"}), // 1640 GB/s
+	mustContain(t, report(t, sglangTrace(t), ReportOptions{Device: "v6e"}), // 1640 GB/s
 		"device v6e", "copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 9.8 % of memory")
 }
 
@@ -205,7 +205,7 @@ func TestOwnTimesAddUp(t *testing.T) {
 
 func TestReportSetsAPeersTraceBesideOurs(t *testing.T) {
 	ours := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(3))}, knownLoad)
-	mustContain(t, report(t, ours, ReportOptions{Against: peerTrace(t)}), "device busy 50.0 % 30.0 % -40.0 %",
+	mustContain(t, report(t, ours, ReportOptions{Against: sglangTrace(t)}), "device busy 50.0 % 30.0 % -40.0 %",
 		"time per step 500.0 us 10.00 ms +1900.0 %")
 }
 

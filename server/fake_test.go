@@ -85,7 +85,7 @@ func newTestServer(t testing.TB, change func(*Config, *Model)) *Server {
 		observers = append(observers, m.Observer)
 	}
 	if m.Profiler == nil {
-		m.Profiler = profile.New(profile.Config{DefaultDir: t.TempDir(), Host: "test", EmulatePeer: cfg.EmulatePeer})
+		m.Profiler = profile.New(profile.Config{DefaultDir: t.TempDir(), Host: "test", EmulateSGLang: cfg.EmulateSGLang})
 	}
 	observers = append(observers, m.Profiler)
 	m.Observer = observers

@@ -99,7 +99,7 @@ func (s *Server) profileError(err error) error {
 	switch {
 	case errors.As(err, new(*apiError)), errors.As(err, new(*score.Error)):
 		return err
-	case s.cfg.EmulatePeer:
+	case s.cfg.EmulateSGLang:
 		return &apiError{status: http.StatusInternalServerError, plain: "Internal Server Error",
 			cause: err}
 	case errors.Is(err, profile.ErrRunning), errors.Is(err, profile.ErrIdle):

@@ -102,7 +102,7 @@ func TestProfileFaults(t *testing.T) {
 // TestProfileTwice: a second start and a stop without a session are conflicts, or sglang-jax's bare 500.
 func TestProfileTwice(t *testing.T) {
 	for _, emulate := range []bool{false, true} {
-		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulatePeer = emulate })
+		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulateSGLang = emulate })
 		want := http.StatusConflict
 		if emulate {
 			want = http.StatusInternalServerError
@@ -126,7 +126,7 @@ func TestProfileTwice(t *testing.T) {
 // TestProfileArmedTwice: a session that is armed and has not begun is replaced, as in sglang-jax, and can be stopped.
 func TestProfileArmedTwice(t *testing.T) {
 	for _, emulate := range []bool{false, true} {
-		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulatePeer = emulate })
+		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulateSGLang = emulate })
 		for _, body := range []string{`{"start_step":1000}`, `{"start_step":2000}`, `{}`} {
 			if w := send(s, "POST", "/start_profile", body); w.Code != http.StatusOK {
 				t.Errorf("%s gives %d: %s", body, w.Code, w.Body)

@@ -73,7 +73,7 @@ func TestReplay(t *testing.T) {
 					return
 				}
 				s := newTestServer(t, func(c *Config, _ *Model) {
-					c.ServedModel, c.ModelPath, c.TokenizerPath, c.EmulatePeer = name, name, name, true
+					c.ServedModel, c.ModelPath, c.TokenizerPath, c.EmulateSGLang = name, name, name, true
 					if e.Status == http.StatusUnauthorized {
 						c.APIKey = "secret"
 					}

@@ -42,7 +42,7 @@ type Config struct {
 	HealthTimeout     time.Duration // of /health_generate; 0: 20 seconds
 	CORSOrigins       []string      // origins that browsers may call from, "*" for all; nil: none
 	StrictEmptyItems  bool          // refuse items [] instead of answering scores []
-	EmulatePeer       bool          // answer profiling errors as sglang-jax does: 500, no reason
+	EmulateSGLang     bool          // answer profiling errors as sglang-jax does: 500, no reason
 	DisableDocs       bool          // no /openapi.json and /docs
 
 	// Template holds the texts of /v1/score and /generative_scoring; nil: texts are
