@@ -53,8 +53,8 @@ func TestCompileForCard(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		const bytes = 256 * 256 * 4
-		if k := compiled.Kernels; k.Products != 1 || k.All < 1 || compiled.Traffic < 2*bytes || !slices.Equal(topology.Devices(), []string{card.Device}) {
-			t.Errorf("%s for %q: %+v, %v bytes moved", name, topology.Devices(), k, compiled.Traffic)
+		if k := compiled.Kernels; k.Products != 1 || k.All < 1 || compiled.Traffic < 2*bytes || !slices.Equal(topology.target.devices, []string{card.Device}) {
+			t.Errorf("%s for %q: %+v, %v bytes moved", name, topology.target.devices, k, compiled.Traffic)
 		}
 		var own *Error
 		if _, err := topology.Compile([]byte("not a program"), options); !errors.As(err, &own) {

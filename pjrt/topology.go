@@ -165,9 +165,6 @@ func (t *Topology) prepare(path, cacheDir string) (err error) {
 	return nil
 }
 
-// Devices lists the kind of each device of the topology.
-func (t *Topology) Devices() []string { return t.target.devices }
-
 // Compile compiles a program as Options.Capture has got it. An error of the cache comes with the result.
 func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	if len(program) == 0 {

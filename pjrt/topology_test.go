@@ -39,7 +39,7 @@ func TestCompileForTopology(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s for %q: %d bytes in %s, %+v", compiled.Name, topology.Devices(), len(compiled.Serialized), compiled.Took, compiled.Cost)
+	t.Logf("%s for %q: %d bytes in %s, %+v", compiled.Name, topology.target.devices, len(compiled.Serialized), compiled.Took, compiled.Cost)
 	const flops = 2 * 256 * 256 * 256
 	if c := compiled.Cost; c.Flops < flops || c.Flops > 1.1*flops || c.ArgumentBytes != 256*256*4 || c.BytesAccessed <= 0 {
 		t.Errorf("cost %+v, want %d flops", c, flops)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"scored/app"
+	"scored/server"
 	"scored/sglang/launch"
 )
 
@@ -137,7 +138,8 @@ func (c *config) options(w io.Writer) app.Options {
 	if c.Sampling != "" {
 		o.SamplingParams = string(launch.JSON(launch.Text, c.Sampling)) // as sglang-jax shows it
 	}
-	o.Version, o.Settings = version(), c.settings
+	o.Version = version()
+	o.Settings = func(chosen app.Chosen) []server.Setting { return settings(c.set, chosen) }
 	o.Log, o.Access, o.Progress = c.logger(w, ""), c.logger(w, c.LogLevelHTTP), w
 	return o
 }

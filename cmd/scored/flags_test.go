@@ -62,7 +62,7 @@ func shown(c *config, name string) string {
 			continue
 		}
 		var value any
-		d := json.NewDecoder(strings.NewReader(string(c.settings(app.Chosen{Attention: c.Attention})[i].Value)))
+		d := json.NewDecoder(strings.NewReader(string(settings(c.set, app.Chosen{Attention: c.Attention})[i].Value)))
 		d.UseNumber()
 		if err := d.Decode(&value); err != nil {
 			return err.Error()

@@ -68,9 +68,9 @@ func TestSettings(t *testing.T) {
 		"--dp-schedule-policy", "min_running_queue")
 	keys, want := recordedInfo(t)
 	want["revision"] = json.RawMessage(`"main"`) // this server's default is named where the peer's is not
-	settings := c.settings(app.Chosen{Attention: c.Attention})
+	all := settings(c.set, app.Chosen{Attention: c.Attention})
 	for i, key := range keys {
-		if got := settings[i]; got.Name != key || string(got.Value) != string(want[key]) {
+		if got := all[i]; got.Name != key || string(got.Value) != string(want[key]) {
 			t.Errorf("setting %d is %s=%s, the peer's %s=%s", i, got.Name, got.Value, key, want[key])
 		}
 	}
@@ -82,7 +82,7 @@ func TestSettings(t *testing.T) {
 
 func stringsOf(c *config) string {
 	var b strings.Builder
-	for _, s := range c.settings(app.Chosen{Attention: c.Attention}) {
+	for _, s := range settings(c.set, app.Chosen{Attention: c.Attention}) {
 		b.WriteString(s.Name + "=" + string(s.Value) + "\n")
 	}
 	return b.String()

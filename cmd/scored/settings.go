@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"scored/app"
 	"scored/server"
@@ -14,22 +15,22 @@ import (
 
 // settings lists every flag's value for /get_server_info: sglang-jax's names in its order, then our own. No secrets. The
 // attention is what runs.
-func (c *config) settings(chosen app.Chosen) (all []server.Setting) {
+func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	listed := map[string]bool{}
 	for _, p := range launch.Flags() {
 		listed[p.Flag()] = true
-		f := c.set.Lookup(p.Flag())
+		f := flags.Lookup(p.Flag())
 		value := p.Default
 		if v, ok := f.Value.(*launch.Value); !ok {
-			value = c.setting(p, f, chosen)
+			value = setting(p, f, chosen)
 		} else if v.Given() {
 			value = v.Shown(shownText(f))
 		}
 		all = append(all, server.Setting{Name: p.Name, Value: value})
 	}
-	c.set.VisitAll(func(f *flag.Flag) {
+	flags.VisitAll(func(f *flag.Flag) {
 		if launch.Aliases()[f.Name] == "" && !listed[f.Name] {
-			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: c.setting(launch.Flag{Kind: launch.Text}, f, chosen)})
+			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: setting(launch.Flag{Kind: launch.Text}, f, chosen)})
 		}
 	})
 	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(chosen.Compile)})
@@ -43,7 +44,7 @@ func xlaOptions(options map[string]string) json.RawMessage {
 
 // setting is the value of a flag of ours, which may be sglang-jax's too. What is empty is null, and so is a number of 0
 // where sglang-jax has null by default.
-func (c *config) setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
+func setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	text := shownText(f)
 	if f.Name == "attention-backend" {
 		text = chosen.Attention
@@ -52,7 +53,8 @@ func (c *config) setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.Ra
 	case text == "", text == "0" && string(p.Default) == "null":
 		return json.RawMessage("null")
 	case f.Name == "watchdog-timeout":
-		return json.RawMessage(strconv.FormatFloat(c.Watchdog.Seconds(), 'f', -1, 64))
+		timeout := time.Duration(*f.Value.(*launch.Seconds))
+		return json.RawMessage(strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64))
 	}
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil || launch.IsSwitch(f) {
 		return json.RawMessage(text)

@@ -131,6 +131,18 @@ func TestWhatPackagesKnow(t *testing.T) {
 // TestFiles: no init(), no package variable that is assigned to, no file much longer than a screenful of screens.
 func TestFiles(t *testing.T) {
 	const longest = 330
+	eachFile(t, func(path string, data []byte) {
+		isTest := strings.HasSuffix(path, "_test.go")
+		if n := bytes.Count(data, []byte("\n")); n > longest && !isTest {
+			t.Errorf("%s has %d lines; one idea a file, %d at most", path, n, longest)
+		}
+		checkFile(t, path, data, isTest)
+	})
+}
+
+// eachFile reads every Go file that somebody has written.
+func eachFile(t *testing.T, do func(path string, data []byte)) {
+	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -142,15 +154,10 @@ func TestFiles(t *testing.T) {
 			return nil
 		}
 		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
+		if err == nil {
+			do(path, data)
 		}
-		isTest := strings.HasSuffix(path, "_test.go")
-		if n := bytes.Count(data, []byte("\n")); n > longest && !isTest {
-			t.Errorf("%s has %d lines; one idea a file, %d at most", path, n, longest)
-		}
-		checkFile(t, path, data, isTest)
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -194,4 +201,75 @@ func checkFile(t *testing.T, path string, data []byte, isTest bool) {
 		}
 		return true
 	})
+}
+
+// mostFiles is over how many files of its package a type's methods may lie. A type in more is
+// several things, or its files are cut by length.
+const mostFiles = 3
+
+// spread lists the types that lie over more, with how many. A line may only shrink, or go.
+var spread = map[string]int{
+	"model.Config":         8,
+	"model.decoder":        4,
+	"model/mosaic.Shape":   4,
+	"pjrt.Plugin":          5,
+	"profile.session":      6,
+	"profile.summary":      4,
+	"score.Scorer":         10,
+	"score.device":         6,
+	"score.queue":          8,
+	"score/plan.Ladder":    4,
+	"server.Model":         5,
+	"server.Server":        15,
+	"server.fieldReader":   8,
+	"server.rerankRequest": 4,
+	"tokenizer.file":       5,
+}
+
+// TestTypesStayTogether: no type has methods in more than three files.
+func TestTypesStayTogether(t *testing.T) {
+	found := map[string][]string{}
+	eachFile(t, func(path string, data []byte) {
+		file, err := parser.ParseFile(token.NewFileSet(), path, data, parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			folder, _ := filepath.Rel(root, filepath.Dir(path))
+			name := filepath.ToSlash(folder) + "." + receiver(f.Recv.List[0].Type)
+			if base := filepath.Base(path); !slices.Contains(found[name], base) {
+				found[name] = append(found[name], base)
+			}
+		}
+	})
+	for name, files := range found {
+		if most := max(mostFiles, spread[name]); len(files) > most {
+			t.Errorf("%s has methods in %d files, %d at most: %s", name, len(files), most, strings.Join(files, " "))
+		}
+	}
+	for name, n := range spread {
+		if got := len(found[name]); got < n {
+			t.Errorf("%s has methods in %d files; set its line here to that, or remove it", name, got)
+		}
+	}
+}
+
+// receiver is the name of a method's type.
+func receiver(of ast.Expr) string {
+	switch of := of.(type) {
+	case *ast.StarExpr:
+		return receiver(of.X)
+	case *ast.IndexExpr:
+		return receiver(of.X)
+	case *ast.IndexListExpr:
+		return receiver(of.X)
+	case *ast.Ident:
+		return of.Name
+	}
+	return ""
 }
