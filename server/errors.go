@@ -120,7 +120,9 @@ func (s *Server) domainError(err error, id string) *apiError {
 		s.cfg.Metrics.failure(domain.Kind)
 	}
 	if answer.status == http.StatusInternalServerError {
-		answer.message, answer.plainly = "Internal server error: "+strings.TrimSpace(answer.message+" (request "+id+")"), ""
+		answer.message = "Internal server error: " +
+			strings.TrimSpace(answer.message+" (request "+id+")")
+		answer.plainly = ""
 	}
 	return answer
 }
