@@ -67,7 +67,7 @@ func (p *progress) tell() {
 }
 
 // close ends the goroutine. No line comes after it. It may be called again.
-func (p *progress) close() error { //nolint:unparam // a cleanup
+func (p *progress) close() error {
 	p.stop.Do(func() { close(p.quit) })
 	<-p.ended
 	return nil

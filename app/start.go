@@ -52,7 +52,7 @@ func (s *Start) Progress(found *Source) func(stage model.Stage, done, total int6
 // Load makes everything ready: files, plugin, tokenizer, engines, scorer, in this order, so that
 // what cannot work is found before what takes long. metrics may be nil; also are told of spans, too.
 func (s *Start) Load(ctx context.Context, metrics *server.Metrics, also ...score.Observer) (*server.Model, error) {
-	defer s.progress.close() //nolint:errcheck // it has none
+	defer s.progress.close()
 	if err := s.checkFiles(ctx); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	defer start.Close() //nolint:errcheck // nothing is open that could fail
+	defer start.Close()
 	cfg, err := start.Shape(ctx)
 	if err != nil {
 		return err
