@@ -7,21 +7,24 @@ import (
 	"scored/score/plan"
 )
 
-// banded attends by operations of the graph, on any device. Each run of keys that a token sees gives a softmax of its own and
-// the mass of its scores; merging the two is exact, since softmax over a union is the sum of rescaled parts (the identity
-// behind FlashAttention, arXiv:2205.14135, section 3.1).
+// banded computes attention by operations of the graph, on any device. Each of the two
+// runs of keys that a token attends to gives a softmax of its own and the log-sum-exp
+// of its scores. Merging the two is exact, because softmax over a union is the sum of
+// rescaled parts (the identity behind FlashAttention, arXiv:2205.14135, section 3.1).
 //
-// The own run: rows lie packed one after the other, none longer than a bucket's Length. So a block of tokens attends to a
-// band of the step's tokens that begins Length-1 before it, and a mask keeps rows apart: see band.
+// The own run: rows are packed one after the other, none longer than a bucket's Length.
+// So a block of tokens attends to a band of the step's tokens that begins Length-1
+// tokens before it, and a mask separates rows: see band.
 //
-// The context: a block of tokens after the other attends to all of it, under a mask. So a token's scores do not depend on
-// which others share its step.
+// The context: one block of tokens after the other attends to all of it, under a mask.
+// So a token's scores do not depend on the other tokens of its step.
 type banded struct {
 	decoder
-	// scoreBytes bounds the scores that attention to the context holds at a time, counted in float32, if those of minBlock
-	// tokens are less.
+	// scoreBytes bounds the bytes of scores, counted in float32, that attention to the
+	// context holds at a time. A block has at least minBlock tokens, even if their
+	// scores take more.
 	scoreBytes, minBlock int
-	loops                bool // the device runs loops of its own accord: see attendLoop
+	loops                bool // the device runs loops without the host: see attendLoop
 }
 
 func (b banded) inputs(*parameters, shape) []*Node     { return nil }
@@ -30,14 +33,20 @@ func (b banded) transposed() bool                      { return false }
 func (b banded) calls() int                            { return 0 }
 func (b banded) checks([]plan.Bucket) []check          { return nil }
 
-// partial is attention over some of the keys: a complete softmax, and what it takes to join it with others.
+// partial is attention over some of the keys: a complete softmax, and what is needed to
+// merge it with others.
 type partial struct {
-	mixed *Node // [T, H·E] float32: softmax(scores) · values over these keys; rounded once, when joined
-	mass  *Node // [T, H] float32: log of the sum of exp(score) over these keys; about unseen if there is none
+	// output [T, H·E] float32 is softmax(scores) · values over these keys. It is
+	// rounded only when partials are merged.
+	output *Node
+	// logSum [T, H] float32 is the log-sum-exp of the scores; about unseen if there is
+	// no key.
+	logSum *Node
 }
 
 // attend implements attention.
-func (b banded) attend(qkv, angles *Node, w layerWeights, v view, keep func(fresh *Node) contextKeys) *Node {
+func (b banded) attend(qkv, angles *Node, w layerWeights, v view,
+	keep func(fresh *Node) contextKeys) *Node {
 	tokens := qkv.Shape().Dim(0)
 	q, keys, values := b.heads(qkv, angles, w)
 	byHead := func(x *Node) *Node { return Reshape(x, tokens, b.KVHeads, b.HeadDim) }
@@ -45,7 +54,7 @@ func (b banded) attend(qkv, angles *Node, w layerWeights, v view, keep func(fres
 	flat := func(x *Node) *Node { return Reshape(x, tokens, b.KVHeads*b.HeadDim) }
 	own := b.attendOwn(q, flat(keys), flat(values), v)
 	if keep == nil {
-		return ConvertDType(own.mixed, b.products)
+		return ConvertDType(own.output, b.products)
 	}
 	fresh := Reshape(Concatenate([]*Node{keys, values}, -1), tokens, b.KVHeads*2*b.HeadDim)
 	context := keep(fresh)
@@ -55,7 +64,8 @@ func (b banded) attend(qkv, angles *Node, w layerWeights, v view, keep func(fres
 	return b.merge(own, b.attendContext(q, context.all(), v))
 }
 
-// attendOwn is the attention of every token, q [T, H·E], to the step's tokens that it sees, k, v [T, K·E].
+// attendOwn returns the attention of every token, q [T, H·E], to the step's tokens that
+// it attends to, k, v [T, K·E].
 func (b banded) attendOwn(q, k, v *Node, seen view) partial {
 	band := bandOf(seen.tokens(), seen.length)
 	if band.batched {
@@ -69,42 +79,50 @@ func (b banded) attendOwn(q, k, v *Node, seen view) partial {
 		start := Slice(seen.start(), part)
 		g, dims := q.Graph(), []int{end - from, end - first}
 		key, token := AddScalar(iota(g, 1, dims...), first), AddScalar(iota(g, 0, dims...), from)
-		sees := LogicalAnd(GreaterOrEqual(key, BroadcastToDims(ExpandDims(start, -1), dims...)), LessOrEqual(key, token))
-		parts = append(parts, b.attendBlock(Slice(q, part), SliceAxis(k, 1, run), SliceAxis(v, 1, run), sees))
+		sees := LogicalAnd(GreaterOrEqual(key, BroadcastToDims(ExpandDims(start, -1), dims...)),
+			LessOrEqual(key, token))
+		parts = append(parts, b.attendBlock(Slice(q, part), SliceAxis(k, 1, run),
+			SliceAxis(v, 1, run), sees))
 	}
 	return together(parts)
 }
 
-// attendBatch is attendOwn in blocks that all have as many keys, those of the block itself and of the one before it.
+// attendBatch is attendOwn for blocks that all have the same number of keys: those of
+// the block itself and of the one before it.
 func (b banded) attendBatch(q, k, v *Node, seen view, block int) partial {
 	g, tokens := q.Graph(), seen.tokens()
 	blocks, groups := tokens/block, b.Heads/b.KVHeads
 	cut := func(x *Node) *Node { return Reshape(x, blocks, block, -1) }
 	pairs := func(x *Node) *Node { // [T, K·E] -> [N·K, 2B, E]
 		x = cut(x)
-		before := Concatenate([]*Node{SliceAxis(x, 0, AxisRange(0, 1)), SliceAxis(x, 0, AxisRange(0, blocks-1))}, 0)
+		before := Concatenate([]*Node{SliceAxis(x, 0, AxisRange(0, 1)),
+			SliceAxis(x, 0, AxisRange(0, blocks-1))}, 0)
 		x = Reshape(Concatenate([]*Node{before, x}, 1), blocks, 2*block, b.KVHeads, b.HeadDim)
 		return Reshape(TransposeAllDims(x, 0, 2, 1, 3), blocks*b.KVHeads, 2*block, b.HeadDim)
 	}
 	queries := TransposeAllDims(Reshape(q, blocks, block, b.Heads, b.HeadDim), 0, 2, 1, 3)
 	queries = Reshape(queries, blocks*b.KVHeads, groups*block, b.HeadDim)
 
-	// The first block has none before it: what stands there has keys below 0, which no token sees.
+	// The first block has none before it: its first half holds keys below 0, which the
+	// mask excludes.
 	dims := []int{blocks, block, 2 * block}
 	key := AddScalar(Add(MulScalar(iota(g, 0, dims...), block), iota(g, 2, dims...)), -block)
 	token := Add(MulScalar(iota(g, 0, dims...), block), iota(g, 1, dims...))
 	start := BroadcastToDims(Reshape(seen.start(), blocks, block, 1), dims...)
 	sees := LogicalAnd(GreaterOrEqual(key, start), LessOrEqual(key, token))
-	sees = BroadcastToDims(Reshape(sees, blocks, 1, 1, block, 2*block), blocks, b.KVHeads, groups, block, 2*block)
-	mixed, mass := b.mix(queries, pairs(k), pairs(v), Reshape(sees, blocks*b.KVHeads, groups*block, 2*block))
+	sees = BroadcastToDims(Reshape(sees, blocks, 1, 1, block, 2*block), blocks, b.KVHeads, groups,
+		block, 2*block)
+	output, logSum := b.softmaxValues(queries, pairs(k), pairs(v),
+		Reshape(sees, blocks*b.KVHeads, groups*block, 2*block))
 	packed := func(x *Node) *Node { // [N·K, G·B, d] -> [T, H·d]
 		return Reshape(TransposeAllDims(Reshape(x, blocks, b.Heads, block, -1), 0, 2, 1, 3), tokens, -1)
 	}
-	return partial{packed(mixed), packed(mass)}
+	return partial{packed(output), packed(logSum)}
 }
 
-// attendContext is the attention of every token, q [T, H·E], to the context's keys that it sees, both [C, K·2E]. The scores
-// of a block are all that exists at a time: the longer the context, the smaller the block.
+// attendContext returns the attention of every token, q [T, H·E], to the context's keys
+// that it attends to; both [C, K·2E] holds keys and values. Only the scores of one
+// block exist at a time: the longer the context, the smaller the block.
 func (b banded) attendContext(q, both *Node, seen view) partial {
 	tokens, size := seen.tokens(), both.Shape().Dim(0)
 	keys, values := b.keysOf(both)
@@ -112,7 +130,10 @@ func (b banded) attendContext(q, both *Node, seen view) partial {
 	var parts []partial
 	for block, at := b.blockTokens(tokens, size), 0; at < tokens; at += block {
 		part := AxisRange(at, at+block)
-		wide := func(x *Node) *Node { return BroadcastToDims(ExpandDims(Slice(x, part), -1), block, size) }
+		wide := func(x *Node) *Node {
+			return BroadcastToDims(ExpandDims(Slice(x, part), -1), block,
+				size)
+		}
 		key := iota(q.Graph(), 1, block, size)
 		sees := LogicalAnd(GreaterOrEqual(key, wide(from)), LessThan(key, wide(to)))
 		parts = append(parts, b.attendBlock(Slice(q, part), keys, values, sees))
@@ -120,8 +141,9 @@ func (b banded) attendContext(q, both *Node, seen view) partial {
 	return together(parts)
 }
 
-// blockTokens is how many tokens attend to a context at a time: half as many as long as their scores are too large, but not
-// fewer than minBlock, as every block reads all keys and values again.
+// blockTokens returns how many tokens attend to the context at a time. It halves the
+// number while their scores are too large, down to minBlock, because every block reads
+// all keys and values again.
 func (b banded) blockTokens(tokens, keys int) int {
 	for b.Heads*tokens*keys*4 > b.scoreBytes && tokens >= 2*b.minBlock && tokens%2 == 0 {
 		tokens /= 2
@@ -129,37 +151,42 @@ func (b banded) blockTokens(tokens, keys int) int {
 	return tokens
 }
 
-// attendBlock is the attention of some tokens q [Q, H·E] to keys and values [K, n, E], of which sees [Q, n] tells.
+// attendBlock returns the attention of tokens q [Q, H·E] to keys and values [K, n, E]
+// under the mask sees [Q, n].
 func (b banded) attendBlock(q, keys, values, sees *Node) partial {
 	tokens := q.Shape().Dim(0)
-	mixed, mass := b.mix(b.byKVHead(q), keys, values, b.ofGroups(sees)) // [K, G·Q, …]
-	return partial{b.tokensFirst(mixed, tokens), b.tokensFirst(mass, tokens)}
+	output, logSum := b.softmaxValues(b.byKVHead(q), keys, values, b.ofGroups(sees)) // [K, G·Q, …]
+	return partial{b.tokensFirst(output, tokens), b.tokensFirst(logSum, tokens)}
 }
 
-// byKVHead lays queries [Q, H·E] out by the head of keys and values that they read, [K, G·Q, E].
-func (b banded) byKVHead(q *Node) *Node { return Reshape(b.headsFirst(q), b.KVHeads, -1, b.HeadDim) }
+// byKVHead arranges queries [Q, H·E] by the key-value head that they read, [K, G·Q, E].
+func (b banded) byKVHead(q *Node) *Node {
+	return Reshape(b.headsFirst(q), b.KVHeads, -1, b.HeadDim)
+}
 
-// ofGroups gives all heads what tokens see, [Q, n], in the layout of byKVHead: [K, G·Q, n].
+// ofGroups repeats a mask [Q, n] for all heads, in the layout of byKVHead: [K, G·Q, n].
 func (b banded) ofGroups(sees *Node) *Node {
 	tokens, keys, groups := sees.Shape().Dim(0), sees.Shape().Dim(1), b.Heads/b.KVHeads
 	sees = BroadcastToDims(Reshape(sees, 1, 1, tokens, keys), b.KVHeads, groups, tokens, keys)
 	return Reshape(sees, b.KVHeads, groups*tokens, keys)
 }
 
-// tokensFirst lays [K, G·Q, d] out as [Q, H·d]: the way back from byKVHead.
+// tokensFirst arranges [K, G·Q, d] as [Q, H·d]. It is the inverse of byKVHead.
 func (b banded) tokensFirst(x *Node, tokens int) *Node {
 	return Reshape(TransposeAllDims(Reshape(x, b.Heads, tokens, -1), 1, 0, 2), tokens, -1)
 }
 
-// headsFirst lays [T, h·E] out as [h, T, E].
+// headsFirst arranges [T, h·E] as [h, T, E].
 func (b banded) headsFirst(x *Node) *Node {
 	return TransposeAllDims(Reshape(x, x.Shape().Dim(0), -1, b.HeadDim), 1, 0, 2)
 }
 
-// mix is softmax(q·k)·v over the keys that sees [N, Q, keys] lets each query see: q [N, Q, E], k, v [N, keys, E]. It gives
-// the mixed values [N, Q, E], and the log of the weights' sum before normalising, [N, Q, 1]. A query that sees no key
-// gets an even mix of all values and a mass of about unseen, which no other partial notices.
-func (b banded) mix(q, k, v, sees *Node) (mixed, mass *Node) {
+// softmaxValues returns softmax(q·k)·v over the keys that the mask sees [N, Q, keys]
+// allows each query: q [N, Q, E], k, v [N, keys, E] -> output [N, Q, E], and the
+// log-sum-exp of the scores, [N, Q, 1]. A query without keys gets the mean of all
+// values and a log-sum-exp of about unseen, so it has no weight when partials are
+// merged.
+func (b banded) softmaxValues(q, k, v, sees *Node) (output, logSum *Node) {
 	scores := float32s(dotGeneral(q, []int{2}, []int{0}, k, []int{2}, []int{0})) // [N, Q, keys]
 	scores = Where(sees, scores, scalarLike(scores, unseen))
 	top := ReduceAndKeep(scores, ReduceMax, -1)
@@ -169,25 +196,25 @@ func (b banded) mix(q, k, v, sees *Node) (mixed, mass *Node) {
 	return Div(float32s(product), sum), Add(top, Log(sum))
 }
 
-// together is the attention of all tokens, of that of blocks of them.
+// together concatenates the attention of blocks of tokens.
 func together(parts []partial) partial {
-	var mixed, mass []*Node
+	var output, logSum []*Node
 	for _, p := range parts {
-		mixed, mass = append(mixed, p.mixed), append(mass, p.mass)
+		output, logSum = append(output, p.output), append(logSum, p.logSum)
 	}
-	return partial{Concatenate(mixed, 0), Concatenate(mass, 0)}
+	return partial{Concatenate(output, 0), Concatenate(logSum, 0)}
 }
 
-// merge joins attention over two disjoint sets of keys: [T, H·E] in the dtype of products. Where a set has no share, nothing
-// of it counts, even if the mix of its values overflowed.
+// merge joins attention over two disjoint sets of keys: [T, H·E] in the dtype of
+// products. A set whose share is 0 adds nothing, even if its output overflowed.
 func (b banded) merge(x, y partial) *Node {
-	share := ExpandDims(Logistic(Sub(x.mass, y.mass)), -1) // exp(x) / (exp(x) + exp(y)), [T, H, 1]
+	share := ExpandDims(Logistic(Sub(x.logSum, y.logSum)), -1) // exp(x) / (exp(x) + exp(y)), [T, H, 1]
 	tokens := share.Shape().Dim(0)
-	of := func(mixed, share *Node) *Node {
-		mixed = Reshape(mixed, tokens, b.Heads, b.HeadDim)
-		share = BroadcastToDims(share, mixed.Shape().Dimensions...)
-		return Where(Equal(share, ZerosLike(share)), ZerosLike(mixed), Mul(mixed, share))
+	of := func(output, share *Node) *Node {
+		output = Reshape(output, tokens, b.Heads, b.HeadDim)
+		share = BroadcastToDims(share, output.Shape().Dimensions...)
+		return Where(Equal(share, ZerosLike(share)), ZerosLike(output), Mul(output, share))
 	}
-	mixed := Add(of(x.mixed, share), of(y.mixed, OneMinus(share)))
-	return Reshape(ConvertDType(mixed, b.products), tokens, b.Heads*b.HeadDim)
+	output := Add(of(x.output, share), of(y.output, OneMinus(share)))
+	return Reshape(ConvertDType(output, b.products), tokens, b.Heads*b.HeadDim)
 }

@@ -8,15 +8,19 @@ import (
 	"scored/score/plan"
 )
 
-// contextBlock is how many keys of the context tokens attend to at a time. A page: fewer make more and smaller products.
+// contextBlock is how many keys of the context tokens attend to at a time. It is a
+// page: with fewer keys, products are more and smaller.
 const contextBlock = plan.PageTokens
 
-// attendLoop is attendContext block after block of keys, up to the last that any token of the step sees: so a context costs
-// what is seen of it, however long it may be. What came before a block is rescaled by the greatest score so far
-// (FlashAttention, arXiv:2205.14135, algorithm 1). A block without a key that a token sees changes nothing for that token.
+// attendLoop is attendContext one block of keys after the other, up to the last block
+// that any token of the step attends to. So the cost follows the part of the context
+// that is used, however long it may be. Earlier results are rescaled by the greatest
+// score so far (FlashAttention, arXiv:2205.14135, algorithm 1). A block in which a
+// token attends to no key changes nothing for that token.
 //
-// The greatest score begins at kernel.Before, far above unseen. So a key that a token does not see has the weight 0 from the
-// start, and values of others, however large, add nothing to its sum: they could make it infinite, and no rescaling mends that.
+// The greatest score begins at kernel.Before, far above unseen. So a key that is masked
+// has the weight 0 from the start. Otherwise the values of masked keys could make the
+// sum infinite, and no rescaling would repair that.
 func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 	g, tokens, groups := q.Graph(), seen.tokens(), b.Heads/b.KVHeads
 	q = b.byKVHead(q)
@@ -27,17 +31,22 @@ func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 	wide := func(x *Node, n int) *Node { return BroadcastToDims(x, b.KVHeads, groups*tokens, n) }
 	zero := Sub(none, none)
 	slots := context.slots
-	if beyond := slots.Shape().Dim(0) % contextBlock; beyond > 0 { // whole blocks; nobody sees what is added
-		slots = Concatenate([]*Node{slots, BroadcastToDims(Slice(slots, AxisRange(0, 1)), contextBlock-beyond)}, 0)
+	// Pad to full blocks; the mask excludes the padding.
+	if beyond := slots.Shape().Dim(0) % contextBlock; beyond > 0 {
+		slots = Concatenate([]*Node{slots, BroadcastToDims(Slice(slots, AxisRange(0, 1)),
+			contextBlock-beyond)}, 0)
 	}
-	state := []*Node{Sub(one, one), wide(Scalar(g, dtypes.Float32, kernel.Before), 1), wide(zero, 1), wide(zero, b.HeadDim),
+	state := []*Node{Sub(one, one), wide(Scalar(g, dtypes.Float32, kernel.Before), 1),
+		wide(zero, 1), wide(zero, b.HeadDim),
 		one, block, last, none, q, seen.from(), seen.to(), slots, context.cache, OnesLike(none)}
 	more := func(s []*Node) *Node { return LessThan(s[0], s[6]) }
 	out := loop(state, more, func(s []*Node) []*Node {
-		i, top, sum, mixed, one, block, none, q, from, to := s[0], s[1], s[2], s[3], s[4], s[5], s[7], s[8], s[9], s[10]
+		i, top, sum, output, one, block, none, q, from, to := s[0], s[1], s[2], s[3], s[4], s[5],
+			s[7], s[8], s[9], s[10]
 		sumOf := s[13]
 		first := Mul(i, block)
-		keys, values := b.keysOf(Gather(s[12], ExpandDims(DynamicSlice(s[11], []*Node{first}, []int{contextBlock}), -1)))
+		keys, values := b.keysOf(Gather(s[12],
+			ExpandDims(DynamicSlice(s[11], []*Node{first}, []int{contextBlock}), -1)))
 		scores := float32s(dotGeneral(q, []int{2}, []int{0}, keys, []int{2}, []int{0})) // [K, G·T, block]
 		dims := []int{tokens, contextBlock}
 		key := Add(iota(i.Graph(), 1, dims...), BroadcastToDims(first, dims...))
@@ -48,13 +57,14 @@ func (b banded) attendLoop(q *Node, context contextKeys, seen view) partial {
 		weights, shrink := Exp(Sub(scores, greatest)), Exp(Sub(top, greatest))
 		ones := BroadcastToDims(sumOf, b.KVHeads, contextBlock, 1)
 		sum = Add(Mul(sum, shrink), dotGeneral(weights, []int{2}, []int{0}, ones, []int{1}, []int{0}))
-		product := dotGeneral(ConvertDType(weights, b.products), []int{2}, []int{0}, values, []int{1}, []int{0})
-		mixed = Add(Mul(mixed, shrink), float32s(product))
-		return append([]*Node{Add(i, one), greatest, sum, mixed}, s[4:]...)
+		product := dotGeneral(ConvertDType(weights, b.products), []int{2}, []int{0}, values,
+			[]int{1}, []int{0})
+		output = Add(Mul(output, shrink), float32s(product))
+		return append([]*Node{Add(i, one), greatest, sum, output}, s[4:]...)
 	})
-	top, sum, mixed := out[1], out[2], out[3]
+	top, sum, output := out[1], out[2], out[3]
 	sum = Where(Equal(sum, ZerosLike(sum)), OnesLike(sum), sum) // of a token that sees no key
-	return partial{b.tokensFirst(Div(mixed, sum), tokens), b.tokensFirst(Add(top, Log(sum)), tokens)}
+	return partial{b.tokensFirst(Div(output, sum), tokens), b.tokensFirst(Add(top, Log(sum)), tokens)}
 }
 
 // keysOf cuts [n, K·2E] into keys and values [K, n, E].

@@ -9,16 +9,20 @@ import (
 	"scored/target"
 )
 
-// Buckets are a target's step shapes for prompts shorter than contextLength, with what a step of each takes there.
-func (c Config) Buckets(t target.Target, attention target.Attention, contextLength int) []plan.Bucket {
+// Buckets are a target's step shapes for prompts shorter than contextLength, with what
+// a step of each takes there.
+func (c Config) Buckets(t target.Target, attention target.Attention,
+	contextLength int) []plan.Bucket {
 	buckets := t.Ladders[attention](contextLength)
 	c.Predict(buckets, t, t.Price(attention, t.Weights), attention, t.Weights)
 	return buckets
 }
 
-// Predict sets what a step of each bucket takes on a target by the price, with weights of a dtype. What attention to the
-// context takes is part of a bucket's cost only where all of the context is attended to: see banded and packed.
-func (c Config) Predict(buckets []plan.Bucket, t target.Target, price target.Price, attention target.Attention, weights target.DType) {
+// Predict sets what a step of each bucket takes on a target by the price, with weights
+// of a dtype. What attention to the context takes is part of a bucket's cost only where
+// all of the context is attended to: see banded and packed.
+func (c Config) Predict(buckets []plan.Bucket, t target.Target, price target.Price,
+	attention target.Attention, weights target.DType) {
 	for i := range buckets {
 		b := &buckets[i]
 		keys := 0
@@ -38,9 +42,10 @@ func (c Config) Predict(buckets []plan.Bucket, t target.Target, price target.Pri
 	}
 }
 
-// Work is what a step of a bucket computes, padding included and the output head left out, if its tokens attend to so many
-// keys of the context each.
-func (c Config) Work(b plan.Bucket, attention target.Attention, weights target.DType, keys int) target.Work {
+// Work is what a step of a bucket computes, padding included and the output head left
+// out, if its tokens attend to so many keys of the context each.
+func (c Config) Work(b plan.Bucket, attention target.Attention, weights target.DType,
+	keys int) target.Work {
 	queries, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	linear := c.Layers * (c.HiddenSize*(2*queries+2*kv) + 3*c.HiddenSize*c.IntermediateSize) // weights
 	w := target.Work{
@@ -58,13 +63,16 @@ func (c Config) Work(b plan.Bucket, attention target.Attention, weights target.D
 	return w
 }
 
-// pairFlops counts the operations of a pair of a query and a key, in all layers and heads.
+// pairFlops counts the operations of a pair of a query and a key, in all layers and
+// heads.
 func (c Config) pairFlops() int { return 4 * c.Heads * c.HeadDim * c.Layers }
 
-// tokenBytes are those of a token's keys and values in all layers, of numbers of so many bytes.
+// tokenBytes are those of a token's keys and values in all layers, of numbers of so
+// many bytes.
 func (c Config) tokenBytes(number int) int { return 2 * c.Layers * c.KVHeads * c.HeadDim * number }
 
-// PageBytes is how many bytes a page of the KV cache takes in all layers, of keys and values of the dtype.
+// PageBytes is how many bytes a page of the KV cache takes in all layers, of keys and
+// values of the dtype.
 func (c Config) PageBytes(products dtypes.DType) int64 {
 	return int64(c.tokenBytes(products.Size())) * plan.PageTokens
 }

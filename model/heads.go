@@ -9,7 +9,8 @@ import (
 	"scored/score/plan"
 )
 
-// place is where labels are read: one of the step's tokens, and where the labels' numbers go.
+// place is where labels are read: one of the step's tokens, and where the labels'
+// numbers go.
 type place struct {
 	token    int32
 	labels   []int32
@@ -17,8 +18,9 @@ type place struct {
 	to       []float32
 }
 
-// places are all that the step reads, those of a row from the first to the last. All that only compare come first, so that a
-// run of last serves as few runs of the heads as there can be.
+// places are all that the step reads, those of a row from the first to the last. All
+// that only compare come first, so that a run of last serves as few runs of the heads
+// as there can be.
 func (p *pending) places(step *plan.Step, l *layout) []place {
 	var relative, absolute []place
 	for i := range step.Rows {
@@ -41,9 +43,10 @@ func (p *pending) places(step *plan.Step, l *layout) []place {
 	return slices.Concat(relative, absolute)
 }
 
-// heads queues the reading of every row's labels off the hidden states [T, D]. Rows that only compare their labels take the
-// label head, the others the vocabulary head, whatever else is in the step: so a row's numbers do not depend on its neighbours.
-// A step that nothing is read of waits for what the heads would have got.
+// heads queues the reading of every row's labels off the hidden states [T, D]. Rows
+// that only compare their labels take the label head, the others the vocabulary head,
+// whatever else is in the step: so a row's numbers do not depend on its neighbours. A
+// step that nothing is read of waits for what the heads would have got.
 func (e *Engine) heads(step *plan.Step, l *layout, hidden *tensors.Tensor, p *pending) error {
 	for places := p.places(step, l); len(places) > 0; {
 		now := places[:min(lastRows, len(places))]
@@ -63,7 +66,8 @@ func (e *Engine) heads(step *plan.Step, l *layout, hidden *tensors.Tensor, p *pe
 }
 
 // last is the final norm of the tokens of up to lastRows places: [lastRows, D].
-func (e *Engine) last(step *plan.Step, hidden *tensors.Tensor, places []place) (normed *tensors.Tensor, err error) {
+func (e *Engine) last(step *plan.Step, hidden *tensors.Tensor,
+	places []place) (normed *tensors.Tensor, err error) {
 	last := make([]int32, lastRows)
 	for i := range places {
 		last[i] = places[i].token
@@ -78,7 +82,8 @@ func (e *Engine) last(step *plan.Step, hidden *tensors.Tensor, places []place) (
 }
 
 // readout runs the heads over the places of one run of last.
-func (e *Engine) readout(step *plan.Step, hidden *tensors.Tensor, places []place, p *pending) (err error) {
+func (e *Engine) readout(step *plan.Step, hidden *tensors.Tensor, places []place,
+	p *pending) (err error) {
 	normed, err := e.last(step, hidden, places)
 	if err != nil {
 		return err
@@ -100,8 +105,10 @@ func (e *Engine) readout(step *plan.Step, hidden *tensors.Tensor, places []place
 	return nil
 }
 
-// head queues one head program over places, the first of which normed has at first, as often as their labels need.
-func (e *Engine) head(key headKey, normed *tensors.Tensor, places []place, first int, p *pending) (err error) {
+// head queues one head program over places, the first of which normed has at first, as
+// often as their labels need.
+func (e *Engine) head(key headKey, normed *tensors.Tensor, places []place, first int,
+	p *pending) (err error) {
 	at := make([]int32, key.rows)
 	var pairs []int32 // of a row of the head, and a label
 	var to []*float32
@@ -124,7 +131,8 @@ func (e *Engine) head(key headKey, normed *tensors.Tensor, places []place, first
 }
 
 // read queues one run of a head program, for so many pairs as it has room for.
-func (e *Engine) read(key headKey, normed, index *tensors.Tensor, pairs []int32, to []*float32, p *pending) (err error) {
+func (e *Engine) read(key headKey, normed, index *tensors.Tensor, pairs []int32, to []*float32,
+	p *pending) (err error) {
 	room := key.rows * plan.LabelsPerRow
 	flat := make([]int32, 2*room)
 	copy(flat, pairs)

@@ -24,19 +24,22 @@ const (
 // TPUKernels are those of a TPU, in package mosaic.
 func TPUKernels() Kernels { return Kernels{kind: mosaicKernels} }
 
-// GPUKernels are those of an NVIDIA GPU, in package triton, whose blocks of threads may use so many bytes of shared memory.
+// GPUKernels are those of an NVIDIA GPU, in package triton, whose blocks of threads may
+// use so many bytes of shared memory.
 func GPUKernels(sharedMemory int) Kernels { return Kernels{tritonKernels, sharedMemory} }
 
 // Any tells whether there are any.
 func (k Kernels) Any() bool { return k.kind != noKernels }
 
-// kernelShape is what the kernels for a step shape tell: whether there are any, and how they cut it up.
+// kernelShape is what the kernels for a step shape tell: whether there are any, and how
+// they cut it up.
 type kernelShape interface {
 	Check() error
 	Blocks() kernel.Blocks
 }
 
-// KernelsFit says why there are no kernels for the model in these buckets; nil if there are.
+// KernelsFit says why there are no kernels for the model in these buckets; nil if there
+// are.
 func (c Config) KernelsFit(k Kernels, buckets []plan.Bucket) error {
 	for _, b := range buckets {
 		if err := c.kernelShape(k, b.Tokens, b.Context).Check(); err != nil {
@@ -62,10 +65,12 @@ func (c Config) tritonShape(k Kernels, tokens, context int) triton.Shape {
 }
 
 func (c Config) attention(tokens, context int) kernel.Shape {
-	return kernel.Shape{Tokens: tokens, Context: context, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
+	return kernel.Shape{Tokens: tokens, Context: context, Heads: c.Heads, KVHeads: c.KVHeads,
+		HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
 }
 
-// SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in a bucket; 0 without kernels.
+// SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in
+// a bucket; 0 without kernels.
 func (c Config) SharedMemory(k Kernels, b plan.Bucket) int {
 	if k.kind != tritonKernels {
 		return 0

@@ -11,15 +11,17 @@ import (
 	"scored/score/plan"
 )
 
-// ErrKernels tells that a device does not take kernels, or that they do not compute their formula there. Attention without
-// kernels may work.
+// ErrKernels tells that a device does not take kernels, or that they do not compute
+// their formula there. Attention without kernels may work.
 var ErrKernels = errors.New("kernels of attention do not work on this device")
 
-// mostOff is how far a kernel's numbers may be from its formula's. Rounding to bfloat16 makes up to 0.05 of those that
-// checkInputs makes up; a key too many or too few is off by more than twice as much somewhere.
+// mostOff is how far a kernel's numbers may be from its formula's. Rounding to bfloat16
+// makes up to 0.05 of those that checkInputs makes up; a key too many or too few is off
+// by more than twice as much somewhere.
 const mostOff = 0.1
 
-// check is a program that computes attention in two ways, and gives the largest difference.
+// check is a program that computes attention in two ways, and gives the largest
+// difference.
 type check struct {
 	name   string
 	build  func(in *parameters) []*Node
@@ -37,7 +39,8 @@ func (c check) run(p *program) (err error) {
 	defer func() { err = errors.Join(err, finalize(outputs...)) }()
 	off := float32(0)
 	// Reading waits for the device, and gives its error.
-	if err := tensors.ConstFlatData(outputs[0], func(values []float32) { off = values[0] }); err != nil {
+	if err := tensors.ConstFlatData(outputs[0],
+		func(values []float32) { off = values[0] }); err != nil {
 		return err
 	}
 	if !(off <= mostOff) { // NaN is wrong, too
@@ -52,13 +55,15 @@ func (p packed) checks(buckets []plan.Bucket) (all []check) {
 		return nil
 	}
 	for _, b := range p.checkBuckets(buckets) {
-		all = append(all, check{fmt.Sprintf("check_t%d_c%d", b.Tokens, b.Context), p.checkGraph(b), func() []*tensors.Tensor { return p.checkTensors(b) }})
+		all = append(all, check{fmt.Sprintf("check_t%d_c%d", b.Tokens, b.Context), p.checkGraph(b),
+			func() []*tensors.Tensor { return p.checkTensors(b) }})
 	}
 	return all
 }
 
-// checkBuckets are the shapes in which kernels are checked: with a context and without, the smallest in which kernels go over
-// several blocks of tokens and of context keys, or else the largest.
+// checkBuckets are the shapes in which kernels are checked: with a context and without,
+// the smallest in which kernels go over several blocks of tokens and of context keys,
+// or else the largest.
 func (p packed) checkBuckets(buckets []plan.Bucket) []plan.Bucket {
 	var chosen []plan.Bucket
 	for _, onContext := range []bool{false, true} {
@@ -87,8 +92,9 @@ func (p packed) checksBetter(a, b plan.Bucket) bool {
 	return several(a) == (size(a) < size(b)) && size(a) != size(b)
 }
 
-// checked are the ranges of a context of b.Context keys that checkLayout's tokens see: one right after the other, with keys
-// before and behind that nobody sees, and none. The last of them, from new on, are new: the step's first tokens.
+// checked are the ranges of a context of b.Context keys that checkLayout's tokens see:
+// one right after the other, with keys before and behind that nobody sees, and none.
+// The last of them, from new on, are new: the step's first tokens.
 type checked struct {
 	one, other, none [2]int
 	new              int
@@ -97,13 +103,15 @@ type checked struct {
 func checkedIn(b plan.Bucket) checked {
 	first, end := b.Context/16+1, b.Context-b.Context/8
 	middle := (first + end) / 2
-	return checked{one: [2]int{first, middle}, other: [2]int{middle, end}, new: end - min(b.Context, b.Tokens)/4}
+	return checked{one: [2]int{first, middle}, other: [2]int{middle, end},
+		new: end - min(b.Context, b.Tokens)/4}
 }
 
-// checkLayout is a step whose new tokens end the second range, and whose rows, of many lengths, see the first range, the
-// second, or none, in turn.
+// checkLayout is a step whose new tokens end the second range, and whose rows, of many
+// lengths, see the first range, the second, or none, in turn.
 func checkLayout(b plan.Bucket) *layout {
-	l := &layout{from: make([]int32, b.Tokens), to: make([]int32, b.Tokens), start: make([]int32, b.Tokens)}
+	l := &layout{from: make([]int32, b.Tokens), to: make([]int32, b.Tokens),
+		start: make([]int32, b.Tokens)}
 	t := 0
 	add := func(seen [2]int, start int) {
 		l.from[t], l.to[t], l.start[t] = int32(seen[0]), int32(seen[1]), int32(start)
@@ -130,13 +138,15 @@ func checkLayout(b plan.Bucket) *layout {
 // checkTensors are the inputs of checkGraph.
 func (p packed) checkTensors(b plan.Bucket) []*tensors.Tensor {
 	l := checkLayout(b)
-	return append([]*tensors.Tensor{l.sight()}, p.pack(l, shapeOf(b))...)
+	return append([]*tensors.Tensor{l.ranges()}, p.pack(l, shapeOf(b))...)
 }
 
-// checkInputs are what a layer's attention gets, made up: numbers between -2 and 2 that have nothing to do with those beside
-// them. But the values of the first and the last key of each range are large, and of the keys before and behind that
-// nobody sees larger. The context is nil without one.
-func (p packed) checkInputs(g *Graph, b plan.Bucket) (qkv, angles *Node, w layerWeights, context *Node) {
+// checkInputs are what a layer's attention gets, made up: numbers between -2 and 2 that
+// have nothing to do with those beside them. But the values of the first and the last
+// key of each range are large, and of the keys before and behind that nobody sees
+// larger. The context is nil without one.
+func (p packed) checkInputs(g *Graph, b plan.Bucket) (qkv, angles *Node, w layerWeights,
+	context *Node) {
 	e := p.HeadDim
 	waves := func(every float64, dims ...int) *Node {
 		size := 1
@@ -169,7 +179,8 @@ func (p packed) checkInputs(g *Graph, b plan.Bucket) (qkv, angles *Node, w layer
 // large is x with a row's numbers made larger from a column on.
 func large(x *Node, row, column int, times float64) *Node {
 	dims := x.Shape().Dimensions
-	at := LogicalAnd(Equal(iota(x.Graph(), 0, dims...), scalarOf(x, row)), GreaterOrEqual(iota(x.Graph(), 1, dims...), scalarOf(x, column)))
+	at := LogicalAnd(Equal(iota(x.Graph(), 0, dims...), scalarOf(x, row)),
+		GreaterOrEqual(iota(x.Graph(), 1, dims...), scalarOf(x, column)))
 	return Where(at, MulScalar(x, times), x)
 }
 

@@ -16,9 +16,10 @@ import (
 	"scored/score/plan"
 )
 
-// cacheName begins the names of a program's first parameters, if those are layers' KV caches. Its first outputs are the same
-// caches with the step's new tokens in them. The parameters are donated, and a Splicer tells the compiler that the outputs take
-// their places.
+// cacheName begins the names of a program's first parameters, if those are layers' KV
+// caches. Its first outputs are the same caches with the step's new tokens in them. The
+// parameters are donated, and a Splicer tells the compiler that the outputs take their
+// places.
 const cacheName = "cache"
 
 func cacheNameOf(layer int) string {
@@ -28,8 +29,9 @@ func cacheNameOf(layer int) string {
 	return fmt.Sprint(cacheName, layer)
 }
 
-// cacheLayout is what a layer's KV cache is: pages of plan.PageTokens slots, of each head the keys and then the values, as
-// every attention makes them. The last page is the engine's own.
+// cacheLayout is what a layer's KV cache is: pages of plan.PageTokens slots, of each
+// head the keys and then the values, as every attention makes them. The last page is
+// the engine's own.
 type cacheLayout struct {
 	pages  int // that the host gives out; 0: there is no cache
 	width  int // K·2E
@@ -37,20 +39,25 @@ type cacheLayout struct {
 	writer cacheWriter
 }
 
-// cacheWriter is a way to write into the cache: by windows or by scattering. Both leave the same bits.
+// cacheWriter is a way to write into the cache: by windows or by scattering. Both leave
+// the same bits.
 type cacheWriter interface {
 	// stored is the dtype in which numbers of dtype lie in the cache, in the same bits.
 	stored(dtype dtypes.DType) dtypes.DType
-	// inputs takes what it wants to know of where tokens go, at most so many, and pack makes the arrays for it, in the same
-	// order, of the slot of each; spare if it is not kept.
+	// inputs takes what it wants to know of where tokens go, at most so many, and pack
+	// makes the arrays for it, in the same order, of the slot of each; spare if it is
+	// not kept.
 	inputs(in *parameters, tokens int) []*Node
 	pack(slots []int32, spare int32) []*tensors.Tensor
-	// write puts the first of tokens [T, K·2E] into the cache: those that pack got a slot for.
+	// write puts the first of tokens [T, K·2E] into the cache: those that pack got a
+	// slot for.
 	write(cache, fresh *Node, inputs []*Node) *Node
 }
 
-// newCacheLayout has as many pages as bytes allow for all layers, but enough for the largest context.
-func (d decoder) newCacheLayout(bytes int64, buckets []plan.Bucket, writer cacheWriter) cacheLayout {
+// newCacheLayout has as many pages as bytes allow for all layers, but enough for the
+// largest context.
+func (d decoder) newCacheLayout(bytes int64, buckets []plan.Bucket,
+	writer cacheWriter) cacheLayout {
 	c := cacheLayout{width: d.KVHeads * 2 * d.HeadDim, dtype: d.products, writer: writer}
 	longest := 0
 	for _, b := range buckets {
@@ -62,8 +69,9 @@ func (d decoder) newCacheLayout(bytes int64, buckets []plan.Bucket, writer cache
 	return c
 }
 
-// zeroSlot holds zeros and is never written: what a step leaves free of its context lies there. Tokens that are not to be
-// kept go to spareSlot, where a writer must write them.
+// zeroSlot holds zeros and is never written: what a step leaves free of its context
+// lies there. Tokens that are not to be kept go to spareSlot, where a writer must write
+// them.
 func (c cacheLayout) zeroSlot() int32  { return int32(c.pages * plan.PageTokens) }
 func (c cacheLayout) spareSlot() int32 { return c.zeroSlot() + 1 }
 
@@ -87,10 +95,12 @@ func (c cacheLayout) inputs(in *parameters, s shape) (p places) {
 }
 
 func (c cacheLayout) pack(l *layout) []*tensors.Tensor {
-	return append([]*tensors.Tensor{vector(l.context)}, c.writer.pack(l.keep[:min(len(l.keep), len(l.context))], l.spare)...)
+	return append([]*tensors.Tensor{vector(l.context)},
+		c.writer.pack(l.keep[:min(len(l.keep), len(l.context))], l.spare)...)
 }
 
-// update writes a step's keys and values [T, K·2E] and gives the cache after it, and the step's context.
+// update writes a step's keys and values [T, K·2E] and gives the cache after it, and
+// the step's context.
 func (c cacheLayout) update(p places, fresh *Node) (cache *Node, of contextKeys) {
 	fresh.AssertDims(fresh.Shape().Dim(0), c.width)
 	cache = c.writer.write(p.cache, fresh, p.writes)
@@ -126,7 +136,8 @@ type kvCache struct {
 	lost  bool // one is gone or broken
 }
 
-// ready makes the layers anew by a program if they are lost, and tells how often that was.
+// ready makes the layers anew by a program if they are lost, and tells how often that
+// was.
 func (c *kvCache) ready(blank *program) (fills int, err error) {
 	c.mu.Lock()
 	lost := c.lost
@@ -145,8 +156,8 @@ func (c *kvCache) ready(blank *program) (fills int, err error) {
 	return fills, nil
 }
 
-// lose is called when a step on the layers of a fill has failed. It tells whether that is news: they are still the
-// cache's, and nobody knew that they are lost.
+// lose is called when a step on the layers of a fill has failed. It tells whether that
+// is news: they are still the cache's, and nobody knew that they are lost.
 func (c *kvCache) lose(fills int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,8 +190,9 @@ func (c *kvCache) free() error {
 	return err
 }
 
-// giveBack gives the memory of an array of zeros back to the kernel, where the device's memory is the process's own: it stays
-// zeros, and takes room only where it is written. A cache for long contexts is mostly never used.
+// giveBack gives the memory of an array of zeros back to the kernel, where the device's
+// memory is the process's own: it stays zeros, and takes room only where it is written.
+// A cache for long contexts is mostly never used.
 func (p *program) giveBack(zeros *tensors.Tensor) error {
 	if !p.graph.Backend().HasSharedBuffers() {
 		return nil

@@ -8,11 +8,12 @@ import (
 	"scored/score/plan"
 )
 
-// windows writes page by page, in a loop that goes over as many pages as the step has new tokens for: a step without any
-// touches nothing. It is for devices that run a loop of their own accord: a GPU's host waits for each of its rounds.
+// windows writes page by page, in a loop that goes over as many pages as the step has
+// new tokens for: a step without any touches nothing. It is for devices that run a loop
+// of their own accord: a GPU's host waits for each of its rounds.
 //
-// A window is a line of numbers: of each slot of a page the token that goes there, or keeps where it stays as it is, and then
-// the page's first slot.
+// A window is a line of numbers: of each slot of a page the token that goes there, or
+// keeps where it stays as it is, and then the page's first slot.
 type windows struct{}
 
 const (
@@ -28,11 +29,12 @@ func (windows) inputs(in *parameters, tokens int) []*Node {
 
 func (windows) pack(slots []int32, spare int32) []*tensors.Tensor {
 	lines, count := windowsOf(slots, spare)
-	return []*tensors.Tensor{tensors.FromScalar(int32(count)), tensors.FromFlatDataAndDimensions(lines, len(slots), windowWidth)}
+	return []*tensors.Tensor{tensors.FromScalar(int32(count)),
+		tensors.FromFlatDataAndDimensions(lines, len(slots), windowWidth)}
 }
 
-// windowsOf are the windows of tokens that go to slots, and how many they are, in as many lines as there are tokens; those
-// that go to spare are not kept.
+// windowsOf are the windows of tokens that go to slots, and how many they are, in as
+// many lines as there are tokens; those that go to spare are not kept.
 func windowsOf(keep []int32, spare int32) (lines []int32, count int) {
 	lines = make([]int32, len(keep)*windowWidth)
 	at := map[int32][]int32{} // the window of a page, by its first slot
@@ -67,16 +69,19 @@ func (windows) write(cache, fresh *Node, inputs []*Node) *Node {
 		line := Reshape(DynamicSlice(lines, []*Node{i, none}, []int{1, windowWidth}), windowWidth)
 		token := Slice(line, AxisRange(0, plan.PageTokens))
 		at := []*Node{Reshape(Slice(line, AxisElem(plan.PageTokens))), none}
-		// A slot that keeps what it has asks for a token that is not there; a gather takes the nearest instead.
+		// A slot that keeps what it has asks for a token that is not there; a gather
+		// takes the nearest instead.
 		tokens := Gather(fresh, ExpandDims(token, -1))
-		isNew := BroadcastToDims(ExpandDims(GreaterOrEqual(token, BroadcastToDims(none, plan.PageTokens)), -1), page...)
+		isNew := BroadcastToDims(ExpandDims(GreaterOrEqual(token,
+			BroadcastToDims(none, plan.PageTokens)), -1), page...)
 		updated := Where(isNew, tokens, DynamicSlice(cache, at, page))
 		return []*Node{Add(i, s[1]), s[1], s[2], lines, fresh, DynamicUpdateSlice(cache, updated, at)}
 	})[5]
 }
 
-// scatter writes all tokens at once, those that are not kept to a spare slot. GoMLX has no scatter that sets, but
-// one that adds: so the cache holds the numbers' bits as unsigned integers, which a difference changes into others exactly.
+// scatter writes all tokens at once, those that are not kept to a spare slot. GoMLX has
+// no scatter that sets, but one that adds: so the cache holds the numbers' bits as
+// unsigned integers, which a difference changes into others exactly.
 type scatter struct{}
 
 func (scatter) stored(dtype dtypes.DType) dtypes.DType {

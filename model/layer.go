@@ -19,8 +19,8 @@ type layerWeights struct {
 	down      *Node // [D, F]
 }
 
-// parameter is one array of a layer on the device: tensors of the checkpoint, one after the other along the first axis. Those
-// that read the same input stand in one array.
+// parameter is one array of a layer on the device: tensors of the checkpoint, one after
+// the other along the first axis. Those that read the same input stand in one array.
 type parameter struct {
 	parts   []part
 	columns int // of a matrix; 0: a vector
@@ -33,29 +33,37 @@ type part struct {
 	rows int
 }
 
-// layer lists the arrays of a layer in the order of the forward pass. It is the one table of them: what a checkpoint must
-// hold, what is loaded, and what the programs take all follow from it.
+// layer lists the arrays of a layer in the order of the forward pass. It is the one
+// table of them: what a checkpoint must hold, what is loaded, and what the programs
+// take all follow from it.
 func (c Config) layer() (all []parameter) {
-	d, f, e, queries, keys := c.HiddenSize, c.IntermediateSize, c.HeadDim, c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	d, f, e, queries, keys := c.HiddenSize, c.IntermediateSize, c.HeadDim, c.Heads*c.HeadDim,
+		c.KVHeads*c.HeadDim
 	qkv := func(kind string) []part {
-		return []part{{"self_attn.q_proj." + kind, queries}, {"self_attn.k_proj." + kind, keys}, {"self_attn.v_proj." + kind, keys}}
+		return []part{{"self_attn.q_proj." + kind, queries}, {"self_attn.k_proj." + kind, keys},
+			{"self_attn.v_proj." + kind, keys}}
 	}
 	one := func(name string, rows int) []part { return []part{{name, rows}} }
 	all = append(all,
-		parameter{one("input_layernorm.weight", d), 0, func(w *layerWeights) **Node { return &w.inputNorm }},
+		parameter{one("input_layernorm.weight", d), 0,
+			func(w *layerWeights) **Node { return &w.inputNorm }},
 		parameter{qkv("weight"), d, func(w *layerWeights) **Node { return &w.qkv }})
 	if c.QKVBias {
 		all = append(all, parameter{qkv("bias"), 0, func(w *layerWeights) **Node { return &w.qkvBias }})
 	}
 	if c.QKNorm {
 		all = append(all,
-			parameter{one("self_attn.q_norm.weight", e), 0, func(w *layerWeights) **Node { return &w.queryNorm }},
-			parameter{one("self_attn.k_norm.weight", e), 0, func(w *layerWeights) **Node { return &w.keyNorm }})
+			parameter{one("self_attn.q_norm.weight", e), 0,
+				func(w *layerWeights) **Node { return &w.queryNorm }},
+			parameter{one("self_attn.k_norm.weight", e), 0,
+				func(w *layerWeights) **Node { return &w.keyNorm }})
 	}
 	gateUp := []part{{"mlp.gate_proj.weight", f}, {"mlp.up_proj.weight", f}}
 	return append(all,
-		parameter{one("self_attn.o_proj.weight", d), queries, func(w *layerWeights) **Node { return &w.output }},
-		parameter{one("post_attention_layernorm.weight", d), 0, func(w *layerWeights) **Node { return &w.postNorm }},
+		parameter{one("self_attn.o_proj.weight", d), queries,
+			func(w *layerWeights) **Node { return &w.output }},
+		parameter{one("post_attention_layernorm.weight", d), 0,
+			func(w *layerWeights) **Node { return &w.postNorm }},
 		parameter{gateUp, d, func(w *layerWeights) **Node { return &w.gateUp }},
 		parameter{one("mlp.down_proj.weight", d), f, func(w *layerWeights) **Node { return &w.down }})
 }
@@ -63,7 +71,8 @@ func (c Config) layer() (all []parameter) {
 // tensors are the checkpoint's tensors that make the parameter in layer i.
 func (p parameter) tensors(i int) (specs []TensorSpec) {
 	for _, part := range p.parts {
-		specs = append(specs, TensorSpec{fmt.Sprintf("model.layers.%d.%s", i, part.name), p.dims(part.rows)})
+		specs = append(specs, TensorSpec{fmt.Sprintf("model.layers.%d.%s", i, part.name),
+			p.dims(part.rows)})
 	}
 	return specs
 }

@@ -8,29 +8,35 @@ import (
 	"scored/score/plan"
 )
 
-// layout is a step as arrays of its bucket's shape, on the host: the new tokens of the prefixes first, one prefix after the
-// other, then each row's own tokens, then padding.
+// layout is a step as arrays of its bucket's shape, on the host: the new tokens of the
+// prefixes first, one prefix after the other, then each row's own tokens, then padding.
 //
-// A new token of a prefix sees its prefix, up to and including itself, in the context, as all the step's new tokens are in
-// the cache before any program reads it, and none of the step's tokens beside that.
+// A new token of a prefix attends to its prefix, up to and including itself, in the
+// context: all new tokens of the step are in the cache before any program reads it. It
+// attends to none of the step's tokens beside that.
 type layout struct {
-	ids, positions  []int32 // [T]
-	from, to, start []int32 // [T]: the context's keys that the token sees, from … to-1, and the first of the step's tokens that it sees; t+1 if none
+	ids, positions []int32 // [T]
+	// [T]: the range from … to-1 of the context's keys that token t attends to, and the
+	// first of the step's tokens that it attends to, t+1 if none.
+	from, to, start []int32
 	context         []int32 // [C]: the context's slots
-	keep            []int32 // [T]: the slot that the token's keys and values go to; spare if they are not kept
+	keep            []int32 // [T]: the slot for the token's keys and values; spare: they are dropped
 	spare           int32
 	last            []int32 // index of each row's last token, one per row of the step
 }
 
-// lay lays a step out. Padding is token 0 at position 0, which sees itself alone; nothing ever reads it.
+// lay arranges a step. Padding is token 0 at position 0, which attends only to itself;
+// nothing reads its results.
 func (c cacheLayout) lay(step *plan.Step) *layout {
 	b := step.Bucket
 	l := &layout{spare: c.spareSlot()}
-	l.ids, l.positions, l.from, l.to, l.start = make([]int32, b.Tokens), make([]int32, b.Tokens), make([]int32, b.Tokens), make([]int32, b.Tokens), make([]int32, b.Tokens)
+	l.ids, l.positions, l.from, l.to, l.start = make([]int32, b.Tokens), make([]int32, b.Tokens),
+		make([]int32, b.Tokens), make([]int32, b.Tokens), make([]int32, b.Tokens)
 	l.keep = slices.Repeat([]int32{l.spare}, b.Tokens)
 	t := 0
 	add := func(id int32, position, from, to, start int) {
-		l.ids[t], l.positions[t], l.from[t], l.to[t], l.start[t] = id, int32(position), int32(from), int32(to), int32(start)
+		l.ids[t], l.positions[t], l.from[t], l.to[t], l.start[t] = id, int32(position), int32(from),
+			int32(to), int32(start)
 		t++
 	}
 	begins := make([]int, len(step.Prefixes)) // of each prefix in the context
@@ -62,8 +68,8 @@ func (c cacheLayout) lay(step *plan.Step) *layout {
 	return l
 }
 
-// sight is view.sight, [3, T].
-func (l *layout) sight() *tensors.Tensor {
+// ranges returns view.ranges, [3, T].
+func (l *layout) ranges() *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(slices.Concat(l.from, l.to, l.start), 3, len(l.start))
 }
 

@@ -6,9 +6,10 @@ import (
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 )
 
-// loop runs next on a state while more holds of it, and gives the last state. A loop's body sees nothing but its state, so
-// whatever it needs is in there, constants included: one made inside would be the graph's one of that value ever after, and
-// of no use outside.
+// loop runs next on a state while more holds of it, and gives the last state. A loop's
+// body sees nothing but its state, so whatever it needs is in there, constants
+// included: one made inside would be the graph's one of that value ever after, and of
+// no use outside.
 func loop(state []*Node, more func(s []*Node) *Node, next func(s []*Node) []*Node) []*Node {
 	g := state[0].Graph()
 	closure := func(body func(s []*Node) []*Node) *Function {

@@ -2,12 +2,15 @@ package model
 
 import "scored/score/plan"
 
-// queuedSteps is how many steps are on a device at a time: one that runs, and one behind it.
+// queuedSteps is how many steps are on a device at a time: one that runs, and one
+// behind it.
 const queuedSteps = 2
 
-// StepBytes bounds what steps of an engine with the options take on a device beside weights and the KV cache: the arrays of
-// a layer, all taken to be there at once, its context, and what the vocabulary head makes, for each step that is queued. What
-// native attention holds of scores is taken to be three times Options.ScoreBytes: scores, their powers, and a copy.
+// StepBytes bounds what steps of an engine with the options take on a device beside
+// weights and the KV cache: the arrays of a layer, all taken to be there at once, its
+// context, and what the vocabulary head makes, for each step that is queued. What
+// native attention holds of scores is taken to be three times Options.ScoreBytes:
+// scores, their powers, and a copy.
 func (c Config) StepBytes(o Options) (most int64) {
 	size := int64(o.Products.Size())
 	if size == 0 {
@@ -15,8 +18,9 @@ func (c Config) StepBytes(o Options) (most int64) {
 	}
 	queries, keys := int64(c.Heads*c.HeadDim), int64(2*c.KVHeads*c.HeadDim)
 	hidden, mlp := int64(c.HiddenSize), int64(c.IntermediateSize)
-	// Hidden states before and behind, in float32; norms, products and what is mixed in the dtype of products; keys and
-	// values twice, as they are made and as they are kept.
+	// Hidden states before and behind, in float32; norms, products and what is mixed in
+	// the dtype of products; keys and values twice, as they are made and as they are
+	// kept.
 	token := 2*4*hidden + size*(4*hidden+2*queries+3*keys+3*mlp)
 	scores := int64(0)
 	if !o.Kernels.Any() {
@@ -35,8 +39,9 @@ func (c Config) StepBytes(o Options) (most int64) {
 	return queuedSteps * (most + head)
 }
 
-// CacheBytes is what the KV cache of an engine with the options takes on a device: Options.PrefixCacheBytes, or room for the
-// largest context if that is more, and the engine's own page.
+// CacheBytes is what the KV cache of an engine with the options takes on a device:
+// Options.PrefixCacheBytes, or room for the largest context if that is more, and the
+// engine's own page.
 func (c Config) CacheBytes(o Options) int64 {
 	products := o.Products
 	if products.Size() == 0 {

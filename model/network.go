@@ -27,7 +27,8 @@ func newNetwork(backend compute.Backend, cfg Config, opts Options) (n network, e
 			return n, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products}, group: 1, splicer: opts.Splicer}
+	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products},
+		group: 1, splicer: opts.Splicer}
 	if opts.Scatter {
 		n.group = cfg.Group(opts.Group)
 	}
@@ -46,7 +47,8 @@ func (n network) chooseAttention(opts Options, writer cacheWriter) (attention, e
 	by := opts.Kernels
 	if !by.Any() && !opts.Formula {
 		_, loops := writer.(windows) // they are a loop, too
-		return banded{n.decoder, cmp.Or(opts.ScoreBytes, scoreBytes), cmp.Or(opts.MinBlock, 128), loops}, nil
+		return banded{n.decoder, cmp.Or(opts.ScoreBytes, scoreBytes), cmp.Or(opts.MinBlock, 128),
+			loops}, nil
 	}
 	if !by.Any() {
 		by = TPUKernels() // whose formula is asked for

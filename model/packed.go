@@ -8,11 +8,14 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// packed attends by kernels, for a TPU or an NVIDIA GPU. The graph says what each kernel computes, as a formula that any
-// backend can run, and marks where it begins and ends. A Splicer replaces the formula by a call of the kernel in the program's
-// text, since GoMLX knows no custom calls. With Options.Formula nobody does, and the formula runs.
+// packed attends by kernels, for a TPU or an NVIDIA GPU. The graph says what each
+// kernel computes, as a formula that any backend can run, and marks where it begins and
+// ends. A Splicer replaces the formula by a call of the kernel in the program's text,
+// since GoMLX knows no custom calls. With Options.Formula nobody does, and the formula
+// runs.
 //
-// A kernel takes packed tokens as they are, so that a step may hold any rows that its tokens have room for.
+// A kernel takes packed tokens as they are, so that a step may hold any rows that its
+// tokens have room for.
 type packed struct {
 	decoder
 	by     Kernels // whose they are
@@ -29,27 +32,31 @@ func (p packed) calls() int {
 	return 0
 }
 
-// transposed: beside kernels a TPU wants a token's numbers one below the other, where it adds up their squares without moving
-// them. So [D, T] spares it two copies a layer.
+// transposed: beside kernels a TPU wants a token's numbers one below the other, where
+// it adds up their squares without moving them. So [D, T] spares it two copies a layer.
 func (p packed) transposed() bool { return p.by.kind == mosaicKernels }
 
 // inputs takes spans, which blocks of keys each block of tokens needs: see mosaic.Attend.
 func (p packed) inputs(in *parameters, s shape) []*Node {
-	return []*Node{in.next(dtypes.Int32, 3*s.tokens/p.kernelShape(p.by, s.tokens, s.context).Blocks().Tokens)}
+	return []*Node{in.next(dtypes.Int32,
+		3*s.tokens/p.kernelShape(p.by, s.tokens, s.context).Blocks().Tokens)}
 }
 
 func (p packed) pack(l *layout, s shape) []*tensors.Tensor {
-	return []*tensors.Tensor{vector(p.kernelShape(p.by, s.tokens, s.context).Blocks().Spans(l.from, l.to, l.start))}
+	return []*tensors.Tensor{vector(p.kernelShape(p.by, s.tokens, s.context).Blocks().Spans(l.from,
+		l.to, l.start))}
 }
 
 // attend implements attention.
-func (p packed) attend(qkv, angles *Node, w layerWeights, v view, keep func(fresh *Node) contextKeys) *Node {
-	keys := p.kernel(p.readyKeys, qkv, qkv, p.keyWeight(w, qkv.Graph()), angles)
+func (p packed) attend(qkv, angles *Node, w layerWeights, v view,
+	keep func(fresh *Node) contextKeys) *Node {
+	keys := p.kernel(p.prepareKeys, qkv, qkv, p.keyWeight(w, qkv.Graph()), angles)
 	operands := []*Node{v.more[0], qkv, keys}
 	if keep != nil {
 		operands = append(operands, keep(keys).all())
 	}
-	return p.kernel(p.attendPacked, append(operands, v.sight, p.queryWeight(w, qkv.Graph()), angles)...)
+	return p.kernel(p.attendPacked, append(operands, v.ranges, p.queryWeight(w, qkv.Graph()),
+		angles)...)
 }
 
 // keyWeight and queryWeight are the kernels' weights, [1, E] float32.
@@ -61,8 +68,10 @@ func (p packed) queryWeight(w layerWeights, g *Graph) *Node {
 	return ExpandDims(p.headWeight(w.queryNorm, g, math.Log2E/math.Sqrt(float64(p.HeadDim))), 0)
 }
 
-// kernel puts the formula between two barriers, which change nothing and which nothing else here uses. The first takes the
-// operands. The second takes the result and, to be known from a first one, what the first gives for the first operand.
+// kernel puts the formula between two optimization barriers, which change nothing and
+// which nothing else here uses. The first takes the operands. The second takes the
+// result and, so that it can be told from a first one, the first barrier's output for
+// the first operand. Splicer relies on exactly that.
 func (p packed) kernel(formula func(in []*Node) *Node, operands ...*Node) *Node {
 	if !p.called {
 		return formula(operands)
@@ -71,43 +80,51 @@ func (p packed) kernel(formula func(in []*Node) *Node, operands ...*Node) *Node 
 	return OptimizationBarriers(formula(in), in[0])[0]
 }
 
-// readyKeys is the formula of mosaic.Keys and triton.Keys: [T, K·2E], each head's keys and then its values.
-func (p packed) readyKeys(in []*Node) *Node {
+// prepareKeys is the formula of mosaic.Keys and triton.Keys: [T, K·2E], for each head
+// the keys and then the values.
+func (p packed) prepareKeys(in []*Node) *Node {
 	qkv, weight, angles := in[0], in[2], in[3]
 	tokens := qkv.Shape().Dim(0)
-	keys := p.turn(p.cut(qkv, p.Heads, p.KVHeads), ExpandDims(weight, 1), angles)
+	keys := p.normRope(p.cut(qkv, p.Heads, p.KVHeads), ExpandDims(weight, 1), angles)
 	values := float32s(Reshape(p.cut(qkv, p.Heads+p.KVHeads, p.KVHeads), tokens, p.KVHeads, p.HeadDim))
 	keys, values = contain(keys, values)
-	return Reshape(ConvertDType(Concatenate([]*Node{keys, values}, -1), p.products), tokens, p.KVHeads*2*p.HeadDim)
+	return Reshape(ConvertDType(Concatenate([]*Node{keys, values}, -1), p.products), tokens,
+		p.KVHeads*2*p.HeadDim)
 }
 
-// attendPacked is the formula of mosaic.Attend and triton.Attend: every token against every key, most of them masked.
+// attendPacked is the formula of mosaic.Attend and triton.Attend: every token against
+// every key, under a mask.
 func (p packed) attendPacked(in []*Node) *Node {
-	qkv, keys, sight, weight, angles := in[1], in[2], in[len(in)-3], in[len(in)-2], in[len(in)-1]
+	qkv, keys, ranges, weight, angles := in[1], in[2], in[len(in)-3], in[len(in)-2], in[len(in)-1]
 	g, tokens, context := qkv.Graph(), qkv.Shape().Dim(0), 0
 	if len(in) > 6 {
 		context = in[3].Shape().Dim(0)
 		keys = Concatenate([]*Node{in[3], keys}, 0)
 	}
 	size, groups := context+tokens, p.Heads/p.KVHeads
-	queries := ConvertDType(p.turn(p.cut(qkv, 0, p.Heads), ExpandDims(weight, 1), angles), p.products)
+	queries := ConvertDType(p.normRope(p.cut(qkv, 0, p.Heads), ExpandDims(weight, 1), angles),
+		p.products)
 	queries = Reshape(TransposeAllDims(queries, 1, 0, 2), p.KVHeads, groups*tokens, p.HeadDim)
 	both := float32s(TransposeAllDims(Reshape(keys, size, p.KVHeads, 2*p.HeadDim), 1, 0, 2)) // [K, C+T, 2E]
 
 	row := func(i int) *Node {
-		return BroadcastToDims(Reshape(Slice(sight, AxisElem(i)), 1, tokens, 1), groups, tokens, size)
+		return BroadcastToDims(Reshape(Slice(ranges, AxisElem(i)), 1, tokens, 1), groups, tokens, size)
 	}
 	key, token := iota(g, 2, groups, tokens, size), iota(g, 1, groups, tokens, size)
 	own := AddScalar(key, -context)
-	sees := LogicalOr(LogicalAnd(GreaterOrEqual(key, row(0)), LessThan(key, row(1))), LogicalAnd(GreaterOrEqual(own, row(2)), LessOrEqual(own, token)))
-	// Softmax of powers of two; weights enter the product with the values as they would in bfloat16.
-	scores := dotGeneral(float32s(queries), []int{2}, []int{0}, SliceAxis(both, 2, AxisRange(0, p.HeadDim)), []int{2}, []int{0})
+	sees := LogicalOr(LogicalAnd(GreaterOrEqual(key, row(0)), LessThan(key, row(1))),
+		LogicalAnd(GreaterOrEqual(own, row(2)), LessOrEqual(own, token)))
+	// Softmax of powers of two; weights enter the product with the values as they would
+	// in bfloat16.
+	scores := dotGeneral(float32s(queries), []int{2}, []int{0},
+		SliceAxis(both, 2, AxisRange(0, p.HeadDim)), []int{2}, []int{0})
 	sees = BroadcastToDims(Reshape(sees, 1, groups*tokens, size), scores.Shape().Dimensions...)
 	scores = Where(sees, scores, scalarLike(scores, unseen))
 	weights := Exp(MulScalar(Sub(scores, ReduceAndKeep(scores, ReduceMax, -1)), math.Ln2))
 	rounded := float32s(ConvertDType(weights, p.products))
-	mixed := dotGeneral(rounded, []int{2}, []int{0}, SliceAxis(both, 2, AxisRange(p.HeadDim)), []int{1}, []int{0})
-	mixed = Div(mixed, ReduceAndKeep(weights, ReduceSum, -1))
-	mixed = TransposeAllDims(Reshape(mixed, p.Heads, tokens, p.HeadDim), 1, 0, 2)
-	return ConvertDType(Reshape(mixed, tokens, p.Heads*p.HeadDim), p.products)
+	output := dotGeneral(rounded, []int{2}, []int{0}, SliceAxis(both, 2, AxisRange(p.HeadDim)),
+		[]int{1}, []int{0})
+	output = Div(output, ReduceAndKeep(weights, ReduceSum, -1))
+	output = TransposeAllDims(Reshape(output, p.Heads, tokens, p.HeadDim), 1, 0, 2)
+	return ConvertDType(Reshape(output, tokens, p.Heads*p.HeadDim), p.products)
 }

@@ -17,7 +17,8 @@ type device struct {
 	number compute.DeviceNum
 }
 
-// program is one compiled graph. GoMLX reports faults by panicking; program turns those into errors.
+// program is one compiled graph. GoMLX reports faults by panicking; program turns those
+// into errors.
 type program struct {
 	name   string
 	graph  *graph.Graph
@@ -44,7 +45,9 @@ func (p *parameters) named(name string, shape shapes.Shape) *graph.Node {
 }
 
 // compile builds a graph and compiles it for the device.
-func compile(on device, name string, build func(in *parameters) []*graph.Node) (p *program, err error) {
+func compile(
+	on device, name string, build func(in *parameters) []*graph.Node,
+) (p *program, err error) {
 	defer recoverAs(&err, "program "+name+" does not compile")
 	g := graph.NewGraph(on.Backend, name)
 	if err := g.Compile(build(&parameters{g: g})...); err != nil {
@@ -64,8 +67,9 @@ func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err
 	return p.graph.RunOnDevice(p.device, arguments...), nil
 }
 
-// update is run for a program that takes states first and gives the next ones first, in the same memory where the compiler
-// has been told so. The states are gone afterwards, whether the program succeeds or not.
+// update is run for a program that takes states first and gives the next ones first, in
+// the same memory where the compiler has been told so. The states are gone afterwards,
+// whether the program succeeds or not.
 func (p *program) update(states, inputs []*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
 	defer recoverAs(&err, "program "+p.name+" does not run")
 	backend := p.graph.Backend()
@@ -73,7 +77,8 @@ func (p *program) update(states, inputs []*tensors.Tensor) (outputs []*tensors.T
 	buffers, donated := make([]compute.Buffer, n+len(inputs)), make([]bool, n+len(inputs))
 	for i, t := range inputs {
 		if buffers[n+i], err = t.Buffer(backend, p.device); err != nil {
-			return nil, errors.Join(fmt.Errorf("program %s has no input %d: %w", p.name, n+i, err), finalize(states...))
+			return nil, errors.Join(fmt.Errorf("program %s has no input %d: %w", p.name, n+i, err),
+				finalize(states...))
 		}
 	}
 	ran := false

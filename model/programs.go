@@ -271,7 +271,7 @@ func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 
 // viewParameters takes a view of the shape.
 func viewParameters(in *parameters, a attention, s shape) view {
-	return view{sight: in.next(dtypes.Int32, 3, s.tokens), length: s.length, more: a.inputs(in, s)}
+	return view{ranges: in.next(dtypes.Int32, 3, s.tokens), length: s.length, more: a.inputs(in, s)}
 }
 
 // streamParameter takes the hidden states [T, D] that the program before gave by stream.

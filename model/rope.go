@@ -6,19 +6,22 @@ import (
 	"math"
 )
 
-// RopeScaling stretches rotary positions beyond the length that a model was first trained for, as Llama 3.1 and later do
-// (rope_type "llama3"): frequencies whose wave is long beside that length are divided by Factor, those whose wave is short
-// stay, and those between go over from one to the other. The zero value leaves all as they are.
+// RopeScaling stretches rotary positions beyond the length that a model was first
+// trained for, as Llama 3.1 and later do (rope_type "llama3"): frequencies whose wave
+// is long beside that length are divided by Factor, those whose wave is short stay, and
+// those between go over from one to the other. The zero value leaves all as they are.
 type RopeScaling struct {
 	Factor     float64 // factor
 	LowFactor  float64 // low_freq_factor: waves longer than OriginalPositions / LowFactor are long
 	HighFactor float64 // high_freq_factor: waves shorter than OriginalPositions / HighFactor are short
-	// OriginalPositions is original_max_position_embeddings, the length of the first training.
+	// OriginalPositions is original_max_position_embeddings, the length of the first
+	// training.
 	OriginalPositions int
 }
 
-// frequencies are how fast each pair of a head's numbers turns, in radians a token, [E/2]: position(t) times them are
-// the angles of token t. They are theta^(-2i/E) (RoFormer, arXiv:2104.09864, equation 15), scaled.
+// frequencies are how fast each pair of a head's numbers turns, in radians a token,
+// [E/2]: position(t) times them are the angles of token t. They are theta^(-2i/E)
+// (RoFormer, arXiv:2104.09864, equation 15), scaled.
 func (c Config) frequencies() []float64 {
 	frequencies := make([]float64, c.HeadDim/2)
 	for i := range frequencies {
@@ -31,13 +34,15 @@ func (s RopeScaling) scale(frequency float64) float64 {
 	if s == (RopeScaling{}) {
 		return frequency
 	}
-	// How many waves fit the original length: from LowFactor to HighFactor the share that stays goes from 0 to 1.
+	// How many waves fit the original length: from LowFactor to HighFactor the share
+	// that stays goes from 0 to 1.
 	waves := float64(s.OriginalPositions) * frequency / (2 * math.Pi)
 	stays := min(max((waves-s.LowFactor)/(s.HighFactor-s.LowFactor), 0), 1)
 	return frequency * (stays + (1-stays)/s.Factor)
 }
 
-// rope is a field of config.json that is about rotary positions. A nil pointer is a field that is absent or null.
+// rope is a field of config.json that is about rotary positions. A nil pointer is a
+// field that is absent or null.
 type rope struct {
 	Theta         *float64 `json:"rope_theta"`
 	Type          *string  `json:"rope_type"`
@@ -50,8 +55,9 @@ type rope struct {
 	Original   *int     `json:"original_max_position_embeddings"`
 }
 
-// rotary finds the base of the rotary angles and their scaling: in rope_theta and rope_scaling, as transformers 4 writes
-// them, or both in rope_parameters, as transformers 5 does. Kinds of scaling other than "llama3" are refused by name.
+// rotary finds the base of the rotary angles and their scaling: in rope_theta and
+// rope_scaling, as transformers 4 writes them, or both in rope_parameters, as
+// transformers 5 does. Kinds of scaling other than "llama3" are refused by name.
 func (f *configFile) rotary(kind family) (theta float64, scaling RopeScaling, err error) {
 	base, scaled := f.RopeTheta, (*RopeScaling)(nil)
 	for _, part := range []struct {
@@ -66,14 +72,16 @@ func (f *configFile) rotary(kind family) (theta float64, scaling RopeScaling, er
 			return 0, RopeScaling{}, fmt.Errorf("field %s%w", part.name, err)
 		}
 		if scaled != nil && *scaled != found {
-			return 0, RopeScaling{}, errors.New("fields rope_scaling and rope_parameters disagree; remove one of them")
+			return 0, RopeScaling{}, errors.New("fields rope_scaling and rope_parameters " +
+				"disagree; remove one of them")
 		}
 		scaled, scaling = &found, found
 		if part.Theta == nil {
 			continue
 		}
 		if base != nil && *base != *part.Theta {
-			return 0, RopeScaling{}, fmt.Errorf("fields rope_theta (%v) and %s.rope_theta (%v) disagree", *base, part.name, *part.Theta)
+			return 0, RopeScaling{}, fmt.Errorf("fields rope_theta (%v) and %s.rope_theta (%v) "+
+				"disagree", *base, part.name, *part.Theta)
 		}
 		base = part.Theta
 	}
@@ -81,7 +89,8 @@ func (f *configFile) rotary(kind family) (theta float64, scaling RopeScaling, er
 		base = &kind.ropeTheta
 	}
 	if base == nil || !(*base > 1 && *base <= math.MaxFloat32) {
-		return 0, RopeScaling{}, fmt.Errorf("field rope_theta is %s; it must be a number above 1", shown(base))
+		return 0, RopeScaling{}, fmt.Errorf("field rope_theta is %s; it must be a number above 1",
+			shown(base))
 	}
 	return *base, scaling, nil
 }
@@ -91,7 +100,8 @@ func (r *rope) scaling() (s RopeScaling, err error) {
 	llama3 := false
 	for _, kind := range []*string{r.Type, r.OldType} {
 		if kind != nil && *kind != "default" && *kind != "llama3" {
-			return s, fmt.Errorf(" is of type %q; only unscaled rotary positions (\"default\") and \"llama3\" are supported: "+
+			return s, fmt.Errorf(" is of type %q; only unscaled rotary positions (\"default\") "+
+				"and \"llama3\" are supported: "+
 				"remove the field to run within the length the model was trained for", *kind)
 		}
 		llama3 = llama3 || kind != nil && *kind == "llama3"
@@ -106,17 +116,21 @@ func (r *rope) scaling() (s RopeScaling, err error) {
 		name  string
 		value *float64
 		to    *float64
-	}{{"factor", r.Factor, &s.Factor}, {"low_freq_factor", r.LowFactor, &s.LowFactor}, {"high_freq_factor", r.HighFactor, &s.HighFactor}} {
+	}{{"factor", r.Factor, &s.Factor}, {"low_freq_factor", r.LowFactor, &s.LowFactor},
+		{"high_freq_factor", r.HighFactor, &s.HighFactor}} {
 		if field.value == nil || !(*field.value > 0 && *field.value <= math.MaxFloat32) {
-			return s, fmt.Errorf(".%s is %s; type \"llama3\" needs a number above 0", field.name, shown(field.value))
+			return s, fmt.Errorf(".%s is %s; type \"llama3\" needs a number above 0", field.name,
+				shown(field.value))
 		}
 		*field.to = *field.value
 	}
 	if s.HighFactor <= s.LowFactor {
-		return s, fmt.Errorf(".high_freq_factor is %v; it must be above low_freq_factor (%v)", s.HighFactor, s.LowFactor)
+		return s, fmt.Errorf(".high_freq_factor is %v; it must be above low_freq_factor (%v)",
+			s.HighFactor, s.LowFactor)
 	}
 	if r.Original == nil || *r.Original < 1 {
-		return s, fmt.Errorf(".original_max_position_embeddings is %s; type \"llama3\" needs a length of 1 or more", shown(r.Original))
+		return s, fmt.Errorf(".original_max_position_embeddings is %s; type \"llama3\" needs a "+
+			"length of 1 or more", shown(r.Original))
 	}
 	s.OriginalPositions = *r.Original
 	return s, nil

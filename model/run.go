@@ -10,11 +10,12 @@ import (
 	"scored/score/plan"
 )
 
-// Run queues the step on the device: embed, every layer, heads. Where the device does not queue, it computes the step. It is
-// not safe for concurrent use, but for the Wait of steps before. The step may be changed once Run has returned.
+// Run queues the step on the device: embed, every layer, heads. Where the device does
+// not queue, it computes the step. It is not safe for concurrent use, but for the Wait
+// of steps before. The step may be changed once Run has returned.
 //
-// Errors of Run and Wait wrap plan.ErrMemory, plan.ErrCache and plan.ErrLost where those hold. After one, the slots that the
-// step wrote hold nothing.
+// Errors of Run and Wait wrap plan.ErrMemory, plan.ErrCache and plan.ErrLost where
+// those hold. After one, the slots that the step wrote hold nothing.
 func (e *Engine) Run(step *plan.Step) (plan.Pending, error) {
 	p, err := e.queue(step)
 	if err != nil {
@@ -49,7 +50,9 @@ func (e *Engine) queue(step *plan.Step) (p *pending, err error) {
 }
 
 // layers runs embed and every layer: the hidden states [T, D].
-func (e *Engine) layers(bucket plan.Bucket, l *layout, p *pending) (hidden *tensors.Tensor, err error) {
+func (e *Engine) layers(
+	bucket plan.Bucket, l *layout, p *pending,
+) (hidden *tensors.Tensor, err error) {
 	s := shapeOf(bucket)
 	program := e.programs.layer[s]
 	if program == nil {
@@ -81,16 +84,19 @@ func (e *Engine) layers(bucket plan.Bucket, l *layout, p *pending) (hidden *tens
 	return hidden, nil
 }
 
-// stepInputs are what a layer takes of a step beside what embed gives, in the order of layerGraph.
+// stepInputs are what a layer takes of a step beside what embed gives, in the order of
+// layerGraph.
 func (n network) stepInputs(l *layout, s shape) []*tensors.Tensor {
-	inputs := append([]*tensors.Tensor{l.sight()}, n.attention.pack(l, s)...)
+	inputs := append([]*tensors.Tensor{l.ranges()}, n.attention.pack(l, s)...)
 	if s.context > 0 {
 		inputs = append(inputs, n.cache.pack(l)...)
 	}
 	return inputs
 }
 
-func (e *Engine) alone(program *program, arguments []*tensors.Tensor) (hidden *tensors.Tensor, err error) {
+func (e *Engine) alone(
+	program *program, arguments []*tensors.Tensor,
+) (hidden *tensors.Tensor, err error) {
 	outputs, err := program.run(arguments...)
 	if err != nil {
 		return nil, err
@@ -98,8 +104,10 @@ func (e *Engine) alone(program *program, arguments []*tensors.Tensor) (hidden *t
 	return outputs[0], nil
 }
 
-// onCache runs the layers from i on that are a group on their part of the cache, which is gone if that fails.
-func (e *Engine) onCache(program *program, i int, arguments []*tensors.Tensor, p *pending) (hidden *tensors.Tensor, err error) {
+// onCache runs the layers from i on that are a group on their part of the cache, which
+// is gone if that fails.
+func (e *Engine) onCache(program *program, i int, arguments []*tensors.Tensor,
+	p *pending) (hidden *tensors.Tensor, err error) {
 	caches := e.cache.layers[i : i+e.net.group]
 	outputs, err := program.update(caches, arguments)
 	clear(caches)
@@ -120,14 +128,15 @@ type pending struct {
 
 const noCache = -1
 
-// reading is an array on the device of which numbers go into answers, in order; none: it is only waited for.
+// reading is an array on the device of which numbers go into answers, in order; none:
+// it is only waited for.
 type reading struct {
 	from *tensors.Tensor
 	to   []*float32
 }
 
-// Wait implements plan.Pending. The device does what it is given in order, so when it has computed what the step reads, it
-// has nothing left to do for it.
+// Wait implements plan.Pending. The device does what it is given in order, so when it
+// has computed what the step reads, it has nothing left to do for it.
 func (p *pending) Wait() ([][]float32, error) {
 	var failed error
 	for _, r := range p.reads {
@@ -139,7 +148,8 @@ func (p *pending) Wait() ([][]float32, error) {
 		failed = errors.Join(failed, err)
 	}
 	if failed != nil {
-		// What fails here may have failed in a layer, and then its part of the cache has, too.
+		// What fails here may have failed in a layer, and then its part of the cache
+		// has, too.
 		failed = p.lose(failed)
 	}
 	if err := errors.Join(failed, p.free()); err != nil {

@@ -13,8 +13,9 @@ import (
 	"scored/model/triton"
 )
 
-// Splicer writes into the programs of an engine what GoMLX has no words for: the calls of kernels, and that the KV cache
-// stays in its place. It knows what it has put into each. Its methods may be called from any goroutine.
+// Splicer writes into the programs of an engine what GoMLX has no words for: the calls
+// of kernels, and that the KV cache stays in its place. It knows what it has put into
+// each. Its methods may be called from any goroutine.
 type Splicer struct {
 	config Config
 
@@ -29,7 +30,8 @@ type spliced struct {
 	caches int // that stay in their place
 }
 
-// NewSplicer makes a Splicer for engines of the model, which all have the same Options.Kernels.
+// NewSplicer makes a Splicer for engines of the model, which all have the same
+// Options.Kernels.
 func NewSplicer(c Config) *Splicer { return &Splicer{config: c, seen: map[string]spliced{}} }
 
 // take tells whose kernels to call.
@@ -39,8 +41,8 @@ func (s *Splicer) take(by Kernels) {
 	s.by = by
 }
 
-// Rewrite is CallKernels and KeepCache for the compiler that the engine's programs go to. It must be the last to see their
-// text.
+// Rewrite is CallKernels and KeepCache for the compiler that the engine's programs go
+// to. It must be the last to see their text.
 func (s *Splicer) Rewrite(program []byte) []byte {
 	s.mu.Lock()
 	by := s.by
@@ -56,8 +58,9 @@ func (s *Splicer) Rewrite(program []byte) []byte {
 	return program
 }
 
-// demand is an error unless the program went through Rewrite and got what it must have. Without its kernels the formula would
-// run in their place, and without a cache in its place each layer of each step would copy it: right, and many times slower.
+// demand is an error unless the program went through Rewrite and got what it must have.
+// Without its kernels the formula would run in their place, and without a cache in its
+// place each layer of each step would copy it: right, and many times slower.
 func (s *Splicer) demand(program string, calls, caches int) error {
 	s.mu.Lock()
 	put, seen := s.seen[program]
@@ -66,25 +69,29 @@ func (s *Splicer) demand(program string, calls, caches int) error {
 	case !seen:
 		return fmt.Errorf("program %s was compiled without Splicer.Rewrite: give that to the plugin", program)
 	case put.calls != calls:
-		return fmt.Errorf("program %s calls %d kernels, not %d: its text is not as Config.CallKernels knows it", program, put.calls, calls)
+		return fmt.Errorf("program %s calls %d kernels, not %d: its text is not as "+
+			"Config.CallKernels knows it", program, put.calls, calls)
 	case put.caches != caches:
-		return fmt.Errorf("program %s keeps %d caches in their place, not %d: its text is not as KeepCache knows it", program, put.caches, caches)
+		return fmt.Errorf("program %s keeps %d caches in their place, not %d: its text is not as "+
+			"KeepCache knows it", program, put.caches, caches)
 	}
 	return nil
 }
 
 var moduleName = regexp.MustCompile(`^module @([\w.-]+)`)
 
-// A program's parameters and what it gives, the KV caches that its parameters begin with, and what it gives one by one.
+// A program's parameters and what it gives, the KV caches that its parameters begin
+// with, and what it gives one by one.
 var (
 	mainFunction   = regexp.MustCompile(`func\.func @main\(([^\n]*)\) -> \(([^\n]*)\)`)
 	cacheParameter = regexp.MustCompile(`^(?:, )?%` + cacheName + `\d*: (tensor<[^>]+>)`)
 	givenType      = regexp.MustCompile(`^(?:, )?(tensor<[^>]*>)`)
 )
 
-// KeepCache tells the compiler that a program's first outputs take the memory of its first parameters, as far as those are KV
-// caches of the same shapes, as they are given away with each run; caches is how many there are. The attribute is StableHLO's
-// in MLIR, of XLA's importer.
+// KeepCache tells the compiler that a program's first outputs take the memory of its
+// first parameters, as far as those are KV caches of the same shapes, as they are given
+// away with each run; caches is how many there are. The attribute is StableHLO's in
+// MLIR, of XLA's importer.
 func KeepCache(program []byte) (rewritten []byte, caches int) {
 	m := mainFunction.FindSubmatchIndex(program)
 	if m == nil {
@@ -112,9 +119,10 @@ type barrier struct{ results, operands, kinds []string }
 // An operation of StableHLO is one line of GoMLX's text.
 var barrierLine = regexp.MustCompile(`^\s*(%\w+(?:, %\w+)*) = "stablehlo\.optimization_barrier"\((%[\w, %]+)\) : \((tensor<[^)]+)\) -> `)
 
-// CallKernels puts calls of kernels into a program of an engine with Options.Kernels: its StableHLO text, as the
-// plugin is given it; calls is how many it put. Other programs stay as they are. What a kernel replaces is left behind,
-// without a use, for the compiler to drop.
+// CallKernels puts calls of kernels into a program of an engine with Options.Kernels:
+// its StableHLO text, as the plugin is given it; calls is how many it put. Other
+// programs stay as they are. What a kernel replaces is left behind, without a use, for
+// the compiler to drop.
 func (c Config) CallKernels(by Kernels, program []byte) (rewritten []byte, calls int) {
 	var out bytes.Buffer
 	var begin barrier

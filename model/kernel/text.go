@@ -56,7 +56,8 @@ func Join[V any](all []V, each func(V) string) string {
 	return strings.Join(parts, ", ")
 }
 
-// Layouts are the row-major orders of tensor types such as tensor<4x8xf32>, as a call has them: the last axis first.
+// Layouts are the row-major orders of tensor types such as tensor<4x8xf32>, as a call
+// has them: the last axis first.
 func Layouts(tensors ...string) string {
 	return "[" + Join(tensors, func(tensor string) string {
 		if strings.Count(tensor, "x") == 1 {

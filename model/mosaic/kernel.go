@@ -1,8 +1,10 @@
-// Package mosaic writes the kernels that attend on a TPU, as programs of Mosaic: MLIR text that libtpu compiles, called from
-// StableHLO as the custom call "tpu_custom_call". It is pure text: nothing here needs a TPU, or C.
+// Package mosaic writes the kernels that compute attention on a TPU, as programs of
+// Mosaic: MLIR text that libtpu compiles, called from StableHLO as the custom call
+// "tpu_custom_call". It is pure text: nothing here needs a TPU, or C.
 //
-// A compiler that sees softmax(q·k)·v as separate operations writes every score out and reads it back several times. A
-// kernel keeps the scores of some queries and some keys in registers and fast memory, and goes on to the next keys
+// A compiler that sees softmax(q·k)·v as separate operations writes every score to
+// memory and reads it back several times. A kernel keeps the scores of some queries and
+// some keys in registers and fast memory, and continues with the next keys
 // (FlashAttention, arXiv:2205.14135, algorithm 1).
 package mosaic
 
@@ -15,33 +17,39 @@ import (
 	"scored/model/kernel"
 )
 
-// version is that of the stable dialect the text is written in. Later versions of libtpu read earlier ones.
+// version is that of the stable dialect the text is written in. Later versions of
+// libtpu read earlier ones.
 const version = 17
 
 // Kernel is a kernel for one shape.
 type Kernel struct {
 	Name string
-	// Body is an MLIR module: one function that is called for each block of the grid, and one for each of its windows that
-	// says which block of the array the window shows.
+	// Body is an MLIR module: one function that is called for each block of the grid,
+	// and one for each of its windows that says which block of the array the window
+	// shows.
 	Body string
 	Cost Cost
 	// FastMemory is how many bytes of it the kernel may use.
 	FastMemory int
 }
 
-// Cost is what the compiler is told, for it cannot see inside.
+// Cost is what the compiler is told of the kernel's cost, because it cannot see inside.
 type Cost struct {
 	Flops          int `json:"flops"`
 	Transcendental int `json:"transcendentals"`
 	BytesAccessed  int `json:"bytes_accessed"`
 }
 
-// Call is the StableHLO operation that runs the kernel: operands and result with their types, as StableHLO has them.
+// Call is the StableHLO operation that runs the kernel: operands and result with their
+// types, as StableHLO has them.
 func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
 	// Profiles show the operation by its location.
-	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 1 : i32, backend_config = %s, call_target_name = "tpu_custom_call", `+
+	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 1 : i32, `+
+		`backend_config = %s, `+
+		`call_target_name = "tpu_custom_call", `+
 		`kernel_name = %q, operand_layouts = %s, result_layouts = %s} : (%s) -> %s loc(%q)`,
-		result, strings.Join(operands, ", "), quote(k.config()), k.Name, kernel.Layouts(operandTypes...), kernel.Layouts(resultType),
+		result, strings.Join(operands, ", "), quote(k.config()), k.Name,
+		kernel.Layouts(operandTypes...), kernel.Layouts(resultType),
 		strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
@@ -75,19 +83,21 @@ func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\22`) + `
 // window is how a kernel sees one of its arrays: block by block.
 type window struct {
 	kind       // of a block
-	still bool // the same block all the time
+	fixed bool // it shows the same block at every point
 	block func(t *text, i, j value) (row, column value)
 }
 
-// module writes a kernel's module: for each point (i, j) of the grid the body gets the numbers in memory whole, the same for
-// every point, and the block that each window shows there.
-func module(name string, grid [2]int, whole []kind, windows []window, body func(t *text, i, j value, whole, blocks []value)) string {
+// module writes a kernel's module. For each point (i, j) of the grid body receives the
+// resident arrays, which are in scalar memory and the same for every point, and the
+// block that each window shows there.
+func module(name string, grid [2]int, resident []kind, windows []window,
+	body func(t *text, i, j value, resident, blocks []value)) string {
 	t := &text{}
 	t.Line(`"builtin.module"() ({`)
 	var indexes, inputs []value
 	take := func(k kind) value { return value{t.Name(), k} }
 	indexes = []value{take(scalar("i32")), take(scalar("i32"))}
-	for _, k := range whole {
+	for _, k := range resident {
 		inputs = append(inputs, take(k.in("smem")))
 	}
 	for _, w := range windows {
@@ -95,15 +105,18 @@ func module(name string, grid [2]int, whole []kind, windows []window, body func(
 	}
 	all := append(append([]value{}, indexes...), inputs...)
 	t.function(all, func() []value {
-		body(t, indexes[0], indexes[1], inputs[:len(whole)], inputs[len(whole):])
+		body(t, indexes[0], indexes[1], inputs[:len(resident)], inputs[len(resident):])
 		return nil
-	}, fmt.Sprintf(`dimension_semantics = [#tpu.dimension_semantics<arbitrary>, #tpu.dimension_semantics<arbitrary>], `+
-		`iteration_bounds = array<i64: %d, %d>, scalar_prefetch = %d : i64, scratch_operands = 0 : i64, sym_name = "%s", `+
-		`tpu.core_type = #tpu.core_type<tc>, window_params = [%s]`, grid[0], grid[1], len(whole), name, windowParameters(windows)))
+	}, fmt.Sprintf(`dimension_semantics = [#tpu.dimension_semantics<arbitrary>, `+
+		`#tpu.dimension_semantics<arbitrary>], `+
+		`iteration_bounds = array<i64: %d, %d>, scalar_prefetch = %d : i64, `+
+		`scratch_operands = 0 : i64, sym_name = "%s", `+
+		`tpu.core_type = #tpu.core_type<tc>, window_params = [%s]`, grid[0], grid[1], len(resident),
+		name, windowParameters(windows)))
 	for n, w := range windows {
 		at := []value{take(scalar("i32")), take(scalar("i32"))}
 		seen := append([]value{}, at...)
-		for _, k := range whole {
+		for _, k := range resident {
 			seen = append(seen, take(k.in("smem")))
 		}
 		t.function(seen, func() []value {
@@ -120,14 +133,15 @@ func windowParameters(windows []window) string {
 	return kernel.Join(windows, func(w window) string {
 		n++
 		mode := ""
-		if w.still {
+		if w.fixed {
 			mode = "pipeline_mode = #tpu.pipeline_mode<synchronous>, "
 		}
-		return fmt.Sprintf("{%stransform_indices = @window_%d, window_bounds = array<i64: %d, %d>}", mode, n, w.dims[0], w.dims[1])
+		return fmt.Sprintf("{%stransform_indices = @window_%d, window_bounds = array<i64: %d, %d>}",
+			mode, n, w.dims[0], w.dims[1])
 	})
 }
 
-// function writes a function that gives what body returns.
+// function writes a function that returns what body returns.
 func (t *text) function(inputs []value, body func() []value, attributes string) {
 	t.Line(`"stable_mosaic.func.func"() ({`)
 	t.Line("^bb0(%s):", parameters(inputs))

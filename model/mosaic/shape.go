@@ -24,7 +24,8 @@ func (s Shape) Check() error {
 		return err
 	}
 	if s.fastMemory() > most {
-		return fmt.Errorf("step shape of %d tokens and %d context keys does not fit fast memory", s.Tokens, s.Context)
+		return fmt.Errorf("step shape of %d tokens and %d context keys does not fit fast memory",
+			s.Tokens, s.Context)
 	}
 	return nil
 }
@@ -52,26 +53,32 @@ func divisor(n, most int) int {
 	return most
 }
 
-// ownBlocks is to how many blocks of the step's own tokens a token attends if no row is longer than a block: its own, and the
-// one before, in which the block's first row begins.
+// ownBlocks is to how many blocks of the step's own tokens a token attends if no row is
+// longer than a block: its own, and the one before, in which the block's first row
+// begins.
 const ownBlocks = 2
 
-// Cycles is how long both kernels take on a v6e, by the instructions that libtpu 0.0.52 schedules for a block of 512 queries
-// (scripts/kernel-cycles.sh counts them), if no row is longer than a block.
+// Cycles is how long both kernels take on a v6e, by the instructions that libtpu 0.0.52
+// schedules for a block of 512 queries (scripts/kernel-cycles.sh counts them), if no
+// row is longer than a block.
 func (s Shape) Cycles() float64 {
 	const (
 		keysStep, keysToken = 180, 0.85 // a step of Keys' grid, and each of its tokens
 		attendStep          = 600       // a step of Attend's grid, without its keys
 		keyBlock, keyPer512 = 235, 1.28 // a block of keys, and each key for 512 queries
-		fetch               = 0.13      // a token's keys and values on their way to where a head's steps find them
+		fetch               = 0.13      // copying a token's keys and values
 	)
 	by := s.Blocks()
 	queries := float64(by.Tokens*s.Heads/s.KVHeads) / 512
-	blocks := func(keys, size int) float64 { return float64(keys/size)*keyBlock + float64(keys)*keyPer512*queries }
+	blocks := func(keys, size int) float64 {
+		return float64(keys/size)*keyBlock +
+			float64(keys)*keyPer512*queries
+	}
 	step := attendStep + blocks(ownBlocks*by.Own, by.Own)
 	if s.Context > 0 {
 		step += blocks(s.Context, by.Context)
 	}
 	keys := float64(s.Tokens/s.keysRows())*keysStep + float64(s.Tokens)*keysToken
-	return float64(s.KVHeads) * (keys + float64(s.Tokens/by.Tokens)*step + fetch*float64(s.Tokens+s.Context))
+	return float64(s.KVHeads) * (keys + float64(s.Tokens/by.Tokens)*step +
+		fetch*float64(s.Tokens+s.Context))
 }

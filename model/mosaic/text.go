@@ -7,16 +7,18 @@ import (
 	"scored/model/kernel"
 )
 
-// text is a kernel being written: operations of MLIR in their generic form, in the dialect that Mosaic keeps stable.
+// text is a kernel being written: operations of MLIR in generic form, in the dialect
+// that Mosaic keeps stable.
 type text struct{ kernel.Text }
 
-// value is what an operation gives.
+// value is the result of an operation.
 type value struct {
 	name string
 	kind
 }
 
-// kind is the type of a value, and its text that of MLIR: a number, or an array of dims in registers or, with a memory, where it lies.
+// kind is the type of a value: a number, or an array of dims in registers or, with a
+// memory, in that memory. Its text is MLIR's.
 type kind struct {
 	element string
 	dims    []int
@@ -56,7 +58,8 @@ func call(operation, attributes string, inputs []value) string {
 	if attributes != "" {
 		attributes = " {" + attributes + "}"
 	}
-	return fmt.Sprintf(`"stable_mosaic.%s"(%s)%s : (%s)`, operation, names(inputs), attributes, kinds(inputs))
+	return fmt.Sprintf(`"stable_mosaic.%s"(%s)%s : (%s)`, operation, names(inputs), attributes,
+		kinds(inputs))
 }
 
 func names(values []value) string {
@@ -67,25 +70,28 @@ func kinds(values []value) string {
 	return kernel.Join(values, func(v value) string { return v.String() })
 }
 
-func (t *text) whole(element string, n int) value {
+// constant returns an integer of a type.
+func (t *text) constant(element string, n int) value {
 	return t.op(scalar(element), "arith.constant", fmt.Sprintf("value = %d : %s", n, element))
 }
 
-// filled is an array of one number.
+// filled returns an array of one number.
 func (t *text) filled(x float64, element string, dims ...int) value {
-	one := t.op(scalar(element), "arith.constant", fmt.Sprintf("value = %s : %s", strconv.FormatFloat(x, 'e', 9, 64), element))
-	return t.spread(one, dims...)
+	one := t.op(scalar(element), "arith.constant",
+		fmt.Sprintf("value = %s : %s", strconv.FormatFloat(x, 'e', 9, 64), element))
+	return t.broadcast(one, dims...)
 }
 
-// spread repeats a number, or an array along axes of size 1, to fill dims.
-func (t *text) spread(x value, dims ...int) value {
+// broadcast repeats a number, or an array along axes of size 1, to fill dims.
+func (t *text) broadcast(x value, dims ...int) value {
 	return t.op(array(x.element, dims...), "vector.broadcast", "", x)
 }
 
-// binary is an operation on two numbers or arrays of one shape; an array of one row goes with each row of the other.
+// binary writes an operation on two numbers or arrays of one shape. If b has a single
+// row, it is used for each row of a.
 func (t *text) binary(operation, attributes string, a, b value) value {
 	if len(b.dims) == 2 && b.dims[0] == 1 && a.dims[0] > 1 {
-		b = t.spread(b, a.dims...)
+		b = t.broadcast(b, a.dims...)
 	}
 	return t.op(a.kind, operation, attributes, a, b)
 }
@@ -118,7 +124,7 @@ func (t *text) sub(a, b value) value {
 
 func (t *text) div(a, b value) value { return t.binary("arith.divf", exactly, a, b) }
 
-// max is NaN where either is.
+// max returns NaN where either is NaN.
 func (t *text) max(a, b value) value { return t.binary("arith.maximumf", exactly, a, b) }
 
 func (t *text) exp2(x value) value  { return t.op(x.kind, "math.exp2", exactly, x) }
@@ -134,18 +140,21 @@ func (t *text) bfloat16s(x value) value {
 const lessUnsigned = 6
 
 func (t *text) compare(predicate int, a, b value) value {
-	return t.op(array("i1", a.dims...), "arith.cmpi", fmt.Sprintf("predicate = %d : i64", predicate), a, t.spread(b, a.dims...))
+	return t.op(array("i1", a.dims...), "arith.cmpi",
+		fmt.Sprintf("predicate = %d : i64", predicate), a, t.broadcast(b, a.dims...))
 }
 
-func (t *text) choose(where, a, b value) value { return t.op(a.kind, "arith.select", "", where, a, b) }
+func (t *text) choose(where, a, b value) value {
+	return t.op(a.kind, "arith.select", "", where, a, b)
+}
 
-// count is 0, 1, 2… along axis.
-func (t *text) count(axis int, dims ...int) value {
+// iota returns 0, 1, 2… along axis.
+func (t *text) iota(axis int, dims ...int) value {
 	return t.op(array("i32", dims...), "tpu.iota", fmt.Sprintf("dimensions = array<i32: %d>", axis))
 }
 
-// beside puts arrays one after the other along axis.
-func (t *text) beside(axis int, parts ...value) value {
+// concat concatenates arrays along axis.
+func (t *text) concat(axis int, parts ...value) value {
 	if len(parts) == 1 {
 		return parts[0]
 	}
@@ -156,17 +165,19 @@ func (t *text) beside(axis int, parts ...value) value {
 	return t.op(out, "tpu.concatenate", fmt.Sprintf("dimension = %d : i32", axis), parts...)
 }
 
-// part cuts [rows, columns] out of x.
-func (t *text) part(x value, row, rows, column, columns int) value {
+// slice returns [rows, columns] of x.
+func (t *text) slice(x value, row, rows, column, columns int) value {
 	if row == 0 && column == 0 && rows == x.dims[0] && columns == x.dims[1] {
 		return x
 	}
 	return t.op(array(x.element, rows, columns), "vector.extract_strided_slice",
-		fmt.Sprintf("offsets = [%d, %d], sizes = [%d, %d], strides = [1, 1]", row, column, rows, columns), x)
+		fmt.Sprintf("offsets = [%d, %d], sizes = [%d, %d], strides = [1, 1]", row, column, rows,
+			columns), x)
 }
 
-// down is the sum, or the greatest, of each column of x, as one row.
-func (t *text) down(kindOf string, from float64, x value) value {
+// reduceRows reduces each column of x to one number, by kind add or maximumf, and
+// returns them as one row. from is the reduction's initial value.
+func (t *text) reduceRows(kindOf string, from float64, x value) value {
 	start := t.filled(from, x.element, x.dims[1])
 	row := t.op(array(x.element, x.dims[1]), "vector.multi_reduction",
 		fmt.Sprintf("kind = #vector.kind<%s>, reduction_dims = array<i64: 0>", kindOf), x, start)
@@ -177,40 +188,50 @@ func (t *text) down(kindOf string, from float64, x value) value {
 func (t *text) product(a value, i int, b value, j int) value {
 	rows, columns := a.dims[1-i], b.dims[1-j]
 	zero := t.filled(0, "f32", rows, columns)
-	return t.op(zero.kind, "tpu.matmul", fmt.Sprintf("dimension_numbers = #tpu.dot_dimension_numbers<[%d], [%d], [%d], [%d], [0, %d, 1, %d], [], []>, "+
-		"transpose_lhs = false, transpose_lhs_hint = false, transpose_rhs = false", i, j, 1-i, 1-j, 1-i, 1-j), a, b, zero)
+	return t.op(zero.kind, "tpu.matmul",
+		fmt.Sprintf("dimension_numbers = #tpu.dot_dimension_numbers<[%d], [%d], [%d], [%d], [0, "+
+			"%d, 1, %d], [], []>, "+
+			"transpose_lhs = false, transpose_lhs_hint = false, transpose_rhs = false", i, j, 1-i, 1-j,
+			1-i, 1-j), a, b, zero)
 }
 
 func (t *text) transpose(x value) value {
-	return t.op(array(x.element, x.dims[1], x.dims[0]), "tpu.transpose", "permutation = array<i64: 1, 0>", x)
+	return t.op(array(x.element, x.dims[1], x.dims[0]), "tpu.transpose",
+		"permutation = array<i64: 1, 0>", x)
 }
 
-// rotate moves each row's numbers by so many places, the last to the front.
+// rotate moves each row's numbers by so many places; the last come to the front.
 func (t *text) rotate(x value, places int) value {
-	return t.op(x.kind, "tpu.dynamic_rotate", "dimension = 1 : si32", x, t.whole("i32", places))
+	return t.op(x.kind, "tpu.dynamic_rotate", "dimension = 1 : si32", x, t.constant("i32", places))
 }
 
-// load takes [rows, columns] from memory, from a row on that may be known only when the kernel runs.
+// load reads [rows, columns] from memory. The first row may be known only when the
+// kernel runs.
 func (t *text) load(from value, row value, rows, column, columns int) value {
-	return t.op(array(from.element, rows, columns), "vector.load", "", from, row, t.whole("index", column))
+	return t.op(array(from.element, rows, columns), "vector.load", "", from, row,
+		t.constant("index", column))
 }
 
 func (t *text) store(x, to value, column int) {
-	t.do("tpu.vector_store", "add = false, operandSegmentSizes = array<i32: 1, 1, 2, 0>, strides = array<i32>",
-		x, to, t.whole("index", 0), t.whole("index", column))
+	t.do("tpu.vector_store", "add = false, operandSegmentSizes = array<i32: 1, 1, 2, 0>, strides "+
+		"= array<i32>",
+		x, to, t.constant("index", 0), t.constant("index", column))
 }
 
-// index makes an index of block's first row, where blocks have so many rows.
+// index returns the index of a block's first row, for blocks of so many rows.
 func (t *text) index(block value, rows int) value {
 	if rows > 1 {
-		block = t.op(block.kind, "tpu.assume_multiple", fmt.Sprintf("multiple = %d : i32", rows), t.mul(block, t.whole("i32", rows)))
+		block = t.op(block.kind, "tpu.assume_multiple", fmt.Sprintf("multiple = %d : i32", rows),
+			t.mul(block, t.constant("i32", rows)))
 	}
 	return t.op(scalar("index"), "arith.index_cast", "", block)
 }
 
-// loop runs body for from, from+1, … below to. Body gets what it gave the time before.
-func (t *text) loop(from, to value, carried []value, body func(i value, carried []value) []value) []value {
-	result, one := t.Name(), t.whole("i32", 1)
+// loop runs body for from, from+1, … below to. body receives what it returned the time
+// before, and carried the first time.
+func (t *text) loop(from, to value, carried []value,
+	body func(i value, carried []value) []value) []value {
+	result, one := t.Name(), t.constant("i32", 1)
 	inputs := append([]value{from, to, one}, carried...)
 	inside := append([]value{}, carried...)
 	i := value{t.Name(), scalar("i32")}

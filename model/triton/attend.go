@@ -2,42 +2,45 @@ package triton
 
 import "scored/model/kernel"
 
-// Attend is the kernel that attends: see package kernel.
+// Attend returns the kernel that computes attention: see package kernel.
 func Attend(s Shape) Kernel {
 	tile := s.tile()
 	operands := []operand{{"spans", "i32"}, {"qkv", "bf16"}, {"keys", "bf16"}}
 	if s.Context > 0 {
 		operands = append(operands, operand{"context", "bf16"})
 	}
-	operands = append(operands, operand{"sight", "i32"}, operand{"weight", "f32"}, operand{"angles", "f32"}, operand{"out", "bf16"})
+	operands = append(operands, operand{"ranges", "i32"}, operand{"weight", "f32"},
+		operand{"angles", "f32"}, operand{"out", "bf16"})
 	return Kernel{
-		Name: "attend", Body: module("attend", operands, s.attend), Grid: [2]int{s.Heads / tile.Heads, s.Tokens / tile.Tokens},
+		Name: "attend", Body: module("attend", operands, s.attend),
+		Grid:  [2]int{s.Heads / tile.Heads, s.Tokens / tile.Tokens},
 		Warps: tile.Warps, Stages: tile.Stages, Shared: s.shared(tile),
 	}
 }
 
-// attend is the body of Attend for a point of the grid: some heads that share keys, and a block of tokens. A row is one
-// head of one token.
+// attend is the body of Attend for a point of the grid: some heads that share keys, and
+// a block of tokens. A row is one head of one token.
 func (s Shape) attend(t *text, in map[string]value) {
 	tile, e := s.tile(), s.HeadDim
 	rows := tile.Tokens * tile.Heads
 	group, block := t.program("x"), t.program("y")
-	row, firstHead := t.count(rows), t.times(group, tile.Heads)
-	token, head := row, t.spread(firstHead, rows)
+	row, firstHead := t.iota(rows), t.times(group, tile.Heads)
+	token, head := row, t.broadcast(firstHead, rows)
 	if tile.Heads > 1 {
-		token, head = t.div(row, t.whole(tile.Heads)), t.add(t.rest(row, t.whole(tile.Heads)), head)
+		token, head = t.div(row, t.constant(tile.Heads)), t.add(t.rem(row, t.constant(tile.Heads)), head)
 	}
 	token = t.add(token, t.times(block, tile.Tokens))
-	seen := func(n int) value { return t.load(in["sight"], t.plus(token, n*s.Tokens)) }
+	seen := func(n int) value { return t.load(in["ranges"], t.plus(token, n*s.Tokens)) }
 	span := func(n int) value { return t.load(in["spans"], t.plus(block, n*s.Tokens/tile.Tokens)) }
 
-	turner := turner{s, t, token, in["weight"], in["angles"]}
-	queries := turner.turn(in["qkv"], t.add(t.times(token, (s.Heads+2*s.KVHeads)*e), t.times(head, e)))
+	rope := ropeReader{s, t, token, in["weight"], in["angles"]}
+	queries := rope.normRope(in["qkv"],
+		t.add(t.times(token, (s.Heads+2*s.KVHeads)*e), t.times(head, e)))
 	f := flash{Shape: s, text: t, queries: t.bfloat16s(queries)}
-	f.head = t.times(t.div(firstHead, t.whole(s.Heads/s.KVHeads)), 2*e)
+	f.head = t.times(t.div(firstHead, t.constant(s.Heads/s.KVHeads)), 2*e)
 
 	first, start := span(2), seen(2)
-	last := t.div(t.plus(t.times(t.plus(block, 1), tile.Tokens), tile.Keys-1), t.whole(tile.Keys))
+	last := t.div(t.plus(t.times(t.plus(block, 1), tile.Tokens), tile.Keys-1), t.constant(tile.Keys))
 	own := source{in["keys"], start, t.plus(t.sub(token, start), 1)}
 	runs := t.sub(last, first)
 	var at func(j value) (source, value)
@@ -50,22 +53,25 @@ func (s Shape) attend(t *text, in map[string]value) {
 		runs, first = t.add(runs, blocks), t.sub(first, blocks)
 		at = func(j value) (source, value) {
 			onContext := t.compare("slt", j, blocks)
-			each := t.spread(onContext, rows)
+			each := t.broadcast(onContext, rows)
 			return source{
-				t.choose(onContext, context.keys, own.keys), t.choose(each, context.first, own.first), t.choose(each, context.count, own.count),
+				t.choose(onContext, context.keys, own.keys),
+				t.choose(each, context.first, own.first), t.choose(each, context.count, own.count),
 			}, t.add(t.choose(onContext, begin, first), j)
 		}
 	}
-	mixed, sum := f.over(runs, at)
-	mixed = t.bfloat16s(t.div(mixed, t.column(sum)))
-	t.store(mixed, in["out"], t.grid(t.add(t.times(token, s.Heads*e), t.times(head, e)), t.count(e)))
+	output, sum := f.over(runs, at)
+	output = t.bfloat16s(t.div(output, t.column(sum)))
+	t.store(output, in["out"], t.grid(t.add(t.times(token, s.Heads*e), t.times(head, e)), t.iota(e)))
 }
 
-// source is where a block of keys and values comes from, and what each row sees of all of them: count from first on.
+// source is an array of keys and values, and the keys that each row attends to: count
+// of them from first on.
 type source struct{ keys, first, count value }
 
-// flash is attention over blocks of keys, one after the other. All blocks are of one loop, those of the context and then
-// the step's own, so that the next block is on its way while one is computed.
+// flash is attention over blocks of keys, one after the other. One loop goes over all
+// blocks, those of the context and then the step's own, so that the next block is
+// loaded while one is computed.
 type flash struct {
 	Shape
 	*text
@@ -73,29 +79,33 @@ type flash struct {
 	head    value // where the head's keys begin in a line of keys and values
 }
 
-// over goes over so many blocks of keys: the weighted values [rows, E], and the weights' sum [rows].
-func (f flash) over(blocks value, at func(j value) (of source, block value)) (mixed, sum value) {
+// over goes over so many blocks of keys. It returns the weighted values [rows, E] and
+// the sum of weights [rows].
+func (f flash) over(blocks value, at func(j value) (of source, block value)) (output, sum value) {
 	rows, keys, e := f.queries.dims[0], f.tile().Keys, f.HeadDim
-	key, column := f.count(keys), f.count(e)
-	state := []value{f.filled(kernel.Before, "f32", rows), f.filled(0, "f32", rows), f.filled(0, "f32", rows, e)}
+	key, column := f.iota(keys), f.iota(e)
+	state := []value{f.filled(kernel.Before, "f32", rows), f.filled(0, "f32", rows),
+		f.filled(0, "f32", rows, e)}
 	state = f.loop(blocks, state, func(j value, state []value) []value {
-		greatest, sum, mixed := state[0], state[1], state[2]
+		greatest, sum, output := state[0], state[1], state[2]
 		source, block := at(j)
 		top := f.times(block, keys)
 		lines := f.add(f.times(f.add(key, top), f.KVHeads*2*e), f.head)
 		place := f.grid(lines, column)
 		k := f.load(source.keys, place)
 		scores := f.product(f.queries, f.transpose(k), f.filled(0, "f32", rows, keys))
-		// A row sees the keys that are less than count behind its first: a key before it is, without a sign, a very large number.
-		behind := f.grid(f.sub(f.spread(top, rows), source.first), key)
-		scores = f.choose(f.compare("ult", behind, f.column(source.count)), scores, f.filled(kernel.Unseen, "f32", rows, keys))
-		next := f.max(greatest, f.unary("math.ceil", f.across("arith.maximumf", scores)))
+		// A row attends to keys less than count behind its first. As unsigned numbers,
+		// the distances of keys before the first are very large.
+		behind := f.grid(f.sub(f.broadcast(top, rows), source.first), key)
+		scores = f.choose(f.compare("ult", behind, f.column(source.count)), scores,
+			f.filled(kernel.Unseen, "f32", rows, keys))
+		next := f.max(greatest, f.unary("math.ceil", f.reduce("arith.maximumf", scores)))
 		weights := f.exp2(f.sub(scores, f.column(next)))
 		shrink := f.exp2(f.sub(greatest, next))
-		sum = f.add(f.mul(sum, shrink), f.across("arith.addf", weights))
+		sum = f.add(f.mul(sum, shrink), f.reduce("arith.addf", weights))
 		v := f.load(source.keys, f.plus(place, e))
-		mixed = f.product(f.bfloat16s(weights), v, f.mul(mixed, f.column(shrink)))
-		return []value{next, sum, mixed}
+		output = f.product(f.bfloat16s(weights), v, f.mul(output, f.column(shrink)))
+		return []value{next, sum, output}
 	})
 	return state[2], state[1]
 }

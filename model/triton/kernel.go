@@ -1,9 +1,11 @@
-// Package triton writes the kernels that attend on an NVIDIA GPU, as programs of Triton: MLIR text that XLA's CUDA plugin
-// compiles, called from StableHLO as the custom call "__gpu$xla.gpu.triton". It is pure text: nothing here needs a GPU, or C.
+// Package triton writes the kernels that attend on an NVIDIA GPU, as programs of
+// Triton: MLIR text that XLA's CUDA plugin compiles, called from StableHLO as the
+// custom call "__gpu$xla.gpu.triton". It is pure text: nothing here needs a GPU, or C.
 //
-// A compiler that sees softmax(q·k)·v as separate operations writes every score out and reads it back several times. A
-// kernel keeps the scores of some queries and some keys in registers, and goes on to the next keys (FlashAttention,
-// arXiv:2205.14135, algorithm 1).
+// A compiler that sees softmax(q·k)·v as separate operations writes every score out and
+// reads it back several times. A kernel keeps the scores of some queries and some keys
+// in registers, and goes on to the next keys (FlashAttention, arXiv:2205.14135,
+// algorithm 1).
 package triton
 
 import (
@@ -16,24 +18,32 @@ import (
 // Kernel is a kernel for one shape.
 type Kernel struct {
 	Name string
-	// Body is an MLIR module with one function of that name, which gets pointers to the operands and then to the result.
-	// It runs once for each point of the grid, by Warps of 32 threads.
+	// Body is an MLIR module with one function of that name, which gets pointers to the
+	// operands and then to the result. It runs once for each point of the grid, by
+	// Warps of 32 threads.
 	Body string
 	Grid [2]int
-	// Warps and Stages are how many warps run a point of the grid, and how many blocks of keys are on their way at a time.
+	// Warps and Stages are how many warps run a point of the grid, and how many blocks
+	// of keys are on their way at a time.
 	Warps, Stages int
 	// Shared bounds the bytes of shared memory that a point of the grid uses.
 	Shared int
 }
 
-// Call is the StableHLO operation that runs the kernel: operands and result with their types, as StableHLO has them.
+// Call is the StableHLO operation that runs the kernel: operands and result with their
+// types, as StableHLO has them.
 func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
 	// Profiles show the operation by its location, and the kernel by its name.
-	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 4 : i32, call_target_name = "__gpu$xla.gpu.triton", `+
-		`backend_config = {debug = false, grid_x = %d : i32, grid_y = %d : i32, grid_z = 1 : i32, ir = %s, name = %q, `+
-		`num_stages = %d : i32, num_warps = %d : i32}, operand_layouts = %s, result_layouts = %s} : (%s) -> %s loc(%q)`,
-		result, strings.Join(operands, ", "), k.Grid[0], k.Grid[1], quote(k.Body), k.Name, k.Stages, k.Warps,
-		kernel.Layouts(operandTypes...), kernel.Layouts(resultType), strings.Join(operandTypes, ", "), resultType, k.Name)
+	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 4 : i32, `+
+		`call_target_name = "__gpu$xla.gpu.triton", `+
+		`backend_config = {debug = false, grid_x = %d : i32, grid_y = %d : i32, grid_z = 1 : i32, `+
+		`ir = %s, name = %q, `+
+		`num_stages = %d : i32, num_warps = %d : i32}, operand_layouts = %s, `+
+		`result_layouts = %s} : (%s) -> %s loc(%q)`,
+		result, strings.Join(operands, ", "), k.Grid[0], k.Grid[1], quote(k.Body), k.Name, k.Stages,
+		k.Warps,
+		kernel.Layouts(operandTypes...), kernel.Layouts(resultType),
+		strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
 // quote makes a string literal of MLIR.
@@ -44,7 +54,8 @@ func quote(s string) string {
 // operand is an array that a kernel gets a pointer to.
 type operand struct{ name, element string }
 
-// module writes a kernel's module. XLA aligns all buffers, which lets Triton read 16 bytes at a time.
+// module writes a kernel's module. XLA aligns all buffers, which lets Triton read 16
+// bytes at a time.
 func module(name string, operands []operand, body func(t *text, in map[string]value)) string {
 	t := &text{}
 	in, parameters := map[string]value{}, make([]string, len(operands))
@@ -54,7 +65,8 @@ func module(name string, operands []operand, body func(t *text, in map[string]va
 	}
 	t.Line("module {")
 	t.Inside(func() {
-		t.Line("tt.func public @%s(%s) attributes {noinline = false} {", name, strings.Join(parameters, ", "))
+		t.Line("tt.func public @%s(%s) attributes {noinline = false} {", name,
+			strings.Join(parameters, ", "))
 		t.Inside(func() {
 			body(t, in)
 			t.Line("tt.return")

@@ -28,9 +28,11 @@ func (s Shape) Check() error {
 	}
 	switch {
 	case s.most() > 1<<31-1:
-		return fmt.Errorf("step shape of %d tokens and %d context keys has arrays of more than 2^31 numbers", s.Tokens, s.Context)
+		return fmt.Errorf("step shape of %d tokens and %d context keys has arrays of more than "+
+			"2^31 numbers", s.Tokens, s.Context)
 	case s.shared(s.tile()) > s.Shared:
-		return fmt.Errorf("kernels take %d bytes of shared memory, the card has %d", s.shared(s.tile()), s.Shared)
+		return fmt.Errorf("kernels take %d bytes of shared memory, the card has %d",
+			s.shared(s.tile()), s.Shared)
 	}
 	return nil
 }
@@ -40,13 +42,15 @@ func (s Shape) most() int {
 	return max(s.Tokens*(s.Heads+2*s.KVHeads), max(s.Tokens, s.Context)*s.KVHeads*2) * s.HeadDim
 }
 
-// Tile is how a kernel cuts up its work: a point of the grid has so many tokens of so many heads, which share their keys, and
-// goes over so many keys at a time. Tokens, heads and keys are powers of two.
+// Tile is how a kernel cuts up its work: a point of the grid has so many tokens of so
+// many heads, which share their keys, and goes over so many keys at a time. Tokens,
+// heads and keys are powers of two.
 type Tile struct{ Tokens, Heads, Keys, Warps, Stages int }
 
-// rows is how many rows of scores four warps compute: the least that the matrix units of Hopper take at a time. On an
-// H100, microseconds a layer of Qwen3-0.6B's shape with 2,048 tokens: 180 of own on a prefix of 128, 20 of own on one of
-// 2,048, and 300 of own without a prefix.
+// rows is how many rows of scores four warps compute: the least that the matrix units
+// of Hopper take at a time. On an H100, microseconds a layer of Qwen3-0.6B's shape with
+// 2,048 tokens: 180 of own on a prefix of 128, 20 of own on one of 2,048, and 300 of
+// own without a prefix.
 //
 //	tokens x heads, keys, warps, stages
 //	     32 x 2,      64,     4,      3   37  121  34
@@ -58,14 +62,15 @@ type Tile struct{ Tokens, Heads, Keys, Warps, Stages int }
 //	     64 x 2,     128,     8,      2   42  133  44
 const rows = 64
 
-// tile is the first line of that table where shared memory allows, and goes with fewer stages where not.
+// tile is the first line of that table where shared memory allows, and goes with fewer
+// stages where not.
 func (s Shape) tile() Tile {
 	if s.Tile != (Tile{}) {
 		return s.Tile
 	}
 	t := Tile{Heads: 1, Keys: 64, Warps: 4, Stages: 3}
-	// Heads that share keys stand together, if their number is even, so that a block has fewer tokens, whose rows
-	// begin closer to each other.
+	// Heads that share keys stand together, if their number is even, so that a block
+	// has fewer tokens, whose rows begin closer to each other.
 	for g := s.Heads / s.KVHeads; g%2 == 0 && t.Heads < 4; g /= 2 {
 		t.Heads *= 2
 	}
@@ -76,8 +81,8 @@ func (s Shape) tile() Tile {
 	return t
 }
 
-// shared bounds the shared memory of a tile: the keys and values of each stage, the queries, and what sums across a row,
-// or a change of layout, put there for a moment.
+// shared bounds the shared memory of a tile: the keys and values of each stage, the
+// queries, and what sums across a row, or a change of layout, put there for a moment.
 func (s Shape) shared(t Tile) int {
 	const element = 2
 	keysValues := t.Keys * 2 * s.HeadDim * element

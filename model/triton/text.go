@@ -8,16 +8,18 @@ import (
 	"scored/model/kernel"
 )
 
-// text is a kernel being written: Triton MLIR in the form in which Triton itself prints it.
+// text is a kernel being written: Triton MLIR in the form in which Triton itself prints
+// it.
 type text struct{ kernel.Text }
 
-// value is what an operation gives.
+// value is the result of an operation.
 type value struct {
 	name string
 	kind
 }
 
-// kind is the type of a value, and its text that of MLIR: a number or a tensor of dims, or pointers to such.
+// kind is the type of a value: a number, a tensor of dims, or pointers to such. Its
+// text is MLIR's.
 type kind struct {
 	element string
 	dims    []int
@@ -37,7 +39,7 @@ func (k kind) String() string {
 
 func tensor(element string, dims ...int) kind { return kind{element: element, dims: dims} }
 
-// of is the kind with another element type.
+// of returns the kind with another element type.
 func (k kind) of(element string) kind { return kind{element: element, dims: k.dims} }
 
 // op writes an operation that gives a result, with all that follows its name.
@@ -51,11 +53,12 @@ func (t *text) program(axis string) value {
 	return t.op(kind{element: "i32"}, "tt.get_program_id", "%s : i32", axis)
 }
 
-func (t *text) whole(n int) value {
+// constant returns an integer, an i32.
+func (t *text) constant(n int) value {
 	return t.op(kind{element: "i32"}, "arith.constant", "%d : i32", n)
 }
 
-// filled is a tensor of one number, an integer for i32.
+// filled returns a tensor of one number, which is rounded to an integer for i32.
 func (t *text) filled(x float64, element string, dims ...int) value {
 	number := strconv.FormatFloat(x, 'e', 9, 64)
 	if element == "i32" {
@@ -65,14 +68,14 @@ func (t *text) filled(x float64, element string, dims ...int) value {
 	return t.op(k, "arith.constant", "dense<%s> : %s", number, k)
 }
 
-// count is 0, 1, 2… below n.
-func (t *text) count(n int) value {
+// iota returns 0, 1, 2… below n.
+func (t *text) iota(n int) value {
 	k := tensor("i32", n)
 	return t.op(k, "tt.make_range", "{end = %d : i32, start = 0 : i32} : %s", n, k)
 }
 
-// spread repeats a number, or a tensor along axes of size 1, to fill dims.
-func (t *text) spread(x value, dims ...int) value {
+// broadcast repeats a number, or a tensor along axes of size 1, to fill dims.
+func (t *text) broadcast(x value, dims ...int) value {
 	to := kind{x.element, dims, x.pointer}
 	if x.dims == nil {
 		return t.op(to, "tt.splat", "%s : %s -> %s", x.name, x.kind, to)
@@ -89,15 +92,16 @@ func (t *text) expand(x value, axis int, dims ...int) value {
 	return t.op(to, "tt.expand_dims", "%s {axis = %d : i32} : %s -> %s", x.name, axis, x.kind, to)
 }
 
-// like brings a number, row or column to the shape of x.
+// like broadcasts a number, row or column to the shape of x.
 func (t *text) like(a, x value) value {
 	if fmt.Sprint(a.dims) == fmt.Sprint(x.dims) {
 		return a
 	}
-	return t.spread(a, x.dims...)
+	return t.broadcast(a, x.dims...)
 }
 
-// binary is an operation on two tensors; the second may be a number, row or column that goes with all of the first.
+// binary writes an operation on two tensors. b may be a number, row or column, which is
+// broadcast to a.
 func (t *text) binary(operation string, a, b value) value {
 	b = t.like(b, a)
 	return t.op(a.kind, operation, "%s, %s : %s", a.name, b.name, a.kind)
@@ -124,7 +128,7 @@ func (t *text) mul(a, b value) value {
 	return t.binary("arith.mulf", a, b)
 }
 
-// div rounds integers down, as they are not negative here.
+// div rounds integers towards 0; they are not negative here.
 func (t *text) div(a, b value) value {
 	if a.element == "i32" {
 		return t.binary("arith.divsi", a, b)
@@ -132,14 +136,14 @@ func (t *text) div(a, b value) value {
 	return t.binary("arith.divf", a, b)
 }
 
-func (t *text) rest(a, b value) value { return t.binary("arith.remsi", a, b) }
+func (t *text) rem(a, b value) value { return t.binary("arith.remsi", a, b) }
 
-// max is NaN where either is.
+// max returns NaN where either is NaN.
 func (t *text) max(a, b value) value { return t.binary("arith.maximumf", a, b) }
 
-func (t *text) times(a value, n int) value { return t.mul(a, t.whole(n)) }
+func (t *text) times(a value, n int) value { return t.mul(a, t.constant(n)) }
 
-func (t *text) plus(a value, n int) value { return t.add(a, t.whole(n)) }
+func (t *text) plus(a value, n int) value { return t.add(a, t.constant(n)) }
 
 func (t *text) unary(operation string, x value) value {
 	return t.op(x.kind, operation, "%s : %s", x.name, x.kind)
@@ -155,7 +159,7 @@ func (t *text) convert(operation string, x value, element string) value {
 	return t.op(to, operation, "%s : %s to %s", x.name, x.kind, to)
 }
 
-// compare is of integers with ult or slt, or of floats with oeq.
+// compare compares integers by ult or slt, or floats by oeq.
 func (t *text) compare(predicate string, a, b value) value {
 	operation := "arith.cmpf"
 	if a.element == "i32" {
@@ -169,11 +173,13 @@ func (t *text) choose(where, a, b value) value {
 	if where.dims == nil {
 		return t.op(a.kind, "arith.select", "%s, %s, %s : %s", where.name, a.name, b.name, a.kind)
 	}
-	return t.op(a.kind, "arith.select", "%s, %s, %s : %s, %s", where.name, a.name, b.name, where.kind, a.kind)
+	return t.op(a.kind, "arith.select", "%s, %s, %s : %s, %s", where.name, a.name, b.name,
+		where.kind, a.kind)
 }
 
-// across is the sum, or the greatest, of each row of x: a vector.
-func (t *text) across(operation string, x value) value {
+// reduce reduces each row of x to one number, by an operation such as arith.addf, and
+// returns them as a vector.
+func (t *text) reduce(operation string, x value) value {
 	out := value{t.Name(), tensor(x.element, x.dims[0])}
 	a, b, c := t.Name(), t.Name(), t.Name()
 	t.Line(`%s = "tt.reduce"(%s) <{axis = 1 : i32}> ({`, out.name, x.name)
@@ -186,7 +192,8 @@ func (t *text) across(operation string, x value) value {
 
 // product is a·b + c, in float32.
 func (t *text) product(a, b, c value) value {
-	return t.op(c.kind, "tt.dot", "%s, %s, %s, inputPrecision = tf32 : %s * %s -> %s", a.name, b.name, c.name, a.kind, b.kind, c.kind)
+	return t.op(c.kind, "tt.dot", "%s, %s, %s, inputPrecision = tf32 : %s * %s -> %s", a.name,
+		b.name, c.name, a.kind, b.kind, c.kind)
 }
 
 func (t *text) transpose(x value) value {
@@ -194,16 +201,18 @@ func (t *text) transpose(x value) value {
 	return t.op(to, "tt.trans", "%s {order = array<i32: 1, 0>} : %s -> %s", x.name, x.kind, to)
 }
 
-// at are pointers so many elements further on, one for each of them.
+// at returns pointers offset by elements, one for each of them.
 func (t *text) at(base, elements value) value {
 	base = t.like(base, elements)
-	return t.op(base.kind, "tt.addptr", "%s, %s : %s, %s", base.name, elements.name, base.kind, elements.kind)
+	return t.op(base.kind, "tt.addptr", "%s, %s : %s, %s", base.name, elements.name, base.kind,
+		elements.kind)
 }
 
-// load reads what stands at base, so many elements further on.
+// load reads the elements of base at these offsets.
 func (t *text) load(base, elements value) value {
 	from := t.at(base, elements)
-	return t.op(kind{element: base.element, dims: from.dims}, "tt.load", "%s : %s", from.name, from.kind)
+	return t.op(kind{element: base.element, dims: from.dims}, "tt.load", "%s : %s", from.name,
+		from.kind)
 }
 
 func (t *text) store(x, base, elements value) {
@@ -211,22 +220,27 @@ func (t *text) store(x, base, elements value) {
 	t.Line("tt.store %s, %s : %s", to.name, x.name, to.kind)
 }
 
-// grid are elements of a matrix in memory: rows and columns are vectors of where each of them begins.
+// grid returns the offsets of a matrix's elements in memory. rows and columns are
+// vectors of the offsets of each.
 func (t *text) grid(rows, columns value) value {
-	whole := t.spread(t.column(rows), rows.dims[0], columns.dims[0])
-	return t.add(whole, t.row(columns))
+	all := t.broadcast(t.column(rows), rows.dims[0], columns.dims[0])
+	return t.add(all, t.row(columns))
 }
 
-// loop runs body for 0, 1, … below to. Body gets what it gave the time before.
-func (t *text) loop(to value, carried []value, body func(i value, carried []value) []value) []value {
-	from, one := t.whole(0), t.whole(1)
+// loop runs body for 0, 1, … below to. body receives what it returned the time before,
+// and carried the first time.
+func (t *text) loop(to value, carried []value,
+	body func(i value, carried []value) []value) []value {
+	from, one := t.constant(0), t.constant(1)
 	result, i := t.Name(), value{t.Name(), kind{element: "i32"}}
-	inside, kinds, begin := append([]value{}, carried...), make([]string, len(carried)), make([]string, len(carried))
+	inside, kinds, begin := append([]value{}, carried...), make([]string, len(carried)),
+		make([]string, len(carried))
 	for k, c := range carried {
 		inside[k].name = t.Name()
 		kinds[k], begin[k] = c.String(), inside[k].name+" = "+c.name
 	}
-	t.Line("%s:%d = scf.for %s = %s to %s step %s iter_args(%s) -> (%s)  : i32 {", result, len(carried), i.name, from.name, to.name, one.name,
+	t.Line("%s:%d = scf.for %s = %s to %s step %s iter_args(%s) -> (%s)  : i32 {", result,
+		len(carried), i.name, from.name, to.name, one.name,
 		strings.Join(begin, ", "), strings.Join(kinds, ", "))
 	t.Inside(func() { t.Line("scf.yield %s : %s", names(body(i, inside)), strings.Join(kinds, ", ")) })
 	t.Line("}")
