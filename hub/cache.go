@@ -29,8 +29,9 @@ func (m Model) cache() string {
 // cacheFolder is the name of a model's folder in the cache.
 func cacheFolder(model string) string { return "models--" + strings.ReplaceAll(model, "/", "--") }
 
-// cachedSnapshot finds a model's folder in the cache: whole, with its config and all the shards that its index names. The
-// error names the path at fault and what to do about it; it is errNotCached where there is nothing of the model.
+// cachedSnapshot finds a model's folder in the cache: whole, with its config and all
+// the shards that its index names. The error names the path at fault and what to do
+// about it; it is errNotCached where there is nothing of the model.
 func cachedSnapshot(cache, model, revision string) (string, error) {
 	repo := filepath.Join(cache, cacheFolder(model))
 	if _, err := os.Stat(repo); errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +46,8 @@ func cachedSnapshot(cache, model, revision string) (string, error) {
 		if ref == "" {
 			return "", fmt.Errorf("model %s in revision %s %w %s", model, revision, errNotCached, repo)
 		}
-		return "", fmt.Errorf("cache file %s names the snapshot %s, which is not there; remove that file and download the model again", ref, dir)
+		return "", fmt.Errorf("cache file %s names the snapshot %s, which is not there; remove "+
+			"that file and download the model again", ref, dir)
 	}
 	for _, name := range []string{configName, "model.safetensors.index.json", "model.safetensors"} {
 		path := filepath.Join(dir, name)
@@ -61,15 +63,16 @@ func cachedSnapshot(cache, model, revision string) (string, error) {
 	return dir, nil
 }
 
-// cachedCommit gives the commit that the cache has for a revision, and the file that says so; "" if none does, and the
-// revision may be a commit itself.
+// cachedCommit gives the commit that the cache has for a revision, and the file that
+// says so; "" if none does, and the revision may be a commit itself.
 func cachedCommit(repo, revision string) (commit, ref string, err error) {
 	ref = filepath.Join(repo, "info", revision) // go-huggingface
 	data, err := readCached(ref)
 	if err == nil {
 		var info struct{ SHA string }
 		if err := json.Unmarshal(data, &info); err != nil || info.SHA == "" {
-			return "", "", fmt.Errorf("cache file %s names no commit; remove it and download the model again", ref)
+			return "", "", fmt.Errorf("cache file %s names no commit; remove it and download the "+
+				"model again", ref)
 		}
 		return info.SHA, ref, nil
 	}
@@ -84,7 +87,8 @@ func cachedCommit(repo, revision string) (commit, ref string, err error) {
 		return "", "", err
 	}
 	if commit = strings.TrimSpace(string(data)); commit == "" || commit != filepath.Base(commit) {
-		return "", "", fmt.Errorf("cache file %s names no commit; remove it and download the model again", ref)
+		return "", "", fmt.Errorf("cache file %s names no commit; remove it and download the "+
+			"model again", ref)
 	}
 	return commit, ref, nil
 }
@@ -99,7 +103,8 @@ func checkShards(index string) error {
 		return err
 	}
 	if err := json.Unmarshal(data, &content); err != nil {
-		return fmt.Errorf("cached file %s is not whole (%w); remove it and download the model again", index, err)
+		return fmt.Errorf("cached file %s is not whole (%w); remove it and download the model again",
+			index, err)
 	}
 	for _, name := range slices.Compact(slices.Sorted(maps.Values(content.Files))) {
 		if err := checkCached(filepath.Join(filepath.Dir(index), name)); err != nil {
@@ -116,12 +121,14 @@ func checkCached(path string) error {
 	case err == nil && info.Mode().IsRegular():
 		return nil
 	case err == nil:
-		return fmt.Errorf("cached file %s is not a regular file; remove it and download the model again", path)
+		return fmt.Errorf("cached file %s is not a regular file; remove it and download the model "+
+			"again", path)
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("cached file cannot be read: %w; download the model again", err)
 	}
 	if blob, linkErr := os.Readlink(path); linkErr == nil {
-		return fmt.Errorf("cached file %s is a link to %s, which is missing; remove the link and download the model again", path, blob)
+		return fmt.Errorf("cached file %s is a link to %s, which is missing; remove the link and "+
+			"download the model again", path, blob)
 	}
 	return fmt.Errorf("cached file %s is missing (%w); download the model again", path, fs.ErrNotExist)
 }

@@ -1,8 +1,8 @@
-// Package hub fetches models of the Hugging Face hub into the hub's own cache, in the layout that
-// Python's huggingface_hub uses too, and finds them there again.
+// Package hub fetches models of the Hugging Face hub into the hub's own cache, in the
+// layout that Python's huggingface_hub uses too, and finds them there again.
 //
-// It knows files, digests and HTTP. It must not know what is in a file: that is for model and
-// tokenizer. Begin with Model.Download.
+// It knows files, digests and HTTP. It must not know what is in a file: that is for
+// model and tokenizer. Begin with Model.Download.
 package hub
 
 import (
@@ -37,23 +37,26 @@ type Model struct {
 	Offline  bool   // the cache alone is asked
 
 	Log *slog.Logger
-	// Begin is told when the download of the weights begins; doing tells from then on how far
-	// it is. Another goroutine may call doing.
+	// Begin is told when the download of the weights begins; doing tells from then on
+	// how far it is. Another goroutine may call doing.
 	Begin func(what string, doing func() string)
 }
 
-// Download gives the folder of the model. Its files are fetched into the cache; where the hub is
-// out of reach, what the cache holds will do. HF_ENDPOINT, HF_TOKEN, HF_HUB_CACHE and HF_HOME are
-// honoured. check is asked about the folder once config.json is there, before anything large is
-// fetched; its error ends the download as it is.
+// Download gives the folder of the model. Its files are fetched into the cache; where
+// the hub is out of reach, what the cache holds will do. HF_ENDPOINT, HF_TOKEN,
+// HF_HUB_CACHE and HF_HOME are honoured. check is asked about the folder once
+// config.json is there, before anything large is fetched; its error ends the download
+// as it is.
 func (m Model) Download(ctx context.Context, check func(dir string) error) (string, error) {
 	if strings.Count(m.ID, "/") != 1 || strings.HasPrefix(m.ID, ".") || strings.HasPrefix(m.ID, "/") {
-		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as Qwen/Qwen3-0.6B", m.ID)
+		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as "+
+			"Qwen/Qwen3-0.6B", m.ID)
 	}
 	cached, cacheFault := cachedSnapshot(m.cache(), m.ID, m.Revision)
 	if m.Offline {
 		if errors.Is(cacheFault, errNotCached) {
-			cacheFault = fmt.Errorf("%w, and --offline is set; download it where there is a network", cacheFault)
+			cacheFault = fmt.Errorf("%w, and --offline is set; download it where there is a network",
+				cacheFault)
 		}
 		return cached, cacheFault
 	}
@@ -64,7 +67,8 @@ func (m Model) Download(ctx context.Context, check func(dir string) error) (stri
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case cacheFault == nil:
-		m.Log.Warn("hub cannot be reached; the cached model is served", "model", m.ID, "folder", cached, "error", err)
+		m.Log.Warn("hub cannot be reached; the cached model is served", "model", m.ID, "folder",
+			cached, "error", err)
 		return cached, nil
 	case errors.Is(cacheFault, errNotCached):
 		return "", fmt.Errorf("model %s: %w", m.ID, err)
@@ -77,7 +81,8 @@ func (m Model) Download(ctx context.Context, check func(dir string) error) (stri
 		return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", m.ID, err)
 	}
 	if !slices.Contains(wanted, configName) {
-		return "", fmt.Errorf("model %s has no %s on the hub; is it a transformers checkpoint?", m.ID, configName)
+		return "", fmt.Errorf("model %s has no %s on the hub; is it a transformers checkpoint?",
+			m.ID, configName)
 	}
 	fetch := func(names ...string) (string, error) { return m.fetch(ctx, repo, digests, began, names) }
 	dir, err := fetch(configName)
@@ -93,7 +98,8 @@ func (m Model) Download(ctx context.Context, check func(dir string) error) (stri
 
 // repo is the model at the hub. Its library is silent: progress tells how far it is.
 func (m Model) repo() *huggingface.Repo {
-	repo := huggingface.New(m.ID).WithRevision(m.Revision).WithCacheDir(m.cache()).WithProgressBar(false)
+	repo := huggingface.New(m.ID).WithRevision(m.Revision).WithCacheDir(m.cache()).
+		WithProgressBar(false)
 	repo.Verbosity = 0
 	if token := os.Getenv("HF_TOKEN"); token != "" {
 		repo = repo.WithAuth(token)
@@ -102,13 +108,15 @@ func (m Model) repo() *huggingface.Repo {
 }
 
 // fetch gives the folder of the files once they are there and agree with their digests.
-func (m Model) fetch(ctx context.Context, repo *huggingface.Repo, digests map[string]string, since time.Time, names []string) (string, error) {
+func (m Model) fetch(ctx context.Context, repo *huggingface.Repo, digests map[string]string,
+	since time.Time, names []string) (string, error) {
 	paths, err := repo.DownloadFilesCtx(ctx, names...)
 	if err != nil && ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept", m.ID, err)
+		return "", fmt.Errorf("model %s does not download: %w; try again, what is complete is kept",
+			m.ID, err)
 	}
 	for i, path := range paths {
 		if err := checkBlob(ctx, path, digests[names[i]], since); err != nil {
@@ -158,13 +166,15 @@ func isModelFile(name string) bool {
 	return strings.HasSuffix(name, ".safetensors") && !strings.Contains(name, "/")
 }
 
-// digests asks the hub for the model's files and gives each one's digest by name: sha256 of large files, git's of small
-// ones. As the first question asked, it reports a missing network, model or token at once and not after retries.
+// digests asks the hub for the model's files and gives each one's digest by name:
+// sha256 of large files, git's of small ones. As the first question asked, it reports a
+// missing network, model or token at once and not after retries.
 func (m Model) digests(ctx context.Context) (map[string]string, error) {
 	endpoint := strings.TrimSuffix(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/")
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/api/models/"+m.ID+"/revision/"+m.Revision+"?blobs=true", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		endpoint+"/api/models/"+m.ID+"/revision/"+m.Revision+"?blobs=true", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -180,13 +190,15 @@ func (m Model) digests(ctx context.Context) (map[string]string, error) {
 	case http.StatusOK:
 		return readDigests(response.Body)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return nil, fmt.Errorf("hub has no such model or revision %s for this user (status %d); check the name, or set HF_TOKEN", m.Revision, response.StatusCode)
+		return nil, fmt.Errorf("hub has no such model or revision %s for this user (status %d); "+
+			"check the name, or set HF_TOKEN", m.Revision, response.StatusCode)
 	default:
 		return nil, fmt.Errorf("hub answers with status %d; try again later", response.StatusCode)
 	}
 }
 
-// readDigests reads the hub's description of a model. A mirror may list files without their digests.
+// readDigests reads the hub's description of a model. A mirror may list files without
+// their digests.
 func readDigests(body io.Reader) (map[string]string, error) {
 	var info struct {
 		Siblings []struct {
@@ -206,8 +218,9 @@ func readDigests(body io.Reader) (map[string]string, error) {
 	return digests, nil
 }
 
-// checkBlob compares a file fetched since then with its digest or, where the hub gave none, with the one it is named by in
-// the cache. A file that differs is removed. Where a body ends early the library reports no error, and leaves no file.
+// checkBlob compares a file fetched since then with its digest or, where the hub gave
+// none, with the one it is named by in the cache. A file that differs is removed. Where
+// a body ends early the library reports no error, and leaves no file.
 func checkBlob(ctx context.Context, path, want string, since time.Time) (err error) {
 	blob, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -239,7 +252,8 @@ func checkBlob(ctx context.Context, path, want string, since time.Time) (err err
 		return err
 	}
 	if got := hex.EncodeToString(digest.Sum(nil)); got != want {
-		return errors.Join(fmt.Errorf("file %s does not match the hub's digest %s; it has been removed, try again", filepath.Base(path), want),
+		return errors.Join(fmt.Errorf("file %s does not match the hub's digest %s; it has been "+
+			"removed, try again", filepath.Base(path), want),
 			os.Remove(blob), os.Remove(path))
 	}
 	return nil

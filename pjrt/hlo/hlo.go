@@ -1,8 +1,9 @@
-// Package hlo reads optimized programs as XLA's compilers give them, and says what they cost: bytes
-// moved, the compiler's estimate of cycles, and operations that a GPU launches.
+// Package hlo reads optimized programs as XLA's compilers give them, and says what they
+// cost: bytes moved, the compiler's estimate of cycles, and operations that a GPU
+// launches.
 //
-// It reads protobuf fields by their numbers, and must not know who compiled a program. Begin with
-// Read.
+// It reads protobuf fields by their numbers, and must not know who compiled a program.
+// Begin with Read.
 package hlo
 
 import (
@@ -13,8 +14,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// module is what traffic and cycles need to know of an optimized program: the fields of HloModuleProto, xla/service/hlo.proto,
-// and ShapeProto, xla/xla_data.proto, by their numbers there.
+// module is what traffic and cycles need to know of an optimized program: the fields of
+// HloModuleProto, xla/service/hlo.proto, and ShapeProto, xla/xla_data.proto, by their
+// numbers there.
 type module struct {
 	entry        int64
 	computations map[int64]map[int64]*instruction // by the ids of computation and instruction
@@ -57,7 +59,8 @@ func (s shape) sum(counts func(shape) bool) (bytes int64) {
 	return bytes
 }
 
-// elementBytes is the size of a PrimitiveType; 0 of what holds no numbers, such as tuples and tokens.
+// elementBytes is the size of a PrimitiveType; 0 of what holds no numbers, such as
+// tuples and tokens.
 func elementBytes(element int64) int64 {
 	switch element {
 	case 1, 2, 6, 19, 20, 23, 24, 25: // PRED, S8, U8, the eight-bit floats
@@ -141,8 +144,8 @@ func parseInstruction(message []byte) (*instruction, error) {
 	return op, err
 }
 
-// estimatedCycles finds in an instruction's backend_config what libtpu writes into it, "estimated_cycles":"123" within its
-// "window_config"; 0 if there is none.
+// estimatedCycles finds in an instruction's backend_config what libtpu writes into it,
+// "estimated_cycles":"123" within its "window_config"; 0 if there is none.
 func estimatedCycles(config []byte) int64 {
 	var read struct {
 		Window struct {
@@ -194,8 +197,10 @@ func appendNumbers(to []int64, n int64, packed []byte) ([]int64, error) {
 	return to, nil
 }
 
-// eachField calls yield with a message's fields in order: value is that of a string or message, else nil.
-func eachField(message []byte, yield func(number protowire.Number, n int64, value []byte) error) error {
+// eachField calls yield with a message's fields in order: value is that of a string or
+// message, else nil.
+func eachField(message []byte, yield func(number protowire.Number, n int64,
+	value []byte) error) error {
 	for len(message) > 0 {
 		number, kind, size := protowire.ConsumeTag(message)
 		if size < 0 {

@@ -4,11 +4,13 @@ import "strings"
 
 // Program is what an optimized program says of its cost.
 type Program struct {
-	// Traffic is what it moves to and from the device's main memory. "Bytes accessed" of its cost analysis is more: that
-	// counts every operation's inputs and outputs alike, those that never leave the fast memory of a TPU among them.
+	// Traffic is what it moves to and from the device's main memory. "Bytes accessed"
+	// of its cost analysis is more: that counts every operation's inputs and outputs
+	// alike, those that never leave the fast memory of a TPU among them.
 	Traffic float64
-	// Cycles is the compiler's own estimate of its operations' time, one after the other: what it chooses their tiling by.
-	// Gathers and copies between memories have none.
+	// Cycles is the compiler's own estimate of its operations' time, one after the
+	// other: what it chooses their tiling by. Gathers and copies between memories have
+	// none.
 	Cycles  float64
 	Kernels Kernels
 }
@@ -131,7 +133,8 @@ func (m *module) multiplies(op *instruction) bool {
 	return false
 }
 
-// written is how much an operation writes to main memory: of an array it updates in place, the update.
+// written is how much an operation writes to main memory: of an array it updates in
+// place, the update.
 func (m *module) written(c map[int64]*instruction, op *instruction) int64 {
 	switch op.opcode {
 	case "async-start":
@@ -146,8 +149,8 @@ func (m *module) written(c map[int64]*instruction, op *instruction) int64 {
 	return updated(c, op, op.shape.inMain())
 }
 
-// updated is how much of an operation's result is written: all, but of an array updated in place the update. A cut message
-// may lack the operation.
+// updated is how much of an operation's result is written: all, but of an array updated
+// in place the update. A cut message may lack the operation.
 func updated(c map[int64]*instruction, op *instruction, result int64) int64 {
 	switch {
 	case op == nil:
@@ -163,7 +166,8 @@ func updated(c map[int64]*instruction, op *instruction, result int64) int64 {
 func (m *module) writtenBy(computation int64, result shape) int64 {
 	c := m.computations[computation]
 	results, parts := []*instruction{c[m.roots[computation]]}, []shape{result}
-	if root := results[0]; root != nil && root.opcode == "tuple" && len(root.operands) == len(result.parts) {
+	if root := results[0]; root != nil && root.opcode == "tuple" &&
+		len(root.operands) == len(result.parts) {
 		results, parts = nil, result.parts
 		for _, id := range root.operands {
 			results = append(results, c[id])
@@ -179,8 +183,8 @@ func (m *module) writtenBy(computation int64, result shape) int64 {
 	return bytes
 }
 
-// reads is how much of its operand an operation reads: of what is only sliced or gathered from, no more than that yields,
-// and nothing of what it updates in place.
+// reads is how much of its operand an operation reads: of what is only sliced or
+// gathered from, no more than that yields, and nothing of what it updates in place.
 func (m *module) reads(op *instruction, operand int, shape shape) int64 {
 	switch op.opcode {
 	case "slice", "dynamic-slice", "gather":

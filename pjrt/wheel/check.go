@@ -8,12 +8,14 @@ import (
 	"runtime"
 )
 
-// Check refuses a file that dlopen could only fail on, or crash on, with a clearer sentence than dlopen's.
+// Check refuses a file that dlopen could only fail on, or crash on, with a clearer
+// sentence than dlopen's.
 func Check(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("plugin %s does not exist: give the path of a PJRT plugin, or cpu, cuda or tpu", path)
+		return fmt.Errorf("plugin %s does not exist: give the path of a PJRT plugin, or cpu, cuda "+
+			"or tpu", path)
 	case err != nil:
 		return fmt.Errorf("plugin %s cannot be read: %w", path, err)
 	case !info.Mode().IsRegular():
@@ -24,14 +26,16 @@ func Check(path string) error {
 		return fmt.Errorf("plugin %s may not be read: change its permissions", path)
 	}
 	if err != nil {
-		return fmt.Errorf("plugin %s is not an ELF shared object, or is cut short (%w): remove it and fetch it again", path, err)
+		return fmt.Errorf("plugin %s is not an ELF shared object, or is cut short (%w): remove it "+
+			"and fetch it again", path, err)
 	}
 	defer file.Close()
 	if file.Type != elf.ET_DYN {
 		return fmt.Errorf("plugin %s is an ELF file but not a shared object: give a PJRT plugin", path)
 	}
 	if want := machine(); file.Machine != want {
-		return fmt.Errorf("plugin %s is built for %s and this program for %s: fetch the plugin of this architecture", path, file.Machine, want)
+		return fmt.Errorf("plugin %s is built for %s and this program for %s: fetch the plugin of "+
+			"this architecture", path, file.Machine, want)
 	}
 	return nil
 }

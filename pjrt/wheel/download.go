@@ -29,7 +29,8 @@ func (e *statusError) Error() string {
 
 // temporary tells whether the same request may succeed later.
 func (e *statusError) temporary() bool {
-	return e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout
+	return e.status >= 500 || e.status == http.StatusTooManyRequests ||
+		e.status == http.StatusRequestTimeout
 }
 
 func (o Options) client() *http.Client {
@@ -39,8 +40,8 @@ func (o Options) client() *http.Client {
 	return http.DefaultClient
 }
 
-// download gets the wheel into the file at path, going on from what an earlier attempt has left there, and checks it.
-// A file that turns out wrong is removed.
+// download gets the wheel into the file at path, going on from what an earlier attempt
+// has left there, and checks it. A file that turns out wrong is removed.
 func download(ctx context.Context, w wheel, path string, o Options) error {
 	resumed := size(path) > 0
 	if err := transfer(ctx, w, path, o); err != nil {
@@ -59,7 +60,8 @@ func download(ctx context.Context, w wheel, path string, o Options) error {
 	if resumed { // what was there may have been the beginning of another file
 		return download(ctx, w, path, o)
 	}
-	return fmt.Errorf("wheel %s as served has sha256 %s instead of the pinned %s: the index or the network altered it, use another index",
+	return fmt.Errorf("wheel %s as served has sha256 %s instead of the pinned %s: the index or "+
+		"the network altered it, use another index",
 		w.file, digest, w.sha256)
 }
 
@@ -81,10 +83,12 @@ func transfer(ctx context.Context, w wheel, path string, o Options) error {
 			fruitless = 0
 		}
 		if fruitless >= downloadTries {
-			return fmt.Errorf("%w (after %d tries): check the network, or give a folder that has %s", err, downloadTries, w.file)
+			return fmt.Errorf("%w (after %d tries): check the network, or give a folder that has %s",
+				err, downloadTries, w.file)
 		}
 		if o.Logger != nil {
-			o.Logger.Warn("download interrupted, going on", "file", w.file, "bytes", size(path), "error", err)
+			o.Logger.Warn("download interrupted, going on", "file", w.file, "bytes", size(path),
+				"error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -153,7 +157,8 @@ func appendBody(path string, offset, want int64, body io.Reader, got func(total 
 	counted := &countingReader{body, offset, got}
 	_, err = io.Copy(file, io.LimitReader(counted, want-offset+1))
 	if err == nil && counted.total < want {
-		err = fmt.Errorf("%s ended after %d of %d bytes: %w", path, counted.total, want, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("%s ended after %d of %d bytes: %w", path, counted.total, want,
+			io.ErrUnexpectedEOF)
 	}
 	return errors.Join(err, file.Close())
 }

@@ -20,10 +20,13 @@ const (
 	maxIndexPage    = 64 << 20 // bytes
 )
 
-// anchor matches a link of a package index's HTML page (PEP 503): its target and the file name it shows.
-var anchor = regexp.MustCompile(`(?is)<a\s[^>]*?href\s*=\s*["']([^"']+)["'][^>]*>\s*([^<]+?)\s*</a>`)
+// anchor matches a link of a package index's HTML page (PEP 503): its target and the
+// file name it shows.
+var anchor = regexp.MustCompile(
+	`(?is)<a\s[^>]*?href\s*=\s*["']([^"']+)["'][^>]*>\s*([^<]+?)\s*</a>`)
 
-// wheelURL asks the package index where the wheel is. Indexes answer in JSON (PEP 691) or in HTML (PEP 503).
+// wheelURL asks the package index where the wheel is. Indexes answer in JSON (PEP 691)
+// or in HTML (PEP 503).
 func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	index := o.IndexURL
 	if index == "" {
@@ -57,7 +60,8 @@ func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
 	}
-	target, err := response.Request.URL.Parse(link) // links may be relative to where redirects have led
+	// A link may be relative to the address that redirects have led to.
+	target, err := response.Request.URL.Parse(link)
 	if err != nil {
 		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
 	}

@@ -13,7 +13,8 @@ import (
 // progressInterval is the time between the lines that a log gets.
 const progressInterval = 5 * time.Second
 
-// progress shows how far a download is: a bar on a terminal, a line now and then elsewhere.
+// progress shows how far a download is: a bar on a terminal, a line now and then
+// elsewhere.
 type progress struct {
 	out   io.Writer
 	label string
@@ -26,7 +27,8 @@ type progress struct {
 func newProgress(out io.Writer, label string, total int64) *progress {
 	p := &progress{out: out, label: label, total: total, last: time.Now()}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(label),
+		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out),
+			progressbar.OptionSetDescription(label),
 			progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetWidth(20), progressbar.OptionOnCompletion(func() { fmt.Fprintln(out) }))
 	}

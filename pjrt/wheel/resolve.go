@@ -16,7 +16,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// LibraryPathEnv names folders of plugins, separated by colons, that are searched before anything is fetched.
+// LibraryPathEnv names folders of plugins, separated by colons, that are searched
+// before anything is fetched.
 const LibraryPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
 
 // Options say where plugins are kept and where they come from. The zero value works.
@@ -33,7 +34,8 @@ type Options struct {
 	retry time.Duration // between two tries; 0: 1 s
 }
 
-// PluginFolder is where plugins are installed by default: $XDG_CACHE_HOME/scored/plugins or ~/.cache/scored/plugins.
+// PluginFolder is where plugins are installed by default:
+// $XDG_CACHE_HOME/scored/plugins or ~/.cache/scored/plugins.
 func PluginFolder() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -42,9 +44,10 @@ func PluginFolder() (string, error) {
 	return filepath.Join(dir, "scored", "plugins"), nil
 }
 
-// Resolve finds a plugin's file. The name is a path, or one of cpu, cuda and tpu: those are looked for in the folders
-// of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder, and are fetched there if they are nowhere. A path must be that
-// of a shared object for this machine.
+// Resolve finds a plugin's file. The name is a path, or one of cpu, cuda and tpu: those
+// are looked for in the folders of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder,
+// and are fetched there if they are nowhere. A path must be that of a shared object for
+// this machine.
 func Resolve(ctx context.Context, name string, o Options) (string, error) {
 	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".so") {
 		path, err := filepath.Abs(name)
@@ -66,7 +69,8 @@ func Resolve(ctx context.Context, name string, o Options) (string, error) {
 	})
 }
 
-// Setup fetches the plugin cpu, cuda or tpu into the plugin folder, unless it is there unharmed, and returns its path.
+// Setup fetches the plugin cpu, cuda or tpu into the plugin folder, unless it is there
+// unharmed, and returns its path.
 func Setup(ctx context.Context, name string, o Options) (string, error) {
 	pin, err := pinOf(name)
 	if err != nil {
@@ -88,14 +92,18 @@ func pinOf(name string) (pin, error) {
 		}
 	}
 	if len(known) == 0 {
-		return pin{}, fmt.Errorf("plugin %q cannot be fetched for %s: give the path of a PJRT plugin built for it", name, platform)
+		return pin{}, fmt.Errorf("plugin %q cannot be fetched for %s: give the path of a PJRT "+
+			"plugin built for it", name, platform)
 	}
-	return pin{}, fmt.Errorf("plugin %q is unknown: give the path of a .so, or one of %s", name, strings.Join(known, ", "))
+	return pin{}, fmt.Errorf("plugin %q is unknown: give the path of a .so, or one of %s", name,
+		strings.Join(known, ", "))
 }
 
-// onLibraryPath looks for the plugin under the names that go-xla and the wheels give it; "" if it is not there.
+// onLibraryPath looks for the plugin under the names that go-xla and the wheels give
+// it; "" if it is not there.
 func onLibraryPath(name string, p pin) string {
-	names := []string{"pjrt_c_api_" + name + "_plugin.so", "pjrt-plugin-" + name + ".so", filepath.Base(p.library)}
+	names := []string{"pjrt_c_api_" + name + "_plugin.so", "pjrt-plugin-" + name + ".so",
+		filepath.Base(p.library)}
 	for _, dir := range filepath.SplitList(os.Getenv(LibraryPathEnv)) {
 		for _, file := range names {
 			path, err := filepath.Abs(filepath.Join(dir, file))
@@ -107,8 +115,9 @@ func onLibraryPath(name string, p pin) string {
 	return ""
 }
 
-// install returns the path of the pinned library, and fetches it first if check does not accept what is there.
-// Of several processes one fetches and the others wait for it.
+// install returns the path of the pinned library, and fetches it first if check does
+// not accept what is there. Of several processes one fetches and the others wait for
+// it.
 func install(ctx context.Context, p pin, o Options, check func(path string) error) (string, error) {
 	folder := o.Folder
 	if folder == "" {
@@ -127,7 +136,8 @@ func install(ctx context.Context, p pin, o Options, check func(path string) erro
 		return path, nil
 	}
 	if o.Offline && o.WheelDir == "" {
-		return "", fmt.Errorf("plugin %s is not in %s, and fetching is off: run without offline once, or give a folder that has the wheels %s",
+		return "", fmt.Errorf("plugin %s is not in %s, and fetching is off: run without offline "+
+			"once, or give a folder that has the wheels %s",
 			p.name, folder, strings.Join(p.files(), ", "))
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -147,8 +157,9 @@ func install(ctx context.Context, p pin, o Options, check func(path string) erro
 	return path, nil
 }
 
-// fetchAndUnpack gets the pin's wheels and puts their contents, side by side as in a Python installation, into the
-// target folder, which appears by a rename once all of it is there and checked.
+// fetchAndUnpack gets the pin's wheels and puts their contents, side by side as in a
+// Python installation, into the target folder, which appears by a rename once all of it
+// is there and checked.
 func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o Options) (err error) {
 	staging := filepath.Join(folder, "part-"+p.dir())
 	if err := os.RemoveAll(staging); err != nil { // what a killed process has left
@@ -177,15 +188,18 @@ func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o Options
 	return os.Rename(staging, target)
 }
 
-// fetchWheel returns the path of the wheel, checked, and what to call when it has been used.
-func fetchWheel(ctx context.Context, w wheel, folder string, o Options) (path string, done func() error, err error) {
+// fetchWheel returns the path of the wheel, checked, and what to call when it has been
+// used.
+func fetchWheel(ctx context.Context, w wheel, folder string, o Options) (path string,
+	done func() error, err error) {
 	if o.WheelDir != "" {
 		path := filepath.Join(o.WheelDir, w.file)
 		switch digest, err := Digest(path); {
 		case err == nil && digest == w.sha256:
 			return path, func() error { return nil }, nil
 		case err == nil:
-			return "", nil, fmt.Errorf("wheel %s has sha256 %s instead of %s: remove it", path, digest, w.sha256)
+			return "", nil, fmt.Errorf("wheel %s has sha256 %s instead of %s: remove it", path,
+				digest, w.sha256)
 		case !errors.Is(err, os.ErrNotExist):
 			return "", nil, err
 		case o.Offline:

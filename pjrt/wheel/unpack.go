@@ -12,7 +12,8 @@ import (
 	"path/filepath"
 )
 
-// unpack extracts a wheel, which is a zip, into a folder. Executable files stay executable.
+// unpack extracts a wheel, which is a zip, into a folder. Executable files stay
+// executable.
 func unpack(ctx context.Context, wheelPath, dir string) error {
 	archive, err := zip.OpenReader(wheelPath)
 	if err != nil {
