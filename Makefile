@@ -14,7 +14,7 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/... ./hub/... ./pjrt/wheel ./pjrt/hlo
 
-.PHONY: run demo build setup test check real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image deploy-check release sbom vulncheck clean
+.PHONY: run demo build setup test check real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image image-check deploy-check release sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights where the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
@@ -99,6 +99,9 @@ check: setup ## what make test leaves out: lint, manifests, known vulnerabilitie
 
 image: ## the container IMAGE for DEVICE (cpu, tpu, cuda, or none)
 	docker build --build-arg DEVICE=$(or $(DEVICE),cpu) --tag $(or $(IMAGE),scored:$(or $(DEVICE),cpu)) .
+
+image-check: build ## what the Dockerfile builds, without docker, started on a read-only root; DEVICE; CLEAN=1 takes nothing from here; needs Python
+	scripts/image-check.py $(or $(DEVICE),cpu)
 
 deploy-check: build ## manifests, alerts and dashboard fit the server and their published schemas; needs Python; PROMTOOL=no leaves the alerts' tests out
 	scripts/deploy-check.sh

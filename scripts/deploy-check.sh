@@ -42,7 +42,7 @@ PATH=$work/bin:$PATH SCORED_TEST_BINARY=$PWD/bin/scored go test ./tests/deploy
 if [ ! -x "$work/venv/bin/python" ]; then
   python3 -m venv "$work/venv"
 fi
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check -r scripts/deploy-check/requirements.txt
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r scripts/deploy-check/requirements.txt
 for crd in "${crds[@]}"; do
   read -r module path <<<"$crd"
   if dir=$(fetched "$module"); then

@@ -14,7 +14,7 @@ mkdir -p "$work" dist
 if [ ! -x "$work/venv/bin/python" ]; then
   python3 -m venv "$work/venv"
 fi
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check ziglang==0.17.1
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check ziglang==0.17.1
 libraries="$(cc -print-file-name=libstdc++.so.6) $(cc -print-file-name=libgcc_s.so.1)"
 for language in cc c++; do
   cat >"$work/$language" <<WRAPPER
