@@ -170,8 +170,10 @@ def start(image):
     # Nothing can be written below the root; else the server is not even started.
     script = " && ".join(mounts) + f" && if touch {root}/written 2>/dev/null; then exit 1; fi && {inside}"
     command = ["unshare", "--mount", "sh", "-c", script]  # each gives way to the next, so that signals reach the server
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
-        return "not started: this machine does not let us mount"
+    probe = subprocess.run(["unshare", "--mount", "sh", "-c", " && ".join(mounts + [f"chroot {root} /usr/local/bin/scored version"])],
+                           capture_output=True, text=True)
+    if probe.returncode:
+        return "not started: this machine does not let us mount or change the root: " + probe.stderr.strip()
     process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], **env}, stderr=subprocess.PIPE, text=True)
     log = []
     try:
