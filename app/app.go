@@ -21,7 +21,7 @@ type App struct {
 	listener net.Listener
 }
 
-// New checks the Options and takes the address. Run gives it back.
+// New checks the Options and listens on the address, which Run closes.
 func New(o Options) (*App, error) {
 	if err := o.Check(); err != nil {
 		return nil, UsageError{Err: err}
@@ -33,12 +33,13 @@ func New(o Options) (*App, error) {
 	return &App{options: o, listener: listener}, nil
 }
 
-// Addr is where the server listens, which matters where Port is 0.
+// Addr returns the address the server listens on. With Port 0 the system chose it.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }
 
-// Run loads the model and serves until ctx ends; then it answers what was admitted, refuses the
-// rest, and closes everything in the reverse order of its opening. The error of a device that is
-// lost is a LostError: nothing of it is closed, and the process should end. Run may be called once.
+// Run loads the model and serves until ctx ends. Then it answers the admitted requests,
+// refuses the rest, and closes everything in the reverse order of its opening. If a
+// device is lost, it returns a LostError: nothing of the device is closed, and the
+// process should end. Run may be called once.
 func (a *App) Run(ctx context.Context) error {
 	log := a.options.Log
 	tellFiles(log)
@@ -57,7 +58,7 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// listen takes the address.
+// listen opens the listener.
 func listen(host string, port int) (net.Listener, error) {
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	listener, err := net.Listen("tcp", address)
@@ -65,14 +66,17 @@ func listen(host string, port int) (net.Listener, error) {
 	case err == nil:
 		return listener, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("address is not free: %w; is another copy running? choose another --port", err)
+		return nil, fmt.Errorf("address is not free: %w; is another copy running? choose another --port",
+			err)
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("address %s may not be used: %w; choose a --port above 1023", address, err)
 	}
-	return nil, fmt.Errorf("address %s cannot be listened on: %w; check --host and --port", address, err)
+	return nil, fmt.Errorf("address %s cannot be listened on: %w; check --host and --port", address,
+		err)
 }
 
-// serve answers 503 until the model is loaded, then requests, until ctx ends. What it opens is for start to close.
+// serve answers 503 until the model is loaded, then requests, until ctx ends. What it
+// opens is for start to close.
 func (a *App) serve(ctx context.Context, start *Start) error {
 	began, log := time.Now(), a.options.Log
 	start.OnClose("listener", func() error {
@@ -98,7 +102,8 @@ func (a *App) serve(ctx context.Context, start *Start) error {
 
 	m, err := start.Load(ctx, metrics)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
-		log.Info("stopping before the server was ready", "after", time.Since(began).Round(time.Millisecond))
+		log.Info("stopping before the server was ready",
+			"after", time.Since(began).Round(time.Millisecond))
 		return nil
 	}
 	if err != nil {
@@ -106,7 +111,8 @@ func (a *App) serve(ctx context.Context, start *Start) error {
 	}
 	start.OnClose("memory", newReleaser(goMemory, freeMemory).close)
 	api.Serve(m)
-	log.Info("The server is fired up and ready to roll!", "address", a.Addr().String(), "took", time.Since(began).Round(time.Millisecond))
+	log.Info("The server is fired up and ready to roll!", "address", a.Addr().String(),
+		"took", time.Since(began).Round(time.Millisecond))
 	select {
 	case err := <-failed:
 		return fmt.Errorf("server stopped: %w", err)
@@ -119,10 +125,12 @@ func (a *App) serve(ctx context.Context, start *Start) error {
 	return drain(m, web, timeout, log)
 }
 
-// openWeb serves the handler on a goroutine, until the server is closed. failed gets why it stopped.
+// openWeb serves the handler on a goroutine, until the server is closed. failed gets
+// why it stopped.
 func (a *App) openWeb(handler http.Handler) (web *http.Server, failed <-chan error) {
 	log := a.options.Log
-	web = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute,
+	web = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout: 65 * time.Second, ReadTimeout: 5 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	new(silent).watch(web)
 	front := newFront(a.listener, log, a.options.WriteTimeout)
@@ -141,7 +149,8 @@ func drain(m *server.Model, web *http.Server, timeout time.Duration, log *slog.L
 	defer cancel()
 	err := m.Scorer.Drain(ctx)
 	if web.Shutdown(ctx) != nil {
-		log.Warn("connections are closed that are still in use: --drain-timeout is over", "timeout", timeout)
+		log.Warn("connections are closed that are still in use: --drain-timeout is over",
+			"timeout", timeout)
 	}
 	if lost := m.Scorer.Err(); lost != nil {
 		return loseDevice(web, lost)

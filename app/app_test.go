@@ -63,7 +63,8 @@ func ready(t *testing.T, address string, ended <-chan error) {
 	t.Fatal("it is not ready after two minutes")
 }
 
-// TestRun: an app in this process answers, stops when it is told to, and leaves nothing open.
+// TestRun: an app in this process answers, stops when it is told to, and leaves nothing
+// open.
 func TestRun(t *testing.T) {
 	var log lines
 	o := tinyOptions()
@@ -120,7 +121,8 @@ func scores(t *testing.T, address string) [][]float64 {
 	return answer.Scores
 }
 
-// TestStartFails: what fails while the model is loaded ends Run with that fault, and the address is free again.
+// TestStartFails: what fails while the model is loaded ends Run with that fault, and
+// the address is free again.
 func TestStartFails(t *testing.T) {
 	for name, set := range map[string]func(*Options){
 		"no such tokenizer": func(o *Options) { o.TokenizerPath = "/no/such" },

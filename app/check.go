@@ -11,17 +11,17 @@ import (
 	"scored/score"
 )
 
-// UsageError is a fault of the Options, not of the world.
+// UsageError is an error of the Options, not of files, the network or the device.
 type UsageError struct{ Err error }
 
 // Error implements error.
 func (e UsageError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the fault.
+// Unwrap returns the fault.
 func (e UsageError) Unwrap() error { return e.Err }
 
-// Check refuses values that cannot work, one by one and together, as far as they tell without a
-// model. Files that they name are read.
+// Check refuses values that cannot work, one by one and together, as far as they tell
+// without a model. Files that they name are read.
 func (o Options) Check() error {
 	if err := CheckFields(o); err != nil {
 		return err
@@ -35,33 +35,37 @@ func (o Options) Check() error {
 	return o.CheckTogether()
 }
 
-// CheckTogether refuses values that are right by themselves and cannot work. What depends on the
-// model is for Start.FindModel.
+// CheckTogether refuses values that are right by themselves and cannot work. What
+// depends on the model is for Start.FindModel.
 func (o Options) CheckTogether() error {
 	if n := o.ContextLength; n > 0 && score.MaxInput(n) < 2 {
-		return fmt.Errorf("flag --context-length is %d, which leaves no room for a prompt; it must be at least 8", n)
+		return fmt.Errorf("flag --context-length is %d, which leaves no room for a prompt; it must be "+
+			"at least 8", n)
 	}
 	for _, folder := range []struct{ name, path string }{
 		{"download-dir", o.DownloadDir}, {"plugin-dir", o.PluginDir}, {"compile-cache", o.CompileCache},
 	} {
 		if info, err := os.Stat(folder.path); folder.path != "" && err == nil && !info.IsDir() {
-			return fmt.Errorf("flag --%s is %s, which is a file; it must be a folder", folder.name, folder.path)
+			return fmt.Errorf("flag --%s is %s, which is a file; it must be a folder", folder.name,
+				folder.path)
 		}
 	}
 	if o.CacheSaltByKey && o.APIKey == "" && o.APIKeyFile == "" {
-		return errors.New("flag --cache-salt-by-key needs keys to go by; give --api-key-file or --api-key")
+		return errors.New("flag --cache-salt-by-key needs keys to go by; give --api-key-file or " +
+			"--api-key")
 	}
 	if _, err := readPrice(o.Price); err != nil {
 		return err
 	}
 	if o.DummyFallback && o.tokenizerOr(o.DummyTokenizer) == "" {
-		return errors.New("flag --dummy-fallback needs a tokenizer that is at hand; name its folder with --dummy-tokenizer")
+		return errors.New("flag --dummy-fallback needs a tokenizer that is at hand; name its folder " +
+			"with --dummy-tokenizer")
 	}
 	return nil
 }
 
-// CheckFields holds the named fields of a struct, or all, to their validate tags. The error names
-// the flag of the first that is wrong, and what would be right.
+// CheckFields holds the named fields of a struct, or all, to their validate tags. The
+// error names the flag of the first that is wrong, and what would be right.
 func CheckFields(of any, fields ...string) error {
 	check := validator.New(validator.WithRequiredStructEnabled())
 	err := check.StructPartial(of, fields...)
@@ -99,10 +103,12 @@ func faultOf(fault validator.FieldError) error {
 
 // flagName turns a field's name into its flag's: MaxQueue is max-queue.
 func flagName(field string) string {
-	if name, ok := map[string]string{"APIKey": "api-key", "APIKeyFile": "api-key-file", "DType": "dtype",
-		"Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins", "OTLPEndpoint": "otlp-endpoint",
-		"Sampling": "preferred-sampling-params", "LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
-		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size", "Attention": "attention-backend"}[field]; ok {
+	if name, ok := map[string]string{"APIKey": "api-key", "APIKeyFile": "api-key-file",
+		"DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins",
+		"OTLPEndpoint": "otlp-endpoint", "Sampling": "preferred-sampling-params",
+		"LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
+		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size",
+		"Attention": "attention-backend"}[field]; ok {
 		return name
 	}
 	var name strings.Builder

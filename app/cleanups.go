@@ -17,8 +17,9 @@ type cleanup struct {
 
 func (c *cleanups) add(name string, do func() error) { c.all = append(c.all, cleanup{name, do}) }
 
-// run closes everything, whatever fails, and logs each failure by the name of what does not close.
-// The error names them all, without their causes. Nothing is left to be closed afterwards.
+// run closes everything, whatever fails, and logs each failure by the name of what does
+// not close. The error names them all, without their causes. Nothing is left to be
+// closed afterwards.
 func (c *cleanups) run(log *slog.Logger) error {
 	var failed []string
 	for _, one := range slices.Backward(c.all) {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestCleanups: the last that was opened closes first, a failure stops nothing, and the log names it with its cause.
+// TestCleanups: the last that was opened closes first, a failure stops nothing, and the
+// log names it with its cause.
 func TestCleanups(t *testing.T) {
 	var said strings.Builder
 	var order []string

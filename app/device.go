@@ -15,8 +15,8 @@ import (
 	"scored/target"
 )
 
-// Device is what engines on a device are like: its row of the table of targets, and what Options and
-// a model make of it.
+// Device is what engines on a device are like: its row of the table of targets, and
+// what Options and a model make of it.
 type Device struct {
 	Target    target.Target // of the platform, until Find has seen the plugin's device
 	Attention string        // that of the Options, or native once kernels have been given up
@@ -26,7 +26,7 @@ type Device struct {
 	buckets []score.Bucket // nil: the target's ladder
 }
 
-// NewDevice gives the device that the Options name, whose kind is not known yet.
+// NewDevice returns the device that the Options name. Its kind is not known yet.
 func NewDevice(o Options) (*Device, error) {
 	t, ok := target.Find(o.Device, "")
 	if !ok {
@@ -56,17 +56,19 @@ func (d *Device) find(info pjrt.Info) error {
 	d.Target = t
 	d.options.Log.Info("device is found", "kind", kind, "target", t.Name)
 	if d.price != nil && d.price.Device != kind {
-		d.options.Log.Warn("price file is of another device; run scored calibrate on this one", "file", d.options.Price, "device", d.price.Device)
+		d.options.Log.Warn("price file is of another device; run scored calibrate on this one",
+			"file", d.options.Price, "device", d.price.Device)
 	}
 	return nil
 }
 
 // EngineOptions chooses dtypes, attention and buckets for the device.
-func (d *Device) EngineOptions(cfg model.Config) (options model.Options, contextLength int, err error) {
+func (d *Device) EngineOptions(cfg model.Config) (options model.Options, contextLength int,
+	err error) {
 	contextLength = cmp.Or(d.options.ContextLength, cfg.MaxPositions)
 	if contextLength > cfg.MaxPositions && !d.options.LongerContexts {
-		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false",
-			contextLength, cfg.MaxPositions)
+		return options, 0, fmt.Errorf("flag --context-length is %d, the model has %d positions and "+
+			"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN is false", contextLength, cfg.MaxPositions)
 	}
 	t := d.Target
 	weights := t.Weights
@@ -76,7 +78,8 @@ func (d *Device) EngineOptions(cfg model.Config) (options model.Options, context
 	case "bfloat16":
 		weights = target.BFloat16
 	}
-	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)), Scatter: t.HostLoops, Group: t.Group, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
+	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)),
+		Scatter: t.HostLoops, Group: t.Group, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
 	attention := target.Native
 	if d.wantsKernels() && d.withoutKernels(cfg, weights, contextLength) == nil {
 		options.Kernels, attention = d.kernels(), target.Fused
@@ -109,7 +112,8 @@ func DTypeOf(d dtypes.DType) target.DType {
 	return target.Float32
 }
 
-// keepPages is how many pages of prefixes the flags allow: the cache may have more, as the longest prompt must fit.
+// keepPages is how many pages of prefixes the flags allow: the cache may have more, as
+// the longest prompt must fit.
 func (d *Device) keepPages(cfg model.Config) int {
 	options, _, err := d.EngineOptions(cfg)
 	if err != nil {
@@ -118,9 +122,11 @@ func (d *Device) keepPages(cfg model.Config) int {
 	return max(1, int(options.PrefixCacheBytes/cfg.PageBytes(options.Products)))
 }
 
-// chooseBuckets takes those of --buckets, or of the target's ladder within the bound of --chunked-prefill-size, and prices
-// them. That bound must leave shapes for the longest prompts.
-func (d *Device) chooseBuckets(cfg model.Config, attention target.Attention, weights target.DType, contextLength int) ([]score.Bucket, error) {
+// chooseBuckets takes those of --buckets, or of the target's ladder within the bound of
+// --chunked-prefill-size, and prices them. That bound must leave shapes for the longest
+// prompts.
+func (d *Device) chooseBuckets(cfg model.Config, attention target.Attention, weights target.DType,
+	contextLength int) ([]score.Bucket, error) {
 	t := d.Target
 	buckets := slices.Clone(d.buckets)
 	if buckets == nil {
@@ -135,7 +141,8 @@ func (d *Device) chooseBuckets(cfg model.Config, attention target.Attention, wei
 		}
 		buckets = slices.DeleteFunc(buckets, func(b score.Bucket) bool { return b.Tokens > most })
 		if len(buckets) == 0 || byContext(slices.MaxFunc(buckets, byContext), longest) < 0 {
-			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens allow steps of %d tokens, too few for prompts up to --context-length %d; "+
+			return nil, fmt.Errorf("flags --chunked-prefill-size and --max-prefill-tokens allow steps of "+
+				"%d tokens, too few for prompts up to --context-length %d; "+
 				"raise them to %d, or lower it", most, contextLength, least)
 		}
 	}
@@ -149,7 +156,8 @@ func (d *Device) chooseBuckets(cfg model.Config, attention target.Attention, wei
 
 func byContext(a, b score.Bucket) int { return cmp.Compare(a.Context, b.Context) }
 
-// withoutKernels says why kernels cannot attend for the model and the flags; nil if they can.
+// withoutKernels says why kernels cannot attend for the model and the flags; nil if
+// they can.
 func (d *Device) withoutKernels(cfg model.Config, weights target.DType, contextLength int) error {
 	if weights != target.BFloat16 {
 		return errors.New("kernels multiply bfloat16, --dtype is float32")

@@ -1,9 +1,10 @@
-// Package app is the process as a library: it wires the model, the device, the tokenizer, the
-// engines, the scorer and the server, runs them, and closes them in the reverse order.
+// Package app is the process as a library: it wires the model, the device, the
+// tokenizer, the engines, the scorer and the server, runs them, and closes them in the
+// reverse order.
 //
-// It knows every room of the house, and has no algorithm of its own. It must not know flags, the
-// environment or the terminal: those are for cmd/scored, which turns them into Options. Faults of
-// Options name them as the flags of scored serve do.
+// It may import every other package, and has no algorithm of its own. It must not read
+// flags, the environment or the terminal: cmd/scored does, and turns them into Options.
+// Errors about Options name the flags of scored serve.
 //
 // Begin with Defaults, New and App.Run; Start.Load is the wiring.
 package app

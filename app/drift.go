@@ -7,8 +7,8 @@ import (
 	"scored/score"
 )
 
-// drift holds the times of steps to their predictions, by which steps are formed. It implements score.Observer, and says
-// once if they are far apart.
+// drift compares the times of steps with their predictions, by which steps are formed.
+// It implements score.Observer, and warns once if they are far apart.
 type drift struct {
 	log *slog.Logger
 
@@ -29,9 +29,10 @@ func (d *drift) Observe(span score.Span) {
 	}
 	took := d.took.Add(int64(span.End.Sub(span.Start)))
 	predicted := d.predicted.Add(int64(span.Predicted))
-	if d.steps.Add(1) < driftSteps || took < farApart*predicted && predicted < farApart*took || d.said.Swap(true) {
+	if d.steps.Add(1) < driftSteps || took < farApart*predicted && predicted < farApart*took ||
+		d.said.Swap(true) {
 		return
 	}
-	d.log.Warn("steps take another time than predicted, by which they are formed; run scored calibrate, and serve with --price",
-		"measured_over_predicted", float64(took)/float64(predicted))
+	d.log.Warn("steps take another time than predicted, by which they are formed; run scored "+
+		"calibrate, and serve with --price", "measured_over_predicted", float64(took)/float64(predicted))
 }

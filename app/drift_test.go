@@ -11,7 +11,8 @@ import (
 	"scored/score"
 )
 
-// TestDrift: one line, once steps have been three times as long, or as short, as predicted for a while.
+// TestDrift: one line, once steps have been three times as long, or as short, as
+// predicted for a while.
 func TestDrift(t *testing.T) {
 	for name, c := range map[string]struct {
 		took  time.Duration

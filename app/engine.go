@@ -13,16 +13,19 @@ import (
 	"scored/target"
 )
 
-// OpenPlugin finds the device's plugin, fetching it if need be, and opens it, with the Splicer that its programs
-// go through; Close closes it. The plugin must be one of the device, and have as many as there are to be replicas.
-func (s *Start) OpenPlugin(ctx context.Context, cfg model.Config) (*pjrt.Plugin, *model.Splicer, error) {
+// OpenPlugin finds the device's plugin, fetching it if need be, and opens it, with the
+// Splicer that its programs go through; Close closes it. The plugin must be one of the
+// device, and have as many as there are to be replicas.
+func (s *Start) OpenPlugin(ctx context.Context,
+	cfg model.Config) (*pjrt.Plugin, *model.Splicer, error) {
 	path, err := s.findPlugin(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	t := s.Device.Target
 	splicer := model.NewSplicer(cfg)
-	options := pjrt.Options{CacheDir: s.options.CompileCache, Logger: s.log, Async: t.Async, Compile: t.Options, Folders: t.Folders, Rewrite: splicer.Rewrite}
+	options := pjrt.Options{CacheDir: s.options.CompileCache, Logger: s.log, Async: t.Async,
+		Compile: t.Options, Folders: t.Folders, Rewrite: splicer.Rewrite}
 	if t.Replicas != "" {
 		options.Client = map[string]any{t.Replicas: int64(s.options.Replicas)}
 	}
@@ -43,24 +46,28 @@ func (s *Start) findPlugin(ctx context.Context) (string, error) {
 
 // FetchOptions are those of the Options that concern plugins.
 func (s *Start) FetchOptions() wheel.Options {
-	return wheel.Options{Folder: s.options.PluginDir, Offline: s.options.Offline, Progress: s.options.Progress}
+	return wheel.Options{Folder: s.options.PluginDir, Offline: s.options.Offline,
+		Progress: s.options.Progress}
 }
 
 // checkDevices holds an opened plugin to the Options.
 func (s *Start) checkDevices(plugin *pjrt.Plugin) error {
 	info := plugin.Info()
 	if info.Platform != s.options.Device {
-		return UsageError{Err: fmt.Errorf("flag --device is %s, but the plugin %s is for %s; leave --plugin out, or set --device", s.options.Device, info.Path, info.Platform)}
+		return UsageError{Err: fmt.Errorf("flag --device is %s, but the plugin %s is for %s; leave "+
+			"--plugin out, or set --device", s.options.Device, info.Path, info.Platform)}
 	}
 	if n := plugin.Backend().NumDevices(); n < s.options.Replicas {
-		return UsageError{Err: fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices", s.options.Replicas, n)}
+		return UsageError{Err: fmt.Errorf("flag --dp-size is %d, but the plugin has %d devices",
+			s.options.Replicas, n)}
 	}
 	return nil
 }
 
-// loadEngines puts a replica of the model on each of the first devices. One on which kernels are wrong gets attention
-// without them, and so do all.
-func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer, found *Source) (engines []score.Engine, contextLength int, err error) {
+// loadEngines puts a replica of the model on each of the first devices. One on which
+// kernels are wrong gets attention without them, and so do all.
+func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer,
+	found *Source) (engines []score.Engine, contextLength int, err error) {
 	d := s.Device
 	options, contextLength, err := d.EngineOptions(found.Config)
 	if err == nil {
@@ -76,10 +83,12 @@ func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *m
 	}
 	var loaded cleanups
 	for replica := range s.options.Replicas {
-		options.Device, options.Progress = replica, s.progress.engine(found.Generated, replica, s.options.Replicas)
+		options.Device, options.Progress = replica, s.progress.engine(found.Generated, replica,
+			s.options.Replicas)
 		engine, err := model.New(ctx, plugin.Backend(), found.Config, found.Weights, options)
 		if errors.Is(err, model.ErrKernels) {
-			s.log.Error("attention falls back to --attention-backend native, which is slower; please report this", "error", err)
+			s.log.Error("attention falls back to --attention-backend native, which is slower; please "+
+				"report this", "error", err)
 			d.Attention = "native"
 			if err := loaded.run(s.log); err != nil {
 				return nil, 0, err
@@ -105,7 +114,8 @@ func (d *Device) logAttention(cfg model.Config, options model.Options, contextLe
 		d.options.Log.Info("attention is chosen", "kernels", options.Kernels.Any())
 		return
 	}
-	d.options.Log.Warn("attention has no kernels for this, which is slower", "reason", d.withoutKernels(cfg, DTypeOf(options.DType), contextLength))
+	d.options.Log.Warn("attention has no kernels for this, which is slower",
+		"reason", d.withoutKernels(cfg, DTypeOf(options.DType), contextLength))
 }
 
 func outOfMemory(err error) bool {

@@ -11,7 +11,8 @@ import (
 	"scored/app"
 )
 
-// A server in this process, on the CPU, with generated weights of a small model's shape.
+// A server in this process, on the CPU, with generated weights of a small model's
+// shape.
 func Example() {
 	o := app.Defaults()
 	o.ModelPath, o.LoadFormat, o.TokenizerPath = "../tests/models/tiny", "dummy", "../tests/tokenizer/small"

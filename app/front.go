@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// front is the listener of the HTTP server. It says when connections cannot be accepted, and closes those whose clients do
-// not read what they asked for.
+// front is the listener of the HTTP server. It says when connections cannot be
+// accepted, and closes those whose clients do not read what they asked for.
 type front struct {
 	net.Listener
 	log      *slog.Logger
@@ -28,7 +28,8 @@ func newFront(listener net.Listener, log *slog.Logger, patience time.Duration) *
 	return &front{Listener: listener, log: log, patience: patience, open: map[*connection]bool{}}
 }
 
-// acceptQuiet is the time between lines about connections that cannot be accepted. The server tries again every second.
+// acceptQuiet is the time between lines about connections that cannot be accepted. The
+// server tries again every second.
 const acceptQuiet = 10 * time.Second
 
 // Accept implements net.Listener.
@@ -50,7 +51,8 @@ func (f *front) Accept() (net.Conn, error) {
 		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 			remedy += "; raise the limit of open files (ulimit -n, LimitNOFILE)"
 		}
-		f.log.Warn("connections cannot be accepted: "+remedy, "error", err, "open", len(f.open), "failures", f.count)
+		f.log.Warn("connections cannot be accepted: "+remedy, "error", err, "open", len(f.open),
+			"failures", f.count)
 		f.said, f.count = now, 0
 	}
 	return nil, err
@@ -65,7 +67,8 @@ func (f *front) hurry(patience time.Duration) {
 	}
 }
 
-// connection is one client's. A write may take as long as it takes, if only the client reads some of it now and then.
+// connection is one client's. A write has no bound in time as long as the client keeps
+// reading some of it.
 type connection struct {
 	net.Conn
 	front *front
@@ -74,7 +77,8 @@ type connection struct {
 	patience time.Duration
 }
 
-// expect sets the deadline of the write under way, and of the next with 0. It only shortens the patience.
+// expect sets the deadline of the write under way, and of the next with 0. It only
+// shortens the patience.
 func (c *connection) expect(patience time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,9 +90,9 @@ func (c *connection) expect(patience time.Duration) {
 	}
 }
 
-// Write implements net.Conn. The deadline moves as long as bytes go out: once it has passed with none, the client is
-// taken for gone, and so is what the system still holds for it. A client that reads nothing is closed after patience
-// twice over at most.
+// Write implements net.Conn. The deadline moves as long as bytes go out: once it has
+// passed with none, the client is taken for gone, and so is what the system still holds
+// for it. A client that reads nothing is closed after patience twice over at most.
 func (c *connection) Write(p []byte) (n int, err error) {
 	for {
 		c.expect(0)
@@ -98,7 +102,8 @@ func (c *connection) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		if wrote == 0 {
-			c.front.log.Info("client does not read its answer, and is closed", "client", c.RemoteAddr().String(), "unread", len(p)-n)
+			c.front.log.Info("client does not read its answer, and is closed",
+				"client", c.RemoteAddr().String(), "unread", len(p)-n)
 			if tcp, ok := c.Conn.(*net.TCPConn); ok {
 				_ = tcp.SetLinger(0) // Close follows, and says what is wrong with the connection
 			}
@@ -107,7 +112,8 @@ func (c *connection) Write(p []byte) (n int, err error) {
 	}
 }
 
-// CloseWrite is what net/http calls so that a client reads the last of an answer before the connection goes.
+// CloseWrite is what net/http calls so that a client reads the last of an answer before
+// the connection goes.
 func (c *connection) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -123,16 +129,18 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// fewFiles is where a limit of open files is worth a word: a connection takes one, and load balancers and clients' pools
-// hold hundreds.
+// fewFiles is where a limit of open files is worth a word: a connection takes one, and
+// load balancers and clients' pools hold hundreds.
 const fewFiles = 4096
 
-// tellFiles warns where the process may open few files. Go has raised the limit as far as it may.
+// tellFiles warns if the process may open few files. Go has raised the limit as far
+// as it may.
 func tellFiles(log *slog.Logger) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= fewFiles {
 		return
 	}
-	log.Warn("few files may be open at once: each connection takes one, and the server itself some thirty; raise the hard limit (ulimit -Hn, LimitNOFILE)",
-		"limit", limit.Cur, "recommended", fewFiles)
+	log.Warn("few files may be open at once: each connection takes one, and the server itself some "+
+		"thirty; raise the hard limit (ulimit -Hn, LimitNOFILE)", "limit", limit.Cur,
+		"recommended", fewFiles)
 }

@@ -19,7 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answering serves an answer of so many bytes behind a front, and gives what writing it ended with.
+// answering serves an answer of so many bytes behind a front, and gives what writing it
+// ended with.
 type answering struct {
 	*testing.T
 	front *front
@@ -66,7 +67,8 @@ func answer(t *testing.T, size int, patience time.Duration) *answering {
 	return a
 }
 
-// ask sends a request over a connection with small buffers, and reads none of the answer.
+// ask sends a request over a connection with small buffers, and reads none of the
+// answer.
 func (a *answering) ask() net.Conn {
 	a.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
@@ -90,7 +92,8 @@ func (a *answering) ask() net.Conn {
 
 const largeAnswer = 32 << 20 // more than the system keeps for two sockets
 
-// TestStuckReader: a client that reads nothing of its answer is closed, whatever the system could still hold for it.
+// TestStuckReader: a client that reads nothing of its answer is closed, whatever the
+// system could still hold for it.
 func TestStuckReader(t *testing.T) {
 	a := answer(t, largeAnswer, 50*time.Millisecond)
 	conn := a.ask()
@@ -105,8 +108,8 @@ func TestStuckReader(t *testing.T) {
 	}
 }
 
-// TestSlowReader: a client that reads little by little gets all of its answer, though that takes much longer than one may
-// read nothing.
+// TestSlowReader: a client that reads little by little gets all of its answer, though
+// that takes much longer than one may read nothing.
 func TestSlowReader(t *testing.T) {
 	const patience = time.Second
 	a := answer(t, largeAnswer, patience)
@@ -129,7 +132,8 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// TestStuckReaderAtStop: a client that reads nothing does not cost a stop its whole time.
+// TestStuckReaderAtStop: a client that reads nothing does not cost a stop its whole
+// time.
 func TestStuckReaderAtStop(t *testing.T) {
 	a := answer(t, largeAnswer, 0)
 	a.web.RegisterOnShutdown(func() { a.front.hurry(50 * time.Millisecond) })
@@ -153,7 +157,8 @@ type refusing struct {
 
 func (r *refusing) Accept() (net.Conn, error) { return nil, r.err }
 
-// TestAcceptErrors are told at once, then once in a while, with the remedy; a listener that is closed is none.
+// TestAcceptErrors are told at once, then once in a while, with the remedy; a listener
+// that is closed is none.
 func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said strings.Builder

@@ -26,7 +26,8 @@ func options(t *testing.T, device string) Options {
 	return o
 }
 
-// TestWrongKernelsAreNotUsed: a device whose kernels give wrong numbers, or that does not take them, gets attention without.
+// TestWrongKernelsAreNotUsed: a device whose kernels give wrong numbers, or that does
+// not take them, gets attention without.
 func TestWrongKernelsAreNotUsed(t *testing.T) {
 	for _, device := range []string{"tpu", "cuda"} {
 		t.Run(device, func(t *testing.T) { wrongKernelsAreNotUsed(t, device) })

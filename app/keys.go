@@ -10,7 +10,8 @@ import (
 	"scored/server"
 )
 
-// openKeys reads the file of keys, and again on each SIGHUP until opened is closed. It is nil where there is no file.
+// openKeys reads the file of keys, and again on each SIGHUP until opened is closed. It
+// is nil where there is no file.
 func openKeys(file string, log *slog.Logger, opened *cleanups) (*server.Keys, error) {
 	if file == "" {
 		return nil, nil

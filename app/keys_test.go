@@ -14,7 +14,8 @@ import (
 	"scored/server"
 )
 
-// TestKeyFile: the file is read at the start and on each SIGHUP; a file that is wrong then changes nothing.
+// TestKeyFile: the file is read at the start and on each SIGHUP; a file that is wrong
+// then changes nothing.
 func TestKeyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	write := func(text string) {

@@ -11,22 +11,25 @@ import (
 // lostGrace is how long the answers to what was in hand have to reach their clients.
 const lostGrace = 5 * time.Second
 
-// LostError tells that a device will not work again in this process. Nothing of it may be closed any more: a plugin
-// may hang, or end the process with a signal, when it is asked to free what was on such a device.
+// LostError tells that a device will not work again in this process. Nothing of it may
+// be closed any more: a plugin may hang, or end the process with a signal, when it is
+// asked to free what was on such a device.
 type LostError struct{ Cause error }
 
 // Error implements error. It is one line, for it is the last of a log.
 func (e *LostError) Error() string {
 	const longest = 500
 	cause := []rune(strings.Join(strings.Fields(e.Cause.Error()), " "))
-	return string(cause[:min(longest, len(cause))]) + ": start the server again, as a container's restartPolicy does; " +
+	return string(cause[:min(longest, len(cause))]) + ": start the server again, as a container's " +
+		"restartPolicy does; " +
 		"if it ends the same way, look after the device (of a GPU, dmesg and nvidia-smi -q tell)"
 }
 
 // Unwrap gives the cause.
 func (e *LostError) Unwrap() error { return e.Cause }
 
-// loseDevice lets the answers that tell of the loss go out, and returns the error that ends the process.
+// loseDevice lets the answers that tell of the loss go out, and returns the error that
+// ends the process.
 func loseDevice(web *http.Server, cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lostGrace)
 	defer cancel()

@@ -11,19 +11,22 @@ import (
 	"scored/model"
 )
 
-// leastHeap is what Go's heap may take even where the rest leaves no room: below it, collecting would
-// take more time than serving. The tokenizer's tables and a body of the largest size fit in.
+// leastHeap is what Go's heap may take even where the rest leaves no room: below it,
+// collecting would take more time than serving. The tokenizer's tables and a body of
+// the largest size fit in.
 const leastHeap = 512 << 20
 
-// limitMemory bounds Go's heap, so that garbage is collected before the system runs out of memory and ends the process.
-// GOMEMLIMIT, if set, is left as it is. It warns where the model may not fit.
+// limitMemory bounds Go's heap, so that garbage is collected before the system runs out
+// of memory and ends the process. GOMEMLIMIT, if set, is left as it is. It warns where
+// the model may not fit.
 func limitMemory(d *Device, cfg model.Config, log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
 	total, from := memoryOf(memlimit.FromCgroup, memlimit.FromSystem)
 	if total == math.MaxInt64 {
-		log.Warn("Go's heap has no bound: neither a cgroup nor the system tells how much memory there is; set GOMEMLIMIT")
+		log.Warn("Go's heap has no bound: neither a cgroup nor the system tells how much memory there " +
+			"is; set GOMEMLIMIT")
 		return
 	}
 	options, _, err := d.EngineOptions(cfg)
@@ -32,28 +35,33 @@ func limitMemory(d *Device, cfg model.Config, log *slog.Logger) {
 	}
 	outside := int64(0)
 	if d.Target.HostMemory {
-		outside = int64(d.options.Replicas) * (cfg.Parameters()*int64(options.DType.Size()) + options.PrefixCacheBytes)
+		outside = int64(d.options.Replicas) * (cfg.Parameters()*int64(options.DType.Size()) +
+			options.PrefixCacheBytes)
 	}
 	heap, fits := heapShare(total, outside)
 	debug.SetMemoryLimit(heap)
-	attributes := []any{"total_mb", total >> 20, "from", from, "weights_and_prefixes_mb", outside >> 20, "go_heap_mb", heap >> 20}
+	attributes := []any{"total_mb", total >> 20, "from", from,
+		"weights_and_prefixes_mb", outside >> 20, "go_heap_mb", heap >> 20}
 	if !fits {
-		log.Warn("memory may not do for the model: lower --prefix-cache-bytes, use --dtype bfloat16, or give more", attributes...)
+		log.Warn("memory may not do for the model: lower --prefix-cache-bytes, use --dtype bfloat16, "+
+			"or give more", attributes...)
 		return
 	}
 	log.Info("memory", attributes...)
 }
 
-// heapShare is how much of the memory Go's heap may take, beside what lies outside of it: on a CPU weights and kept
-// prefixes, which the plugin allocates. A tenth is for what else C code takes: the compiler, a step's arrays, tokenizing.
-// The rest is Go's: it needs a few megabytes, and some times their bytes for the largest requests. fits is false if the
-// rest is too little.
+// heapShare is how much of the memory Go's heap may take, beside what lies outside of
+// it: on a CPU weights and kept prefixes, which the plugin allocates. A tenth is for
+// what else C code takes: the compiler, a step's arrays, tokenizing. The rest is Go's:
+// it needs a few megabytes, and some times their bytes for the largest requests. fits
+// is false if the rest is too little.
 func heapShare(total, outside int64) (heap int64, fits bool) {
 	rest := total - total/10 - outside
 	return max(rest, leastHeap), rest >= leastHeap
 }
 
-// memoryOf is the least that the cgroup or the machine grants, and which of them; math.MaxInt64 if neither tells.
+// memoryOf is the least that the cgroup or the machine grants, and which of them;
+// math.MaxInt64 if neither tells.
 func memoryOf(cgroup, machine memlimit.Provider) (total int64, from string) {
 	total = math.MaxInt64
 	if n, err := machine(); err == nil && n < math.MaxInt64 {

@@ -12,9 +12,11 @@ import (
 // usualCache is the KV cache's size on a device whose row gives it no share.
 const usualCache = 1 << 30
 
-// prefixCacheBytes is the least of what the flags allow, or of what the device's row does where --prefix-cache-bytes is -1.
-// A layer's part has fewer than 2^31 numbers then, as a device counts those in 32 bits. It depends on the row alone, not on what is free
-// at the moment: compiled programs hold the cache's size, and are to be found again. options have all else.
+// prefixCacheBytes is the least of what the flags allow, or of what the device's row
+// does where --prefix-cache-bytes is -1. A layer's part has fewer than 2^31 numbers
+// then, as a device counts those in 32 bits. It depends on the row alone, not on what
+// is free at the moment: compiled programs hold the cache's size, and are to be found
+// again. options have all else.
 func (d *Device) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
 	bytes := d.options.PrefixCacheBytes
 	if bytes < 0 {
@@ -31,7 +33,8 @@ func (d *Device) prefixCacheBytes(cfg model.Config, options model.Options) int64
 	return min(bytes, int64(d.options.MaxTotalTokens)*cfg.PageBytes(options.Products)/score.PageTokens)
 }
 
-// roundDown gives whole GiB, or below one whole 64 MiB, so that a small change of a step shape changes no program.
+// roundDown gives whole GiB, or below one whole 64 MiB, so that a small change of a
+// step shape changes no program.
 func roundDown(bytes int64) int64 {
 	if bytes >= 1<<30 {
 		return bytes &^ (1<<30 - 1)
@@ -58,7 +61,8 @@ func (d *Device) Memory(cfg model.Config, options model.Options) Memory {
 
 // String implements fmt.Stringer.
 func (m Memory) String() string {
-	takes := fmt.Sprintf("weights %d MiB, KV cache %d, steps at most %d", m.weights>>20, m.cache>>20, m.steps>>20)
+	takes := fmt.Sprintf("weights %d MiB, KV cache %d, steps at most %d", m.weights>>20, m.cache>>20,
+		m.steps>>20)
 	if m.pool == 0 {
 		return takes
 	}
@@ -66,30 +70,36 @@ func (m Memory) String() string {
 }
 
 // remedies of a device that is too small, in the order of what they cost.
-const remedies = "end what else uses the device, lower --prefix-cache-bytes, --context-length or --chunked-prefill-size, or take a smaller model or a larger device"
+const remedies = "end what else uses the device, lower --prefix-cache-bytes, --context-length or " +
+	"--chunked-prefill-size, or take a smaller model or a larger device"
 
-// checkMemory refuses what cannot fit a device whose memory is known: weights and the KV cache, without which nothing
-// runs. What steps take is an upper bound, and no reason to refuse.
+// checkMemory refuses what cannot fit a device whose memory is known: weights and the
+// KV cache, without which nothing runs. What steps take is an upper bound, and no
+// reason to refuse.
 func (d *Device) checkMemory(cfg model.Config, options model.Options, log *slog.Logger) error {
 	m := d.Memory(cfg, options)
 	if d.Target.HostMemory {
 		return nil
 	}
 	if m.pool == 0 {
-		log.Info("device memory is not known", "weights_mb", m.weights>>20, "cache_mb", m.cache>>20, "steps_mb", m.steps>>20)
+		log.Info("device memory is not known", "weights_mb", m.weights>>20, "cache_mb", m.cache>>20,
+			"steps_mb", m.steps>>20)
 		return nil
 	}
-	log.Info("device memory", "for_programs_mb", m.pool>>20, "weights_mb", m.weights>>20, "cache_mb", m.cache>>20, "steps_mb", m.steps>>20)
+	log.Info("device memory", "for_programs_mb", m.pool>>20, "weights_mb", m.weights>>20,
+		"cache_mb", m.cache>>20, "steps_mb", m.steps>>20)
 	switch {
 	case m.weights+m.cache > m.pool:
 		return UsageError{Err: fmt.Errorf("memory of the device does not do (%s); %s", m, remedies)}
 	case m.weights+m.cache+m.steps > m.pool:
-		log.Warn("memory of the device may not do for the largest steps: lower --prefix-cache-bytes, --context-length or --chunked-prefill-size")
+		log.Warn("memory of the device may not do for the largest steps: lower --prefix-cache-bytes, " +
+			"--context-length or --chunked-prefill-size")
 	}
 	return nil
 }
 
-// NoMemory makes one sentence of a start that found no memory left on the device. A plugin's own text goes on for pages.
+// NoMemory returns the error of a start that found no memory left on the device, in one
+// sentence: a plugin's own text is pages long.
 func (d *Device) NoMemory(cfg model.Config, options model.Options, err error) error {
 	if err == nil || !outOfMemory(err) {
 		return err
@@ -98,5 +108,6 @@ func (d *Device) NoMemory(cfg model.Config, options model.Options, err error) er
 	if len(first) > 300 {
 		first = strings.ToValidUTF8(first[:300], "") + "…"
 	}
-	return fmt.Errorf("memory of the device ran out while the model was loaded (%s): %s; %s", d.Memory(cfg, options), first, remedies)
+	return fmt.Errorf("memory of the device ran out while the model was loaded (%s): %s; %s",
+		d.Memory(cfg, options), first, remedies)
 }

@@ -41,8 +41,9 @@ func planned(t *testing.T, row *target.Target, cfg model.Config, set ...func(*Op
 func cacheOf(bytes int64) func(*Options) { return func(o *Options) { o.PrefixCacheBytes = bytes } }
 func contextOf(n int) func(*Options)     { return func(o *Options) { o.ContextLength = n } }
 
-// TestCacheOfADevice: unless told otherwise the KV cache of a GPU takes half of what weights and steps leave, in whole GiB or
-// whole 64 MiB, and at least the longest prompt; elsewhere 1 GiB.
+// TestCacheOfADevice: unless told otherwise the KV cache of a GPU takes half of what
+// weights and steps leave, in whole GiB or whole 64 MiB, and at least the longest
+// prompt; elsewhere 1 GiB.
 func TestCacheOfADevice(t *testing.T) {
 	cfg := model.Qwen3_0_6B()
 	longest := 8192 / 128 * cfg.PageBytes(dtypeOf(target.BFloat16))
@@ -85,8 +86,9 @@ func TestCacheOfADevice(t *testing.T) {
 	}
 }
 
-// TestDeviceTooSmall: weights or a cache that cannot fit are refused before anything is loaded, in one sentence with the
-// remedy; where only the largest steps may not, the log warns.
+// TestDeviceTooSmall: weights or a cache that cannot fit are refused before anything is
+// loaded, in one sentence with the remedy; where only the largest steps may not, the
+// log warns.
 func TestDeviceTooSmall(t *testing.T) {
 	for name, c := range map[string]struct {
 		memory       int64

@@ -52,7 +52,8 @@ func TestHeapShare(t *testing.T) {
 	}
 }
 
-// TestLimitMemory: weights and prefixes count where they are on the host, and GOMEMLIMIT wins.
+// TestLimitMemory: weights and prefixes count where they are on the host, and
+// GOMEMLIMIT wins.
 func TestLimitMemory(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })

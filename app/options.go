@@ -13,8 +13,9 @@ import (
 	"scored/server"
 )
 
-// Options are what a server can be told. Make them with Defaults: no field's zero value is meant
-// to be good by itself. docs/flags.md says of each flag what it does; a field is named like it.
+// Options are what a server can be told. Make them with Defaults: no field's zero value
+// is meant to be good by itself. docs/flags.md says of each flag what it does; a field
+// is named like it.
 type Options struct {
 	// The model: a folder, or an id of the hub.
 	ModelPath       string `validate:"required"`
@@ -98,17 +99,19 @@ type Chosen struct {
 	Compile   map[string]string // options of the device's compiler
 }
 
-// Defaults are those of scored serve, for a CPU and without a word on a log. A model is missing.
+// Defaults returns the defaults of scored serve for a CPU, with logs discarded. The
+// caller must set ModelPath.
 func Defaults() Options {
 	return Options{
 		LoadFormat: "auto", Revision: "main", RandomSeed: 42,
 		Host: "127.0.0.1", Port: 30000, CORSOrigins: "*",
 		MaxQueue: 1 << 16, MaxTokens: 1 << 24, MaxLabels: 1 << 10, MaxScores: 1 << 21,
 		MaxBody: 64 << 20, MaxHeld: 256 << 20,
-		BodyTimeout: time.Minute, WriteTimeout: 30 * time.Second, DrainTimeout: 30 * time.Second, Watchdog: 5 * time.Minute,
-		DType: "auto", Device: "cpu", Replicas: 1, Attention: "fa", PrefixCacheBytes: -1,
-		StepTokens: 16384, LongerContexts: true, ProfileDir: "/tmp", HealthTimeout: 20 * time.Second,
-		Log: slog.New(slog.DiscardHandler), Access: slog.New(slog.DiscardHandler), Progress: io.Discard,
+		BodyTimeout: time.Minute, WriteTimeout: 30 * time.Second, DrainTimeout: 30 * time.Second,
+		Watchdog: 5 * time.Minute, DType: "auto", Device: "cpu", Replicas: 1,
+		Attention: "fa", PrefixCacheBytes: -1, StepTokens: 16384, LongerContexts: true,
+		ProfileDir: "/tmp", HealthTimeout: 20 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Access: slog.New(slog.DiscardHandler), Progress: io.Discard,
 		Settings: func(Chosen) []server.Setting { return nil },
 	}
 }
@@ -121,15 +124,18 @@ func (o Options) OpenTemplate() (*prompt.Template, error) {
 	case o.Template == "":
 		return nil, errors.New("flag --template-system needs a --template")
 	case o.AllowTruncate:
-		return nil, errors.New("flags --template and --allow-auto-truncate exclude each other: what is cut off would be the template's end")
+		return nil, errors.New("flags --template and --allow-auto-truncate exclude each other: what is " +
+			"cut off would be the template's end")
 	}
 	return prompt.Open(o.Template, o.TemplateSystem)
 }
 
-// mostOfBucket is as far above every use as the longest context that a model's config may name.
+// mostOfBucket is as far above every use as the longest context that a model's config
+// may name.
 const mostOfBucket = 1 << 24
 
-// ParseBuckets reads the step shapes that Buckets names; nil leaves the choice to the target.
+// ParseBuckets reads the step shapes that Buckets names; nil leaves the choice to the
+// target.
 func (o Options) ParseBuckets() ([]score.Bucket, error) {
 	if o.Buckets == "" {
 		return nil, nil
@@ -139,15 +145,18 @@ func (o Options) ParseBuckets() ([]score.Bucket, error) {
 		var b score.Bucket
 		var rest string
 		n, _ := fmt.Sscanf(text+" .", "%dx%dx%dx%d %s", &b.Tokens, &b.Rows, &b.Length, &b.Context, &rest)
-		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Context < 0 || max(b.Tokens, b.Rows, b.Length, b.Context) > mostOfBucket {
-			return nil, fmt.Errorf("flag --buckets: %q is not TOKENSxROWSxLENGTHxPREFIX, e.g. 256x8x32x512, each at most %d", text, mostOfBucket)
+		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Context < 0 ||
+			max(b.Tokens, b.Rows, b.Length, b.Context) > mostOfBucket {
+			return nil, fmt.Errorf("flag --buckets: %q is not TOKENSxROWSxLENGTHxPREFIX, e.g. "+
+				"256x8x32x512, each at most %d", text, mostOfBucket)
 		}
 		buckets = append(buckets, b)
 	}
 	return buckets, nil
 }
 
-// tokenizerOr is where the tokenizer is, which is otherwise there unless TokenizerPath says so.
+// tokenizerOr is where the tokenizer is, which is otherwise there unless TokenizerPath
+// says so.
 func (o Options) tokenizerOr(otherwise string) string {
 	if o.TokenizerPath != "" {
 		return o.TokenizerPath

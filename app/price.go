@@ -17,7 +17,8 @@ type Price struct {
 	Price     target.Price     `json:"price"`
 }
 
-// isOf tells whether the price is of steps with this attention and dtype; no price is of none.
+// isOf reports whether the price is for steps with this attention and dtype. It is false
+// for a nil price.
 func (p *Price) isOf(attention target.Attention, dtype target.DType) bool {
 	return p != nil && p.Attention == attention && p.DType == dtype
 }
@@ -25,8 +26,9 @@ func (p *Price) isOf(attention target.Attention, dtype target.DType) bool {
 // warn says why the price is not used for such steps, where there is one.
 func (p *Price) warn(attention target.Attention, dtype target.DType, log *slog.Logger) {
 	if p != nil && !p.isOf(attention, dtype) {
-		log.Warn("price file is of other steps and is not used; run scored calibrate with the flags of this start",
-			"attention", p.Attention, "dtype", p.DType, "wanted_attention", attention, "wanted_dtype", dtype)
+		log.Warn("price file is of other steps and is not used; run scored calibrate with the flags of "+
+			"this start", "attention", p.Attention, "dtype", p.DType, "wanted_attention", attention,
+			"wanted_dtype", dtype)
 	}
 }
 
@@ -41,10 +43,12 @@ func readPrice(file string) (*Price, error) {
 	}
 	p := &Price{}
 	if err := json.Unmarshal(data, p); err != nil {
-		return nil, fmt.Errorf("flag --price: file %s is not one that scored calibrate writes: %w", file, err)
+		return nil, fmt.Errorf("flag --price: file %s is not one that scored calibrate writes: %w", file,
+			err)
 	}
 	if !p.Price.Valid() {
-		return nil, fmt.Errorf("flag --price: file %s holds a price that rates no step; run scored calibrate again", file)
+		return nil, fmt.Errorf("flag --price: file %s holds a price that rates no step; run scored "+
+			"calibrate again", file)
 	}
 	return p, nil
 }

@@ -10,8 +10,8 @@ import (
 	"scored/target"
 )
 
-// newProfiler makes the profiler of a plugin's devices, which run the model; betweenSteps is the Scorer's. Close ends it,
-// before the plugin closes.
+// newProfiler makes the profiler of a plugin's devices, which run the model;
+// betweenSteps is the Scorer's. Close ends it, before the plugin closes.
 func newProfiler(plugin *pjrt.Plugin, cfg model.Config, device *Device,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	o := device.options
@@ -28,10 +28,12 @@ func newProfiler(plugin *pjrt.Plugin, cfg model.Config, device *Device,
 	return profile.New(c)
 }
 
-// stepCost adds up what the plugin says that a step's programs cost: the embedding and all layers. The head is left
-// out, for its rows and width depend on the labels. A plugin that says nothing, as that of the CPU, leaves the model's own
-// count of operations.
-func stepCost(programs func() []pjrt.Program, cfg model.Config, group int) func(score.Bucket) (flops, bytes float64) {
+// stepCost adds up what the plugin says that a step's programs cost: the embedding and
+// all layers. The head is left out, as its rows and width depend on the labels. If
+// the plugin reports no costs, as that of the CPU does, the model's own count of
+// operations is used.
+func stepCost(programs func() []pjrt.Program, cfg model.Config,
+	group int) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
 		runs := cfg.BodyRuns(b, group)
 		seen := map[string]bool{} // each device has its own copy

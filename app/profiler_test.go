@@ -8,7 +8,8 @@ import (
 	"scored/score"
 )
 
-// A step runs its block once per layer; what other buckets run, and the copies of another device, do not count.
+// A step runs its block once per layer; what other buckets run, and the copies of
+// another device, do not count.
 func TestStepCost(t *testing.T) {
 	program := func(name string, flops, bytes float64) pjrt.Program {
 		return pjrt.Program{Name: name, Cost: pjrt.Cost{Flops: flops, BytesAccessed: bytes}}
@@ -22,7 +23,8 @@ func TestStepCost(t *testing.T) {
 	if flops, bytes := cost(score.Bucket{Tokens: 64, Rows: 4, Length: 32, Context: 16}); flops != 2801 || bytes != 28010 {
 		t.Errorf("cost %v flops and %v bytes, want 2801 and 28010", flops, bytes)
 	}
-	// The plugin knows nothing of this one. A layer has 8*(8+4+4+8) + 3*8*16 weights, and 4*8 operations for each pair.
+	// The plugin knows nothing of this one. A layer has 8*(8+4+4+8) + 3*8*16 weights, and
+	// 4*8 operations for each pair.
 	if flops, bytes := cost(score.Bucket{Tokens: 6, Rows: 2, Length: 5, Context: 7}); flops != 28*(2*6*576+32*(6*6+6*7)) || bytes != 0 {
 		t.Errorf("a bucket without programs costs %v flops and %v bytes", flops, bytes)
 	}

@@ -12,8 +12,8 @@ import (
 // progressEvery is the time between the lines that say what a start is doing.
 const progressEvery = 5 * time.Second
 
-// progress tells the log what a start is doing: a line when a part of it begins, and one now and
-// then while it lasts. Close ends it.
+// progress tells the log what a start is doing: a line when a part of it begins, and
+// one now and then while it lasts. Close ends it.
 type progress struct {
 	log   *slog.Logger
 	began time.Time
@@ -44,7 +44,8 @@ func newProgress(log *slog.Logger, every time.Duration) *progress {
 	return p
 }
 
-// begin logs what begins now. Later lines say what doing returns; it is called on another goroutine.
+// begin logs what begins now. Later lines say what doing returns; it is called on
+// another goroutine.
 func (p *progress) begin(what string, doing func() string) {
 	p.log.Info(what)
 	p.set(doing)
@@ -74,7 +75,8 @@ func (p *progress) close() error {
 }
 
 // engine gives what model.New reports to, for one of several replicas.
-func (p *progress) engine(generated bool, replica, replicas int) func(stage model.Stage, done, total int64) {
+func (p *progress) engine(generated bool, replica,
+	replicas int) func(stage model.Stage, done, total int64) {
 	verb, where := "read", ""
 	if generated {
 		verb = "generated"
@@ -86,7 +88,8 @@ func (p *progress) engine(generated bool, replica, replicas int) func(stage mode
 	return func(stage model.Stage, done, total int64) {
 		p.set(func() string {
 			if stage == model.StageWeights {
-				return fmt.Sprintf("%s %.1f of %.1f GB of weights%s", verb, float64(done)/1e9, float64(total)/1e9, where)
+				return fmt.Sprintf("%s %.1f of %.1f GB of weights%s", verb, float64(done)/1e9,
+					float64(total)/1e9, where)
 			}
 			return fmt.Sprintf("compiled %d of %d programs%s", done, total, where)
 		})

@@ -10,7 +10,8 @@ import (
 	"scored/model"
 )
 
-// TestProgress: while a start lasts, the log says every few seconds what it does, and nothing after.
+// TestProgress: while a start lasts, the log says every few seconds what it does, and
+// nothing after.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said strings.Builder

@@ -7,15 +7,16 @@ import (
 )
 
 const (
-	// releaseEvery is how often memory is looked at. Giving it back costs a collection and, where it is needed again, a
-	// fault for each page: within a percent at this rate.
+	// releaseEvery is how often memory is looked at. Giving it back costs a collection
+	// and, where it is needed again, a fault for each page: within a percent at this rate.
 	releaseEvery = 30 * time.Second
-	// releaseFrom is how much more than at the start Go must hold. Usual requests take a few megabytes.
+	// releaseFrom is how much more than at the start Go must hold. Usual requests take a
+	// few megabytes.
 	releaseFrom = 256 << 20
 )
 
-// releaser gives memory back to the system after large requests. Go alone collects an idle heap every two minutes, and
-// gives back what is free of it little by little.
+// releaser gives memory back to the system after large requests. Go alone collects an
+// idle heap every two minutes, and gives back what is free of it little by little.
 type releaser struct {
 	held  func() uint64 // bytes that Go holds
 	free  func()        // gives back what is free
@@ -27,7 +28,8 @@ type releaser struct {
 // newReleaser begins with what loading the model has left. Close ends it.
 func newReleaser(held func() uint64, free func()) *releaser {
 	free()
-	r := &releaser{held: held, free: free, start: held(), quit: make(chan struct{}), ended: make(chan struct{})}
+	r := &releaser{held: held, free: free, start: held(), quit: make(chan struct{}),
+		ended: make(chan struct{})}
 	go r.loop()
 	return r
 }
@@ -56,7 +58,8 @@ func (r *releaser) close() error {
 
 // goMemory is what the Go runtime has of the system and has not given back.
 func goMemory() uint64 {
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)
 	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
 }

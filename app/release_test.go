@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestReleaser: memory goes back within a releaser's interval after it grew, and is left alone otherwise.
+// TestReleaser: memory goes back within a releaser's interval after it grew, and is
+// left alone otherwise.
 func TestReleaser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held, kept, frees := uint64(900<<20), uint64(100<<20), 0

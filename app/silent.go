@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// silent are the connections on which nothing has been sent yet, as browsers and TCP probes hold them. A server's Shutdown
-// would wait five seconds for each to become a request.
+// silent are the connections on which nothing has been sent yet, as browsers and TCP
+// probes hold them. A server's Shutdown would wait five seconds for each to become a
+// request.
 type silent struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool

@@ -22,8 +22,9 @@ type Source struct {
 	tokenizer string // tokenizer.json
 }
 
-// FindModel finds the model and merges LoRA adapters into its weights, which Close closes. Adapters are read first: one that
-// is wrong is known before anything is fetched.
+// FindModel finds the model and merges LoRA adapters into its weights, which Close
+// closes. Adapters are read first: one that is wrong is known before anything is
+// fetched.
 func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	var adapters []*model.Adapter
 	for _, dir := range s.options.LoRA {
@@ -43,7 +44,8 @@ func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	}
 	found.Weights = weights
 	for _, a := range adapters {
-		s.log.Info("LoRA adapter is merged into the weights", "folder", a.Folder(), "modules", a.Modules(), "parameters", a.Parameters())
+		s.log.Info("LoRA adapter is merged into the weights", "folder", a.Folder(),
+			"modules", a.Modules(), "parameters", a.Parameters())
 	}
 	s.opened.add("weights", weights.Close)
 	return found, nil
@@ -65,8 +67,8 @@ func (s *Start) Shape(ctx context.Context) (model.Config, error) {
 	return model.LoadConfig(dir)
 }
 
-// findBase resolves --model-path: a local folder, else a repository of the hub. The flags are held to the model's shape
-// before its weights are opened or fetched.
+// findBase resolves --model-path: a local folder, else a repository of the hub. The
+// flags are held to the model's shape before its weights are opened or fetched.
 func (s *Start) findBase(ctx context.Context) (*Source, error) {
 	if s.options.LoadFormat == "dummy" {
 		return s.generate()
@@ -80,8 +82,9 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 		if !s.fallsBack(ctx, err) {
 			return nil, err
 		}
-		s.log.Warn("model cannot be fetched from the hub; serving generated weights instead: `make demo` serves a small trained model without the hub",
-			"model", s.options.ModelPath, "error", err)
+		s.log.Warn("model cannot be fetched from the hub; serving generated weights instead: "+
+			"`make demo` serves a small trained model without the hub", "model", s.options.ModelPath,
+			"error", err)
 		return s.generate()
 	}
 	cfg, err := model.LoadConfig(dir)
@@ -100,27 +103,31 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 		return nil, err
 	}
 	if unused := weights.Unused(); len(unused) > 0 {
-		s.log.Warn("checkpoint holds tensors that the model has no use for; is config.json another checkpoint's?", "tensors", len(unused),
-			"names", strings.Join(unused[:min(len(unused), 5)], " "))
+		s.log.Warn("checkpoint holds tensors that the model has no use for; is config.json another "+
+			"checkpoint's?", "tensors", len(unused), "names", strings.Join(unused[:min(len(unused), 5)],
+			" "))
 	}
 	return &Source{Config: cfg, Weights: weights, tokenizer: words}, nil
 }
 
-// download fetches the model from the hub. Its shape is checked before anything large comes.
+// download fetches the model from the hub. Its shape is checked before anything large
+// comes.
 func (s *Start) download(ctx context.Context) (string, error) {
 	o := s.options
-	m := hub.Model{ID: o.ModelPath, Revision: o.Revision, Dir: o.DownloadDir, Offline: o.Offline, Log: s.log, Begin: s.progress.begin}
+	m := hub.Model{ID: o.ModelPath, Revision: o.Revision, Dir: o.DownloadDir, Offline: o.Offline,
+		Log: s.log, Begin: s.progress.begin}
 	return m.Download(ctx, s.checkFolder)
 }
 
-// fallsBack tells whether generated weights are served after this error: not if the start was stopped, or if the flags
-// are wrong.
+// fallsBack reports whether generated weights are served after this error: not if the
+// start was stopped, or if the flags are wrong.
 func (s *Start) fallsBack(ctx context.Context, err error) bool {
 	var wrong UsageError
 	return s.options.DummyFallback && ctx.Err() == nil && !errors.As(err, &wrong)
 }
 
-// generate makes weights up for the shape of the model folder or, if there is none, of Qwen3-0.6B.
+// generate makes weights up for the shape of the model folder or, if there is none, of
+// Qwen3-0.6B.
 func (s *Start) generate() (*Source, error) {
 	found := &Source{Config: model.Qwen3_0_6B(), Generated: true}
 	words := s.options.tokenizerOr(s.options.DummyTokenizer)
@@ -131,7 +138,8 @@ func (s *Start) generate() (*Source, error) {
 		words = s.options.tokenizerOr(s.options.ModelPath)
 	}
 	if words == "" {
-		return nil, UsageError{Err: errors.New("generated weights need a tokenizer; name its folder with --tokenizer-path")}
+		return nil, UsageError{Err: errors.New("generated weights need a tokenizer; name its folder " +
+			"with --tokenizer-path")}
 	}
 	err := s.check(found.Config, s.log)
 	if err != nil {
@@ -141,11 +149,13 @@ func (s *Start) generate() (*Source, error) {
 		return nil, err
 	}
 	found.Weights = model.Generate(found.Config, s.options.RandomSeed)
-	s.log.Warn("WEIGHTS ARE GENERATED: scores are repeatable but mean nothing", "seed", s.options.RandomSeed, "parameters", found.Config.Parameters())
+	s.log.Warn("WEIGHTS ARE GENERATED: scores are repeatable but mean nothing",
+		"seed", s.options.RandomSeed, "parameters", found.Config.Parameters())
 	return found, nil
 }
 
-// checkFolder is check of the shape in a folder that holds no more than config.json yet.
+// checkFolder is check of the shape in a folder that holds no more than config.json
+// yet.
 func (s *Start) checkFolder(dir string) error {
 	cfg, err := model.LoadConfig(dir)
 	if err != nil {
@@ -157,18 +167,20 @@ func (s *Start) checkFolder(dir string) error {
 // check refuses flags that cannot work together, or with a model of this shape.
 func (s *Start) check(cfg model.Config, log *slog.Logger) error {
 	if s.options.Template != "" && cfg.Classes != nil {
-		return UsageError{Err: errors.New("flag --template is for scores of labels, but the model is a classifier; leave it out and send whole texts")}
+		return UsageError{Err: errors.New("flag --template is for scores of labels, but the model is a " +
+			"classifier; leave it out and send whole texts")}
 	}
 	options, contextLength, err := s.Device.EngineOptions(cfg)
 	if err != nil {
 		return UsageError{Err: err}
 	}
 	if err := score.CheckBuckets(options.Buckets, contextLength); err != nil {
-		return UsageError{Err: fmt.Errorf("flags --buckets and --context-length (the model's: %d) do not fit: %w", cfg.MaxPositions, err)}
+		return UsageError{Err: fmt.Errorf("flags --buckets and --context-length (the model's: %d) do "+
+			"not fit: %w", cfg.MaxPositions, err)}
 	}
 	if contextLength > cfg.MaxPositions {
-		log.Warn("--context-length is above what the model was made for; longer prompts may score badly", "context_length", contextLength,
-			"max_position_embeddings", cfg.MaxPositions)
+		log.Warn("--context-length is above what the model was made for; longer prompts may score badly",
+			"context_length", contextLength, "max_position_embeddings", cfg.MaxPositions)
 	}
 	return nil
 }

@@ -15,8 +15,9 @@ import (
 	"scored/trace"
 )
 
-// Start makes a model ready, part by part, and tells the log what it is at. Load does all of it;
-// commands that need less call what they need. Its methods are for one goroutine.
+// Start makes a model ready, part by part, and tells the log what it is at. Load does
+// all of it; commands that need less call what they need. Its methods are for one
+// goroutine.
 type Start struct {
 	Device *Device // what the engine is like; its Target may be set before a plugin is opened
 
@@ -26,7 +27,7 @@ type Start struct {
 	opened   cleanups
 }
 
-// NewStart gives a Start with nothing opened yet. Close ends it.
+// NewStart returns a Start with nothing opened yet. The caller must call Close.
 func NewStart(o Options) (*Start, error) {
 	device, err := NewDevice(o)
 	if err != nil {
@@ -40,8 +41,8 @@ func NewStart(o Options) (*Start, error) {
 // Close closes all that was opened, the last first. What fails is logged by its name.
 func (s *Start) Close() error { return s.opened.run(s.log) }
 
-// OnClose adds what Close shall close before all that is open now. The log and Close's error call
-// it by the name.
+// OnClose adds what Close shall close before all that is open now. The log and Close's
+// error call it by the name.
 func (s *Start) OnClose(name string, do func() error) { s.opened.add(name, do) }
 
 // Progress gives what model.New reports to, for an engine of one's own.
@@ -49,9 +50,11 @@ func (s *Start) Progress(found *Source) func(stage model.Stage, done, total int6
 	return s.progress.engine(found.Generated, 0, 1)
 }
 
-// Load makes everything ready: files, plugin, tokenizer, engines, scorer, in this order, so that
-// what cannot work is found before what takes long. metrics may be nil; also are told of spans, too.
-func (s *Start) Load(ctx context.Context, metrics *server.Metrics, also ...score.Observer) (*server.Model, error) {
+// Load makes everything ready: files, plugin, tokenizer, engines, scorer, in this
+// order, so that what cannot work is found before what takes long. metrics may be nil;
+// also get the spans, too.
+func (s *Start) Load(ctx context.Context, metrics *server.Metrics,
+	also ...score.Observer) (*server.Model, error) {
 	defer s.progress.close()
 	if err := s.checkFiles(ctx); err != nil {
 		return nil, err
@@ -77,12 +80,14 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics, also ...score
 		return nil, err
 	}
 	stats := plugin.Stats()
-	s.log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()), "compiled", stats.Compiles, "from_cache", stats.CacheHits)
+	s.log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()),
+		"compiled", stats.Compiles, "from_cache", stats.CacheHits)
 	metrics.Devices(len(engines))
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
 	metrics.Engine(s.options.Device, s.Device.Attention)
 	var scorer *score.Scorer // before the first request it is there
-	profiler := newProfiler(plugin, found.Config, s.Device, func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
+	profiler := newProfiler(plugin, found.Config, s.Device,
+		func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
 	s.opened.add("profiler", profiler.Close)
 	observers, err := s.observers(append(also, metrics, profiler, &drift{log: s.log})...)
 	if err != nil {
@@ -95,12 +100,13 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics, also ...score
 	}
 	s.opened.add("scorer", func() error { scorer.Close(); return nil })
 	chosen := Chosen{Attention: s.Device.Attention, Compile: s.Device.Target.Options}
-	return &server.Model{Scorer: scorer, Settings: s.options.Settings(chosen), Words: words, Profiler: profiler, Observer: observers,
-		ContextLength: contextLength, Vocab: vocab, BaseVocab: words.BaseVocab(), Generated: found.Generated}, nil
+	return &server.Model{Scorer: scorer, Settings: s.options.Settings(chosen), Words: words,
+		Profiler: profiler, Observer: observers, ContextLength: contextLength, Vocab: vocab,
+		BaseVocab: words.BaseVocab(), Generated: found.Generated}, nil
 }
 
-// checkFiles finds the tokenizer and the plugin where Options name them, so that one that is not there is known before a
-// model is looked for. Nothing is fetched.
+// checkFiles finds the tokenizer and the plugin where Options name them, so that one
+// that is not there is known before a model is looked for. Nothing is fetched.
 func (s *Start) checkFiles(ctx context.Context) error {
 	for _, path := range []string{s.options.TokenizerPath, s.options.DummyTokenizer} {
 		if path == "" {
@@ -118,16 +124,20 @@ func (s *Start) checkFiles(ctx context.Context) error {
 }
 
 // scoreConfig is what of the Options and the model concerns the scorer.
-func (s *Start) scoreConfig(found *Source, vocab, contextLength int, observer score.Observer) score.Config {
+func (s *Start) scoreConfig(found *Source, vocab, contextLength int,
+	observer score.Observer) score.Config {
 	o := s.options
 	return score.Config{Vocab: vocab, ContextLength: contextLength,
-		Classes:       score.Classes{Names: found.Config.Classes, Activation: score.Activation(found.Config.Activation)},
-		AllowTruncate: o.AllowTruncate, MaxQueue: o.MaxQueue, MaxTokens: o.MaxTokens, MaxBacklog: o.MaxBacklog, MaxLabels: o.MaxLabels, MaxScores: o.MaxScores,
+		Classes: score.Classes{Names: found.Config.Classes,
+			Activation: score.Activation(found.Config.Activation)},
+		AllowTruncate: o.AllowTruncate, MaxQueue: o.MaxQueue, MaxTokens: o.MaxTokens,
+		MaxBacklog: o.MaxBacklog, MaxLabels: o.MaxLabels, MaxScores: o.MaxScores,
 		KeepPages: s.Device.keepPages(found.Config), Watchdog: o.Watchdog, Observer: observer}
 }
 
-// observers are those that the scorer and the server tell of what they do: the given ones, and a trace exporter if there
-// is a collector. On close it sends what it still holds, for at most five seconds.
+// observers are those that the scorer and the server tell of what they do: the given
+// ones, and a trace exporter if there is a collector. On close it sends what it still
+// holds, for at most five seconds.
 func (s *Start) observers(all ...score.Observer) (score.Observers, error) {
 	if s.options.OTLPEndpoint == "" {
 		return all, nil
@@ -148,8 +158,8 @@ func deviceOf(stats pjrt.Stats) server.Device {
 	return server.Device{Compiles: stats.Compiles, CacheHits: stats.CacheHits, Buffers: stats.Buffers}
 }
 
-// API gives the server's handler, which answers 503 until its Serve is given what Load returns. metrics and keys may be
-// nil.
+// API returns the server's handler, which answers 503 until its Serve is given what Load
+// returns. metrics and keys may be nil.
 func (o Options) API(metrics *server.Metrics, keys *server.Keys) (*server.Server, error) {
 	template, err := o.OpenTemplate()
 	if err != nil {
@@ -159,10 +169,13 @@ func (o Options) API(metrics *server.Metrics, keys *server.Keys) (*server.Server
 	if o.CORSOrigins != "" {
 		origins = strings.Split(o.CORSOrigins, ",")
 	}
-	return server.New(server.Config{ServedModel: cmp.Or(o.ServedModelName, o.ModelPath), ModelPath: o.ModelPath, TokenizerPath: o.tokenizerOr(o.ModelPath), Sampling: o.SamplingParams,
-		Version: o.Version, APIKey: o.APIKey, Keys: keys, MaxBody: o.MaxBody, MaxHeld: o.MaxHeld, BodyTimeout: o.BodyTimeout,
-		MaxClientRequests: o.MaxClientRequests, RequestTimeout: o.RequestTimeout,
-		HealthTimeout: o.HealthTimeout, CORSOrigins: origins, StrictEmptyItems: o.StrictEmptyItems, EmulateSGLang: o.ProfileEmulate,
-		HealthRoute: o.HealthRoute, PredictRoute: o.PredictRoute, KeylessPing: o.KeylessPing, SaltByKey: o.CacheSaltByKey,
-		DisableDocs: o.DisableDocs, Template: template, Metrics: metrics, Logger: o.Log, Access: o.Access}), nil
+	return server.New(server.Config{ServedModel: cmp.Or(o.ServedModelName, o.ModelPath),
+		ModelPath: o.ModelPath, TokenizerPath: o.tokenizerOr(o.ModelPath), Sampling: o.SamplingParams,
+		Version: o.Version, APIKey: o.APIKey, Keys: keys, MaxBody: o.MaxBody, MaxHeld: o.MaxHeld,
+		BodyTimeout: o.BodyTimeout, MaxClientRequests: o.MaxClientRequests,
+		RequestTimeout: o.RequestTimeout, HealthTimeout: o.HealthTimeout, CORSOrigins: origins,
+		StrictEmptyItems: o.StrictEmptyItems, EmulateSGLang: o.ProfileEmulate,
+		HealthRoute: o.HealthRoute, PredictRoute: o.PredictRoute, KeylessPing: o.KeylessPing,
+		SaltByKey: o.CacheSaltByKey, DisableDocs: o.DisableDocs, Template: template, Metrics: metrics,
+		Logger: o.Log, Access: o.Access}), nil
 }

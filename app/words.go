@@ -35,7 +35,8 @@ func loadTokenizer(found *Source, log *slog.Logger) (words, error) {
 		return nil, err
 	}
 	if t.Cut("two words") == 0 {
-		log.Info("tokenizer splits texts in a way that scored does not know, so a query is tokenized again with each item; send token ids if that is slow")
+		log.Info("tokenizer splits texts in a way that scored does not know, so a query is tokenized " +
+			"again with each item; send token ids if that is slow")
 	}
 	_, err = t.Encode("", true) // or the first request for plain specials would wait for their tables
 	var checked words
@@ -49,15 +50,16 @@ func loadTokenizer(found *Source, log *slog.Logger) (words, error) {
 	return checked, nil
 }
 
-// fit holds the tokenizer's ids to the rows of the embedding. Most checkpoints have more rows than ids, padded to a round
-// number. Some were given special tokens, for padding mostly, that have no row: those are served, without these
-// tokens. A tokenizer whose own vocabulary has no rows belongs to another model.
+// fit holds the tokenizer's ids to the rows of the embedding. Most checkpoints have
+// more rows than ids, padded to a round number. Some were given special tokens, for
+// padding mostly, that have no row: those are served, without these tokens. A tokenizer
+// whose own vocabulary has no rows belongs to another model.
 func fit(t *tokenizer.Tokenizer, cfg model.Config, log *slog.Logger) (words, error) {
 	rows := cfg.VocabSize
 	switch {
 	case t.BaseVocab() > rows:
-		return nil, fmt.Errorf("tokenizer has %d tokens, the model embeds %d: it belongs to another model; name the model's own with --tokenizer-path",
-			t.BaseVocab(), rows)
+		return nil, fmt.Errorf("tokenizer has %d tokens, the model embeds %d: it belongs to another "+
+			"model; name the model's own with --tokenizer-path", t.BaseVocab(), rows)
 	case t.Vocab() > rows:
 		var names []string
 		for id := rows; id < t.Vocab() && len(names) < 5; id++ {
@@ -65,10 +67,12 @@ func fit(t *tokenizer.Tokenizer, cfg model.Config, log *slog.Logger) (words, err
 				names = append(names, fmt.Sprintf("%s (%d)", name, id))
 			}
 		}
-		log.Warn("tokenizer has tokens that the model has no embedding for; prompts that hold them are refused", "tokens", t.Vocab()-rows, "names", names)
+		log.Warn("tokenizer has tokens that the model has no embedding for; prompts that hold them are "+
+			"refused", "tokens", t.Vocab()-rows, "names", names)
 		return narrower{t, rows}, nil
 	case t.Vocab() < rows/2:
-		log.Warn("tokenizer has far fewer tokens than the model embeds; is it another model's?", "tokens", t.Vocab(), "embeddings", rows)
+		log.Warn("tokenizer has far fewer tokens than the model embeds; is it another model's?",
+			"tokens", t.Vocab(), "embeddings", rows)
 	}
 	return t, nil
 }
@@ -85,7 +89,8 @@ func (n narrower) Encode(text string, plain bool) ([]int32, error) {
 	for _, id := range ids {
 		if int(id) >= n.rows {
 			name, _ := n.Token(int(id))
-			return nil, score.Errorf(score.Invalid, "", "holds the token %q (%d), which the model has no embedding for; leave it out", name, id)
+			return nil, score.Errorf(score.Invalid, "", "holds the token %q (%d), which the model has no "+
+				"embedding for; leave it out", name, id)
 		}
 	}
 	return ids, err

@@ -7,8 +7,9 @@ import (
 	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
-// The numbers of a checkpoint as its file holds them: little-endian, at any alignment, which is why they are loaded from
-// bytes. The loops are what a compiler turns into plain loads and stores; 0.6 billion numbers take about a second.
+// The numbers of a checkpoint as its file holds them: little-endian, at any alignment,
+// which is why they are loaded from bytes. The loops are what a compiler turns into
+// plain loads and stores; 0.6 billion numbers take about a second.
 
 type (
 	float32Bytes  []byte
@@ -72,16 +73,19 @@ func (b float16Bytes) bfloat16s(dst []bfloat16.BFloat16, from int) {
 	}
 }
 
-// roundToBFloat16 rounds the float32 with these bits to the nearest bfloat16, ties to even. NaN stays NaN.
+// roundToBFloat16 rounds the float32 with these bits to the nearest bfloat16, ties to
+// even. NaN stays NaN.
 func roundToBFloat16(x uint32) bfloat16.BFloat16 {
 	if x&0x7fffffff > 0x7f800000 {
-		return bfloat16.BFloat16(x>>16 | 0x40) // the payload's upper bits may all be zero: that would be infinity
+		// the payload's upper bits may all be zero: that would be infinity
+		return bfloat16.BFloat16(x>>16 | 0x40)
 	}
 	return bfloat16.BFloat16((x + 0x7fff + x>>16&1) >> 16)
 }
 
-// widenFloat16 gives the bits of the float32 that equals an IEEE 754 half. The exponent's offsets differ by 127-15 = 112;
-// multiplying, not adding, also gets subnormal halves right.
+// widenFloat16 gives the bits of the float32 that equals an IEEE 754 half. The
+// exponent's offsets differ by 127-15 = 112; multiplying, not adding, also gets
+// subnormal halves right.
 func widenFloat16(h uint16) uint32 {
 	sign, rest := uint32(h&0x8000)<<16, uint32(h&0x7fff)<<13
 	if h&0x7c00 == 0x7c00 { // infinity or NaN

@@ -20,8 +20,8 @@ const (
 	indexFile  = "model.safetensors.index.json"
 )
 
-// Checkpoint is a Source of weights in a folder of safetensors files, mapped into memory. The files must not be changed
-// or cut while it is open.
+// Checkpoint is a Source of weights in a folder of safetensors files, mapped into
+// memory. The files must not be changed or cut while it is open.
 type Checkpoint struct {
 	tensors map[string]Tensor
 	unused  []string
@@ -33,9 +33,10 @@ type mapped struct {
 	tensors map[string]stored
 }
 
-// Open maps dir's model.safetensors or, where there is none, the shards that model.safetensors.index.json lists, and
-// checks that they hold every parameter of cfg in its shape, as F32, BF16 or F16, and no other parameter of a block: a
-// checkpoint of another family is refused by the name of a tensor. Close releases them.
+// Open maps dir's model.safetensors or, where there is none, the shards that
+// model.safetensors.index.json lists, and checks that they hold every parameter of cfg
+// in its shape, as F32, BF16 or F16, and no other parameter of a block: a checkpoint of
+// another family is refused by the name of a tensor. Close releases them.
 func Open(dir string, cfg Config) (c *Checkpoint, err error) {
 	c = &Checkpoint{tensors: map[string]Tensor{}, files: map[string]mapped{}}
 	defer func() {
@@ -62,30 +63,32 @@ func Open(dir string, cfg Config) (c *Checkpoint, err error) {
 		c.tensors[spec.Name] = tensor
 	}
 	if len(missing) > 0 {
-		return c, fmt.Errorf("%s lacks tensor %s (%d of the model's %d are missing); config.json may belong to another checkpoint",
-			source, missing[0], len(missing), len(cfg.Tensors()))
+		return c, fmt.Errorf("%s lacks tensor %s (%d of the model's %d are missing); config.json may "+
+			"belong to another checkpoint", source, missing[0], len(missing), len(cfg.Tensors()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(where)) {
 		if _, used := c.tensors[name]; used || name == headName {
 			continue
 		}
 		if isBlockParameter(name) || cfg.Classes != nil && strings.HasPrefix(name, "score.") {
-			return c, fmt.Errorf("%s holds tensor %s, for which the model of config.json has no place; config.json may belong to another checkpoint",
-				filepath.Join(dir, where[name]), name)
+			return c, fmt.Errorf("%s holds tensor %s, for which the model of config.json has no place; "+
+				"config.json may belong to another checkpoint", filepath.Join(dir, where[name]), name)
 		}
 		c.unused = append(c.unused, name)
 	}
 	return c, nil
 }
 
-// isBlockParameter tells whether a tensor belongs to a transformer block, so that a model that leaves it out is not the
-// one that was trained. Old Llama checkpoints keep the rotary frequencies, which follow from the config.
+// isBlockParameter tells whether a tensor belongs to a transformer block, so that a
+// model that leaves it out is not the one that was trained. Old Llama checkpoints keep
+// the rotary frequencies, which follow from the config.
 func isBlockParameter(name string) bool {
 	return strings.HasPrefix(name, "model.layers.") && !strings.HasSuffix(name, ".rotary_emb.inv_freq")
 }
 
-// Unused names, sorted, what the files hold beyond the model's parameters: worth a warning, since the checkpoint may be of
-// another kind. A vocabulary head that is tied to the embedding is not named.
+// Unused names, sorted, what the files hold beyond the model's parameters: worth a
+// warning, since the checkpoint may be of another kind. A vocabulary head that is tied
+// to the embedding is not named.
 func (c *Checkpoint) Unused() []string { return slices.Clone(c.unused) }
 
 // Tensor implements Source.
@@ -109,7 +112,8 @@ func (c *Checkpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// mapFiles maps the checkpoint's files and says which of them holds which tensor, and what path says so.
+// mapFiles maps the checkpoint's files and says which of them holds which tensor, and
+// what path says so.
 func (c *Checkpoint) mapFiles(dir string) (where map[string]string, source string, err error) {
 	single, index := filepath.Join(dir, singleFile), filepath.Join(dir, indexFile)
 	err = c.mapFile(dir, singleFile)
@@ -125,7 +129,8 @@ func (c *Checkpoint) mapFiles(dir string) (where map[string]string, source strin
 	}
 	data, err := readRegular(index, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", fmt.Errorf("%s has neither %s nor %s; download or convert the model's safetensors files", dir, singleFile, indexFile)
+		return nil, "", fmt.Errorf("%s has neither %s nor %s; download or convert the model's "+
+			"safetensors files", dir, singleFile, indexFile)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("checkpoint index is not readable: %w", err)
@@ -146,7 +151,8 @@ func (c *Checkpoint) mapFiles(dir string) (where map[string]string, source strin
 	return where, index, nil
 }
 
-// parseIndex reads which shard holds which tensor. Shards lie in the index's own folder.
+// parseIndex reads which shard holds which tensor. Shards lie in the index's own
+// folder.
 func parseIndex(data []byte) (map[string]string, error) {
 	var index struct {
 		WeightMap map[string]string `json:"weight_map"`
@@ -159,7 +165,8 @@ func parseIndex(data []byte) (map[string]string, error) {
 	}
 	for tensor, file := range index.WeightMap {
 		if file != filepath.Base(file) || !strings.HasSuffix(file, ".safetensors") {
-			return nil, fmt.Errorf("field weight_map[%q] is %q, not the name of a .safetensors file", tensor, file)
+			return nil, fmt.Errorf("field weight_map[%q] is %q, not the name of a .safetensors file", tensor,
+				file)
 		}
 	}
 	return index.WeightMap, nil
@@ -205,5 +212,6 @@ func (m mapped) tensor(spec TensorSpec) (Tensor, error) {
 	case "BF16":
 		return Tensor{spec, dtypes.BFloat16, bfloat16Bytes(bytes)}, nil
 	}
-	return Tensor{}, fmt.Errorf("is stored as %s; only F32, BF16 and F16 are supported, use an unquantized checkpoint", t.dtype)
+	return Tensor{}, fmt.Errorf("is stored as %s; only F32, BF16 and F16 are supported, use an "+
+		"unquantized checkpoint", t.dtype)
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
-// testdata/checkpoint was written by transformers (tests/golden/checkpoint.py) with the weights of seed 1, in four shards.
+// testdata/checkpoint was written by transformers (tests/golden/checkpoint.py) with the
+// weights of seed 1, in four shards.
 func TestOpenTransformersCheckpoint(t *testing.T) {
 	dir := filepath.Join("testdata", "checkpoint")
 	cfg, err := LoadConfig(dir)
@@ -28,7 +29,8 @@ func TestOpenTransformersCheckpoint(t *testing.T) {
 	sameNumbers(t, cfg, c, Generate(cfg, 1), dtypes.BFloat16)
 }
 
-// What our own test writer stores in any dtype, in one file or several, comes back as it was generated.
+// What our own test writer stores in any dtype, in one file or several, comes back as
+// it was generated.
 func TestOpenRoundTrip(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -210,7 +212,8 @@ func TestConversions(t *testing.T) {
 	}
 }
 
-// sameNumbers compares every tensor of two sources, as a whole in both dtypes and in ranges that start anywhere.
+// sameNumbers compares every tensor of two sources, as a whole in both dtypes and in
+// ranges that start anywhere.
 func sameNumbers(t *testing.T, cfg Config, got, want Source, dtype dtypes.DType) {
 	t.Helper()
 	for _, spec := range cfg.Tensors() {

@@ -1,25 +1,32 @@
 package model
 
-// Config is the shape of a dense decoder and the few constants that its forward pass depends on. Comments give the names
-// in config.json. See LoadConfig for what is checked.
+// Config is the shape of a dense decoder and the few constants that its forward pass
+// depends on. Comments give the names in config.json. See LoadConfig for what is
+// checked.
 type Config struct {
-	HiddenSize       int         // hidden_size
-	Layers           int         // num_hidden_layers
-	Heads            int         // num_attention_heads: query heads
-	KVHeads          int         // num_key_value_heads; divides Heads
-	HeadDim          int         // head_dim; even. Heads·HeadDim need not be HiddenSize
-	IntermediateSize int         // intermediate_size: width of the MLP
-	VocabSize        int         // vocab_size: rows of the embedding, which may be more than the tokenizer knows
-	RopeTheta        float64     // rope_theta
-	RopeScaling      RopeScaling // rope_scaling or rope_parameters; zero: positions turn heads unscaled
-	RMSEps           float64     // rms_norm_eps
-	QKNorm           bool        // RMSNorm over every query and key head, as Qwen3 has
-	QKVBias          bool        // biases of queries, keys and values, as Qwen2 has
-	TieEmbeddings    bool        // tie_word_embeddings: the vocabulary head is the embedding itself; false for a classifier
-	MaxPositions     int         // max_position_embeddings: the longest prompt the model was trained for
-	TorchDtype       string      // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
-	Classes          []string    // id2label of a classifier, whose head gives a logit of each; nil: a language model
-	Activation       Activation  // what makes scores of a classifier's logits; "" for a language model
+	HiddenSize       int // hidden_size
+	Layers           int // num_hidden_layers
+	Heads            int // num_attention_heads: query heads
+	KVHeads          int // num_key_value_heads; divides Heads
+	HeadDim          int // head_dim; even. Heads·HeadDim need not be HiddenSize
+	IntermediateSize int // intermediate_size: width of the MLP
+	// vocab_size: rows of the embedding, which may be more than the tokenizer knows
+	VocabSize int
+	RopeTheta float64 // rope_theta
+	// rope_scaling or rope_parameters; zero: positions turn heads unscaled
+	RopeScaling RopeScaling
+	RMSEps      float64 // rms_norm_eps
+	QKNorm      bool    // RMSNorm over every query and key head, as Qwen3 has
+	QKVBias     bool    // biases of queries, keys and values, as Qwen2 has
+	// tie_word_embeddings: the vocabulary head is the embedding itself; false for a
+	// classifier
+	TieEmbeddings bool
+	// max_position_embeddings: the longest prompt the model was trained for
+	MaxPositions int
+	TorchDtype   string // torch_dtype or dtype, e.g. "bfloat16"; "" if config.json names none
+	// id2label of a classifier, whose head gives a logit of each; nil: a language model
+	Classes    []string
+	Activation Activation // what makes scores of a classifier's logits; "" for a language model
 }
 
 // Activation is a function of a row's logits.
@@ -32,15 +39,19 @@ const (
 	Logits    Activation = "none"    // scores are the logits: of regression
 )
 
-// Qwen3_0_6B is the config of Qwen/Qwen3-0.6B, for weights that are generated rather than read.
+// Qwen3_0_6B is the config of Qwen/Qwen3-0.6B, for weights that are generated rather
+// than read.
 func Qwen3_0_6B() Config {
 	return Config{
-		HiddenSize: 1024, Layers: 28, Heads: 16, KVHeads: 8, HeadDim: 128, IntermediateSize: 3072, VocabSize: 151936,
-		RopeTheta: 1e6, RMSEps: 1e-6, QKNorm: true, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "bfloat16",
+		HiddenSize: 1024, Layers: 28, Heads: 16, KVHeads: 8, HeadDim: 128, IntermediateSize: 3072,
+		VocabSize: 151936,
+		RopeTheta: 1e6, RMSEps: 1e-6, QKNorm: true, TieEmbeddings: true, MaxPositions: 40960,
+		TorchDtype: "bfloat16",
 	}
 }
 
-// TensorSpec names one parameter of a model as Hugging Face checkpoints do. Matrices are [out, in].
+// TensorSpec names one parameter of a model as Hugging Face checkpoints do. Matrices
+// are [out, in].
 type TensorSpec struct {
 	Name  string
 	Shape []int
@@ -62,7 +73,8 @@ const (
 	normName      = "model.norm.weight"
 )
 
-// Tensors lists the parameters of the model, each once, in the order of the forward pass.
+// Tensors lists the parameters of the model, each once, in the order of the forward
+// pass.
 func (c Config) Tensors() []TensorSpec {
 	specs := []TensorSpec{{embeddingName, []int{c.VocabSize, c.HiddenSize}}}
 	for i := range c.Layers {
@@ -77,7 +89,8 @@ func (c Config) Tensors() []TensorSpec {
 	return specs
 }
 
-// head is the parameter that hidden states are multiplied by at last: of classes, of the vocabulary, or the embedding itself.
+// head is the parameter that hidden states are multiplied by at last: of classes, of
+// the vocabulary, or the embedding itself.
 func (c Config) head() TensorSpec {
 	switch {
 	case c.Classes != nil:

@@ -9,14 +9,16 @@ import (
 // mostClasses is far beyond any published classifier.
 const mostClasses = 1 << 16
 
-// classes are the names of a classifier's classes, and what makes scores of their logits.
+// classes are the names of a classifier's classes, and what makes scores of their
+// logits.
 func (f *configFile) classes() (names []string, activation Activation, err error) {
 	n := 2 // transformers' default, which it leaves out of config.json
 	switch {
 	case len(f.Labels) > 0:
 		n = len(f.Labels)
 		if f.LabelCount != nil && *f.LabelCount != n {
-			return nil, "", fmt.Errorf("field num_labels is %d, but id2label has %d classes", *f.LabelCount, n)
+			return nil, "", fmt.Errorf("field num_labels is %d, but id2label has %d classes", *f.LabelCount,
+				n)
 		}
 	case f.LabelCount != nil:
 		n = *f.LabelCount
@@ -38,7 +40,8 @@ func (f *configFile) classes() (names []string, activation Activation, err error
 	return names, activation, err
 }
 
-// activation follows what config.json says: for sentence-transformers, or of the loss that it was trained with.
+// activation follows what config.json says: for sentence-transformers, or of the loss
+// that it was trained with.
 func (f *configFile) activation(classes int) (Activation, error) {
 	if name := f.Sentence.Activation; name != nil {
 		switch (*name)[strings.LastIndexByte(*name, '.')+1:] {
@@ -47,7 +50,8 @@ func (f *configFile) activation(classes int) (Activation, error) {
 		case "Identity":
 			return Logits, nil
 		}
-		return "", fmt.Errorf("field sentence_transformers.activation_fn is %q; only Sigmoid and Identity are supported", *name)
+		return "", fmt.Errorf("field sentence_transformers.activation_fn is %q; only Sigmoid and "+
+			"Identity are supported", *name)
 	}
 	problem := ""
 	if f.ProblemType != nil {
@@ -56,10 +60,12 @@ func (f *configFile) activation(classes int) (Activation, error) {
 	switch {
 	case problem == "regression":
 		return Logits, nil
-	case problem == "multi_label_classification", classes == 1 && (problem == "" || problem == "single_label_classification"):
+	case problem == "multi_label_classification", classes == 1 &&
+		(problem == "" || problem == "single_label_classification"):
 		return SigmoidOf, nil
 	case problem == "", problem == "single_label_classification":
 		return SoftmaxOf, nil
 	}
-	return "", fmt.Errorf("field problem_type is %q; only regression, single_label_classification and multi_label_classification are supported", problem)
+	return "", fmt.Errorf("field problem_type is %q; only regression, single_label_classification "+
+		"and multi_label_classification are supported", problem)
 }

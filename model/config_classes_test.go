@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestClassifierConfig: classes and activation are those that transformers and vLLM read of a config.json.
+// TestClassifierConfig: classes and activation are those that transformers and vLLM
+// read of a config.json.
 func TestClassifierConfig(t *testing.T) {
 	published, err := os.ReadFile(filepath.Join("testdata", "config", "Qwen3-0.6B", "config.json"))
 	if err != nil {
@@ -42,7 +43,8 @@ func TestClassifierConfig(t *testing.T) {
 	}
 }
 
-// TestOpenClassifier: a classifier's checkpoint has its head; another's, or one with a bias, is refused.
+// TestOpenClassifier: a classifier's checkpoint has its head; another's, or one with a
+// bias, is refused.
 func TestOpenClassifier(t *testing.T) {
 	cfg := smallConfig()
 	cfg.TieEmbeddings, cfg.Classes, cfg.Activation = false, []string{"a", "b", "c"}, SoftmaxOf

@@ -9,8 +9,9 @@ import (
 	"slices"
 )
 
-// LoadConfig reads config.json in dir, as Hugging Face lays it out (transformers 4 and 5). Every field that would change
-// an answer is either honoured or refused by name; the others are ignored.
+// LoadConfig reads config.json in dir, as Hugging Face lays it out (transformers 4 and
+// 5). Every field that would change an answer is either honoured or refused by name;
+// the others are ignored.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := readRegular(path, maxConfig)
@@ -38,9 +39,10 @@ type configFile struct {
 	VocabSize        *int     `json:"vocab_size"`
 	MaxPositions     *int     `json:"max_position_embeddings"`
 	RMSEps           *float64 `json:"rms_norm_eps"`
-	TieEmbeddings    bool     `json:"tie_word_embeddings"` // false when absent, as in transformers' Qwen3Config
-	TorchDtype       string   `json:"torch_dtype"`
-	Dtype            string   `json:"dtype"` // torch_dtype's name in transformers 5
+	// false when absent, as in transformers' Qwen3Config
+	TieEmbeddings bool   `json:"tie_word_embeddings"`
+	TorchDtype    string `json:"torch_dtype"`
+	Dtype         string `json:"dtype"` // torch_dtype's name in transformers 5
 
 	RopeTheta      *float64 `json:"rope_theta"`
 	RopeScaling    *rope    `json:"rope_scaling"`
@@ -82,9 +84,11 @@ func parseConfig(data []byte) (Config, error) {
 		return Config{}, err
 	}
 	if file.RMSEps == nil || !(*file.RMSEps > 0 && *file.RMSEps < 1) {
-		return Config{}, fmt.Errorf("field rms_norm_eps is %s; it must be between 0 and 1", shown(file.RMSEps))
+		return Config{}, fmt.Errorf("field rms_norm_eps is %s; it must be between 0 and 1",
+			shown(file.RMSEps))
 	}
-	cfg.RopeTheta, cfg.RopeScaling, cfg.RMSEps, cfg.TieEmbeddings = theta, scaling, *file.RMSEps, file.TieEmbeddings
+	cfg.RopeTheta, cfg.RopeScaling, cfg.RMSEps, cfg.TieEmbeddings = theta, scaling, *file.RMSEps,
+		file.TieEmbeddings
 	cfg.QKNorm, cfg.QKVBias = kind.qkNorm, kind.qkvBias
 	if classifies {
 		cfg.TieEmbeddings = false // there is no vocabulary head
@@ -101,15 +105,20 @@ func parseConfig(data []byte) (Config, error) {
 
 // kind finds the model's family, and whether it is a classifier.
 func (f *configFile) kind() (found family, classifies bool, err error) {
-	i := slices.IndexFunc(families(), func(k family) bool { return f.ModelType != nil && *f.ModelType == k.modelType })
+	i := slices.IndexFunc(families(), func(k family) bool {
+		return f.ModelType != nil &&
+			*f.ModelType == k.modelType
+	})
 	if i < 0 {
-		return found, false, fmt.Errorf("field model_type is %s; only dense Qwen3, Qwen2 and Llama models (\"qwen3\", \"qwen2\", \"llama\") are supported",
-			shown(f.ModelType))
+		return found, false, fmt.Errorf("field model_type is %s; only dense Qwen3, Qwen2 and Llama "+
+			"models (\"qwen3\", \"qwen2\", \"llama\") are supported", shown(f.ModelType))
 	}
 	found = families()[i]
 	classifies = slices.Equal(f.Architectures, []string{found.classifier})
-	if len(f.Architectures) > 0 && !classifies && !slices.Equal(f.Architectures, []string{found.architecture}) {
-		return found, false, fmt.Errorf("field architectures is %q; only %s and %s are supported", f.Architectures, found.architecture, found.classifier)
+	if len(f.Architectures) > 0 && !classifies && !slices.Equal(f.Architectures,
+		[]string{found.architecture}) {
+		return found, false, fmt.Errorf("field architectures is %q; only %s and %s are supported",
+			f.Architectures, found.architecture, found.classifier)
 	}
 	return found, classifies, f.checkPlain()
 }
@@ -126,7 +135,8 @@ func (f *configFile) checkPlain() error {
 	case f.UseSlidingWindow:
 		return errors.New("field use_sliding_window is true; only full attention is supported")
 	case len(f.Quantization) > 0 && string(f.Quantization) != "null":
-		return errors.New("field quantization_config is set; use an unquantized checkpoint (bfloat16, float16 or float32)")
+		return errors.New("field quantization_config is set; use an unquantized checkpoint (bfloat16, " +
+			"float16 or float32)")
 	}
 	for i, kind := range f.LayerTypes {
 		if kind != "full_attention" {
@@ -134,19 +144,22 @@ func (f *configFile) checkPlain() error {
 		}
 	}
 	if f.Layers != nil && len(f.LayerTypes) > 0 && len(f.LayerTypes) != *f.Layers {
-		return fmt.Errorf("field layer_types lists %d layers, num_hidden_layers is %d", len(f.LayerTypes), *f.Layers)
+		return fmt.Errorf("field layer_types lists %d layers, num_hidden_layers is %d", len(f.LayerTypes),
+			*f.Layers)
 	}
 	return nil
 }
 
-// sizes fills in the integer fields. The bounds are far beyond any published model: they keep products of sizes within
-// an int and turn a corrupt file into an error instead of an allocation.
+// sizes fills in the integer fields. The bounds are far beyond any published model:
+// they keep products of sizes within an int and turn a corrupt file into an error
+// instead of an allocation.
 func (f *configFile) sizes() (Config, error) {
 	var cfg Config
 	if f.KVHeads == nil {
 		f.KVHeads = f.Heads // as in transformers: one key-value head for each query head
 	}
-	if f.HeadDim == nil && f.HiddenSize != nil && f.Heads != nil && *f.Heads > 0 && *f.HiddenSize%*f.Heads == 0 {
+	if f.HeadDim == nil && f.HiddenSize != nil && f.Heads != nil && *f.Heads > 0 &&
+		*f.HiddenSize%*f.Heads == 0 {
 		size := *f.HiddenSize / *f.Heads
 		f.HeadDim = &size
 	}
@@ -166,15 +179,18 @@ func (f *configFile) sizes() (Config, error) {
 		{"max_position_embeddings", f.MaxPositions, &cfg.MaxPositions, 1 << 24},
 	} {
 		if field.value == nil || *field.value < 1 || *field.value > field.most {
-			return Config{}, fmt.Errorf("field %s is %s; it must be between 1 and %d", field.name, shown(field.value), field.most)
+			return Config{}, fmt.Errorf("field %s is %s; it must be between 1 and %d", field.name,
+				shown(field.value), field.most)
 		}
 		*field.to = *field.value
 	}
 	if cfg.Heads%cfg.KVHeads != 0 {
-		return Config{}, fmt.Errorf("field num_attention_heads is %d; it must be a multiple of num_key_value_heads (%d)", cfg.Heads, cfg.KVHeads)
+		return Config{}, fmt.Errorf("field num_attention_heads is %d; it must be a multiple of "+
+			"num_key_value_heads (%d)", cfg.Heads, cfg.KVHeads)
 	}
 	if cfg.HeadDim%2 != 0 {
-		return Config{}, fmt.Errorf("field head_dim is %d; it must be even, since rotary positions turn pairs", cfg.HeadDim)
+		return Config{}, fmt.Errorf("field head_dim is %d; it must be even, since rotary positions "+
+			"turn pairs", cfg.HeadDim)
 	}
 	return cfg, nil
 }
@@ -187,7 +203,8 @@ func shown[T any](value *T) string {
 	return fmt.Sprintf("%#v", *value)
 }
 
-// wrongType says in JSON's terms that a field has a value of another type than it must have; nil if err says something else.
+// wrongType says in JSON's terms that a field has a value of another type than it must
+// have; nil if err says something else.
 func wrongType(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" {

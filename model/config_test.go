@@ -124,8 +124,9 @@ func TestLoadConfigEdited(t *testing.T) {
 	}
 }
 
-// A config without num_key_value_heads, head_dim and tie_word_embeddings means one key-value head for each query head,
-// heads that split the hidden size, and a vocabulary head of its own.
+// A config without num_key_value_heads, head_dim and tie_word_embeddings means one
+// key-value head for each query head, heads that split the hidden size, and a
+// vocabulary head of its own.
 func TestLoadConfigDefaults(t *testing.T) {
 	cfg, err := parseConfig([]byte(`{"model_type": "qwen3", "hidden_act": "silu", "hidden_size": 64, "num_hidden_layers": 2,
 		"num_attention_heads": 4, "intermediate_size": 128, "vocab_size": 512, "max_position_embeddings": 2048,

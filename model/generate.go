@@ -11,22 +11,25 @@ import (
 	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
-// Generated is a Source of pseudo-random weights for any shape, for tests and measurements without a checkpoint.
-// tests/golden/weights.py computes the same numbers.
+// Generated is a Source of pseudo-random weights for any shape, for tests and
+// measurements without a checkpoint. tests/golden/weights.py computes the same numbers.
 //
-// Element i of a tensor is a function of the seed, the tensor's name and i alone: byte i%8 of the word i/8 of a
-// SplitMix64 sequence (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014) whose key comes from
-// seed and name, looked up in a table of 256 numbers that depends on the tensor's kind. Every number has at most eight
-// significant bits, so it is exact in bfloat16 and runs in either dtype have the very same weights.
+// Element i of a tensor is a function of the seed, the tensor's name and i alone: byte
+// i%8 of the word i/8 of a SplitMix64 sequence (Steele, Lea, Flood: Fast splittable
+// pseudorandom number generators, 2014) whose key comes from seed and name, looked up
+// in a table of 256 numbers that depends on the tensor's kind. Every number has at most
+// eight significant bits, so it is exact in bfloat16 and runs in either dtype have the
+// very same weights.
 //
-// The scales keep a network of any depth sane: activations stay near 1, attention is neither flat nor fixed on one key,
-// and logits have a standard deviation of about 2.
+// The scales keep a network of any depth sane: activations stay near 1, attention is
+// neither flat nor fixed on one key, and logits have a standard deviation of about 2.
 type Generated struct {
 	seed  uint64
 	specs map[string]TensorSpec
 }
 
-// Generate makes the weights of a model from a seed. Nothing is computed before it is read.
+// Generate makes the weights of a model from a seed. Nothing is computed before it is
+// read.
 func Generate(cfg Config, seed uint64) *Generated {
 	g := &Generated{seed: seed, specs: make(map[string]TensorSpec)}
 	for _, spec := range cfg.Tensors() {
@@ -51,9 +54,11 @@ func (g *Generated) Tensor(name string) (Tensor, error) {
 // Close implements Source; there is nothing to release.
 func (g *Generated) Close() error { return nil }
 
-// generatedTable is the number that each byte stands for. Biases lie in (-1/2, 1/2). Norms are 1 + [-1/4, 1/4), those of queries and keys
-// 1 + [0, 1/2), which sharpens attention. Matrices are symmetric around 0: the odd numbers -255 … 255 times a power of
-// two, with a standard deviation near 1/sqrt(in), twice that for the embedding and the vocabulary head.
+// generatedTable is the number that each byte stands for. Biases lie in (-1/2, 1/2).
+// Norms are 1 + [-1/4, 1/4), those of queries and keys 1 + [0, 1/2), which sharpens
+// attention. Matrices are symmetric around 0: the odd numbers -255 … 255 times a power
+// of two, with a standard deviation near 1/sqrt(in), twice that for the embedding and
+// the vocabulary head.
 func generatedTable(spec TensorSpec) (table [256]float32) {
 	if strings.HasSuffix(spec.Name, ".bias") {
 		for b := range table {
@@ -63,7 +68,8 @@ func generatedTable(spec TensorSpec) (table [256]float32) {
 	}
 	if len(spec.Shape) == 1 {
 		lowest := 96
-		if strings.HasSuffix(spec.Name, ".q_norm.weight") || strings.HasSuffix(spec.Name, ".k_norm.weight") {
+		if strings.HasSuffix(spec.Name, ".q_norm.weight") ||
+			strings.HasSuffix(spec.Name, ".k_norm.weight") {
 			lowest = 128
 		}
 		for b := range table {
@@ -91,7 +97,9 @@ type sequence struct {
 
 func (s *sequence) float32s(dst []float32, from int) { lookUp(&s.table, s.key, dst, from) }
 
-func (s *sequence) bfloat16s(dst []bfloat16.BFloat16, from int) { lookUp(&s.short, s.key, dst, from) }
+func (s *sequence) bfloat16s(dst []bfloat16.BFloat16, from int) {
+	lookUp(&s.short, s.key, dst, from)
+}
 
 func lookUp[T any](table *[256]T, key uint64, dst []T, from int) {
 	word := uint64(from / 8)
@@ -108,7 +116,8 @@ func lookUp[T any](table *[256]T, key uint64, dst []T, from int) {
 		w := splitMix(key, word)
 		d := dst[:8:8]
 		d[0], d[1], d[2], d[3] = table[byte(w)], table[byte(w>>8)], table[byte(w>>16)], table[byte(w>>24)]
-		d[4], d[5], d[6], d[7] = table[byte(w>>32)], table[byte(w>>40)], table[byte(w>>48)], table[byte(w>>56)]
+		d[4], d[5], d[6], d[7] = table[byte(w>>32)], table[byte(w>>40)], table[byte(w>>48)],
+			table[byte(w>>56)]
 		dst = dst[8:]
 	}
 	w := splitMix(key, word)

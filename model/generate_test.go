@@ -10,7 +10,8 @@ import (
 	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
-// tests/golden/weights.json holds pieces of tensors as tests/golden/weights.py computes them.
+// tests/golden/weights.json holds pieces of tensors as tests/golden/weights.py computes
+// them.
 func TestGenerateAsPython(t *testing.T) {
 	data, err := os.ReadFile("../tests/golden/weights.json")
 	if err != nil {
@@ -84,7 +85,8 @@ func TestTensorRangeOutside(t *testing.T) {
 	}
 }
 
-// Another seed, or another tensor of the same shape, has other numbers; means and deviations are as documented.
+// Another seed, or another tensor of the same shape, has other numbers; means and
+// deviations are as documented.
 func TestGenerateDistribution(t *testing.T) {
 	cfg := smallConfig()
 	for _, test := range []struct {

@@ -17,8 +17,9 @@ const (
 	adapterPrefix     = "base_model.model." // of every tensor's name in PEFT's files
 )
 
-// Adapter is a LoRA adapter (arXiv:2106.09685) in PEFT's format: for some matrices of a model [out, in] two more, B [out, r] and
-// A [r, in], whose product is added to it; and whole parameters that replace the model's (modules_to_save).
+// Adapter is a LoRA adapter (arXiv:2106.09685) in PEFT's format: for some matrices of a
+// model [out, in] two more, B [out, r] and A [r, in], whose product is added to it; and
+// whole parameters that replace the model's (modules_to_save).
 type Adapter struct {
 	dir      string
 	config   adapterConfig
@@ -38,14 +39,16 @@ type matrix struct {
 	numbers []float32
 }
 
-// OpenAdapter reads an adapter's adapter_config.json and adapter_model.safetensors in dir. What of them would change the merged
-// weights is honoured or refused by name. The files are not needed any more afterwards.
+// OpenAdapter reads an adapter's adapter_config.json and adapter_model.safetensors in
+// dir. What of them would change the merged weights is honoured or refused by name. The
+// files are not needed any more afterwards.
 func OpenAdapter(dir string) (*Adapter, error) {
 	a := &Adapter{dir: dir, products: map[string]product{}, saved: map[string]matrix{}}
 	path := filepath.Join(dir, adapterConfigName)
 	data, err := readRegular(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("adapter %s has no %s; name a local folder with a LoRA adapter as PEFT saves it", dir, adapterConfigName)
+		return nil, fmt.Errorf("adapter %s has no %s; name a local folder with a LoRA adapter as PEFT "+
+			"saves it", dir, adapterConfigName)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("adapter is not readable: %w", err)
@@ -66,9 +69,11 @@ func (a *Adapter) read() (err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if err := c.mapFile(a.dir, adapterFile); errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(a.dir, "adapter_model.bin")); err == nil {
-			return fmt.Errorf("adapter %s has pickled weights and no %s; save it again with safe_serialization=True", a.dir, adapterFile)
+			return fmt.Errorf("adapter %s has pickled weights and no %s; save it again with "+
+				"safe_serialization=True", a.dir, adapterFile)
 		}
-		return fmt.Errorf("adapter %s has no %s; save it again with PEFT's save_pretrained", a.dir, adapterFile)
+		return fmt.Errorf("adapter %s has no %s; save it again with PEFT's save_pretrained", a.dir,
+			adapterFile)
 	} else if err != nil {
 		return err
 	}
@@ -109,9 +114,11 @@ func (a *Adapter) take(name string, m matrix) error {
 		return nil
 	}
 	if strings.Contains(parameter, ".lora_") {
-		return errors.New("belongs to a kind of adapter that is not supported; merge it into the model with PEFT's merge_and_unload")
+		return errors.New("belongs to a kind of adapter that is not supported; merge it into the model " +
+			"with PEFT's merge_and_unload")
 	}
-	// PEFT also saves the embedding and the head as they were where an adapter is on one of them.
+	// PEFT also saves the embedding and the head as they were where an adapter is on one
+	// of them.
 	if module, ok := strings.CutSuffix(parameter, ".base_layer.weight"); ok {
 		parameter = module + ".weight"
 	} else if !a.saves(parameter) && parameter != embeddingName && parameter != headName {
@@ -121,9 +128,11 @@ func (a *Adapter) take(name string, m matrix) error {
 	return nil
 }
 
-// saves tells whether modules_to_save names the parameter's module: "norm" names every input_layernorm too.
+// saves tells whether modules_to_save names the parameter's module: "norm" names every
+// input_layernorm too.
 func (a *Adapter) saves(parameter string) bool {
-	return slices.ContainsFunc(a.config.Saved, func(name string) bool { return strings.HasSuffix(moduleOf(parameter), name) })
+	return slices.ContainsFunc(a.config.Saved,
+		func(name string) bool { return strings.HasSuffix(moduleOf(parameter), name) })
 }
 
 // moduleOf is the module that has a parameter.
@@ -131,8 +140,8 @@ func moduleOf(parameter string) string {
 	return parameter[:max(0, strings.LastIndexByte(parameter, '.'))]
 }
 
-// checkComplete wants both matrices of each module, in shapes that fit together and the config's rank, and a module of each
-// name among the targets.
+// checkComplete wants both matrices of each module, in shapes that fit together and the
+// config's rank, and a module of each name among the targets.
 func (a *Adapter) checkComplete() error {
 	for _, module := range slices.Sorted(maps.Keys(a.products)) {
 		p := a.products[module]
@@ -146,10 +155,12 @@ func (a *Adapter) checkComplete() error {
 			return err
 		}
 		if p.a.shape[0] != rank || p.b.shape[1] != rank {
-			return fmt.Errorf("module %s has lora_A %v and lora_B %v; %s makes its rank %d", module, p.a.shape, p.b.shape, adapterConfigName, rank)
+			return fmt.Errorf("module %s has lora_A %v and lora_B %v; %s makes its rank %d", module,
+				p.a.shape, p.b.shape, adapterConfigName, rank)
 		}
 		if !a.config.targets(module) {
-			return fmt.Errorf("module %s has weights, but %s does not name it as a target; the files may belong to different adapters", module, adapterConfigName)
+			return fmt.Errorf("module %s has weights, but %s does not name it as a target; the files may "+
+				"belong to different adapters", module, adapterConfigName)
 		}
 		p.scale = scale
 		a.products[module] = p
@@ -161,8 +172,10 @@ func (a *Adapter) checkComplete() error {
 		if a.config.Excluded.pattern != nil || a.config.Excluded.has(name) {
 			continue // what is left of it is not known here
 		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(a.products)), func(module string) bool { return endsIn(module, name) }) {
-			return fmt.Errorf("field target_modules of %s names %q, of which the file has no weights", adapterConfigName, name)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(a.products)),
+			func(module string) bool { return endsIn(module, name) }) {
+			return fmt.Errorf("field target_modules of %s names %q, of which the file has no weights",
+				adapterConfigName, name)
 		}
 	}
 	return nil

@@ -14,9 +14,10 @@ import (
 
 // adapterConfig is adapter_config.json as PEFT writes it.
 type adapterConfig struct {
-	Rank          int                `json:"r"`
-	Alpha         float64            `json:"lora_alpha"`
-	RankPattern   map[string]int     `json:"rank_pattern"`  // regular expressions of modules that have another rank
+	Rank  int     `json:"r"`
+	Alpha float64 `json:"lora_alpha"`
+	// regular expressions of modules that have another rank
+	RankPattern   map[string]int     `json:"rank_pattern"`
 	AlphaPattern  map[string]float64 `json:"alpha_pattern"` // and another alpha
 	RootScale     bool               `json:"use_rslora"`
 	Targets       modules            `json:"target_modules"`
@@ -29,11 +30,13 @@ type adapterConfig struct {
 	LayersPattern json.RawMessage    `json:"layers_pattern"`
 }
 
-// harmless are the fields that say nothing of what merged weights are: where the adapter comes from, how it was trained, and
-// options of kinds of adapters that other fields turn on.
+// harmless are the fields that say nothing of what merged weights are: where the
+// adapter comes from, how it was trained, and options of kinds of adapters that other
+// fields turn on.
 func harmless() []string {
-	return []string{"auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode", "lora_dropout",
-		"lora_ga_config", "megatron_core", "peft_version", "qalora_group_size", "revision", "task_type"}
+	return []string{"auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying",
+		"eva_config", "inference_mode", "lora_dropout", "lora_ga_config", "megatron_core", "peft_version",
+		"qalora_group_size", "revision", "task_type"}
 }
 
 func parseAdapterConfig(data []byte) (c adapterConfig, err error) {
@@ -50,13 +53,16 @@ func parseAdapterConfig(data []byte) (c adapterConfig, err error) {
 	if err := c.check(fields); err != nil {
 		return c, err
 	}
-	for _, known := range slices.Concat(harmless(), []string{"r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "target_modules",
-		"exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save", "peft_type", "bias", "init_lora_weights"}) {
+	for _, known := range slices.Concat(harmless(),
+		[]string{"r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "target_modules",
+			"exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save", "peft_type",
+			"bias", "init_lora_weights"}) {
 		delete(fields, known)
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if !slices.Contains([]string{"null", "false", `""`, "[]", "{}"}, compact(fields[name])) {
-			return c, fmt.Errorf("field %s is %s, which is not supported; merge the adapter into the model with PEFT's merge_and_unload", name, compact(fields[name]))
+			return c, fmt.Errorf("field %s is %s, which is not supported; merge the adapter into the "+
+				"model with PEFT's merge_and_unload", name, compact(fields[name]))
 		}
 	}
 	return c, nil
@@ -80,34 +86,46 @@ func given(fields map[string]json.RawMessage, name string) string {
 	return compact(value)
 }
 
-// check refuses what is not plain LoRA over an unchanged base model. fields are the file's.
+// check refuses what is not plain LoRA over an unchanged base model. fields are the
+// file's.
 func (c adapterConfig) check(fields map[string]json.RawMessage) error {
 	if c.Type == nil || *c.Type != "LORA" {
-		return fmt.Errorf("field peft_type is %s; only \"LORA\" adapters are supported", given(fields, "peft_type"))
+		return fmt.Errorf("field peft_type is %s; only \"LORA\" adapters are supported",
+			given(fields, "peft_type"))
 	}
 	if c.Bias != nil && *c.Bias != "none" {
 		return fmt.Errorf("field bias is %q; only \"none\" is supported", *c.Bias)
 	}
-	// Other ways to begin, such as pissa, change the base model's weights, so that the adapter does not fit the model as it was.
-	if initial := compact(c.Initial); !slices.Contains([]string{"true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`, "null"}, initial) && c.Initial != nil {
-		return fmt.Errorf("field init_lora_weights is %s, which changes the base model too; save the adapter as one of the unchanged model, as PEFT's path_initial_model_for_weight_conversion does", initial)
+	// Other ways to begin, such as pissa, change the base model's weights, so that the
+	// adapter does not fit the model as it was.
+	if initial := compact(c.Initial); !slices.Contains([]string{"true", "false", `"gaussian"`, `"eva"`,
+		`"orthogonal"`, "null"}, initial) && c.Initial != nil {
+		return fmt.Errorf("field init_lora_weights is %s, which changes the base model too; save the "+
+			"adapter as one of the unchanged model, as PEFT's path_initial_model_for_weight_conversion does",
+			initial)
 	}
-	if pattern := compact(c.LayersPattern); c.LayersPattern != nil && !slices.Contains([]string{"null", "[]", `""`, `"layers"`, `["layers"]`}, pattern) {
+	if pattern := compact(c.LayersPattern); c.LayersPattern != nil &&
+		!slices.Contains([]string{"null", "[]", `""`, `"layers"`, `["layers"]`}, pattern) {
 		return fmt.Errorf("field layers_pattern is %s; the models' layers are \"layers\"", pattern)
 	}
 	if !(c.Alpha > 0) || math.IsInf(c.Alpha, 0) {
-		return fmt.Errorf("field lora_alpha is %s; it must be a number above 0", given(fields, "lora_alpha"))
+		return fmt.Errorf("field lora_alpha is %s; it must be a number above 0",
+			given(fields, "lora_alpha"))
 	}
 	ranks, alphas := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	_, _ = json.Unmarshal(fields["rank_pattern"], &ranks), json.Unmarshal(fields["alpha_pattern"], &alphas) // of which c was read
+	// of which c was read
+	_, _ = json.Unmarshal(fields["rank_pattern"], &ranks), json.Unmarshal(fields["alpha_pattern"],
+		&alphas)
 	for _, name := range slices.Sorted(maps.Keys(c.RankPattern)) {
 		if c.RankPattern[name] < 1 {
-			return fmt.Errorf("field rank_pattern[%q] is %s; it must be at least 1", name, given(ranks, name))
+			return fmt.Errorf("field rank_pattern[%q] is %s; it must be at least 1", name,
+				given(ranks, name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.AlphaPattern)) {
 		if !(c.AlphaPattern[name] > 0) {
-			return fmt.Errorf("field alpha_pattern[%q] is %s; it must be a number above 0", name, given(alphas, name))
+			return fmt.Errorf("field alpha_pattern[%q] is %s; it must be a number above 0", name,
+				given(alphas, name))
 		}
 	}
 	if c.Rank < 1 {
@@ -116,7 +134,8 @@ func (c adapterConfig) check(fields map[string]json.RawMessage) error {
 	return nil
 }
 
-// of gives the rank of a module's adapter, and what the product of its matrices is multiplied by.
+// of gives the rank of a module's adapter, and what the product of its matrices is
+// multiplied by.
 func (c adapterConfig) of(module string) (rank int, scale float64, err error) {
 	if rank, err = patternOf("rank_pattern", c.RankPattern, module, c.Rank); err != nil {
 		return 0, 0, err
@@ -131,27 +150,32 @@ func (c adapterConfig) of(module string) (rank int, scale float64, err error) {
 	return rank, alpha / float64(rank), nil
 }
 
-// patternOf is what the one pattern that the end of the module's name matches says, or otherwise. PEFT takes the first of
-// several; JSON objects have no first, so those must agree.
-func patternOf[V comparable](field string, patterns map[string]V, module string, otherwise V) (V, error) {
+// patternOf is what the one pattern that the end of the module's name matches says, or
+// otherwise. PEFT takes the first of several; JSON objects have no first, so those must
+// agree.
+func patternOf[V comparable](field string, patterns map[string]V, module string,
+	otherwise V) (V, error) {
 	found, value := "", otherwise
 	for _, key := range slices.Sorted(maps.Keys(patterns)) {
 		matches, err := regexp.MatchString(`^(.*\.)?(`+key+`)$`, module)
 		if err != nil {
-			return value, fmt.Errorf("field %s has the key %q, which is not a regular expression that is supported: %w", field, key, err)
+			return value, fmt.Errorf("field %s has the key %q, which is not a regular expression that is "+
+				"supported: %w", field, key, err)
 		}
 		if !matches {
 			continue
 		}
 		if found != "" && patterns[key] != value {
-			return value, fmt.Errorf("field %s says two things of %s, by the keys %q and %q; name each module once", field, module, found, key)
+			return value, fmt.Errorf("field %s says two things of %s, by the keys %q and %q; name each "+
+				"module once", field, module, found, key)
 		}
 		found, value = key, patterns[key]
 	}
 	return value, nil
 }
 
-// modules is a field that names modules: by the ends of their names, or by a regular expression for the whole of them.
+// modules is a field that names modules: by the ends of their names, or by a regular
+// expression for the whole of them.
 type modules struct {
 	names   []string
 	pattern *regexp.Regexp
@@ -173,7 +197,8 @@ func (m *modules) UnmarshalJSON(data []byte) (err error) {
 		pattern = `.*_proj`
 	}
 	if m.pattern, err = regexp.Compile(`^(?:` + pattern + `)$`); err != nil {
-		return fmt.Errorf("modules %q are not a regular expression that is supported: %w; save the adapter with a list of names", m.text, err)
+		return fmt.Errorf("modules %q are not a regular expression that is supported: %w; save the "+
+			"adapter with a list of names", m.text, err)
 	}
 	return nil
 }
@@ -185,7 +210,9 @@ func (m modules) has(module string) bool {
 	return slices.ContainsFunc(m.names, func(name string) bool { return endsIn(module, name) })
 }
 
-func endsIn(module, name string) bool { return module == name || strings.HasSuffix(module, "."+name) }
+func endsIn(module, name string) bool {
+	return module == name || strings.HasSuffix(module, "."+name)
+}
 
 // layerNumbers is a list of layers, or one.
 type layerNumbers []int

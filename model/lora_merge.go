@@ -16,8 +16,9 @@ type merged struct {
 	adapters []*Adapter
 }
 
-// Merge gives source, the weights of cfg, with adapters merged into it one after the other, as PEFT's merge_and_unload does. A
-// sum W + scale·B·A is computed in float64 and rounded once. It refuses, by the name of a module, an adapter of another model.
+// Merge gives source, the weights of cfg, with adapters merged into it one after the
+// other, as PEFT's merge_and_unload does. A sum W + scale·B·A is computed in float64
+// and rounded once. It refuses, by the name of a module, an adapter of another model.
 // Closing the result closes source.
 func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 	if len(adapters) == 0 {
@@ -30,7 +31,8 @@ func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 	for _, a := range adapters {
 		for _, module := range slices.Sorted(maps.Keys(a.products)) {
 			p := a.products[module]
-			if err := a.checkPlace(cfg, specs, module+".weight", []int{p.b.shape[0], p.a.shape[1]}); err != nil {
+			if err := a.checkPlace(cfg, specs, module+".weight", []int{p.b.shape[0],
+				p.a.shape[1]}); err != nil {
 				return nil, err
 			}
 		}
@@ -41,7 +43,8 @@ func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 		}
 		for name := range specs {
 			if _, has := a.saved[name]; a.saves(name) && !has {
-				return nil, fmt.Errorf("adapter %s names the module of %s in modules_to_save, but has no weights for it; save it again", a.dir, name)
+				return nil, fmt.Errorf("adapter %s names the module of %s in modules_to_save, but has no "+
+					"weights for it; save it again", a.dir, name)
 			}
 		}
 	}
@@ -49,16 +52,20 @@ func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 }
 
 // checkPlace wants the model to have a parameter, in a shape.
-func (a *Adapter) checkPlace(cfg Config, specs map[string]TensorSpec, name string, shape []int) error {
+func (a *Adapter) checkPlace(cfg Config, specs map[string]TensorSpec, name string,
+	shape []int) error {
 	if cfg.TieEmbeddings && (name == headName || name == embeddingName) {
-		return fmt.Errorf("adapter %s changes %s alone, but the model has one matrix for embedding and head; untie them before training", a.dir, name)
+		return fmt.Errorf("adapter %s changes %s alone, but the model has one matrix for embedding and "+
+			"head; untie them before training", a.dir, name)
 	}
 	spec, ok := specs[name]
 	if !ok {
-		return fmt.Errorf("adapter %s changes %s, which the model has not; it may be an adapter of another model", a.dir, name)
+		return fmt.Errorf("adapter %s changes %s, which the model has not; it may be an adapter of "+
+			"another model", a.dir, name)
 	}
 	if !slices.Equal(spec.Shape, shape) {
-		return fmt.Errorf("adapter %s changes %s in shape %v, the model's is %v; it may be an adapter of another model", a.dir, name, shape, spec.Shape)
+		return fmt.Errorf("adapter %s changes %s in shape %v, the model's is %v; it may be an adapter "+
+			"of another model", a.dir, name, shape, spec.Shape)
 	}
 	return nil
 }
@@ -120,7 +127,8 @@ func (s sums) bfloat16s(dst []bfloat16.BFloat16, from int) {
 	floats(wide).bfloat16s(dst, 0)
 }
 
-// addTo adds a row's numbers from column at on to dst, four of A's rows at a time: dst is read and written as often.
+// addTo adds a row's numbers from column at on to dst, four of A's rows at a time: dst
+// is read and written as often.
 func (p product) addTo(dst []float64, row, at int) {
 	rank, columns := p.a.shape[0], p.a.shape[1]
 	b := p.b.numbers[row*rank : (row+1)*rank]

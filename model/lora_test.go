@@ -20,7 +20,8 @@ type adapterFiles struct {
 	tensors *writer
 }
 
-// goodAdapter is one on queries of every layer, of rank 5 and scale 3/5, and on the last layer's MLP, of rank 2 and scale 3/2.
+// goodAdapter is one on queries of every layer, of rank 5 and scale 3/5, and on the
+// last layer's MLP, of rank 2 and scale 3/2.
 func goodAdapter(t *testing.T, cfg Config) adapterFiles {
 	f := adapterFiles{map[string]any{"peft_type": "LORA", "r": 5, "lora_alpha": 3.0, "rank_pattern": map[string]int{"down_proj": 2},
 		"target_modules": []string{"q_proj", "down_proj"}, "bias": "none", "lora_dropout": 0.1, "use_dora": false, "modules_to_save": nil}, &writer{t: t}}
@@ -61,8 +62,9 @@ func (f adapterFiles) save(t *testing.T) string {
 	return dir
 }
 
-// TestMergedWeights: each number is W + scale·B·A rounded once, from wherever it is read and in either dtype; a second adapter
-// adds to the first; and what no adapter names is the model's own tensor.
+// TestMergedWeights: each number is W + scale·B·A rounded once, from wherever it is
+// read and in either dtype; a second adapter adds to the first; and what no adapter
+// names is the model's own tensor.
 func TestMergedWeights(t *testing.T) {
 	cfg := smallConfig()
 	f := goodAdapter(t, cfg)
@@ -114,7 +116,8 @@ func TestMergedWeights(t *testing.T) {
 	}
 }
 
-// TestSavedModules: parameters of modules_to_save take the place of the model's, such as heads.
+// TestSavedModules: parameters of modules_to_save take the place of the model's, such
+// as heads.
 func TestSavedModules(t *testing.T) {
 	language, classifier := smallConfig(), smallConfig()
 	language.TieEmbeddings, classifier.TieEmbeddings, classifier.Classes = false, false, []string{"a", "b"}
@@ -145,7 +148,8 @@ func savedHead(t *testing.T, cfg Config, module string) {
 	}
 }
 
-// TestAdaptersRefused: what is not plain LoRA for this model is refused by the name of a field, a tensor or a module.
+// TestAdaptersRefused: what is not plain LoRA for this model is refused by the name of
+// a field, a tensor or a module.
 func TestAdaptersRefused(t *testing.T) {
 	const query = adapterPrefix + "model.layers.0.self_attn.q_proj"
 	set := func(field string, value any) func(f adapterFiles) {

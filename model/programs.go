@@ -10,25 +10,29 @@ import (
 	"scored/score/plan"
 )
 
-// programs are the executables of an engine. One program serves all layers, or all groups of some: it takes its weights as
-// inputs. So a bucket compiles in the time of one layer, and many small buckets cost little.
+// programs are the executables of an engine. One program serves all layers, or all
+// groups of some: it takes its weights as inputs. So a bucket compiles in the time of
+// one layer, and many small buckets cost little.
 type programs struct {
 	embed map[int]*program   // by tokens
 	layer map[shape]*program // by bucket
 	last  map[int]*program   // by tokens: final norm of the rows' last tokens
 	head  map[headKey]*program
-	// headRows is how many rows the largest of head reads. A step may read more places than that.
+	// headRows is how many rows the largest of head reads. A step may read more places
+	// than that.
 	headRows int
 	check    map[string]*program // by name: see attention.checks
 	blank    *program            // a layer's KV cache of zeros; nil without one
 }
 
-// shape is what of a bucket a layer's program depends on. How many rows a step has it does not.
+// shape is what of a bucket a layer's program depends on. How many rows a step has it
+// does not.
 type shape struct{ tokens, length, context int }
 
 func shapeOf(b plan.Bucket) shape { return shape{b.Tokens, b.Length, b.Context} }
 
-// fresh is how many new tokens of prefixes a step can have: all of them are in its context.
+// fresh is how many new tokens of prefixes a step can have: all of them are in its
+// context.
 func (s shape) fresh() int { return min(s.tokens, s.context) }
 
 // name is that of the program of a group of layers.
@@ -44,7 +48,8 @@ func embedName(tokens int) string { return fmt.Sprintf("embed_t%d", tokens) }
 
 func lastName(tokens int) string { return fmt.Sprintf("last_t%d", tokens) }
 
-// headKey names a head program: how many rows it takes, and whether it goes over the vocabulary.
+// headKey names a head program: how many rows it takes, and whether it goes over the
+// vocabulary.
 type headKey struct {
 	rows       int
 	vocabulary bool
@@ -52,7 +57,8 @@ type headKey struct {
 
 func (k headKey) name() string { return fmt.Sprintf("head_r%d_v%t", k.rows, k.vocabulary) }
 
-// Group is how many layers a program computes where so many are wanted: the most of those that divide the model's.
+// Group is how many layers a program computes where so many are wanted: the most of
+// those that divide the model's.
 func (c Config) Group(wanted int) int {
 	for n := min(wanted, c.Layers); n > 1; n-- {
 		if c.Layers%n == 0 {
@@ -62,15 +68,18 @@ func (c Config) Group(wanted int) int {
 	return 1
 }
 
-// LayerProgram is the name of the program that computes a layer, or a group of so many, in steps of the bucket.
+// LayerProgram is the name of the program that computes a layer, or a group of so many,
+// in steps of the bucket.
 func (c Config) LayerProgram(b plan.Bucket, group int) string { return shapeOf(b).name(group) }
 
-// BodyRuns is how often a step of the bucket runs each program, by name, but for the heads.
+// BodyRuns is how often a step of the bucket runs each program, by name, but for the
+// heads.
 func (c Config) BodyRuns(b plan.Bucket, group int) map[string]int {
 	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(group): c.Layers / group}
 }
 
-// StepRuns is BodyRuns with the heads of as many rows as the bucket holds, if they only compare their labels.
+// StepRuns is BodyRuns with the heads of as many rows as the bucket holds, if they only
+// compare their labels.
 func (c Config) StepRuns(b plan.Bucket, group int) map[string]int {
 	runs := c.BodyRuns(b, group)
 	for left := b.Rows; left > 0; {
@@ -81,9 +90,10 @@ func (c Config) StepRuns(b plan.Bucket, group int) map[string]int {
 	return runs
 }
 
-// headRows are the row counts the heads are compiled for: a step with more rows runs them several times. The vocabulary
-// head reads its whole table however few rows it has, and computes every row it has room for: on two cores 8 rows take
-// 50 ms, 64 take 170.
+// headRows are the row counts the heads are compiled for: a step with more rows runs
+// them several times. The vocabulary head reads its whole table however few rows it
+// has, and computes every row it has room for: on two cores 8 rows take 50 ms, 64 take
+// 170.
 func headRows() []int { return []int{8, 32, lastRows} }
 
 // headRowsFor are those of them that steps of up to most rows run.
@@ -100,8 +110,8 @@ func headRowsFor(most int) []int {
 // lastRows is how many rows a run of last takes, the most that a head reads.
 const lastRows = 64
 
-// headOf is the head that reads so many rows. Labels alone take little time for each row that the program has room for: one
-// for the most does for all.
+// headOf is the head that reads so many rows. Labels alone take little time for each
+// row that the program has room for: one for the most does for all.
 func headOf(rows int, vocabulary bool) headKey {
 	if vocabulary {
 		return headKey{headFor(rows), true}
@@ -109,15 +119,19 @@ func headOf(rows int, vocabulary bool) headKey {
 	return headKey{lastRows, false}
 }
 
-// headFor is how many rows the head has that runs for so many: the least that holds them, or the largest.
+// headFor is how many rows the head has that runs for so many: the least that holds
+// them, or the largest.
 func headFor(rows int) int {
 	all := headRowsFor(rows)
 	return all[len(all)-1]
 }
 
-// compileAll compiles what the buckets need, until ctx ends, and tells progress of each program.
-func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucket, progress func(stage Stage, done, total int64)) (*programs, error) {
-	p := &programs{embed: map[int]*program{}, layer: map[shape]*program{}, last: map[int]*program{}, head: map[headKey]*program{}, check: map[string]*program{}}
+// compileAll compiles what the buckets need, until ctx ends, and tells progress of each
+// program.
+func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucket,
+	progress func(stage Stage, done, total int64)) (*programs, error) {
+	p := &programs{embed: map[int]*program{}, layer: map[shape]*program{}, last: map[int]*program{},
+		head: map[headKey]*program{}, check: map[string]*program{}}
 	list := n.list(p, buckets)
 	for i, build := range list {
 		err := ctx.Err()
@@ -137,7 +151,8 @@ func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucke
 
 // list gives the compilations, each program once.
 func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) error) {
-	for _, c := range n.attention.checks(buckets) { // first: a device that does not take kernels is known at once
+	// first: a device that does not take kernels is known at once
+	for _, c := range n.attention.checks(buckets) {
 		list = append(list, n.demanding(c.name, kernelCalls, 0, add(p.check, c.name, c.name, c.build)))
 	}
 	most := 0 // rows of a step
@@ -167,7 +182,8 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 				caches = n.group
 			}
 			name := s.name(n.group)
-			list = append(list, n.demanding(name, n.group*n.attention.calls(), caches, add(p.layer, s, name, n.layerGraph(s))))
+			list = append(list, n.demanding(name, n.group*n.attention.calls(), caches, add(p.layer, s, name,
+				n.layerGraph(s))))
 		}
 		if once(b.Tokens) {
 			list = append(list, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)),
@@ -176,23 +192,28 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 	}
 	if n.cache.pages > 0 {
 		list = append(list, func(on device) (err error) {
-			p.blank, err = compile(on, "blank", func(in *parameters) []*Node { return []*Node{Zeros(in.g, n.cache.shape())} })
+			p.blank, err = compile(on, "blank", func(in *parameters) []*Node {
+				return []*Node{Zeros(in.g,
+					n.cache.shape())}
+			})
 			return err
 		})
 	}
 	return list
 }
 
-func add[K comparable](to map[K]*program, key K, name string, build func(in *parameters) []*Node) func(device) error {
+func add[K comparable](to map[K]*program, key K, name string,
+	build func(in *parameters) []*Node) func(device) error {
 	return func(on device) (err error) {
 		to[key], err = compile(on, name, build)
 		return err
 	}
 }
 
-// demanding also holds a program to what the Splicer must put into it, if there is a Splicer. Where kernels are at stake, every
-// error is an ErrKernels.
-func (n network) demanding(name string, calls, caches int, build func(device) error) func(device) error {
+// demanding also holds a program to what the Splicer must put into it, if there is a
+// Splicer. Where kernels are at stake, every error is an ErrKernels.
+func (n network) demanding(name string, calls, caches int,
+	build func(device) error) func(device) error {
 	return func(on device) error {
 		err := build(on)
 		if err == nil && n.splicer != nil {
@@ -237,8 +258,9 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	}
 }
 
-// layerGraph takes the KV cache of each layer of a group, if the shape has a context, the hidden states and angles that embed
-// gives, what stepInputs makes of a step, and the layers' weights. It gives the caches and the hidden states.
+// layerGraph takes the KV cache of each layer of a group, if the shape has a context,
+// the hidden states and angles that embed gives, what stepInputs makes of a step, and
+// the layers' weights. It gives the caches and the hidden states.
 func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		var at places
@@ -263,7 +285,10 @@ func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 				}
 			}
 			w := n.layerParameters(in)
-			x = n.transform(x, w, func(qkv *Node) *Node { return n.attention.attend(qkv, angles, w, v, keep) })
+			x = n.transform(x, w, func(qkv *Node) *Node {
+				return n.attention.attend(qkv, angles, w, v,
+					keep)
+			})
 		}
 		return append(outputs, n.stream(x))
 	}
@@ -274,7 +299,8 @@ func viewParameters(in *parameters, a attention, s shape) view {
 	return view{ranges: in.next(dtypes.Int32, 3, s.tokens), length: s.length, more: a.inputs(in, s)}
 }
 
-// streamParameter takes the hidden states [T, D] that the program before gave by stream.
+// streamParameter takes the hidden states [T, D] that the program before gave by
+// stream.
 func (n network) streamParameter(in *parameters, tokens int) *Node {
 	if n.attention.transposed() {
 		return Transpose(in.next(dtypes.Float32, n.HiddenSize, tokens), 0, 1)
@@ -297,7 +323,8 @@ func (n network) lastGraph(tokens int) func(in *parameters) []*Node {
 	}
 }
 
-// headGraph takes what last gives, [lastRows, D], which of its rows the head is for, and pairs of one of those and a label.
+// headGraph takes what last gives, [lastRows, D], which of its rows the head is for,
+// and pairs of one of those and a label.
 func (n network) headGraph(key headKey) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		h, rows := in.next(dtypes.Float32, lastRows, n.HiddenSize), in.next(dtypes.Int32, key.rows)

@@ -11,8 +11,9 @@ import (
 	"slices"
 )
 
-// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes of little-endian header length, a JSON
-// object of that length that maps names to dtype, shape and data_offsets, and the tensors, end to end without holes.
+// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes of
+// little-endian header length, a JSON object of that length that maps names to dtype,
+// shape and data_offsets, and the tensors, end to end without holes.
 
 // maxHeader is the reference implementation's bound on the header.
 const maxHeader = 100_000_000
@@ -43,17 +44,21 @@ func safetensorsBits(dtype string) int {
 	return 0
 }
 
-// parseSafetensors reads the header of a whole file, and checks that what it says fits the file exactly.
+// parseSafetensors reads the header of a whole file, and checks that what it says fits
+// the file exactly.
 func parseSafetensors(file []byte) (map[string]stored, error) {
 	if len(file) < 8 {
-		return nil, fmt.Errorf("file of %d bytes is too short for a safetensors header; it may not be downloaded completely", len(file))
+		return nil, fmt.Errorf("file of %d bytes is too short for a safetensors header; it may not be "+
+			"downloaded completely", len(file))
 	}
 	size := binary.LittleEndian.Uint64(file)
 	if size > maxHeader {
-		return nil, fmt.Errorf("header length %d is over %d; this is not a safetensors file", size, maxHeader)
+		return nil, fmt.Errorf("header length %d is over %d; this is not a safetensors file", size,
+			maxHeader)
 	}
 	if size > uint64(len(file)-8) {
-		return nil, fmt.Errorf("header of %d bytes ends after the file of %d; it may not be downloaded completely", size, len(file))
+		return nil, fmt.Errorf("header of %d bytes ends after the file of %d; it may not be downloaded "+
+			"completely", size, len(file))
 	}
 	data := 8 + int(size)
 	entries, err := decodeHeader(file[8:data])
@@ -77,7 +82,8 @@ type headerEntry struct {
 	Offsets []int  `json:"data_offsets"`
 }
 
-// decodeHeader decodes the header name by name, since a JSON map would hide names given twice.
+// decodeHeader decodes the header name by name, since a JSON map would hide names given
+// twice.
 func decodeHeader(header []byte) (map[string]headerEntry, error) {
 	decoder := json.NewDecoder(bytes.NewReader(header))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -137,12 +143,14 @@ func (e headerEntry) check(data int) (stored, error) {
 		size *= n
 	}
 	if size%8 != 0 || size/8 != end-begin {
-		return stored{}, fmt.Errorf("shape %v of %s needs %d bits, data_offsets %v hold %d bytes", e.Shape, e.DType, size, e.Offsets, end-begin)
+		return stored{}, fmt.Errorf("shape %v of %s needs %d bits, data_offsets %v hold %d bytes",
+			e.Shape, e.DType, size, e.Offsets, end-begin)
 	}
 	return stored{e.DType, e.Shape, data + begin, data + end}, nil
 }
 
-// checkCover wants the tensors to fill the file from data to its end, none over another.
+// checkCover wants the tensors to fill the file from data to its end, none over
+// another.
 func checkCover(tensors map[string]stored, data, fileSize int) error {
 	type place struct {
 		name string
@@ -166,7 +174,8 @@ func checkCover(tensors map[string]stored, data, fileSize int) error {
 		case p.begin > covered:
 			return fmt.Errorf("%d unused bytes before tensor %q", p.begin-covered, p.name)
 		case p.end > fileSize:
-			return fmt.Errorf("tensor %q ends at byte %d of a file of %d; it may not be downloaded completely", p.name, p.end, fileSize)
+			return fmt.Errorf("tensor %q ends at byte %d of a file of %d; it may not be downloaded "+
+				"completely", p.name, p.end, fileSize)
 		}
 		covered, last = p.end, p.name
 	}

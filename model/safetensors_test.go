@@ -84,7 +84,8 @@ func TestParseSafetensorsInvalid(t *testing.T) {
 	}
 }
 
-// Whatever is accepted covers the file after its header exactly, each tensor with the bytes that its shape needs.
+// Whatever is accepted covers the file after its header exactly, each tensor with the
+// bytes that its shape needs.
 func FuzzSafetensorsHeader(f *testing.F) {
 	f.Add(file(`{}`, 0))
 	f.Add(file(`{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]}}`, 16))

@@ -67,7 +67,8 @@ func (s *Splicer) demand(program string, calls, caches int) error {
 	s.mu.Unlock()
 	switch {
 	case !seen:
-		return fmt.Errorf("program %s was compiled without Splicer.Rewrite: give that to the plugin", program)
+		return fmt.Errorf("program %s was compiled without Splicer.Rewrite: give that to the plugin",
+			program)
 	case put.calls != calls:
 		return fmt.Errorf("program %s calls %d kernels, not %d: its text is not as "+
 			"Config.CallKernels knows it", program, put.calls, calls)
@@ -117,7 +118,8 @@ func KeepCache(program []byte) (rewritten []byte, caches int) {
 type barrier struct{ results, operands, kinds []string }
 
 // An operation of StableHLO is one line of GoMLX's text.
-var barrierLine = regexp.MustCompile(`^\s*(%\w+(?:, %\w+)*) = "stablehlo\.optimization_barrier"\((%[\w, %]+)\) : \((tensor<[^)]+)\) -> `)
+var barrierLine = regexp.MustCompile(
+	`^\s*(%\w+(?:, %\w+)*) = "stablehlo\.optimization_barrier"\((%[\w, %]+)\) : \((tensor<[^)]+)\) -> `)
 
 // CallKernels puts calls of kernels into a program of an engine with Options.Kernels:
 // its StableHLO text, as the plugin is given it; calls is how many it put. Other

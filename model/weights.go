@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// weights are the model's parameters on the device. Matrices are in the stored dtype and stay [out, in] as checkpoints store
-// them, which products on CPU like at least as well as [in, out]; those that read the same input are stacked. Vectors are
-// float32, as which they are used: a TPU takes longer to convert one than to use it.
+// weights are the model's parameters on the device. Matrices are in the stored dtype
+// and stay [out, in] as checkpoints store them, which products on CPU like at least as
+// well as [in, out]; those that read the same input are stacked. Vectors are float32,
+// as which they are used: a TPU takes longer to convert one than to use it.
 type weights struct {
 	table     *tensors.Tensor     // [V, D]
 	head      *tensors.Tensor     // [V, D], or [n, D] of n classes; the table itself if tied
@@ -25,7 +26,8 @@ type weights struct {
 }
 
 // load reads every parameter once and puts it on the device, until ctx ends.
-func (d decoder) load(ctx context.Context, on device, source Source, progress func(stage Stage, done, total int64)) (w *weights, err error) {
+func (d decoder) load(ctx context.Context, on device, source Source,
+	progress func(stage Stage, done, total int64)) (w *weights, err error) {
 	w = &weights{}
 	done, total := int64(0), int64(0)
 	for _, spec := range d.Tensors() {
@@ -72,9 +74,10 @@ func (d decoder) dtypeOf(dims []int) dtypes.DType {
 	return d.stored
 }
 
-// upload stacks the named tensors into one array on the device. Where device and host share memory, the values are
-// written in place and exist once.
-func (d decoder) upload(ctx context.Context, on device, source Source, names []string) (*tensors.Tensor, error) {
+// upload stacks the named tensors into one array on the device. Where device and host
+// share memory, the values are written in place and exist once.
+func (d decoder) upload(ctx context.Context, on device, source Source,
+	names []string) (*tensors.Tensor, error) {
 	parts := make([]Tensor, len(names))
 	var dims []int
 	for i, name := range names {
@@ -119,7 +122,8 @@ func tensorOf(buffer compute.Buffer, err error) (*tensors.Tensor, error) {
 // fillChunk is how many weights one goroutine converts at a time.
 const fillChunk = 1 << 20
 
-// fill writes the parts one after the other into flat, a slice of the device's dtype, on all processors, until ctx ends.
+// fill writes the parts one after the other into flat, a slice of the device's dtype,
+// on all processors, until ctx ends.
 func fill(ctx context.Context, flat any, parts []Tensor) error {
 	var workers errgroup.Group
 	workers.SetLimit(runtime.GOMAXPROCS(0))

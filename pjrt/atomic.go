@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// writeAtomically makes a file of what write writes: whole and on the disk, or not at all.
+// writeAtomically makes a file of what write writes: whole and on the disk, or not at
+// all.
 func writeAtomically(path string, mode os.FileMode, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), partPrefix+"*")
 	if err != nil {

@@ -17,9 +17,10 @@ import (
 	"time"
 )
 
-// cache is a folder of serialized executables, one file an entry. Several processes may share it: entries appear whole
-// by rename, are checked when read, and may vanish at any time. Nothing that goes wrong with it is worth more than a
-// log line, as every entry can be compiled anew.
+// cache is a folder of serialized executables, one file an entry. Several processes may
+// share it: entries appear whole by rename, are checked when read, and may vanish at
+// any time. Nothing that goes wrong with it is worth more than a log line, as every
+// entry can be compiled anew.
 type cache struct {
 	dir      string
 	limit    int64       // bytes that the entries may take together
@@ -59,7 +60,8 @@ func newCache(dir string, limit int64) (*cache, error) {
 
 func (c *cache) path(key cacheKey) string { return filepath.Join(c.dir, key.String()+entrySuffix) }
 
-// get returns the payload of an entry; fs.ErrNotExist if there is none, another error if there is a bad one.
+// get returns the payload of an entry; fs.ErrNotExist if there is none, another error
+// if there is a bad one.
 func (c *cache) get(key cacheKey) ([]byte, error) {
 	file, err := os.ReadFile(c.path(key))
 	if err != nil {
@@ -70,7 +72,8 @@ func (c *cache) get(key cacheKey) ([]byte, error) {
 		return nil, err
 	}
 	now := time.Now()
-	_ = os.Chtimes(c.path(key), now, now) // the age that evict goes by; a folder that we may only read keeps the old one
+	// the age that evict goes by; a folder that we may only read keeps the old one
+	_ = os.Chtimes(c.path(key), now, now)
 	return payload, nil
 }
 
@@ -95,20 +98,22 @@ func openEntry(file []byte, key cacheKey) ([]byte, error) {
 	return payload, nil
 }
 
-// put writes an entry, in place of the one there may be, and makes room for it. Once a write has failed it does
-// nothing more; what it had begun to write is gone.
+// put writes an entry, in place of the one there may be, and makes room for it. Once a
+// write has failed it does nothing more; what it had begun to write is gone.
 func (c *cache) put(key cacheKey, payload []byte) error {
 	if c.readOnly.Load() {
 		return nil
 	}
 	var head bytes.Buffer
-	header := entryHeader{Magic: entryMagic, Key: key, Size: uint64(len(payload)), Digest: sha256.Sum256(payload)}
+	header := entryHeader{Magic: entryMagic, Key: key, Size: uint64(len(payload)),
+		Digest: sha256.Sum256(payload)}
 	if err := binary.Write(&head, binary.LittleEndian, header); err != nil {
 		return err
 	}
 	size := int64(head.Len() + len(payload))
 	if size > c.limit {
-		return fmt.Errorf("compile cache: an executable of %d bytes exceeds the bound of %d: raise it", size, c.limit)
+		return fmt.Errorf("compile cache: an executable of %d bytes exceeds the bound of %d: raise it",
+			size, c.limit)
 	}
 	if err := c.evict(c.limit-size, c.path(key)); err != nil {
 		return c.disable(err)
@@ -126,11 +131,13 @@ func (c *cache) put(key cacheKey, payload []byte) error {
 // disable stops all writing after an error.
 func (c *cache) disable(err error) error {
 	c.readOnly.Store(true)
-	return fmt.Errorf("compile cache %s cannot be written, the next start will compile anew: %w", c.dir, err)
+	return fmt.Errorf("compile cache %s cannot be written, the next start will compile anew: %w",
+		c.dir, err)
 }
 
-// evict removes the entries unused for longest until the rest take no more than the limit, not counting the file
-// that is about to be replaced, and what interrupted writers have left.
+// evict removes the entries unused for longest until the rest take no more than the
+// limit, not counting the file that is about to be replaced, and what interrupted
+// writers have left.
 func (c *cache) evict(limit int64, replaced string) error {
 	files, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -170,8 +177,8 @@ func (c *cache) evict(limit int64, replaced string) error {
 	return nil
 }
 
-// makeFolders makes the folders of Options.Folders, whose options it gives with their paths; none if one cannot be written,
-// as a compiler may fail for that.
+// makeFolders makes the folders of Options.Folders, whose options it gives with their
+// paths; none if one cannot be written, as a compiler may fail for that.
 func (p *Plugin) makeFolders() (map[string]string, error) {
 	if p.cache == nil || len(p.options.Folders) == 0 {
 		return nil, nil

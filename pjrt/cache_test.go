@@ -143,7 +143,8 @@ func TestCacheShared(t *testing.T) {
 	all.Wait()
 }
 
-// A full disk and a folder that may only be read are made in a child process, which can limit itself.
+// A full disk and a folder that may only be read are made in a child process, which can
+// limit itself.
 const cacheChildEnv = "PJRT_TEST_CACHE_CHILD"
 
 func TestCacheUnwritable(t *testing.T) {
@@ -254,7 +255,8 @@ func TestCompileThroughTheCache(t *testing.T) {
 	}
 }
 
-// TestRewrittenProgramsAreKeptApart: what Rewrite gives is what runs, what is captured and what the cache knows it by.
+// TestRewrittenProgramsAreKeptApart: what Rewrite gives is what runs, what is captured
+// and what the cache knows it by.
 func TestRewrittenProgramsAreKeptApart(t *testing.T) {
 	dir := t.TempDir()
 	sum := func(program []byte) []byte {
@@ -284,8 +286,9 @@ func TestRewrittenProgramsAreKeptApart(t *testing.T) {
 	}
 }
 
-// TestCompilerFolders: the compiler gets a folder inside the cache's, which is no part of the keys: who finds the programs
-// elsewhere has no need to compile. Where the folder cannot be written, programs compile without it.
+// TestCompilerFolders: the compiler gets a folder inside the cache's, which is no part
+// of the keys: who finds the programs elsewhere has no need to compile. Where the
+// folder cannot be written, programs compile without it.
 func TestCompilerFolders(t *testing.T) {
 	first := t.TempDir()
 	moved, taken := filepath.Join(t.TempDir(), "moved"), t.TempDir()
@@ -319,7 +322,8 @@ func TestCompilerFolders(t *testing.T) {
 	}
 }
 
-// squares runs a program on a test's plugin, and checks how often that was compiled and how often it came from the cache.
+// squares runs a program on a test's plugin, and checks how often that was compiled and
+// how often it came from the cache.
 func squares(t *testing.T, p *Plugin, plugin int, compiles, hits int64) {
 	t.Helper()
 	g := square(t, p, "square", 1)
@@ -342,8 +346,8 @@ func testDigest(t *testing.T) string {
 	return digest[:16]
 }
 
-// TestCompileOptions: options reach the compiler, which refuses those that it does not know, are captured, and keep
-// the cache's entries apart.
+// TestCompileOptions: options reach the compiler, which refuses those that it does not
+// know, are captured, and keep the cache's entries apart.
 func TestCompileOptions(t *testing.T) {
 	dir, dumped := t.TempDir(), t.TempDir()
 	buffers := map[string]string{"xla_gpu_enable_command_buffer": ""}

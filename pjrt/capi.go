@@ -26,13 +26,14 @@ func openLibrary(path string) (library, error) {
 		return library{}, fmt.Errorf("plugin %s cannot be loaded: %w", path, err)
 	}
 	if major, minor := lib.version(); major != C.PJRT_API_MAJOR {
-		return library{}, fmt.Errorf("plugin %s has PJRT API %d.%d and this program needs %d.x: use a plugin of that major version",
-			path, major, minor, C.PJRT_API_MAJOR)
+		return library{}, fmt.Errorf("plugin %s has PJRT API %d.%d and this program needs %d.x: use a "+
+			"plugin of that major version", path, major, minor, C.PJRT_API_MAJOR)
 	}
 	return lib, nil
 }
 
-// loadLibrary maps the shared object into the process, for good: plugins do not survive being unloaded.
+// loadLibrary maps the shared object into the process, for good: plugins do not survive
+// being unloaded.
 func loadLibrary(path string) (library, error) {
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
@@ -61,7 +62,8 @@ func (l library) version() (major, minor int) {
 	return int(v.major_version), int(v.minor_version)
 }
 
-// missing names a PJRT function that the plugin lacks and we call; "" if it has them all.
+// missing names a PJRT function that the plugin lacks and we call; "" if it has them
+// all.
 func (l library) missing() string {
 	name := C.scored_missing_function(l.api)
 	if name == nil {
@@ -73,7 +75,8 @@ func (l library) missing() string {
 func (l library) platform(client *C.PJRT_Client) (name, version string, err error) {
 	var n, v *C.char
 	var nameSize, versionSize C.size_t
-	if err := l.err(C.scored_client_platform(l.api, client, &n, &nameSize, &v, &versionSize)); err != nil {
+	if err := l.err(C.scored_client_platform(l.api, client, &n, &nameSize, &v,
+		&versionSize)); err != nil {
 		return "", "", err
 	}
 	return strings.ToLower(goString(n, nameSize)), goString(v, versionSize), nil
@@ -98,14 +101,16 @@ func (l library) deviceKinds(client *C.PJRT_Client) ([]string, error) {
 	return kinds, nil
 }
 
-// load makes an executable of serialized bytes. It fails for bytes that are not this plugin's.
+// load makes an executable of serialized bytes. It fails for bytes that are not this
+// plugin's.
 func (l library) load(client *C.PJRT_Client, serialized []byte) (*C.PJRT_LoadedExecutable, error) {
 	if len(serialized) == 0 {
 		return nil, errors.New("serialized executable is empty")
 	}
 	var loaded *C.PJRT_LoadedExecutable
 	data := unsafe.Pointer(unsafe.SliceData(serialized))
-	if err := l.err(C.scored_load(l.api, client, data, C.size_t(len(serialized)), &loaded)); err != nil {
+	if err := l.err(C.scored_load(l.api, client, data, C.size_t(len(serialized)),
+		&loaded)); err != nil {
 		return nil, err
 	}
 	if loaded == nil {
@@ -127,8 +132,10 @@ func (l library) serialize(executable *C.PJRT_Executable) ([]byte, error) {
 	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(s.bytes)), int(s.size))...), nil
 }
 
-// describe asks an executable for its name, its number of outputs and its cost. Plugins may lack the cost.
-func (l library) describe(executable *C.PJRT_Executable) (name string, outputs int, cost Cost, err error) {
+// describe asks an executable for its name, its number of outputs and its cost. Plugins
+// may lack the cost.
+func (l library) describe(executable *C.PJRT_Executable) (name string, outputs int, cost Cost,
+	err error) {
 	var text *C.char
 	var size, count C.size_t
 	if err := l.err(C.scored_executable_name(l.api, executable, &text, &size)); err != nil {

@@ -24,7 +24,8 @@ func FindCard(topology string) (Card, error) {
 	name, isCard := strings.CutPrefix(topology, cardPrefix)
 	text, err := cards.ReadFile("cards/" + name + ".txtpb")
 	if !isCard || err != nil {
-		return Card{}, fmt.Errorf("topology %q is unknown: give one of %s", topology, strings.Join(Cards(), ", "))
+		return Card{}, fmt.Errorf("topology %q is unknown: give one of %s", topology,
+			strings.Join(Cards(), ", "))
 	}
 	device := regexp.MustCompile(`(?m)^device_description_str: "(.*)"$`).FindSubmatch(text)
 	if device == nil {

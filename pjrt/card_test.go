@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestCards: each has a description that names its device, and others are refused with the names there are.
+// TestCards: each has a description that names its device, and others are refused with
+// the names there are.
 func TestCards(t *testing.T) {
 	for topology, want := range map[string]string{"cuda:h100": "NVIDIA H100 80GB HBM3", "cuda:l4": "NVIDIA L4"} {
 		if card, err := FindCard(topology); err != nil || card.Device != want {
@@ -27,7 +28,8 @@ func TestCards(t *testing.T) {
 	}
 }
 
-// TestCompileForCard compiles for every card without one, and takes an error for what does not compile.
+// TestCompileForCard compiles for every card without one, and takes an error for what
+// does not compile.
 func TestCompileForCard(t *testing.T) {
 	path := os.Getenv("SCORED_TEST_CUDA")
 	if path == "" {

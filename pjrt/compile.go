@@ -19,10 +19,12 @@ import (
 
 // compile does what PJRT_Client_Compile does, through the cache where there is one.
 func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
-	// All three belong to the caller of PJRT_Client_Compile, who keeps them until it returns.
+	// All three belong to the caller of PJRT_Client_Compile, who keeps them until it
+	// returns.
 	format := goString(args.program.format, args.program.format_size)
 	program := unsafe.Slice((*byte)(unsafe.Pointer(args.program.code)), int(args.program.code_size))
-	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)), int(args.compile_options_size))
+	options := unsafe.Slice((*byte)(unsafe.Pointer(args.compile_options)),
+		int(args.compile_options_size))
 	if len(p.options.Compile) > 0 {
 		options = withOverrides(options, p.options.Compile)
 		defer replaceOptions(args, options)()
@@ -42,7 +44,8 @@ func (p *Plugin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 			p.cacheFailed("compile cache is not used", key, err)
 			cache = nil
 		} else {
-			key = target{digest, p.info.Platform, p.info.PlatformVersion, p.info.Devices}.key(format, program, options)
+			key = target{digest, p.info.Platform, p.info.PlatformVersion, p.info.Devices}.key(format,
+				program, options)
 		}
 	}
 	if len(p.folders) > 0 { // after the key, which no path may change
@@ -99,18 +102,20 @@ func replaceOptions(args *C.PJRT_Client_Compile_Args, options []byte) (restore f
 
 // Numbers of fields in xla/pjrt/proto/compile_options.proto.
 const (
-	fieldOverrides protowire.Number = 7 // of CompileOptionsProto: map<string, OptionOverrideProto> env_option_overrides
+	// of CompileOptionsProto: map<string, OptionOverrideProto> env_option_overrides
+	fieldOverrides protowire.Number = 7
 	fieldKey       protowire.Number = 1 // of an entry of a map
 	fieldValue     protowire.Number = 2
 	fieldString    protowire.Number = 1 // of OptionOverrideProto
 )
 
-// withOverrides adds overrides of XLA's own options to a serialized CompileOptionsProto. Of two with the same name the
-// later counts, so ours come last.
+// withOverrides adds overrides of XLA's own options to a serialized
+// CompileOptionsProto. Of two with the same name the later counts, so ours come last.
 func withOverrides(options []byte, overrides map[string]string) []byte {
 	out := slices.Clone(options)
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
-		value := protowire.AppendString(protowire.AppendTag(nil, fieldString, protowire.BytesType), overrides[name])
+		value := protowire.AppendString(protowire.AppendTag(nil, fieldString, protowire.BytesType),
+			overrides[name])
 		entry := protowire.AppendString(protowire.AppendTag(nil, fieldKey, protowire.BytesType), name)
 		entry = protowire.AppendBytes(protowire.AppendTag(entry, fieldValue, protowire.BytesType), value)
 		out = protowire.AppendBytes(protowire.AppendTag(out, fieldOverrides, protowire.BytesType), entry)
@@ -145,8 +150,10 @@ func (p *Plugin) cacheFailed(what string, key cacheKey, err error) {
 	p.mu.Unlock()
 }
 
-// loaded takes note of a new executable, completes what is known of it, and stores it if it was compiled.
-func (p *Plugin) loaded(id executable, cache *cache, key cacheKey, entry Program, program, options []byte) {
+// loaded takes note of a new executable, completes what is known of it, and stores it
+// if it was compiled.
+func (p *Plugin) loaded(id executable, cache *cache, key cacheKey, entry Program, program,
+	options []byte) {
 	var inner *C.PJRT_Executable
 	err := p.library.err(C.scored_executable(p.library.api, id, &inner))
 	if err == nil {

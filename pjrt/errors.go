@@ -35,9 +35,10 @@ const (
 // String is the code's name in absl, such as "RESOURCE_EXHAUSTED".
 func (c Code) String() string {
 	names := [...]string{
-		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-		"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+		"ALREADY_EXISTS",
+		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+		"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 	}
 	if c < 0 || int(c) >= len(names) {
 		return fmt.Sprintf("CODE_%d", int(c))
@@ -56,8 +57,8 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message)
 // goXLAError is how go-xla writes a plugin's error, whose code it keeps nowhere else.
 var goXLAError = regexp.MustCompile(`PJRT error \(code=(\d+)\)`)
 
-// CodeOf returns the PJRT code of an error that came from a plugin, whether through this package or through GoMLX, and
-// whether it came from one at all.
+// CodeOf returns the PJRT code of an error that came from a plugin, whether through
+// this package or through GoMLX, and whether it came from one at all.
 func CodeOf(err error) (Code, bool) {
 	if err == nil {
 		return OK, false
@@ -77,26 +78,31 @@ func CodeOf(err error) (Code, bool) {
 	return Code(n), true
 }
 
-// lostDevices are the texts of errors after which a process cannot use its device any more. CUDA's documentation says
-// of most of its errors here that "the process must be terminated and relaunched" (CUresult, in the driver API); the
-// others tell of a device or a context that is gone. libtpu's is of a core that has halted.
+// lostDevices are the texts of errors after which a process cannot use its device any
+// more. CUDA's documentation says of most of its errors here that "the process must be
+// terminated and relaunched" (CUresult, in the driver API); the others tell of a device
+// or a context that is gone. libtpu's is of a core that has halted.
 func lostDevices() []string {
 	return []string{
-		"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_ASSERT", "CUDA_ERROR_HARDWARE_STACK_ERROR",
-		"CUDA_ERROR_ILLEGAL_INSTRUCTION", "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_INVALID_ADDRESS_SPACE",
-		"CUDA_ERROR_INVALID_PC", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_EXTERNAL_DEVICE",
-		"CUDA_ERROR_ECC_UNCORRECTABLE", "CUDA_ERROR_NVLINK_UNCORRECTABLE", "CUDA_ERROR_CONTEXT_IS_DESTROYED",
-		"CUDA_ERROR_MPS_CLIENT_TERMINATED", "CUDA_ERROR_DEINITIALIZED", "CUDA_ERROR_NO_DEVICE",
-		"Core halted unexpectedly",
+		"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_ASSERT",
+		"CUDA_ERROR_HARDWARE_STACK_ERROR",
+		"CUDA_ERROR_ILLEGAL_INSTRUCTION", "CUDA_ERROR_MISALIGNED_ADDRESS",
+		"CUDA_ERROR_INVALID_ADDRESS_SPACE", "CUDA_ERROR_INVALID_PC", "CUDA_ERROR_LAUNCH_FAILED",
+		"CUDA_ERROR_EXTERNAL_DEVICE", "CUDA_ERROR_ECC_UNCORRECTABLE", "CUDA_ERROR_NVLINK_UNCORRECTABLE",
+		"CUDA_ERROR_CONTEXT_IS_DESTROYED", "CUDA_ERROR_MPS_CLIENT_TERMINATED", "CUDA_ERROR_DEINITIALIZED",
+		"CUDA_ERROR_NO_DEVICE", "Core halted unexpectedly",
 	}
 }
 
-// Lost tells whether an error of a plugin means that its device will never work again in this process. Errors that it
-// does not know show by their going on.
+// Lost tells whether an error of a plugin means that its device will never work again
+// in this process. Errors that it does not know show by their going on.
 func Lost(err error) bool {
 	if _, ok := CodeOf(err); !ok {
 		return false
 	}
 	text := err.Error()
-	return slices.ContainsFunc(lostDevices(), func(lost string) bool { return strings.Contains(text, lost) })
+	return slices.ContainsFunc(lostDevices(), func(lost string) bool {
+		return strings.Contains(text,
+			lost)
+	})
 }

@@ -27,7 +27,8 @@ func TestCodeOf(t *testing.T) {
 	}
 }
 
-// TestLost: sticky errors are told from others, through this package and through go-xla, and only a plugin's count.
+// TestLost: sticky errors are told from others, through this package and through
+// go-xla, and only a plugin's count.
 func TestLost(t *testing.T) {
 	launch := "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"
 	for text, c := range map[string]struct {

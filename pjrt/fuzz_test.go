@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzEntry: a file is read as an entry only if it is byte for byte what would be written for its payload.
+// FuzzEntry: a file is read as an entry only if it is byte for byte what would be
+// written for its payload.
 func FuzzEntry(f *testing.F) {
 	key := cacheKey{1, 2, 3}
 	entry := func(t testing.TB, payload []byte) []byte {

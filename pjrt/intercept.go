@@ -18,8 +18,9 @@ import (
 // executable identifies a loaded executable of a plugin.
 type executable = *C.PJRT_LoadedExecutable
 
-// slots is the one piece of process-wide state here: a PJRT function is called with nothing that could lead to a
-// Plugin, only its table tells, and go-xla keeps every table it has been given for the life of the process.
+// slots is the one piece of process-wide state here: a PJRT function is called with
+// nothing that could lead to a Plugin, only its table tells, and go-xla keeps every
+// table it has been given for the life of the process.
 var slots struct {
 	sync.Mutex
 	library [C.SCORED_SLOTS]library // by slot; zero: unused
@@ -27,7 +28,8 @@ var slots struct {
 }
 
 func slotName(slot int) string {
-	// go-xla takes an absolute path for the plugin's name as it is, and would search the system's folders for others.
+	// go-xla takes an absolute path for the plugin's name as it is, and would search the
+	// system's folders for others.
 	return fmt.Sprintf("/scored/plugin/%d", slot)
 }
 
@@ -45,12 +47,14 @@ func (p *Plugin) attach(path string) error {
 	defer slots.Unlock()
 	slot := -1
 	for i := len(slots.library) - 1; i >= 0; i-- {
-		if slots.library[i] == lib || slots.library[i].api == nil && (slot < 0 || slots.library[slot].api == nil) {
+		if slots.library[i] == lib || slots.library[i].api == nil &&
+			(slot < 0 || slots.library[slot].api == nil) {
 			slot = i
 		}
 	}
 	if slot < 0 {
-		return fmt.Errorf("plugin %s is one too many: a process can open %d plugin files", path, len(slots.library))
+		return fmt.Errorf("plugin %s is one too many: a process can open %d plugin files", path,
+			len(slots.library))
 	}
 	if slots.plugin[slot] != nil {
 		return fmt.Errorf("plugin %s is already open in this process: close it first", path)
@@ -60,7 +64,8 @@ func (p *Plugin) attach(path string) error {
 		if table == nil {
 			return fmt.Errorf("plugin %s: out of memory", path)
 		}
-		if err := goxla.RegisterPreloadedPlugin(slotName(slot), uintptr(unsafe.Pointer(table))); err != nil {
+		if err := goxla.RegisterPreloadedPlugin(slotName(slot),
+			uintptr(unsafe.Pointer(table))); err != nil {
 			return fmt.Errorf("plugin %s cannot be initialized: %w", path, err)
 		}
 		slots.library[slot] = lib
@@ -97,7 +102,8 @@ func scoredCompile(slot C.int, args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	return pluginAt(slot).compile(args)
 }
 
-// scoredExecuted is told of every execution and returns the number of its outputs per device.
+// scoredExecuted is told of every execution and returns the number of its outputs per
+// device.
 //
 //export scoredExecuted
 func scoredExecuted(slot C.int, id *C.PJRT_LoadedExecutable, ns C.int64_t, failed C.int) C.int64_t {
@@ -108,7 +114,8 @@ func scoredExecuted(slot C.int, id *C.PJRT_LoadedExecutable, ns C.int64_t, faile
 	return C.int64_t(p.executed(id, time.Duration(ns), failed != 0))
 }
 
-// scoredForget says whether the plugin may destroy the executable: not one that outlived its client.
+// scoredForget says whether the plugin may destroy the executable: not one that
+// outlived its client.
 //
 //export scoredForget
 func scoredForget(slot C.int, id *C.PJRT_LoadedExecutable) C.int {

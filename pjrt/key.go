@@ -26,8 +26,8 @@ type target struct {
 	devices  []string // kinds
 }
 
-// key digests all that an executable depends on: the program and its options, the compiler, the device, and the
-// settings that the compiler takes from its surroundings.
+// key digests all that an executable depends on: the program and its options, the
+// compiler, the device, and the settings that the compiler takes from its surroundings.
 func (t target) key(format string, program, options []byte) cacheKey {
 	version := t.version
 	if t.platform == "tpu" {
@@ -53,13 +53,14 @@ func add(h hash.Hash, parts ...[]byte) {
 	}
 }
 
-// hostFeatures tells processors apart whose code must not be exchanged: XLA compiles for the very instruction set it
-// finds, and splits loops for the number of processors.
+// hostFeatures tells processors apart whose code must not be exchanged: XLA compiles
+// for the very instruction set it finds, and splits loops for the number of processors.
 func hostFeatures() string {
 	return fmt.Sprintf("%s %d %+v %+v", runtime.GOARCH, runtime.NumCPU(), cpu.X86, cpu.ARM64)
 }
 
-// digestMemo remembers a file's digest for as long as the file looks the same, as hashing a plugin takes long.
+// digestMemo remembers a file's digest for as long as the file looks the same, as
+// hashing a plugin takes long.
 type digestMemo struct {
 	Path     string    `json:"path"`
 	Size     int64     `json:"size"`
@@ -67,7 +68,8 @@ type digestMemo struct {
 	SHA256   string    `json:"sha256"`
 }
 
-// fileDigest is the sha256 of a file in hex, from the memo folder if the file has not changed since; "" for no memo.
+// fileDigest is the sha256 of a file in hex, from the memo folder if the file has not
+// changed since; "" for no memo.
 func fileDigest(path, memoDir string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -93,6 +95,10 @@ func fileDigest(path, memoDir string) (string, error) {
 		return "", err
 	}
 	// A memo that cannot be written only costs time at the next start.
-	_ = writeAtomically(memoPath, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
+	_ = writeAtomically(memoPath, 0o644, func(w io.Writer) error {
+		_, err := w.Write(
+			text)
+		return err
+	})
 	return want.SHA256, nil
 }

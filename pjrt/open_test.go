@@ -190,7 +190,8 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// With Async, inputs may go as soon as their execution is dispatched, though it may not have begun.
+// With Async, inputs may go as soon as their execution is dispatched, though it may not
+// have begun.
 func TestAsyncExecutionsKeepTheirInputs(t *testing.T) {
 	p := openTest(t, Options{Async: true})
 	if p.Info().SharedBuffers {
@@ -227,7 +228,8 @@ func TestAsyncExecutionsKeepTheirInputs(t *testing.T) {
 	}
 }
 
-// A device that is out of memory must be told from all else, and must leave nothing behind.
+// A device that is out of memory must be told from all else, and must leave nothing
+// behind.
 func TestOutOfMemory(t *testing.T) {
 	p := openTest(t, Options{})
 	g := compiled(t, p, "huge", shapes.Make(dtypes.Float32), func(x *graph.Node) *graph.Node {

@@ -22,34 +22,44 @@ import (
 
 // Options say how a plugin is opened. The zero value works.
 type Options struct {
-	CacheDir string // folder of compiled programs, made when missing and kept below 20 GB; "" compiles every program anew
-	// Client options of the plugin itself, as PJRT_Client_Create takes them: string, int64, []int64, float32 or bool.
+	// folder of compiled programs, made when missing and kept below 20 GB; "" compiles
+	// every program anew
+	CacheDir string
+	// Client options of the plugin itself, as PJRT_Client_Create takes them: string,
+	// int64, []int64, float32 or bool.
 	Client map[string]any
-	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, as XLA_FLAGS writes their values. They
-	// come before what XLA_FLAGS says, and belong to the compile cache's keys as all options do.
+	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, as
+	// XLA_FLAGS writes their values. They come before what XLA_FLAGS says, and belong to
+	// the compile cache's keys as all options do.
 	Compile map[string]string
-	// Folders are options of XLA's compiler in which it keeps what it has found out, such as the fastest of several kernels:
-	// each gets a folder of its own inside CacheDir, of the name given and this plugin file's digest. The folders are no part
-	// of the compile cache's keys. Without a CacheDir, or where it cannot be written, the options are left out.
+	// Folders are options of XLA's compiler in which it keeps what it has found out, such
+	// as the fastest of several kernels: each gets a folder of its own inside CacheDir, of
+	// the name given and this plugin file's digest. The folders are no part of the compile
+	// cache's keys. Without a CacheDir, or where it cannot be written, the options are
+	// left out.
 	Folders map[string]string
-	// Rewrite, if set, gives what is compiled in place of a program, as StableHLO text both: so a device gets operations that
-	// GoMLX has no word for. Inputs and outputs must stay.
+	// Rewrite, if set, gives what is compiled in place of a program, as StableHLO text
+	// both: so a device gets operations that GoMLX has no word for. Inputs and outputs
+	// must stay.
 	Rewrite func(program []byte) []byte
-	// Capture, if set, is handed every program once it is compiled or loaded: what Topology.Compile takes.
-	// It must not keep the slices.
+	// Capture, if set, is handed every program once it is compiled or loaded: what
+	// Topology.Compile takes. It must not keep the slices.
 	Capture func(name string, program, options []byte)
-	// CaptureOnly compiles nothing: every program is captured, without a name, and an empty one takes its place. So the
-	// programs of any device can be had in no time from a plugin that is at hand. They must not be run.
+	// CaptureOnly compiles nothing: every program is captured, without a name, and an
+	// empty one takes its place. So the programs of any device can be had in no time from
+	// a plugin that is at hand. They must not be run.
 	CaptureOnly bool
-	// Async lets an execution return once it is dispatched, so that the device finds the next one waiting when it is done.
-	// Reading an output waits for it, and gives the error of whatever it came from; inputs may be finalized at once.
-	// Times of executions are then those of their dispatch. It turns shared buffers off, as nothing would tell when the
-	// device has read them.
+	// Async lets an execution return once it is dispatched, so that the device finds the
+	// next one waiting when it is done. Reading an output waits for it, and gives the
+	// error of whatever it came from; inputs may be finalized at once. Times of executions
+	// are then those of their dispatch. It turns shared buffers off, as nothing would tell
+	// when the device has read them.
 	Async  bool
 	Logger *slog.Logger // nil: silence
 }
 
-// Plugin is an opened PJRT plugin with one client. All its methods may be called at any time from any goroutine.
+// Plugin is an opened PJRT plugin with one client. All its methods may be called at any
+// time from any goroutine.
 type Plugin struct {
 	info    Info
 	slot    int
@@ -71,8 +81,9 @@ type Plugin struct {
 	closed      bool
 }
 
-// Open loads the plugin file into the process and creates its client. A file can be open only once at a time; opening
-// it again after Close is fine. The file stays mapped for the life of the process.
+// Open loads the plugin file into the process and creates its client. A file can be
+// open only once at a time; opening it again after Close is fine. The file stays mapped
+// for the life of the process.
 func Open(path string, options Options) (*Plugin, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -92,7 +103,8 @@ func Open(path string, options Options) (*Plugin, error) {
 	}
 	p.digest = sync.OnceValues(func() (string, error) { return fileDigest(path, options.CacheDir) })
 	if p.folders, err = p.makeFolders(); err != nil {
-		p.log.Warn("compiler keeps nothing of what it tunes; make the compile cache's folder writable", "error", err)
+		p.log.Warn("compiler keeps nothing of what it tunes; make the compile cache's folder writable",
+			"error", err)
 	}
 	quietLibraries(p.log)
 	if err := p.attach(path); err != nil {
@@ -111,14 +123,15 @@ func Open(path string, options Options) (*Plugin, error) {
 
 // start creates the client and learns what it is.
 func (p *Plugin) start() error {
-	// What a client needs depends on its platform, which only a client can tell. A client of the CPU is cheap to make
-	// twice; others may not be, and need nothing.
+	// What a client needs depends on its platform, which only a client can tell. A client
+	// of the CPU is cheap to make twice; others may not be, and need nothing.
 	if err := p.connect("", p.options.Client); err != nil {
 		return err
 	}
 	if p.info.Platform == "cpu" {
 		p.backend.Finalize()
-		client := map[string]any{"cpu_device_count": int64(1)} // the default is four, all the same processor
+		// the default is four, all the same processor
+		client := map[string]any{"cpu_device_count": int64(1)}
 		maps.Copy(client, p.options.Client)
 		features := ",shared_buffers"
 		if p.options.Async {
@@ -145,7 +158,8 @@ func (p *Plugin) connect(features string, client map[string]any) error {
 	return err
 }
 
-// quietLibraries sends what GoMLX and go-xla log through klog, which the whole process shares, to our logger alone.
+// quietLibraries sends what GoMLX and go-xla log through klog, which the whole process
+// shares, to our logger alone.
 func quietLibraries(log *slog.Logger) {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
@@ -187,8 +201,9 @@ func (p *Plugin) Programs() []Program {
 	return list
 }
 
-// Close destroys the client. Buffers and executables must be finalized before; those that are not are leaked for
-// safety, never freed under a running device, and counted in the error. A second Close does nothing.
+// Close destroys the client. Buffers and executables must be finalized before; those
+// that are not are leaked for safety, never freed under a running device, and counted
+// in the error. A second Close does nothing.
 func (p *Plugin) Close() error {
 	p.mu.Lock()
 	closed := p.closed
@@ -208,8 +223,8 @@ func (p *Plugin) Close() error {
 	}
 	p.detach()
 	if left.Buffers != 0 || left.Executables != 0 {
-		return fmt.Errorf("plugin %s closed with %d buffers and %d executables alive: finalize them first",
-			p.info.Path, left.Buffers, left.Executables)
+		return fmt.Errorf("plugin %s closed with %d buffers and %d executables alive: finalize them "+
+			"first", p.info.Path, left.Buffers, left.Executables)
 	}
 	return nil
 }

@@ -16,8 +16,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Profiler traces a plugin's devices with the plugin's own tracer, as libtpu and the CUDA plugin have one: every
-// operation on the device, with its time and cost. Its methods may be called at any time from any goroutine.
+// Profiler traces a plugin's devices with the plugin's own tracer, as libtpu and the
+// CUDA plugin have one: every operation on the device, with its time and cost. Its
+// methods may be called at any time from any goroutine.
 type Profiler struct {
 	api *C.scored_profiler_api
 
@@ -25,7 +26,8 @@ type Profiler struct {
 	session *C.scored_profiler // nil: idle
 }
 
-// Profiler is the plugin's own, the same at every call. The error tells what the plugin lacks; plugins of the CPU have none.
+// Profiler is the plugin's own, the same at every call. The error tells what the plugin
+// lacks; plugins of the CPU have none.
 func (p *Plugin) Profiler() (*Profiler, error) {
 	if p.profiler == nil {
 		_, err := p.library.profiler()
@@ -43,9 +45,10 @@ func (l library) profiler() (*Profiler, error) {
 	return &Profiler{api: api}, nil
 }
 
-// Start begins to trace. Levels are those of ProfileOptions: of the host's own doings, 0 for nothing to 3 for all; of the
-// device's, 0 for nothing, 1 for all operations, and more where the plugin says so. A device has one tracer: an error
-// may mean that someone else uses it.
+// Start begins to trace. Levels are those of ProfileOptions: of the host's own doings,
+// 0 for nothing to 3 for all; of the device's, 0 for nothing, 1 for all operations, and
+// more where the plugin says so. A device has one tracer: an error may mean that
+// someone else uses it.
 func (p *Profiler) Start(hostLevel, deviceLevel int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +57,8 @@ func (p *Profiler) Start(hostLevel, deviceLevel int) error {
 	}
 	options := profileOptions(hostLevel, deviceLevel)
 	var session *C.scored_profiler
-	if err := p.err(C.scored_profiler_create(p.api, unsafe.Pointer(unsafe.SliceData(options)), C.size_t(len(options)), &session)); err != nil {
+	if err := p.err(C.scored_profiler_create(p.api, unsafe.Pointer(unsafe.SliceData(options)),
+		C.size_t(len(options)), &session)); err != nil {
 		return fmt.Errorf("device tracer cannot be made: %w", err)
 	}
 	if session == nil {
@@ -67,8 +71,9 @@ func (p *Profiler) Start(hostLevel, deviceLevel int) error {
 	return nil
 }
 
-// Stop ends the trace and returns it, a serialized XSpace. Whatever it returns, the tracer is idle afterwards and all its
-// memory in the plugin is freed. An error beside a trace does not concern the trace.
+// Stop ends the trace and returns it, a serialized XSpace. Whatever it returns, the
+// tracer is idle afterwards and all its memory in the plugin is freed. An error beside
+// a trace does not concern the trace.
 func (p *Profiler) Stop() ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,17 +116,21 @@ func (p *Profiler) collect(session *C.scored_profiler) ([]byte, error) {
 	}
 	switch {
 	case trace.size > maxTrace:
-		return nil, fmt.Errorf("it has %d bytes and protobuf ends at %d: trace fewer steps", uint64(trace.size), maxTrace)
+		return nil, fmt.Errorf("it has %d bytes and protobuf ends at %d: trace fewer steps",
+			uint64(trace.size), maxTrace)
 	case trace.size == 0:
 		return []byte{}, nil
 	case trace.bytes == nil:
-		return nil, fmt.Errorf("there is no memory for its %d bytes: trace fewer steps", uint64(trace.size))
+		return nil, fmt.Errorf("there is no memory for its %d bytes: trace fewer steps",
+			uint64(trace.size))
 	}
-	return message(append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(trace.bytes)), int(trace.size))...)), nil
+	return message(append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(trace.bytes)),
+		int(trace.size))...)), nil
 }
 
-// message cuts off the NUL that OpenXLA's plugins put behind the message and count with it. No field of a message begins
-// with that byte, so a NUL where one ought to begin is no part of it; a NUL at the end of a field is.
+// message cuts off the NUL that OpenXLA's plugins put behind the message and count with
+// it. No field of a message begins with that byte, so a NUL where one ought to begin is
+// no part of it; a NUL at the end of a field is.
 func message(data []byte) []byte {
 	for rest := data; len(rest) > 0; {
 		if len(rest) == 1 && rest[0] == 0 {
@@ -136,12 +145,14 @@ func message(data []byte) []byte {
 	return data
 }
 
-// Numbers of the fields of tensorflow.ProfileOptions, in tsl/profiler/protobuf/profiler_options.proto.
+// Numbers of the fields of tensorflow.ProfileOptions, in
+// tsl/profiler/protobuf/profiler_options.proto.
 const (
 	optionHostLevel   protowire.Number = 2
 	optionDeviceLevel protowire.Number = 3
 	optionVersion     protowire.Number = 5 // 1: levels count as they are given, 0 too
-	optionHLO         protowire.Number = 7 // put the programs into the trace, for the viewers' views of ops
+	// put the programs into the trace, for the viewers' views of ops
+	optionHLO protowire.Number = 7
 )
 
 // profileOptions encodes a ProfileOptions.
@@ -151,9 +162,11 @@ func profileOptions(hostLevel, deviceLevel int) []byte {
 		number protowire.Number
 		value  uint64
 	}{
-		{optionHostLevel, uint64(hostLevel)}, {optionDeviceLevel, uint64(deviceLevel)}, {optionVersion, 1}, {optionHLO, 1},
+		{optionHostLevel, uint64(hostLevel)}, {optionDeviceLevel, uint64(deviceLevel)},
+		{optionVersion, 1}, {optionHLO, 1},
 	} {
-		b = protowire.AppendVarint(protowire.AppendTag(b, option.number, protowire.VarintType), option.value)
+		b = protowire.AppendVarint(protowire.AppendTag(b, option.number, protowire.VarintType),
+			option.value)
 	}
 	return b
 }

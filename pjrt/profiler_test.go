@@ -118,7 +118,8 @@ func TestProfilerFails(t *testing.T) {
 	}
 }
 
-// checkError checks that err says want, if it is not "", and has the plugin's code, if it is not OK.
+// checkError checks that err says want, if it is not "", and has the plugin's code, if
+// it is not OK.
 func checkError(t *testing.T, err error, want string, code Code) {
 	t.Helper()
 	if want == "" {
@@ -214,8 +215,9 @@ func TestPluginsWithoutProfiler(t *testing.T) {
 	}
 }
 
-// Real plugins keep to the layout too. Without their device, libtpu does not start, twice with the same error, for a
-// session that was not freed would make the second one different; and CUDA's traces nothing but metadata.
+// Real plugins keep to the layout too. Without their device, libtpu does not start,
+// twice with the same error, for a session that was not freed would make the second one
+// different; and CUDA's traces nothing but metadata.
 func TestProfilerOfRealPlugins(t *testing.T) {
 	for _, env := range []string{testTPUEnv, "SCORED_TEST_CUDA"} {
 		t.Run(env, func(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 // testPluginEnv names another plugin file to run the tests with.
 const testPluginEnv = "SCORED_TEST_PLUGIN"
 
-// testPlugin is the path of the CPU plugin that the repository's own plugin folder holds.
+// testPlugin is the path of the CPU plugin that the repository's own plugin folder
+// holds.
 func testPlugin(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv(testPluginEnv); path != "" {
@@ -24,7 +25,8 @@ func testPlugin(t testing.TB) string {
 	return path
 }
 
-// openTest opens the CPU plugin and closes it when the test is over, by when the test must have freed all it made.
+// openTest opens the CPU plugin and closes it when the test is over, by when the test
+// must have freed all it made.
 func openTest(t testing.TB, options Options) *Plugin {
 	t.Helper()
 	p, err := Open(testPlugin(t), options)

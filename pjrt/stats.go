@@ -12,13 +12,16 @@ type Stats struct {
 
 	Executions       int64
 	FailedExecutions int64
-	ExecutionTime    time.Duration // of all executions, each until its device was done; with Options.Async, until its dispatch
+	// of all executions, each until its device was done; with Options.Async, until its
+	// dispatch
+	ExecutionTime time.Duration
 
 	Buffers     int64 // device buffers alive
 	Executables int64 // loaded executables alive
 }
 
-// Cost is what an executable needs by the plugin's own analysis; zero where the plugin does not say.
+// Cost is what an executable needs by the plugin's own analysis; zero where the plugin
+// does not say.
 type Cost struct {
 	Flops         float64 // floating-point operations of one execution
 	BytesAccessed float64 // bytes read and written, between the operations too

@@ -35,18 +35,23 @@ type Compiled struct {
 	Key        string // the entry of the compile cache that a host with the devices will look for
 	Serialized []byte
 	Cost       Cost
-	Traffic    float64     // bytes moved to and from the device's main memory; 0 where the plugin does not show the program
-	Cycles     float64     // the compiler's estimate of its time, without gathers; 0 where it makes none
-	Kernels    hlo.Kernels // zero where the plugin does not show the program
-	Took       time.Duration
+	// bytes moved to and from the device's main memory; 0 where the plugin does not show
+	// the program
+	Traffic float64
+	// the compiler's estimate of its time, without gathers; 0 where it makes none
+	Cycles  float64
+	Kernels hlo.Kernels // zero where the plugin does not show the program
+	Took    time.Duration
 }
 
-// topologyName is such as "v6e:2x2": the generation, and the chips along two or three axes.
+// topologyName is such as "v6e:2x2": the generation, and the chips along two or three
+// axes.
 var topologyName = regexp.MustCompile(`^(v\w+):(\d+)x(\d+)(?:x(\d+))?$`)
 
-// OpenTopology loads the TPU plugin to compile for a topology such as "v6e:1x1", all of it one host. What is compiled
-// also goes into the cache folder; "" for none. As libtpu takes its word from the environment alone, the variables
-// that keep it from looking for a TPU are set for this whole process, unless they are set already: a process that
+// OpenTopology loads the TPU plugin to compile for a topology such as "v6e:1x1", all of
+// it one host. What is compiled also goes into the cache folder; "" for none. As libtpu
+// takes its word from the environment alone, the variables that keep it from looking
+// for a TPU are set for this whole process, unless they are set already: a process that
 // serves must not do this.
 func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	parts := topologyName.FindStringSubmatch(name)
@@ -74,12 +79,14 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	return openTopology(path, name, cacheDir, func(t *Topology) *C.PJRT_Error {
 		cname := C.CString(name)
 		defer C.free(unsafe.Pointer(cname))
-		return C.scored_topology_of_chips(t.library.api, cname, C.size_t(len(name)), &bounds[0], &t.handle)
+		return C.scored_topology_of_chips(t.library.api, cname, C.size_t(len(name)), &bounds[0],
+			&t.handle)
 	})
 }
 
-// OpenCard loads the CUDA plugin to compile for one GPU. Without the card no matrix product is tuned for it, so what is
-// compiled tells what a program needs, and is not for serving.
+// OpenCard loads the CUDA plugin to compile for one GPU. Without the card no matrix
+// product is tuned for it, so what is compiled tells what a program needs, and is not
+// for serving.
 func OpenCard(path string, card Card) (*Topology, error) {
 	return openTopology(path, card.Device, "", func(t *Topology) *C.PJRT_Error {
 		text := C.CString(card.config)
@@ -88,7 +95,8 @@ func OpenCard(path string, card Card) (*Topology, error) {
 	})
 }
 
-func openTopology(path, name, cacheDir string, create func(t *Topology) *C.PJRT_Error) (*Topology, error) {
+func openTopology(path, name, cacheDir string,
+	create func(t *Topology) *C.PJRT_Error) (*Topology, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -117,11 +125,13 @@ func openTopology(path, name, cacheDir string, create func(t *Topology) *C.PJRT_
 	return t, nil
 }
 
-// pretendTPU sets what libtpu would otherwise ask the machine for, and lets it load beside a process that uses the TPU.
+// pretendTPU sets what libtpu would otherwise ask the machine for, and lets it load
+// beside a process that uses the TPU.
 func pretendTPU(accelerator string) error {
 	for _, variable := range [][2]string{
 		{"TPU_SKIP_MDS_QUERY", "1"}, {"TPU_ACCELERATOR_TYPE", accelerator},
-		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"}, {"ALLOW_MULTIPLE_LIBTPU_LOAD", "1"},
+		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"}, {"ALLOW_MULTIPLE_LIBTPU_LOAD",
+			"1"},
 	} {
 		if _, set := os.LookupEnv(variable[0]); set {
 			continue
@@ -145,19 +155,22 @@ func (t *Topology) prepare(path, cacheDir string) (err error) {
 	}
 	var platform *C.char
 	var size C.size_t
-	if err := t.library.err(C.scored_topology_platform(t.library.api, t.handle, &platform, &size)); err != nil {
+	if err := t.library.err(C.scored_topology_platform(t.library.api, t.handle, &platform,
+		&size)); err != nil {
 		return err
 	}
 	t.target.platform = strings.ToLower(goString(platform, size))
 	var list **C.PJRT_DeviceDescription
 	var count C.size_t
-	if err := t.library.err(C.scored_topology_devices(t.library.api, t.handle, &list, &count)); err != nil {
+	if err := t.library.err(C.scored_topology_devices(t.library.api, t.handle, &list,
+		&count)); err != nil {
 		return err
 	}
 	for _, description := range unsafe.Slice(list, int(count)) {
 		var kind *C.char
 		var size C.size_t
-		if err := t.library.err(C.scored_description_kind(t.library.api, description, &kind, &size)); err != nil {
+		if err := t.library.err(C.scored_description_kind(t.library.api, description, &kind,
+			&size)); err != nil {
 			return err
 		}
 		t.target.devices = append(t.target.devices, goString(kind, size))
@@ -165,7 +178,8 @@ func (t *Topology) prepare(path, cacheDir string) (err error) {
 	return nil
 }
 
-// Compile compiles a program as Options.Capture has got it. An error of the cache comes with the result.
+// Compile compiles a program as Options.Capture has got it. An error of the cache comes
+// with the result.
 func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	if len(program) == 0 {
 		return Compiled{}, errors.New("program is empty")
@@ -199,7 +213,8 @@ func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	return c, nil
 }
 
-// inspect reads an executable's optimized program; zero if the plugin does not show one.
+// inspect reads an executable's optimized program; zero if the plugin does not show
+// one.
 func (l library) inspect(executable *C.PJRT_Executable) (hlo.Program, error) {
 	var code *C.char
 	var size C.size_t

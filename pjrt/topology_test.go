@@ -48,7 +48,8 @@ func TestCompileForTopology(t *testing.T) {
 	if stored, err := testCache(t, dir, 0).get(key); err != nil || len(stored) != len(compiled.Serialized) || key.String() != compiled.Key {
 		t.Errorf("cache holds %d bytes, %v", len(stored), err)
 	}
-	// A client on a TPU knows its version too, which must not matter, and names its device as here.
+	// A client on a TPU knows its version too, which must not matter, and names its device
+	// as here.
 	live := target{plugin: topology.target.plugin, platform: "tpu", version: "any", devices: []string{"TPU v6 lite"}}
 	if live.key("mlir", program, options) != key {
 		t.Errorf("target %+v has another key than that of a client, %+v", topology.target, live)
@@ -79,7 +80,8 @@ func TestOpenTopologyRefuses(t *testing.T) {
 
 const heldLockEnv = "SCORED_TEST_HELD_LOCK"
 
-// TestHeldLock is a process that has the TPU: it holds libtpu's lock until its input ends. TestCompileForTopology starts it.
+// TestHeldLock is a process that has the TPU: it holds libtpu's lock until its input
+// ends. TestCompileForTopology starts it.
 func TestHeldLock(t *testing.T) {
 	path := os.Getenv(heldLockEnv)
 	if path == "" {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// folders is a flag that may be given several times, each time with a folder or several with commas between them.
+// folders is a flag that may be given several times, each time with a folder or several
+// with commas between them.
 type folders []string
 
 func (f *folders) String() string { return strings.Join(*f, ",") }

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestLoRAFlag: folders are given one after the other or together, and one that is no adapter ends the start.
+// TestLoRAFlag: folders are given one after the other or together, and one that is no
+// adapter ends the start.
 func TestLoRAFlag(t *testing.T) {
 	want := []string{"a", "b", "c"}
 	if c := parse(t, environment(), "--model-path", "m", "--lora", "a", "--lora=b,c"); !slices.Equal(c.LoRA, want) {

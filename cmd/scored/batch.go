@@ -18,7 +18,8 @@ import (
 	"scored/server"
 )
 
-// exitUnscored is the exit status of a run that has ended, and whose output has lines without scores.
+// exitUnscored is the exit status of a run that has ended, and whose output has lines
+// without scores.
 const exitUnscored = 3
 
 var errUnscored = errors.New("lines without scores")
@@ -62,16 +63,18 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 	return err
 }
 
-// open makes the Scorer: a server's, or that of a model in this process, with what counts its tokens. closeAll closes it; it
-// is there whatever the error is.
-func (b *batchFlags) open(ctx context.Context, stderr io.Writer) (scorer batch.Scorer, count *tally, closeAll func() error, err error) {
+// open makes the Scorer: a server's, or that of a model in this process, with what
+// counts its tokens. closeAll closes it; it is there whatever the error is.
+func (b *batchFlags) open(ctx context.Context,
+	stderr io.Writer) (scorer batch.Scorer, count *tally, closeAll func() error, err error) {
 	if b.url != "" {
 		remote := batch.NewRemote(b.url, b.key, b.options.Concurrency, b.timeout)
 		closeAll = func() error { remote.CloseIdle(); return nil }
 		return &batch.Patient{Scorer: remote, Tries: b.tries, Pause: time.Second}, nil, closeAll, nil
 	}
 	options := b.config.options(stderr)
-	options.MaxHeld, options.BodyTimeout, options.RequestTimeout, options.MaxClientRequests, options.CORSOrigins = 0, 0, 0, 0, ""
+	options.MaxHeld, options.BodyTimeout, options.RequestTimeout, options.MaxClientRequests,
+		options.CORSOrigins = 0, 0, 0, 0, ""
 	options.Access = slog.New(slog.DiscardHandler)
 	options.Log.Info("starting", b.shown()...)
 	start, err := app.NewStart(options)
@@ -88,18 +91,24 @@ func (b *batchFlags) open(ctx context.Context, stderr io.Writer) (scorer batch.S
 		return nil, nil, start.Close, err
 	}
 	api.Serve(m)
-	// What finds the queue full waits for what is in hand: a line that can never be admitted gets 413.
-	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: math.MaxInt, Pause: 50 * time.Millisecond}, count, start.Close, nil
+	// What finds the queue full waits for what is in hand: a line that can never be
+	// admitted gets 413.
+	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: math.MaxInt,
+		Pause: 50 * time.Millisecond}, count, start.Close, nil
 }
 
-// run is what answers depend on beside the input: a run that goes on must have the same.
+// run is what answers depend on beside the input: a run that goes on must have the
+// same.
 func (b *batchFlags) run() string {
 	o := b.options
 	where := b.url
 	if where == "" {
 		names := flag.NewFlagSet("", flag.ContinueOnError)
 		newConfig().modelFlags(names)
-		names.VisitAll(func(f *flag.Flag) { where += " --" + f.Name + "=" + b.set.Lookup(f.Name).Value.String() })
+		names.VisitAll(func(f *flag.Flag) {
+			where += " --" + f.Name + "=" +
+				b.set.Lookup(f.Name).Value.String()
+		})
 		if template, err := b.OpenTemplate(); err == nil && template != nil { // it has been opened before
 			where += " --template=" + template.Sum()
 		}
@@ -108,7 +117,8 @@ func (b *batchFlags) run() string {
 	return fmt.Sprintf("%s; %s; %T; %+v", where, o.Endpoint, o.Format, o.Table)
 }
 
-// inside is a batch.Scorer over the server's handler in this process: every dialect, and the same bytes.
+// inside is a batch.Scorer over the server's handler in this process: every dialect,
+// and the same bytes.
 type inside struct {
 	api    http.Handler
 	scorer *score.Scorer

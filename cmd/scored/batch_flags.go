@@ -45,7 +45,8 @@ type batchFlags struct {
 	softmax   bool
 }
 
-// The bounds of what is in hand. So many lines of one item fill several of the largest steps.
+// The bounds of what is in hand. So many lines of one item fill several of the largest
+// steps.
 const (
 	linesInHand       = 512
 	linesInHandRemote = 64
@@ -67,7 +68,8 @@ func parseBatch(args []string, env lookup, stderr io.Writer) (*batchFlags, error
 		err = fromEnvironment(f, env)
 	}
 	if err == nil && len(names) != 2 {
-		err = fmt.Errorf("scored batch takes an input and an output, not %d names; scored batch -h tells more", len(names))
+		err = fmt.Errorf("scored batch takes an input and an output, not %d names; scored batch -h "+
+			"tells more", len(names))
 	}
 	if err != nil {
 		return nil, app.UsageError{Err: err}
@@ -94,22 +96,31 @@ func positional(f *flag.FlagSet, args []string) (names []string, err error) {
 func (b *batchFlags) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("scored batch", flag.ContinueOnError)
 	o := &b.options
-	f.StringVar(&b.url, "url", "", "score with the server there instead of loading a model, e.g. http://127.0.0.1:30000")
+	f.StringVar(&b.url, "url", "", "score with the server there instead of loading a model, e.g. "+
+		"http://127.0.0.1:30000")
 	f.StringVar(&b.key, "api-key", "", "key of that server")
 	f.DurationVar(&b.timeout, "timeout", 10*time.Minute, "longest wait for an answer of that server")
-	f.IntVar(&b.tries, "tries", 20, "how often a line is sent that finds the server gone or full, within some minutes")
+	f.IntVar(&b.tries, "tries", 20, "how often a line is sent that finds the server gone or full, "+
+		"within some minutes")
 	f.StringVar(&o.Endpoint, "endpoint", "/v1/score", "path for lines that are bodies, and for rows")
-	f.BoolVar(&o.Resume, "resume", false, "go on with a run that did not end, and leave alone files that are done; begins where there is none")
-	f.StringVar(&b.shardText, "shard", "", "I/N: of a folder's or pattern's files those of part I of N, from 0; N alone: part JOB_COMPLETION_INDEX")
+	f.BoolVar(&o.Resume, "resume", false, "go on with a run that did not end, and leave alone files "+
+		"that are done; begins where there is none")
+	f.StringVar(&b.shardText, "shard", "", "I/N: of a folder's or pattern's files those of part I "+
+		"of N, from 0; N alone: part JOB_COMPLETION_INDEX")
 	f.IntVar(&o.Concurrency, "concurrency", 0, "lines in hand at once (default: 512, with --url 64)")
 	f.IntVar(&o.Window, "window", 1<<15, "lines among which those of one query are brought together")
-	f.Int64Var(&o.WindowBytes, "window-bytes", 128<<20, "bytes of bodies that end a window sooner; three windows are in memory")
+	f.Int64Var(&o.WindowBytes, "window-bytes", 128<<20,
+		"bytes of bodies that end a window sooner; three windows are in memory")
 	f.StringVar(&b.format, "output-format", "", "jsonl or csv (default: by OUT's name, else jsonl)")
-	f.StringVar(&o.Table.Query, "query-column", "", "of CSV and Parquet: column of the query (default: no query)")
+	f.StringVar(&o.Table.Query, "query-column", "",
+		"of CSV and Parquet: column of the query (default: no query)")
 	f.StringVar(&o.Table.Item, "item-column", "", "of CSV and Parquet: column of the item (required)")
-	f.StringVar(&o.Table.ID, "id-column", "", "of CSV and Parquet: column that becomes custom_id (default: line-N)")
-	f.StringVar(&b.labels, "labels", "", "of CSV and Parquet: labels as texts of one token, comma separated, or as a JSON list")
-	f.StringVar(&b.labelIDs, "label-token-ids", "", "of CSV and Parquet: labels as token ids, comma separated")
+	f.StringVar(&o.Table.ID, "id-column", "", "of CSV and Parquet: column that becomes custom_id "+
+		"(default: line-N)")
+	f.StringVar(&b.labels, "labels", "", "of CSV and Parquet: labels as texts of one token, comma "+
+		"separated, or as a JSON list")
+	f.StringVar(&b.labelIDs, "label-token-ids", "", "of CSV and Parquet: labels as token ids, comma "+
+		"separated")
 	f.BoolVar(&b.softmax, "apply-softmax", true, "of CSV and Parquet: the labels share 1")
 	f.BoolVar(&b.quiet, "quiet", false, "no progress on stderr")
 	full := b.config.flags() // sets every default
@@ -117,7 +128,8 @@ func (b *batchFlags) flags() *flag.FlagSet {
 	shared := flag.NewFlagSet("", flag.ContinueOnError)
 	newConfig().modelFlags(shared)
 	newConfig().engineFlags(shared)
-	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores", "max-body", "watchdog-timeout", "log-level", "template", "template-system"} {
+	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores",
+		"max-body", "watchdog-timeout", "log-level", "template", "template-system"} {
 		one := full.Lookup(name)
 		shared.Var(one.Value, name, one.Usage)
 	}
@@ -130,7 +142,8 @@ func (b *batchFlags) checkEngine(env lookup) error {
 	b.model = cmp.Or(b.ServedModelName, b.ModelPath, "scored")
 	if b.url == "" {
 		if b.ModelPath == "" {
-			return errors.New("flag --model-path is missing; name a folder or hub id, or a server with --url")
+			return errors.New("flag --model-path is missing; name a folder or hub id, or a server with " +
+				"--url")
 		}
 		if err := b.readVariables(env); err != nil {
 			return err
@@ -141,7 +154,8 @@ func (b *batchFlags) checkEngine(env lookup) error {
 		return fmt.Errorf("flag --url is %q; give it as http://HOST:PORT", b.url)
 	}
 	if b.Template != "" || b.TemplateSystem != "" {
-		return errors.New("flags --url and --template exclude each other; start the server with --template")
+		return errors.New("flags --url and --template exclude each other; start the server with " +
+			"--template")
 	}
 	if b.ModelPath != "" {
 		return errors.New("flags --url and --model-path exclude each other; the server has its model")
@@ -149,7 +163,8 @@ func (b *batchFlags) checkEngine(env lookup) error {
 	return nil
 }
 
-// check holds batch's own flags to their bounds, and fills in those that follow from others.
+// check holds batch's own flags to their bounds, and fills in those that follow from
+// others.
 func (b *batchFlags) check() error {
 	o := &b.options
 	if o.Concurrency == 0 {
@@ -162,9 +177,11 @@ func (b *batchFlags) check() error {
 		found bool
 		text  string
 	}{
-		{o.Concurrency < 1 || o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0, "flags --concurrency, --window, --window-bytes, --tries and --timeout must be above 0"},
+		{o.Concurrency < 1 || o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0,
+			"flags --concurrency, --window, --window-bytes, --tries and --timeout must be above 0"},
 		{o.Concurrency > 1<<14, "flag --concurrency must be at most 16384"},
-		{!strings.HasPrefix(o.Endpoint, "/"), fmt.Sprintf("flag --endpoint is %q; it must be a path such as /v1/score", o.Endpoint)},
+		{!strings.HasPrefix(o.Endpoint, "/"),
+			fmt.Sprintf("flag --endpoint is %q; it must be a path such as /v1/score", o.Endpoint)},
 		{o.Resume && b.out == "-", "flag --resume needs an output that is a file, not -"},
 	} {
 		if fault.found {
@@ -190,7 +207,8 @@ func (b *batchFlags) readFormat(labels []string) error {
 		return fmt.Errorf("flag --output-format is %q; it must be jsonl or csv", b.format)
 	}
 	if len(labels) == 0 {
-		return errors.New("output as CSV has a column for each label; give --labels or --label-token-ids, and CSV or Parquet to score")
+		return errors.New("output as CSV has a column for each label; give --labels or " +
+			"--label-token-ids, and CSV or Parquet to score")
 	}
 	b.options.Format = batch.CSV{Labels: labels}
 	return nil
@@ -212,8 +230,10 @@ func (b *batchFlags) readShard(env lookup) error {
 	if b.shard.Of, err = strconv.Atoi(of); err != nil || b.shard.Of < 1 {
 		return fmt.Errorf("flag --shard is %q; it must be I/N, such as 0/4, or N", b.shardText)
 	}
-	if b.shard.Index, err = strconv.Atoi(index); err != nil || b.shard.Index < 0 || b.shard.Index >= b.shard.Of {
-		return fmt.Errorf("%s gives part %q of %d; parts are 0 to %d", from, index, b.shard.Of, b.shard.Of-1)
+	if b.shard.Index, err = strconv.Atoi(index); err != nil || b.shard.Index < 0 ||
+		b.shard.Index >= b.shard.Of {
+		return fmt.Errorf("%s gives part %q of %d; parts are 0 to %d", from, index, b.shard.Of,
+			b.shard.Of-1)
 	}
 	return nil
 }
@@ -229,7 +249,8 @@ func (b *batchFlags) readTable() error {
 	if b.labels != "" {
 		texts := strings.Split(b.labels, ",")
 		if b.labels[0] == '[' && json.Unmarshal([]byte(b.labels), &texts) != nil {
-			return fmt.Errorf("flag --labels is %q; it must be a JSON list of texts, or texts with commas between", b.labels)
+			return fmt.Errorf("flag --labels is %q; it must be a JSON list of texts, or texts with commas "+
+				"between", b.labels)
 		}
 		t.Fields["labels"], names = texts, texts
 	}

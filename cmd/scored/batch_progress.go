@@ -31,7 +31,8 @@ func (t *tally) Observe(span score.Span) {
 	}
 }
 
-// display shows how far a batch is: on a terminal one line that changes, else a line now and then.
+// display shows how far a batch is: on a terminal one line that changes, else a line
+// now and then.
 type display struct {
 	out      io.Writer
 	terminal bool
@@ -89,7 +90,8 @@ func (d *display) counts(c batch.Counts) string {
 	fmt.Fprintf(&b, ", %.1f items/s", float64(c.Items)/seconds)
 	if d.tokens != nil {
 		computed, padding := float64(d.tokens.computed.Load()), float64(d.tokens.padding.Load())
-		fmt.Fprintf(&b, ", %.0f tokens/s computed, padding %.0f %%", computed/seconds, 100*padding/max(1, computed+padding))
+		fmt.Fprintf(&b, ", %.0f tokens/s computed, padding %.0f %%", computed/seconds, 100*padding/max(1,
+			computed+padding))
 	}
 	if c.Share >= 0 {
 		fmt.Fprintf(&b, ", %.1f %% done", 100*c.Share)
@@ -109,9 +111,11 @@ func (d *display) end(sum batch.Summary) {
 		fmt.Fprint(d.out, "\r", strings.Repeat(" ", d.width), "\r")
 	}
 	sum.Last.Failed = sum.Failed
-	fmt.Fprintf(d.out, "scored %s in %s", d.counts(sum.Last), sum.Last.Took.Round(100*time.Millisecond))
+	fmt.Fprintf(d.out, "scored %s in %s", d.counts(sum.Last),
+		sum.Last.Took.Round(100*time.Millisecond))
 	if d.tokens != nil {
-		fmt.Fprintf(d.out, "; %d steps, %d tokens computed, %d not computed as they were shared", d.tokens.steps.Load(), d.tokens.computed.Load(), d.tokens.cached.Load())
+		fmt.Fprintf(d.out, "; %d steps, %d tokens computed, %d not computed as they were shared",
+			d.tokens.steps.Load(), d.tokens.computed.Load(), d.tokens.cached.Load())
 	}
 	if sum.Skipped > 0 {
 		fmt.Fprintf(d.out, "; %d of %d files were done before", sum.Skipped, sum.Files)

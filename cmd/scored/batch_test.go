@@ -15,7 +15,8 @@ import (
 	"scored/batch"
 )
 
-// TestBatchFlags: flags may stand before, between and behind the names, and what is wrong is one sentence with status 2.
+// TestBatchFlags: flags may stand before, between and behind the names, and what is
+// wrong is one sentence with status 2.
 func TestBatchFlags(t *testing.T) {
 	env := func(name string) (string, bool) {
 		value, ok := map[string]string{"JOB_COMPLETION_INDEX": "2", "SCORED_WINDOW": "99"}[name]

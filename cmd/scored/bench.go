@@ -24,7 +24,8 @@ type benchFlags struct {
 	json, allowErrors            bool
 }
 
-// benchCommand loads a server and prints what it measured. Wrong answers are an error, unless they are allowed.
+// benchCommand loads a server and prints what it measured. Wrong answers are an error,
+// unless they are allowed.
 func benchCommand(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
 	b, err := parseBench(args, env, stderr)
 	if err != nil {
@@ -63,34 +64,47 @@ func parseBench(args []string, env lookup, output io.Writer) (*benchFlags, error
 
 func (b *benchFlags) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("scored bench", flag.ContinueOnError)
-	f.StringVar(&b.URL, "url", "http://127.0.0.1:30000", "server, without /v1/score; any that speaks it")
+	f.StringVar(&b.URL, "url", "http://127.0.0.1:30000",
+		"server, without /v1/score; any that speaks it")
 	f.StringVar(&b.APIKey, "api-key", "", "key of the server")
 	f.StringVar(&b.Model, "model", "Qwen/Qwen3-0.6B", "model that requests name")
 	f.DurationVar(&b.Timeout, "timeout", 2*time.Minute, "longest wait for an answer")
-	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 shared + 180, 10 items; "+
+	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 "+
+		"shared + 180, 10 items; "+
 		"w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; or mixed")
 	f.StringVar(&b.mix, "mix", bench.DefaultMix, "weights of mixed")
-	f.IntVar(&b.custom.QueryTokens, "query-tokens", 0, "own workload: tokens that a request's items share")
+	f.IntVar(&b.custom.QueryTokens, "query-tokens", 0, "own workload: tokens that a request's items "+
+		"share")
 	f.IntVar(&b.custom.ItemTokens, "item-tokens", 0, "own workload: tokens of an item")
 	f.IntVar(&b.custom.Items, "items", 0, "own workload: items of a request")
-	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: the workload's)")
-	f.Float64Var(&b.Rate, "rate", 0, "open loop: requests/s at Poisson arrivals, whose latency counts from the arrival")
-	f.IntVar(&b.MaxInFlight, "max-in-flight", 1024, "open loop: an arrival that finds so many unanswered is counted and not sent")
-	f.Float64Var(&b.CancelShare, "cancel-share", 0, "share of requests that are given up at a random time")
+	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: "+
+		"the workload's)")
+	f.Float64Var(&b.Rate, "rate", 0, "open loop: requests/s at Poisson arrivals, whose latency "+
+		"counts from the arrival")
+	f.IntVar(&b.MaxInFlight, "max-in-flight", 1024,
+		"open loop: an arrival that finds so many unanswered is counted and not sent")
+	f.Float64Var(&b.CancelShare, "cancel-share", 0,
+		"share of requests that are given up at a random time")
 	f.DurationVar(&b.Duration, "duration", 30*time.Second, "time in which requests start")
 	f.DurationVar(&b.Warmup, "warmup", 5*time.Second, "time of the same load before it")
-	f.StringVar(&b.cache, "cache", "cold", "cold: every query is new; warm: queries repeat from a pool")
+	f.StringVar(&b.cache, "cache", "cold", "cold: every query is new; warm: queries repeat from "+
+		"a pool")
 	f.IntVar(&b.Pool, "pool", 8, "queries of a warm cache")
-	f.Uint64Var(&b.Seed, "seed", 0, "of prompts and arrivals; a server that saw it may have the prompts cached (default: the clock)")
+	f.Uint64Var(&b.Seed, "seed", 0, "of prompts and arrivals; a server that saw it may have the "+
+		"prompts cached (default: the clock)")
 	f.BoolVar(&b.TokenIDs, "token-ids", false, "send token ids, of exact counts, instead of text")
-	f.BoolVar(&b.RepeatedToken, "repeated-token", false, "send one token id over and over, as sglang's bench_score does; a prefix cache makes it easy")
+	f.BoolVar(&b.RepeatedToken, "repeated-token", false,
+		"send one token id over and over, as sglang's bench_score does; a prefix cache makes it easy")
 	f.IntVar(&b.Vocab, "vocab", 151_643, "token ids are below it")
 	f.StringVar(&b.labels, "labels", "9454,2753", "label token ids")
 	f.BoolVar(&b.Softmax, "softmax", true, "normalise over the labels")
-	f.BoolVar(&b.Verify, "verify", false, "first score some items alone too; they must agree with their request")
-	f.Float64Var(&b.Tolerance, "tolerance", 1e-4, "difference of a score that --verify allows; bfloat16 products need more")
+	f.BoolVar(&b.Verify, "verify", false, "first score some items alone too; they must agree with "+
+		"their request")
+	f.Float64Var(&b.Tolerance, "tolerance", 1e-4, "difference of a score that --verify allows; "+
+		"bfloat16 products need more")
 	f.BoolVar(&b.json, "json", false, "print one JSON object instead of a table")
-	f.BoolVar(&b.allowErrors, "allow-errors", false, "exit with 0 in spite of errors and wrong answers")
+	f.BoolVar(&b.allowErrors, "allow-errors", false,
+		"exit with 0 in spite of errors and wrong answers")
 	return f
 }
 
@@ -101,13 +115,19 @@ func (b *benchFlags) check() error {
 		found bool
 		text  string
 	}{
-		{err != nil || address.Host == "", fmt.Sprintf("flag --url is %q; give it as http://HOST:PORT", b.URL)},
-		{b.cache != "cold" && b.cache != "warm", fmt.Sprintf("flag --cache is %q; use cold or warm", b.cache)},
+		{err != nil || address.Host == "", fmt.Sprintf("flag --url is %q; give it as http://HOST:PORT",
+			b.URL)},
+		{b.cache != "cold" && b.cache != "warm", fmt.Sprintf("flag --cache is %q; use cold or warm",
+			b.cache)},
 		{b.Clients < 0 || b.Rate < 0 || b.MaxInFlight < 1 || b.Pool < 1 || b.Vocab < 1,
-			"flags --clients and --rate must not be negative, --max-in-flight, --pool and --vocab at least 1"},
-		{b.Clients > 0 && b.Rate > 0, "flags --clients and --rate exclude each other; a closed loop has clients, an open one a rate"},
-		{!(b.CancelShare >= 0 && b.CancelShare <= 1), fmt.Sprintf("flag --cancel-share is %v; it must be from 0 to 1", b.CancelShare)},
-		{b.Duration <= 0 || b.Warmup < 0 || b.Timeout <= 0, "flags --duration and --timeout must be above 0, --warmup not below"},
+			"flags --clients and --rate must not be negative, --max-in-flight, --pool and --vocab at " +
+				"least 1"},
+		{b.Clients > 0 && b.Rate > 0, "flags --clients and --rate exclude each other; a closed loop " +
+			"has clients, an open one a rate"},
+		{!(b.CancelShare >= 0 && b.CancelShare <= 1),
+			fmt.Sprintf("flag --cancel-share is %v; it must be from 0 to 1", b.CancelShare)},
+		{b.Duration <= 0 || b.Warmup < 0 || b.Timeout <= 0,
+			"flags --duration and --timeout must be above 0, --warmup not below"},
 	} {
 		if fault.found {
 			return errors.New(fault.text)
@@ -119,7 +139,8 @@ func (b *benchFlags) check() error {
 func (b *benchFlags) chooseMix() (err error) {
 	if w := b.custom; w != (bench.Workload{}) {
 		if w.QueryTokens < 0 || w.ItemTokens < 1 || w.Items < 1 {
-			return errors.New("an own workload needs --item-tokens and --items of at least 1, and --query-tokens of at least 0")
+			return errors.New("an own workload needs --item-tokens and --items of at least 1, and " +
+				"--query-tokens of at least 0")
 		}
 		w.Name, w.Clients = "own", 1
 		b.Mix = []bench.Share{{Workload: w, Weight: 1}}

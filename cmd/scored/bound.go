@@ -23,7 +23,8 @@ type load struct {
 	alone bool // every item is a request of its own
 }
 
-// loads are the workloads that accelerators are compared by, and W3 with its query kept.
+// loads are the workloads that accelerators are compared by, and W3 with its query
+// kept.
 func loads() (all []load) {
 	for _, w := range bench.Workloads() {
 		switch w.Name {
@@ -65,7 +66,8 @@ func (w load) name() string {
 	return w.Name
 }
 
-// steps is how many steps of the bucket a request takes, and how many items they answer; 0 if the bucket cannot hold it.
+// steps is how many steps of the bucket a request takes, and how many items they
+// answer; 0 if the bucket cannot hold it.
 func (w load) steps(b score.Bucket) (steps, items int) {
 	own, shared := w.ItemTokens, w.QueryTokens
 	if own > b.Length || shared > b.Context || own > b.Tokens {
@@ -96,25 +98,30 @@ type ahead struct {
 	took    time.Duration // to compile
 }
 
-// timed is how long a step of a bucket takes: by its bound alone, which no step can pass, and by the compiler's estimate.
+// timed is how long a step of a bucket takes: by its bound alone, which no step can
+// pass, and by the compiler's estimate.
 type timed struct {
 	score.Bucket
 	bound, estimate float64 // seconds
 }
 
-// perSecond is how many items a second that makes, if a request takes so many steps for so many items.
+// perSecond is how many items a second that makes, if a request takes so many steps for
+// so many items.
 func perSecond(items, steps int, seconds float64) float64 {
 	return float64(items) / (float64(steps) * seconds)
 }
 
-// reportAhead prints what a step of each bucket costs by the compiler's own analysis, and how many items a second that
-// would be, from the compiler's estimate of every operation's time, which knows nothing of gathers, to the bound of
-// arithmetic and of traffic with main memory, which no step can pass. Kernels, which the compiler cannot see into, count
-// with the instructions it schedules for them.
-func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options model.Options, costs map[string]ahead) ([]timed, error) {
+// reportAhead prints what a step of each bucket costs by the compiler's own analysis,
+// and how many items a second that would be, from the compiler's estimate of every
+// operation's time, which knows nothing of gathers, to the bound of arithmetic and of
+// traffic with main memory, which no step can pass. Kernels, which the compiler cannot
+// see into, count with the instructions it schedules for them.
+func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options model.Options,
+	costs map[string]ahead) ([]timed, error) {
 	var all []timed
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops ms\taccessed ms\tmain ms\testimate ms\t")
+	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops "+
+		"ms\taccessed ms\tmain ms\testimate ms\t")
 	for _, load := range loads() {
 		fmt.Fprintf(table, "%s items/s\t", load.name())
 	}
@@ -124,15 +131,18 @@ func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options mode
 		if options.Kernels.Any() {
 			step.cycles += cfg.KernelCycles(b)
 		}
-		flops, accessed, main := step.Flops/chip.Peak, step.BytesAccessed/chip.Bandwidth, step.traffic/chip.Bandwidth
+		flops, accessed, main := step.Flops/chip.Peak, step.BytesAccessed/chip.Bandwidth,
+			step.traffic/chip.Bandwidth
 		estimate := step.cycles / chip.Clock
-		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t", bucketText(b), step.Flops/1e9,
-			step.BytesAccessed/1e9, step.traffic/1e9, float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6,
-			float64(step.CodeBytes)/1e6, flops*1e3, accessed*1e3, main*1e3, estimate*1e3)
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t",
+			bucketText(b), step.Flops/1e9, step.BytesAccessed/1e9, step.traffic/1e9,
+			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(step.CodeBytes)/1e6,
+			flops*1e3, accessed*1e3, main*1e3, estimate*1e3)
 		bound := max(flops, main)
 		for _, load := range loads() {
 			if steps, items := load.steps(b); steps > 0 {
-				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(items, steps, max(bound, estimate)), perSecond(items, steps, bound))
+				fmt.Fprintf(table, "%.0f..%.0f\t", perSecond(items, steps, max(bound, estimate)),
+					perSecond(items, steps, bound))
 			} else {
 				fmt.Fprint(table, "-\t")
 			}
@@ -143,8 +153,9 @@ func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options mode
 	return all, table.Flush()
 }
 
-// reportLoads prints for each load the bucket whose steps answer it soonest by the estimate, and how many items a second
-// that is, by the estimate and by the bound. All of a request's steps are taken to be of one bucket.
+// reportLoads prints for each load the bucket whose steps answer it soonest by the
+// estimate, and how many items a second that is, by the estimate and by the bound. All
+// of a request's steps are taken to be of one bucket.
 func reportLoads(w io.Writer, loads []load, steps []timed) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "workload\tbucket\tsteps\testimate ms\titems/s\tbound items/s\t")
@@ -159,14 +170,16 @@ func reportLoads(w io.Writer, loads []load, steps []timed) error {
 			fmt.Fprintf(table, "%s\tnone holds it\t-\t-\t-\t-\t\n", load.name())
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f\t%.0f\t%.0f\t\n", load.name(), bucketText(best.Bucket), most, soonest*1e3,
-			perSecond(load.Items, most, best.estimate), perSecond(load.Items, most, best.bound))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%.2f\t%.0f\t%.0f\t\n", load.name(), bucketText(best.Bucket), most,
+			soonest*1e3, perSecond(load.Items, most, best.estimate), perSecond(load.Items, most, best.bound))
 	}
 	return table.Flush()
 }
 
-// stepAhead adds up the programs of a step: their work, and the most that one of them holds.
-func stepAhead(cfg model.Config, options model.Options, b score.Bucket, costs map[string]ahead) (step ahead) {
+// stepAhead adds up the programs of a step: their work, and the most that one of them
+// holds.
+func stepAhead(cfg model.Config, options model.Options, b score.Bucket,
+	costs map[string]ahead) (step ahead) {
 	for name, runs := range cfg.StepRuns(b, cfg.Group(options.Group)) {
 		cost := costs[name]
 		step.Flops += float64(runs) * cost.Flops

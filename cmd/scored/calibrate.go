@@ -29,7 +29,8 @@ serve has too must be the same there.
 `
 
 // calibrate measures a price.
-func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) (err error) {
+func calibrate(ctx context.Context, args []string, env lookup, stdout,
+	stderr io.Writer) (err error) {
 	c, out, err := parseCalibrate(args, env, stderr)
 	if err != nil {
 		return err
@@ -79,7 +80,8 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout, stderr io
 	return err
 }
 
-func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out string, err error) {
+func parseCalibrate(args []string, env lookup,
+	stderr io.Writer) (c *config, out string, err error) {
 	c = newConfig()
 	f := flag.NewFlagSet("scored calibrate", flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -112,22 +114,25 @@ func parseCalibrate(args []string, env lookup, stderr io.Writer) (c *config, out
 	return c, out, nil
 }
 
-// What is timed: contexts up to longestSampled, since a longer one tells no more, and steps that the target's row predicts to
-// take up to longestStep, or slowerSteps times the shortest where the model is that large.
+// What is timed: contexts up to longestSampled, since a longer one tells no more, and
+// steps that the target's row predicts to take up to longestStep, or slowerSteps times
+// the shortest where the model is that large.
 const (
 	longestSampled = 2048
 	longestStep    = 5 * time.Second / 2
 	slowerSteps    = 8
 )
 
-// sampledStep is a step to be timed: a full one of the bucket, on a context of so many keys.
+// sampledStep is a step to be timed: a full one of the bucket, on a context of so many
+// keys.
 type sampledStep struct {
 	bucket score.Bucket
 	keys   int
 }
 
-// sampleSteps chooses steps that tell the coefficients apart: of few and of many tokens, without a context, with the
-// shortest and with the longest that is sampled. Buckets come with what the row predicts.
+// sampleSteps chooses steps that tell the coefficients apart: of few and of many
+// tokens, without a context, with the shortest and with the longest that is sampled.
+// Buckets come with what the row predicts.
 func sampleSteps(all []score.Bucket) (some []sampledStep) {
 	byCost := func(a, b score.Bucket) int { return cmp.Compare(a.Cost, b.Cost) }
 	most := max(longestStep, slowerSteps*slices.MinFunc(all, byCost).Cost)
@@ -169,20 +174,23 @@ func spread(of []score.Bucket) (some []score.Bucket) {
 	return some
 }
 
-// Shapes are timed in rounds, at least two: the first of them warms up, and a disturbance does not meet one shape alone.
+// Shapes are timed in rounds, at least two: the first of them warms up, and a
+// disturbance does not meet one shape alone.
 const (
 	timedRounds = 5
 	timedFor    = 12 * time.Second // no round begins later
 )
 
 // timeSteps runs the steps, and keeps the shortest time of each.
-func timeSteps(ctx context.Context, engine *model.Engine, cfg model.Config, t target.Target, p app.Price, all []sampledStep) (samples []target.Sample, err error) {
+func timeSteps(ctx context.Context, engine *model.Engine, cfg model.Config, t target.Target,
+	p app.Price, all []sampledStep) (samples []target.Sample, err error) {
 	for _, one := range all {
 		keys := one.keys
 		if p.Attention == target.Native && t.HostLoops {
 			keys = one.bucket.Context
 		}
-		samples = append(samples, target.Sample{Work: cfg.Work(one.bucket, p.Attention, p.DType, keys), Seconds: math.Inf(1)})
+		samples = append(samples, target.Sample{Work: cfg.Work(one.bucket, p.Attention, p.DType, keys),
+			Seconds: math.Inf(1)})
 	}
 	begun := time.Now()
 	for round := 0; round < 2 || round < timedRounds && time.Since(begun) < timedFor; round++ {
@@ -208,7 +216,8 @@ func runStep(engine *model.Engine, step *score.Step) error {
 	return err
 }
 
-// fullStep fills the bucket with rows on a prefix. What the cache holds of it was never computed, which takes no other time.
+// fullStep fills the bucket with rows on a prefix. What the cache holds of it was never
+// computed, which takes no other time.
 func fullStep(one sampledStep) *score.Step {
 	b := one.bucket
 	step := &score.Step{Bucket: b}
@@ -221,7 +230,8 @@ func fullStep(one sampledStep) *score.Step {
 	}
 	length := min(b.Length, b.Tokens)
 	for free := b.Tokens; free >= length && len(step.Rows) < b.Rows; free -= length {
-		step.Rows = append(step.Rows, score.Row{Tokens: make([]int32, one.keys+length), Shared: one.keys, Labels: []int32{0}, Relative: true})
+		step.Rows = append(step.Rows, score.Row{Tokens: make([]int32, one.keys+length), Shared: one.keys,
+			Labels: []int32{0}, Relative: true})
 	}
 	return step
 }
@@ -242,13 +252,15 @@ func reportPrice(w io.Writer, steps []sampledStep, samples []target.Sample, p ta
 	fmt.Fprintln(table, "shape\tkeys\tmeasured ms\tpredicted ms\toff\t")
 	worst := 0.0
 	for i, s := range samples {
-		fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%+.1f %%\t\n", bucketText(steps[i].bucket), steps[i].keys, 1e3*s.Seconds, p.Step(s.Work).Seconds()*1e3, 100*p.Off(s))
+		fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%+.1f %%\t\n", bucketText(steps[i].bucket), steps[i].keys,
+			1e3*s.Seconds, p.Step(s.Work).Seconds()*1e3, 100*p.Off(s))
 		worst = max(worst, p.Off(s), -p.Off(s))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "idle %.3f ms, linear layers %.1f GFLOP/s, weights %.1f GB/s, attention %.1f GFLOP/s; at most %.1f %% off\n",
-		1e3*p.Idle, p.Flops/1e9, p.Bytes/1e9, p.Attention/1e9, 100*worst)
+	_, err := fmt.Fprintf(w, "idle %.3f ms, linear layers %.1f GFLOP/s, weights %.1f GB/s, "+
+		"attention %.1f GFLOP/s; at most %.1f %% off\n", 1e3*p.Idle, p.Flops/1e9, p.Bytes/1e9,
+		p.Attention/1e9, 100*worst)
 	return err
 }

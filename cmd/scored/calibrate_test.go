@@ -19,7 +19,8 @@ import (
 	"scored/target"
 )
 
-// TestCalibrate: what it writes is a price of this device, which serve's flags take and form steps by.
+// TestCalibrate: what it writes is a price of this device, which serve's flags take and
+// form steps by.
 func TestCalibrate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "price.json")
 	var stdout, stderr bytes.Buffer
@@ -50,7 +51,8 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
-// TestCalibrateOwnSteps: without --buckets the target's step shapes are timed, within --chunked-prefill-size.
+// TestCalibrateOwnSteps: without --buckets the target's step shapes are timed, within
+// --chunked-prefill-size.
 func TestCalibrateOwnSteps(t *testing.T) {
 	for flags, most := range map[string]int{"": 16384, " --chunked-prefill-size 64": 64} {
 		args := strings.Fields("--model-path m --out price.json --context-length 64" + flags)
@@ -91,7 +93,8 @@ func TestBadPrices(t *testing.T) {
 	}
 }
 
-// TestSampleSteps: few and quick steps, of few and of many tokens, without a context, and on a short and a long one.
+// TestSampleSteps: few and quick steps, of few and of many tokens, without a context,
+// and on a short and a long one.
 func TestSampleSteps(t *testing.T) {
 	for _, name := range []string{"cpu-avx2", "cpu-avx512", "cpu-bf16"} {
 		cpu, _ := target.Named(name)

@@ -86,8 +86,10 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 			return err
 		}
 		costs[one.Name] = ahead{one.Cost, one.Traffic, one.Cycles, one.Kernels, one.Took}
-		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, %.1f MB temporary, %.0f cycles\n", i+1, len(programs),
-			one.Name, one.Took.Seconds(), one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6, one.Cycles)
+		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, "+
+			"%.1f MB temporary, %.0f cycles\n", i+1, len(programs), one.Name, one.Took.Seconds(),
+			one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6,
+			one.Cycles)
 	}
 	if c.Device == "cuda" {
 		return reportCard(stdout, start.Device, cfg, options, costs)
@@ -109,23 +111,35 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		fmt.Fprint(stderr, compileUsage)
 		f.PrintDefaults()
 	}
-	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: a TPU's generation and its chips along each axis, or "+strings.Join(pjrt.Cards(), ", "))
-	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required for a TPU)")
-	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3, Qwen2 or Llama model; its weights are not read")
-	f.StringVar(&c.LoadFormat, "load-format", c.LoadFormat, "dummy takes the Qwen3-0.6B shape where --model-path is no folder")
+	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: a TPU's generation and "+
+		"its chips along each axis, or "+strings.Join(pjrt.Cards(), ", "))
+	f.StringVar(&c.out, "out", "", "folder of compiled programs, made when missing (required for "+
+		"a TPU)")
+	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or folder of a Qwen3, Qwen2 or "+
+		"Llama model; its weights are not read")
+	f.StringVar(&c.LoadFormat, "load-format", c.LoadFormat,
+		"dummy takes the Qwen3-0.6B shape where --model-path is no folder")
 	f.StringVar(&c.Revision, "revision", c.Revision, "revision of the model on the hub")
-	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the hub's own cache)")
+	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the "+
+		"hub's own cache)")
 	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
-	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so, or of the CUDA plugin (default: found or fetched)")
-	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's cache folder)")
+	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so, or of the CUDA plugin (default: found "+
+		"or fetched)")
+	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's "+
+		"cache folder)")
 	f.BoolVar(&c.Offline, "offline", false, "never use the network")
 	c.attentionFlag(f)
-	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the model's)")
-	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma separated (default: chosen for the model)")
-	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
-	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", c.ChunkedPrefill, "most tokens of a step, where it is given: larger shapes are left out; -1 is no bound")
+	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the "+
+		"model's)")
+	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma "+
+		"separated (default: chosen for the model)")
+	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, "+
+		"as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
+	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", c.ChunkedPrefill,
+		"most tokens of a step, where it is given: larger shapes are left out; -1 is no bound")
 	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", c.MaxPrefill, "the same")
-	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", c.PrefixCacheBytes, "size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
+	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", c.PrefixCacheBytes,
+		"size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -153,7 +167,8 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	case strings.HasPrefix(c.topology, "cuda") && isCard != nil:
 		err = fmt.Errorf("flag --topology: %w", isCard)
 	case c.Device == "cuda" && c.out != "":
-		err = errors.New("flag --out is for a TPU: what is compiled without the GPU is not tuned for it; leave it out")
+		err = errors.New("flag --out is for a TPU: what is compiled without the GPU is not tuned for " +
+			"it; leave it out")
 	case c.Device == "cuda":
 		err = c.checkCompile()
 	case f.NArg() > 0:
@@ -171,7 +186,8 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 
 func (c *compileConfig) checkCompile() error {
 	if c.ModelPath == "" && c.LoadFormat != "dummy" {
-		return errors.New("flag --model-path is missing; name a folder or hub id, or give --load-format dummy")
+		return errors.New("flag --model-path is missing; name a folder or hub id, or give " +
+			"--load-format dummy")
 	}
 	if err := c.checkValues("DType", "Attention"); err != nil {
 		return err
@@ -196,17 +212,20 @@ func (c *compileConfig) start(stderr io.Writer) (*app.Start, error) {
 // captured is a program as the compiler takes it.
 type captured struct{ text, options []byte }
 
-// capture builds the programs that serve would. The plugin that takes them is the CPU's: it has a client here, and
-// what GoMLX writes is the same for all.
-func capture(ctx context.Context, start *app.Start, cfg model.Config, options model.Options) (programs []captured, err error) {
+// capture builds the programs that serve would. The plugin that takes them is the
+// CPU's: it has a client here, and what GoMLX writes is the same for all.
+func capture(ctx context.Context, start *app.Start, cfg model.Config,
+	options model.Options) (programs []captured, err error) {
 	path, err := wheel.Resolve(ctx, "cpu", start.FetchOptions())
 	if err != nil {
 		return nil, err
 	}
 	options.Splicer = model.NewSplicer(cfg)
-	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true, Compile: start.Device.Target.Options, Rewrite: options.Splicer.Rewrite, Capture: func(_ string, text, options []byte) {
-		programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
-	}})
+	plugin, err := pjrt.Open(path, pjrt.Options{CaptureOnly: true,
+		Compile: start.Device.Target.Options, Rewrite: options.Splicer.Rewrite,
+		Capture: func(_ string, text, options []byte) {
+			programs = append(programs, captured{slices.Clone(text), slices.Clone(options)})
+		}})
 	if err != nil {
 		return nil, err
 	}

@@ -23,12 +23,16 @@ func (c *compileConfig) openTarget(library string) (*pjrt.Topology, error) {
 	return pjrt.OpenCard(library, card)
 }
 
-// reportCard prints what a step of each bucket needs on a GPU by its optimized programs: what a layer launches, what it moves
-// to and from memory in all and beside its matrix products, the shared memory of its kernel of attention, and the least time
-// of all programs by the card's arithmetic and memory. How long they take only the card can tell.
-func reportCard(w io.Writer, device *app.Device, cfg model.Config, options model.Options, costs map[string]ahead) error {
+// reportCard prints what a step of each bucket needs on a GPU by its optimized
+// programs: what a layer launches, what it moves to and from memory in all and beside
+// its matrix products, the shared memory of its kernel of attention, and the least time
+// of all programs by the card's arithmetic and memory. How long they take only the card
+// can tell.
+func reportCard(w io.Writer, device *app.Device, cfg model.Config, options model.Options,
+	costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
+	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved "+
+		"MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
 	group := cfg.Group(options.Group)
 	for _, b := range options.Buckets {
 		step, layer := stepAhead(cfg, options, b, costs), costs[cfg.LayerProgram(b, group)]
@@ -38,8 +42,10 @@ func reportCard(w io.Writer, device *app.Device, cfg model.Config, options model
 		}
 		flops := cfg.Work(b, attention, app.DTypeOf(options.DType), b.Context).Flops()
 		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%.3g\t%.3g\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
-			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(layer.kernels.All)/layers, float64(layer.kernels.Products)/layers, layer.traffic/1e6/layers,
-			layer.kernels.Beside/1e6/layers, float64(cfg.SharedMemory(options.Kernels, b))/1024, flops/device.Target.Peak*1e3, step.traffic/device.Target.Bandwidth*1e3, step.took.Seconds())
+			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(layer.kernels.All)/layers,
+			float64(layer.kernels.Products)/layers, layer.traffic/1e6/layers,
+			layer.kernels.Beside/1e6/layers, float64(cfg.SharedMemory(options.Kernels, b))/1024,
+			flops/device.Target.Peak*1e3, step.traffic/device.Target.Bandwidth*1e3, step.took.Seconds())
 	}
 	if err := table.Flush(); err != nil {
 		return err

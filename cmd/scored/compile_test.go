@@ -100,7 +100,8 @@ func TestReportLoads(t *testing.T) {
 	}
 }
 
-// kernelModel is a folder with the config.json of a small model whose heads kernels take.
+// kernelModel is a folder with the config.json of a small model whose heads kernels
+// take.
 func kernelModel(t *testing.T) string {
 	t.Helper()
 	var config map[string]any
@@ -120,7 +121,8 @@ func kernelModel(t *testing.T) string {
 	return dir
 }
 
-// TestProgramsCallKernels: the programs for a TPU or GPU call both kernels where there are any for the model, unless told not to.
+// TestProgramsCallKernels: the programs for a TPU or GPU call both kernels where there
+// are any for the model, unless told not to.
 func TestProgramsCallKernels(t *testing.T) {
 	for line, want := range map[string]map[string]int{
 		"--model-path " + kernelModel(t):                                                 {"layer_t256_l64_c0": 2, "layer_t256_l64_c128": 2, "check_t256_c0": 2, "check_t256_c128": 2},
@@ -169,7 +171,8 @@ func TestProgramsCallKernels(t *testing.T) {
 	}
 }
 
-// captureTiny gives the programs that `scored compile` makes of the tiny model, and what they are made from.
+// captureTiny gives the programs that `scored compile` makes of the tiny model, and
+// what they are made from.
 func captureTiny(t *testing.T, more ...string) (model.Config, model.Options, []captured) {
 	t.Helper()
 	args := []string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
@@ -195,8 +198,8 @@ func captureTiny(t *testing.T, more ...string) (model.Config, model.Options, []c
 	return cfg, options, programs
 }
 
-// TestProductsNameNoAlgorithm: products of bfloat16 leave the algorithm to the device. A GPU refuses one of float32 operands
-// for them.
+// TestProductsNameNoAlgorithm: products of bfloat16 leave the algorithm to the device.
+// A GPU refuses one of float32 operands for them.
 func TestProductsNameNoAlgorithm(t *testing.T) {
 	_, _, programs := captureTiny(t, "--dtype", "bfloat16")
 	products := 0
@@ -213,8 +216,9 @@ func TestProductsNameNoAlgorithm(t *testing.T) {
 	}
 }
 
-// TestCompileTakesWhatServeCompiles: the compile cache is keyed by a program's text and options, so what is compiled ahead
-// is found only if both are to the byte what an engine with the same flags hands to its plugin.
+// TestCompileTakesWhatServeCompiles: the compile cache is keyed by a program's text and
+// options, so what is compiled ahead is found only if both are to the byte what an
+// engine with the same flags hands to its plugin.
 func TestCompileTakesWhatServeCompiles(t *testing.T) {
 	const folder = "../../.cache/plugins"
 	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: folder, Offline: true})
@@ -256,8 +260,9 @@ func TestCompileForTPU(t *testing.T) {
 	})
 }
 
-// TestCompileForCUDA compiles a model of two layers for cards that are not there: kernels are in every layer, and what the table
-// says of them is what the optimized programs show.
+// TestCompileForCUDA compiles a model of two layers for cards that are not there:
+// kernels are in every layer, and what the table says of them is what the optimized
+// programs show.
 func TestCompileForCUDA(t *testing.T) {
 	library := os.Getenv("SCORED_TEST_CUDA")
 	if library == "" {
@@ -299,7 +304,8 @@ func TestCompileForCUDA(t *testing.T) {
 				if err := errors.Join(err, productsErr, movedErr, besideErr, sharedErr); err != nil {
 					t.Fatal(err)
 				}
-				// A layer has four products, two kernels of attention, and norms and the like beside them.
+				// A layer has four products, two kernels of attention, and norms and the like
+				// beside them.
 				if products != 4 || all < 8 || all > 20 || beside <= 0 || beside >= moved || shared <= 0 || shared > 227 {
 					t.Errorf("line %q: %v kernels, %v of them products, %v of %v MB moved beside those, %v KiB of shared memory", line, all, products, beside, moved, shared)
 				}
@@ -349,7 +355,8 @@ func TestReportAhead(t *testing.T) {
 	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, costs); err != nil {
 		t.Fatal(err)
 	}
-	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory, 5 million cycles.
+	// Two layers and three programs more: 5 GFLOP, 20 GB, 10 of them of main memory, 5
+	// million cycles.
 	got := strings.Join(strings.Fields(strings.Split(out.String(), "\n")[1]), " ")
 	if want := "64x1x64x0 5 20.00 10.00 7 5 4 5.00 20.00 10.00 5.00 - - - -"; got != want {
 		t.Errorf("step is %q, want %q", got, want)

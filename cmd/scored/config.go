@@ -18,8 +18,8 @@ import (
 // lookup finds an environment variable.
 type lookup func(name string) (string, bool)
 
-// config is everything `scored serve` can be told: the Options of the app, and what becomes one of them or concerns the
-// terminal alone.
+// config is everything `scored serve` can be told: the Options of the app, and what
+// becomes one of them or concerns the terminal alone.
 type config struct {
 	app.Options
 
@@ -40,7 +40,8 @@ func newConfig() *config {
 	return c
 }
 
-// parseConfig reads flags and, for those not given, environment variables SCORED_<FLAG>; then the peer's variables.
+// parseConfig reads flags and, for those not given, environment variables
+// SCORED_<FLAG>; then sglang-jax's variables.
 func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 	c := newConfig()
 	flags := c.flags()
@@ -64,7 +65,8 @@ func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
 	return c, nil
 }
 
-// parseFlags reads flags and, for those not given, environment variables. Nothing but flags may be among args.
+// parseFlags reads flags and, for those not given, environment variables. Nothing but
+// flags may be among args.
 func parseFlags(flags *flag.FlagSet, args []string, env lookup) error {
 	err := flags.Parse(args)
 	switch {
@@ -81,7 +83,8 @@ func parseFlags(flags *flag.FlagSet, args []string, env lookup) error {
 	return nil
 }
 
-// fromEnvironment sets the flags that were not given and have a variable: --max-queue is SCORED_MAX_QUEUE.
+// fromEnvironment sets the flags that were not given and have a variable: --max-queue
+// is SCORED_MAX_QUEUE.
 func fromEnvironment(flags *flag.FlagSet, env lookup) (err error) {
 	given := map[flag.Value]bool{} // a flag and its alias have one
 	flags.Visit(func(f *flag.Flag) { given[f.Value] = true })
@@ -102,7 +105,8 @@ func fromEnvironment(flags *flag.FlagSet, env lookup) (err error) {
 func (c *config) validate() error {
 	c.LogLevel, c.LogLevelHTTP = strings.ToLower(c.LogLevel), strings.ToLower(c.LogLevelHTTP)
 	if c.DType == "half" || c.DType == "float16" {
-		return fmt.Errorf("flag --dtype=%s is not supported: float16 weights would be rounded, and scores with them; use bfloat16 or float32", c.DType)
+		return fmt.Errorf("flag --dtype=%s is not supported: float16 weights would be rounded, and "+
+			"scores with them; use bfloat16 or float32", c.DType)
 	}
 	if err := app.CheckFields(c); err != nil {
 		return err
@@ -144,8 +148,8 @@ func (c *config) options(w io.Writer) app.Options {
 	return o
 }
 
-// mostTokens bounds the tokens of a step: by --chunked-prefill-size only where that is given, as its default is sglang-jax's,
-// and a device's row knows which steps suit it.
+// mostTokens bounds the tokens of a step: by --chunked-prefill-size only where that is
+// given, as its default is sglang-jax's, and a device's row knows which steps suit it.
 func (c *config) mostTokens() int {
 	given := false
 	c.set.Visit(func(f *flag.Flag) { given = given || f.Name == "chunked-prefill-size" })
@@ -155,7 +159,8 @@ func (c *config) mostTokens() int {
 	return c.MaxPrefill
 }
 
-// checkSampling refuses what would change the peer's scores, which are taken at temperature 1.
+// checkSampling refuses what would change sglang-jax's scores, which are taken at
+// temperature 1.
 func (c *config) checkSampling() error {
 	var params struct{ Temperature *float64 }
 	if c.Sampling == "" {
@@ -165,23 +170,27 @@ func (c *config) checkSampling() error {
 		return fmt.Errorf("flag --preferred-sampling-params is %s; it must be a JSON object", c.Sampling)
 	}
 	if params.Temperature != nil && *params.Temperature != 1 {
-		return fmt.Errorf("flag --preferred-sampling-params asks for temperature %g; scores are taken at 1", *params.Temperature)
+		return fmt.Errorf("flag --preferred-sampling-params asks for temperature %g; scores are "+
+			"taken at 1", *params.Temperature)
 	}
 	return nil
 }
 
 // logger logs at the level, or at --log-level if level is "".
 func (c *config) logger(w io.Writer, level string) *slog.Logger {
-	at := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
-		"error": slog.LevelError, "critical": slog.LevelError}[cmp.Or(level, c.LogLevel)]
+	at := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo,
+		"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError,
+		"critical": slog.LevelError}[cmp.Or(level, c.LogLevel)]
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: at}))
 }
 
-// shown lists every flag of ours with its value, and the peer's that were given, for the log; without secrets.
+// shown lists every flag of ours with its value, and sglang-jax's that were given, for
+// the log; without secrets.
 func (c *config) shown() []any {
 	var pairs []any
 	c.set.VisitAll(func(f *flag.Flag) {
-		if v, theirs := f.Value.(*launch.Value); launch.Aliases()[f.Name] == "" && (!theirs || v.Given()) {
+		if v, theirs := f.Value.(*launch.Value); launch.Aliases()[f.Name] == "" &&
+			(!theirs || v.Given()) {
 			pairs = append(pairs, slog.String(strings.ReplaceAll(f.Name, "-", "_"), shownText(f)))
 		}
 	})

@@ -10,15 +10,17 @@ import (
 	"scored/sglang/launch"
 )
 
-// readVariables reads sglang-jax's variables and Vertex AI's. A flag, or SCORED_<FLAG>, wins over them. Those not named
-// there concern libraries that this server does not use; HF_HOME, HF_TOKEN and HF_ENDPOINT are read where the hub is.
+// readVariables reads sglang-jax's variables and Vertex AI's. A flag, or SCORED_<FLAG>,
+// wins over them. Those not named there concern libraries that this server does not
+// use; HF_HOME, HF_TOKEN and HF_ENDPOINT are read where the hub is.
 func (c *config) readVariables(env lookup) error {
 	theirs, err := launch.ReadVariables(env)
 	if err != nil {
 		return err
 	}
 	c.ProfileDir = cmp.Or(theirs.ProfilerDir, c.ProfileRoot, "/tmp")
-	c.HealthTimeout, c.LongerContexts, c.DisableDocs = theirs.HealthTimeout, theirs.LongerContexts, theirs.NoDocs
+	c.HealthTimeout, c.LongerContexts, c.DisableDocs = theirs.HealthTimeout, theirs.LongerContexts,
+		theirs.NoDocs
 	c.idle = append(c.idle, theirs.Idle...)
 	c.CompileCache = cmp.Or(c.CompileCache, theirs.CompileCache)
 	c.Offline = c.Offline || theirs.Offline
@@ -26,13 +28,15 @@ func (c *config) readVariables(env lookup) error {
 		c.DrainTimeout = 0
 	}
 	if c.Device != "" && theirs.Platform != "" && c.Device != theirs.Platform {
-		return fmt.Errorf("flag --device is %s, but JAX_PLATFORMS is %s; they must agree", c.Device, theirs.Platform)
+		return fmt.Errorf("flag --device is %s, but JAX_PLATFORMS is %s; they must agree", c.Device,
+			theirs.Platform)
 	}
 	c.Device = cmp.Or(c.Device, theirs.Platform, "cpu")
 	return c.readVertex(env)
 }
 
-// readVertex reads what Vertex AI tells its containers, which must listen on every address:
+// readVertex reads what Vertex AI tells its containers, which must listen on every
+// address:
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#aip-variables.
 func (c *config) readVertex(env lookup) (err error) {
 	if c.HealthRoute, err = route(env, "AIP_HEALTH_ROUTE"); err != nil {
@@ -47,7 +51,8 @@ func (c *config) readVertex(env lookup) (err error) {
 	}
 	port, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || port == 0 {
-		return fmt.Errorf("environment variable AIP_HTTP_PORT is %q; it must be a port from 1 to 65535", text)
+		return fmt.Errorf("environment variable AIP_HTTP_PORT is %q; it must be a port from 1 to 65535",
+			text)
 	}
 	given := map[string]bool{}
 	c.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -63,8 +68,10 @@ func (c *config) readVertex(env lookup) (err error) {
 // route reads the path of a route.
 func route(env lookup, name string) (string, error) {
 	path, _ := env(name)
-	if path != "" && (path[0] != '/' || strings.ContainsAny(path, "{}*?#% ") || strings.HasSuffix(path, "/")) {
-		return "", fmt.Errorf("environment variable %s is %q; it must be a plain path such as /predict", name, path)
+	if path != "" && (path[0] != '/' || strings.ContainsAny(path, "{}*?#% ") ||
+		strings.HasSuffix(path, "/")) {
+		return "", fmt.Errorf("environment variable %s is %q; it must be a plain path such as /predict",
+			name, path)
 	}
 	return path, nil
 }

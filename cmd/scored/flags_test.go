@@ -21,8 +21,9 @@ import (
 	"scored/target"
 )
 
-// contractFlag is a line of the list of the peer's flags: what happens to it at another value than its default. honoured:
-// it means the same here; taken: no score depends on it, and the log says so; refused: the command ends with status 2.
+// contractFlag is a line of the list of sglang-jax's flags: what happens to it at
+// another value than its default. honoured: it means the same here; taken: no score
+// depends on it, and the log says so; refused: the command ends with status 2.
 type contractFlag struct{ flag, group, byDefault, other, outcome string }
 
 func contractFlags(t *testing.T) (all []contractFlag) {
@@ -79,8 +80,8 @@ func shown(c *config, name string) string {
 	return "not listed"
 }
 
-// TestContractFlags: every flag of the peer is taken at its default without a word, and does at another value what the
-// contract's list says.
+// TestContractFlags: every flag of sglang-jax is taken at its default without a word,
+// and does at another value what the contract's list says.
 func TestContractFlags(t *testing.T) {
 	special := map[string]string{"--api-key": "(set)", "--watchdog-timeout 90s": "90", "--disaggregation-shared-secret": "(set)"}
 	unlisted := map[string]bool{}
@@ -167,7 +168,8 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestIdleVariables: a variable of the peer that does nothing here is named in the log.
+// TestIdleVariables: a variable of sglang-jax that does nothing here is named in the
+// log.
 func TestIdleVariables(t *testing.T) {
 	c := parse(t, environment("SGLANG_WAIT_TIMEOUT", "4", "SGLANG_LOGGING_CONFIG_PATH", "", "HF_HUB_OFFLINE", "False"), "--model", "m")
 	if len(c.idle) != 1 || !strings.HasPrefix(c.idle[0], "SGLANG_WAIT_TIMEOUT: ") || c.Offline {
@@ -183,7 +185,7 @@ func TestIdleVariables(t *testing.T) {
 	}
 }
 
-// TestCapacity: the peer's bounds of memory and of a step reach the planner.
+// TestCapacity: sglang-jax's bounds of memory and of a step reach the planner.
 func TestCapacity(t *testing.T) {
 	cfg := model.Qwen3_0_6B()
 	options := func(args ...string) (model.Options, error) {

@@ -9,10 +9,12 @@ import (
 	"scored/sglang/launch"
 )
 
-// printUsage lists our flags by what they concern, and those of sglang-jax by what becomes of them.
+// printUsage lists our flags by what they concern, and those of sglang-jax by what
+// becomes of them.
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "usage: scored serve --model-path MODEL [flags]\n\n"+
-		"A flag may be shortened as long as it is unambiguous. SCORED_MAX_QUEUE=9 is --max-queue 9. 10 seconds are 10 or 10s.\n")
+		"A flag may be shortened as long as it is unambiguous. SCORED_MAX_QUEUE=9 is --max-queue 9. 10 "+
+		"seconds are 10 or 10s.\n")
 	c := newConfig()
 	for _, group := range []struct {
 		title string

@@ -1,7 +1,9 @@
-// Command scored serves the Score API: POST /v1/score gives the probability of each label as the next token. Its other
-// commands fetch plugins, compile ahead, calibrate prices, score files, load servers and read profiles.
+// Command scored serves the Score API: POST /v1/score gives the probability of each
+// label as the next token. Its other commands fetch plugins, compile ahead, calibrate
+// prices, score files, load servers and read profiles.
 //
-// It turns flags and the environment into app.Options, and has no algorithm of serving of its own. Begin with serve.go.
+// It turns flags and the environment into app.Options, and has no algorithm of serving
+// of its own. Begin with serve.go.
 package main
 
 import (
@@ -36,8 +38,8 @@ usage:
 scored COMMAND -h lists a command's flags.
 `
 
-// exitLost is the exit status after a device was lost: EX_TEMPFAIL of sysexits.h, for another start may find the
-// device well again.
+// exitLost is the exit status after a device was lost: EX_TEMPFAIL of sysexits.h, for
+// another start may find the device well again.
 const exitLost = 75
 
 func main() {
@@ -47,8 +49,9 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it returns the exit status, 2 for wrong usage, exitLost for a lost device, exitUnscored for
-// lines without scores and 1 for any other failure.
+// run is main without the process: it returns the exit status, 2 for wrong usage,
+// exitLost for a lost device, exitUnscored for lines without scores and 1 for any other
+// failure.
 func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -75,7 +78,8 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = app.UsageError{Err: fmt.Errorf("command %q is unknown; use serve, batch, setup, compile, calibrate, bench, profile or version", command)}
+		err = app.UsageError{Err: fmt.Errorf("command %q is unknown; use serve, batch, setup, compile, "+
+			"calibrate, bench, profile or version", command)}
 	}
 	var wrong app.UsageError
 	var lost *app.LostError

@@ -28,7 +28,8 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 	}
 	var options profile.ReportOptions
 	f.StringVar(&options.Against, "against", "", "folder of another trace to compare with")
-	f.StringVar(&options.Device, "device", "", "whose roofline to measure against, e.g. v6e or h100 (default: what the trace names)")
+	f.StringVar(&options.Device, "device", "", "whose roofline to measure against, e.g. v6e or h100 "+
+		"(default: what the trace names)")
 	f.IntVar(&options.Slowest, "slowest", 5, "how many requests to list")
 	f.BoolVar(&options.HTML, "html", false, "write a page instead of text")
 	dir, err := parseReport(f, args)
@@ -36,7 +37,8 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if options.Slowest < 1 {
-		return app.UsageError{Err: fmt.Errorf("flag --slowest is %d; it must be at least 1", options.Slowest)}
+		return app.UsageError{Err: fmt.Errorf("flag --slowest is %d; it must be at least 1",
+			options.Slowest)}
 	}
 	return profile.Report(dir, stdout, options)
 }
@@ -65,7 +67,8 @@ func parseReport(f *flag.FlagSet, args []string) (dir string, err error) {
 		}
 	}
 	if len(words) != 1 {
-		return "", app.UsageError{Err: fmt.Errorf("profile report takes one folder and has %d; name that of a trace", len(words))}
+		return "", app.UsageError{Err: fmt.Errorf("profile report takes one folder and has %d; name "+
+			"that of a trace", len(words))}
 	}
 	return words[0], nil
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shapeOnly is a model folder with config.json and nothing else: whoever opens weights or a tokenizer there fails, and
-// names them.
+// shapeOnly is a model folder with config.json and nothing else: whoever opens weights
+// or a tokenizer there fails, and names them.
 func shapeOnly(t *testing.T) string {
 	t.Helper()
 	config, err := os.ReadFile("../../tests/models/tiny/config.json")
@@ -24,8 +24,8 @@ func shapeOnly(t *testing.T) string {
 	return dir
 }
 
-// started runs `scored serve` and gives its exit status, its log and the last line, which is the error. A plugin that had
-// to be fetched would fail, and be named.
+// started runs `scored serve` and gives its exit status, its log and the last line,
+// which is the error. A plugin that had to be fetched would fail, and be named.
 func started(t *testing.T, env []string, args ...string) (status int, log, last string) {
 	t.Helper()
 	t.Setenv("PIP_INDEX_URL", "http://127.0.0.1:1")
@@ -36,8 +36,8 @@ func started(t *testing.T, env []string, args ...string) (status int, log, last 
 	return status, stderr.String(), lines[len(lines)-1]
 }
 
-// TestRefusedBeforeLoading: what cannot work is refused by its flags' names, with status 2, before weights or a tokenizer
-// are opened or a plugin is fetched.
+// TestRefusedBeforeLoading: what cannot work is refused by its flags' names, with
+// status 2, before weights or a tokenizer are opened or a plugin is fetched.
 func TestRefusedBeforeLoading(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
@@ -99,7 +99,8 @@ func TestRefusedBeforeLoading(t *testing.T) {
 			}
 		})
 	}
-	// Without these faults the start goes on to the tokenizer and the weights, so the cases above prove something.
+	// Without these faults the start goes on to the tokenizer and the weights, so the
+	// cases above prove something.
 	model := shapeOnly(t)
 	if status, _, last := started(t, nil, "--model-path", model); status != 1 || !strings.Contains(last, "tokenizer.json does not exist") {
 		t.Errorf("status %d and %q; want the missing tokenizer", status, last)
@@ -109,7 +110,8 @@ func TestRefusedBeforeLoading(t *testing.T) {
 	}
 }
 
-// TestRefusedInTheWorld: what is wrong outside the command line has status 1, and is found as early.
+// TestRefusedInTheWorld: what is wrong outside the command line has status 1, and is
+// found as early.
 func TestRefusedInTheWorld(t *testing.T) {
 	dir := t.TempDir()
 	pipe, text := filepath.Join(dir, "pipe"), filepath.Join(dir, "plugin.so")
@@ -135,8 +137,8 @@ func TestRefusedInTheWorld(t *testing.T) {
 	}
 }
 
-// TestClassifierTakesNoTemplate: a classifier reads whole texts, so --template is refused before weights or a tokenizer are opened
-// or made.
+// TestClassifierTakesNoTemplate: a classifier reads whole texts, so --template is
+// refused before weights or a tokenizer are opened or made.
 func TestClassifierTakesNoTemplate(t *testing.T) {
 	dir := shapeOnly(t)
 	path := filepath.Join(dir, "config.json")

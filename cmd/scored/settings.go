@@ -13,8 +13,8 @@ import (
 	"scored/sglang/launch"
 )
 
-// settings lists every flag's value for /get_server_info: sglang-jax's names in its order, then our own. No secrets. The
-// attention is what runs.
+// settings lists every flag's value for /get_server_info: sglang-jax's names in its
+// order, then our own. No secrets. The attention is what runs.
 func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	listed := map[string]bool{}
 	for _, p := range launch.Flags() {
@@ -30,7 +30,8 @@ func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	}
 	flags.VisitAll(func(f *flag.Flag) {
 		if launch.Aliases()[f.Name] == "" && !listed[f.Name] {
-			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"), Value: setting(launch.Flag{Kind: launch.Text}, f, chosen)})
+			all = append(all, server.Setting{Name: strings.ReplaceAll(f.Name, "-", "_"),
+				Value: setting(launch.Flag{Kind: launch.Text}, f, chosen)})
 		}
 	})
 	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(chosen.Compile)})
@@ -42,8 +43,8 @@ func xlaOptions(options map[string]string) json.RawMessage {
 	return data
 }
 
-// setting is the value of a flag of ours, which may be sglang-jax's too. What is empty is null, and so is a number of 0
-// where sglang-jax has null by default.
+// setting is the value of a flag of ours, which may be sglang-jax's too. What is empty
+// is null, and so is a number of 0 where sglang-jax has null by default.
 func setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	text := shownText(f)
 	if f.Name == "attention-backend" {

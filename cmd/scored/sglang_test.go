@@ -22,7 +22,7 @@ func parse(t *testing.T, env lookup, args ...string) *config {
 	return c
 }
 
-// recordedInfo is the /get_server_info of the peer, keys in order.
+// recordedInfo is the /get_server_info of sglang-jax, keys in order.
 func recordedInfo(t *testing.T) (keys []string, values map[string]json.RawMessage) {
 	t.Helper()
 	f, err := os.Open("../../tests/contract/wire.jsonl")
@@ -60,18 +60,19 @@ func recordedInfo(t *testing.T) (keys []string, values map[string]json.RawMessag
 	return nil, nil
 }
 
-// TestSettings starts with the arguments of the recorded peer and shows what it showed, key by key.
+// TestSettings starts with the arguments of the recorded sglang-jax and shows what it
+// showed, key by key.
 func TestSettings(t *testing.T) {
 	c := parse(t, environment(), "--model-path", "MODEL_DIR", "--context-length", "2048", "--skip-server-warmup", "--dtype", "float32",
 		"--mem-fraction-static", "0.15", "--max-running-requests", "8", "--max-prefill-tokens", "2048", "--chunked-prefill-size", "2048",
 		"--device", "cpu", "--tokenizer-path", "MODEL_DIR", "--random-seed", "42", "--disable-radix-cache", "--disable-precompile", "--page-size=1",
 		"--dp-schedule-policy", "min_running_queue")
 	keys, want := recordedInfo(t)
-	want["revision"] = json.RawMessage(`"main"`) // this server's default is named where the peer's is not
+	want["revision"] = json.RawMessage(`"main"`) // this server's default is named where sglang-jax's is not
 	all := settings(c.set, app.Chosen{Attention: c.Attention})
 	for i, key := range keys {
 		if got := all[i]; got.Name != key || string(got.Value) != string(want[key]) {
-			t.Errorf("setting %d is %s=%s, the peer's %s=%s", i, got.Name, got.Value, key, want[key])
+			t.Errorf("setting %d is %s=%s, sglang-jax's %s=%s", i, got.Name, got.Value, key, want[key])
 		}
 	}
 	c = parse(t, environment(), "--model", "m", "--api-key", "hush", "--disaggregation-shared-secret", "hush", "--otlp-endpoint", "http://me:hush@collector")
@@ -88,8 +89,8 @@ func stringsOf(c *config) string {
 	return b.String()
 }
 
-// TestPeerLines are launch lines that users of the peer have.
-func TestPeerLines(t *testing.T) {
+// TestSGLangLines are launch lines that users of sglang-jax have.
+func TestSGLangLines(t *testing.T) {
 	for _, line := range []string{
 		"--model-path Qwen/Qwen3-0.6B --dtype bfloat16 --tp-size 1 --trust-remote-code --host 0.0.0.0 --port 30000",
 		"--model-path Qwen/Qwen3-0.6B --device tpu --attention-backend fa --mem-fraction-static 0.7 --page-size 64 --skip-server-warmup --disable-radix-cache " +
@@ -108,7 +109,7 @@ func TestPeerLines(t *testing.T) {
 	}
 }
 
-func TestPeerEnvironment(t *testing.T) {
+func TestSGLangEnvironment(t *testing.T) {
 	c := parse(t, environment("SGLANG_JAX_PROFILER_DIR", "/p", "SGLANG_HEALTH_CHECK_TIMEOUT", "3", "SGL_FORCE_SHUTDOWN", "TRUE", "DISABLE_OPENAPI_DOC", "1",
 		"JAX_COMPILATION_CACHE_DIR", "/jit", "HF_HUB_OFFLINE", "1", "JAX_PLATFORMS", "tpu,cpu"), "--model", "m")
 	if c.ProfileDir != "/p" || c.HealthTimeout != 3*time.Second || c.DrainTimeout != 0 || !c.DisableDocs ||
