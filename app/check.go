@@ -84,7 +84,7 @@ func faultOf(fault validator.FieldError) error {
 	name, want := flagName(fault.Field()), fault.Param()
 	switch fault.Tag() {
 	case "required":
-		return fmt.Errorf("flag --%s is missing", name)
+		return fmt.Errorf("flag --%s is missing; give it a value", name)
 	case "oneof":
 		want = "one of " + strings.ReplaceAll(want, " ", ", ")
 	case "min":

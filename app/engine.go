@@ -29,7 +29,7 @@ func (s *Start) OpenPlugin(ctx context.Context,
 	if t.Replicas != "" {
 		options.Client = map[string]any{t.Replicas: int64(s.options.Replicas)}
 	}
-	plugin, err := pjrt.Open(path, options)
+	plugin, err := openUntil(ctx, func() (*pjrt.Plugin, error) { return pjrt.Open(path, options) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,6 +38,32 @@ func (s *Start) OpenPlugin(ctx context.Context,
 		return nil, nil, err
 	}
 	return plugin, splicer, s.Device.find(plugin.Info())
+}
+
+// openUntil opens a plugin, or returns ctx's error when ctx ends first: a plugin may look for its device for minutes,
+// and cannot be told to stop. A plugin that is open by then is closed.
+func openUntil(ctx context.Context, open func() (*pjrt.Plugin, error)) (*pjrt.Plugin, error) {
+	type result struct {
+		plugin *pjrt.Plugin
+		err    error
+	}
+	opened := make(chan result)
+	go func() {
+		plugin, err := open()
+		select {
+		case opened <- result{plugin, err}:
+		case <-ctx.Done():
+			if err == nil {
+				plugin.Close() // nobody is left to be told that it fails
+			}
+		}
+	}()
+	select {
+	case r := <-opened:
+		return r.plugin, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (s *Start) findPlugin(ctx context.Context) (string, error) {

@@ -43,10 +43,10 @@ func openKeys(file string, log *slog.Logger, opened *cleanups) (*server.Keys, er
 
 func readKeys(keys *server.Keys, path string) error {
 	file, err := os.ReadFile(path)
-	if err == nil {
-		err = keys.Read(file)
-	}
 	if err != nil {
+		return fmt.Errorf("flag --api-key-file: %w; name a file that holds a key in each line", err)
+	}
+	if err := keys.Read(file); err != nil {
 		return fmt.Errorf("flag --api-key-file: %w", err)
 	}
 	return nil

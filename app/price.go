@@ -39,7 +39,7 @@ func readPrice(file string) (*Price, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("flag --price: %w", err)
+		return nil, fmt.Errorf("flag --price: %w; name a file that scored calibrate wrote", err)
 	}
 	p := &Price{}
 	if err := json.Unmarshal(data, p); err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -34,6 +35,9 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout,
 	c, out, err := parseCalibrate(args, env, stderr)
 	if err != nil {
 		return err
+	}
+	if err := mayHold(out); err != nil {
+		return app.UsageError{Err: err}
 	}
 	start, err := app.NewStart(c.options(stderr))
 	if err != nil {
@@ -78,6 +82,15 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout,
 		err = os.WriteFile(out, append(data, '\n'), 0o644)
 	}
 	return err
+}
+
+// mayHold fails where a file could not be made beside path: that is known before anything is timed.
+func mayHold(path string) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".scored-*")
+	if err != nil {
+		return fmt.Errorf("flag --out: %w; name a file in a folder that may be written to", err)
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 func parseCalibrate(args []string, env lookup,

@@ -85,7 +85,8 @@ func TestBadPrices(t *testing.T) {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 	}
-	for want, line := range map[string]string{"--out": "calibrate --model-path m", "--model-path": "calibrate --out x", "--dtype": "calibrate --out x --model-path m --dtype int8"} {
+	for want, line := range map[string]string{"--out": "calibrate --model-path m", "--model-path": "calibrate --out x", "--dtype": "calibrate --out x --model-path m --dtype int8",
+		"--out: open none/": "calibrate --out none/price.json --model-path m"} {
 		var stderr bytes.Buffer
 		if status := run(t.Context(), strings.Fields(line), environment(), &stderr, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
 			t.Errorf("%s: status %d, %s", line, status, stderr.String())
