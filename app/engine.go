@@ -40,8 +40,8 @@ func (s *Start) OpenPlugin(ctx context.Context,
 	return plugin, splicer, s.Device.find(plugin.Info())
 }
 
-// openUntil opens a plugin, or returns ctx's error when ctx ends first: a plugin may look for its device for minutes,
-// and cannot be told to stop. A plugin that is open by then is closed.
+// openUntil opens a plugin, or returns ctx's error when ctx ends first: a plugin may look for
+// its device for minutes, and cannot be told to stop. One that opens later is closed again.
 func openUntil(ctx context.Context, open func() (*pjrt.Plugin, error)) (*pjrt.Plugin, error) {
 	type result struct {
 		plugin *pjrt.Plugin

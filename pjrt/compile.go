@@ -102,7 +102,7 @@ func replaceOptions(args *C.PJRT_Client_Compile_Args, options []byte) (restore f
 
 // Numbers of fields in xla/pjrt/proto/compile_options.proto.
 const (
-	// of CompileOptionsProto: map<string, OptionOverrideProto> env_option_overrides
+	// of CompileOptionsProto: map<string, OptionOverrideProto> env_option_overrides.
 	fieldOverrides protowire.Number = 7
 	fieldKey       protowire.Number = 1 // of an entry of a map
 	fieldValue     protowire.Number = 2

@@ -151,7 +151,7 @@ const (
 	optionHostLevel   protowire.Number = 2
 	optionDeviceLevel protowire.Number = 3
 	optionVersion     protowire.Number = 5 // 1: levels count as they are given, 0 too
-	// put the programs into the trace, for the viewers' views of ops
+	// put the programs into the trace, for the viewers' views of ops.
 	optionHLO protowire.Number = 7
 )
 

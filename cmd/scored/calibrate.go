@@ -84,7 +84,8 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout,
 	return err
 }
 
-// mayHold fails where a file could not be made beside path: that is known before anything is timed.
+// mayHold fails where a file could not be made beside path, which is known before anything is
+// timed.
 func mayHold(path string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".scored-*")
 	if err != nil {
