@@ -48,15 +48,6 @@ func embedName(tokens int) string { return fmt.Sprintf("embed_t%d", tokens) }
 
 func lastName(tokens int) string { return fmt.Sprintf("last_t%d", tokens) }
 
-// headKey names a head program: how many rows it takes, and whether it goes over the
-// vocabulary.
-type headKey struct {
-	rows       int
-	vocabulary bool
-}
-
-func (k headKey) name() string { return fmt.Sprintf("head_r%d_v%t", k.rows, k.vocabulary) }
-
 // Group is how many layers a program computes where so many are wanted: the most of
 // those that divide the model's.
 func (c Config) Group(wanted int) int {
@@ -88,42 +79,6 @@ func (c Config) StepRuns(b plan.Bucket, group int) map[string]int {
 		left -= lastRows
 	}
 	return runs
-}
-
-// headRows are the row counts the heads are compiled for: a step with more rows runs
-// them several times. The vocabulary head reads its whole table however few rows it
-// has, and computes every row it has room for: on two cores 8 rows take 50 ms, 64 take
-// 170.
-func headRows() []int { return []int{8, 32, lastRows} }
-
-// headRowsFor are those of them that steps of up to most rows run.
-func headRowsFor(most int) []int {
-	all := headRows()
-	for i, rows := range all {
-		if rows >= most {
-			return all[:i+1]
-		}
-	}
-	return all
-}
-
-// lastRows is how many rows a run of last takes, the most that a head reads.
-const lastRows = 64
-
-// headOf is the head that reads so many rows. Labels alone take little time for each
-// row that the program has room for: one for the most does for all.
-func headOf(rows int, vocabulary bool) headKey {
-	if vocabulary {
-		return headKey{headFor(rows), true}
-	}
-	return headKey{lastRows, false}
-}
-
-// headFor is how many rows the head has that runs for so many: the least that holds
-// them, or the largest.
-func headFor(rows int) int {
-	all := headRowsFor(rows)
-	return all[len(all)-1]
 }
 
 // compileAll compiles what the buckets need, until ctx ends, and tells progress of each

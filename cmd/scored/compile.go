@@ -147,6 +147,14 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		}
 		return nil, app.UsageError{Err: err}
 	}
+	if err := c.readArguments(f, env); err != nil {
+		return nil, app.UsageError{Err: err}
+	}
+	return c, nil
+}
+
+// readArguments finds what to compile for, and holds the flags to it.
+func (c *compileConfig) readArguments(f *flag.FlagSet, env lookup) error {
 	err := fromEnvironment(f, env)
 	if err == nil {
 		err = c.readVariables(env)
@@ -178,10 +186,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	default:
 		err = c.checkCompile()
 	}
-	if err != nil {
-		return nil, app.UsageError{Err: err}
-	}
-	return c, nil
+	return err
 }
 
 func (c *compileConfig) checkCompile() error {
