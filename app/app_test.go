@@ -15,8 +15,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"scored/pjrt"
 )
 
 // tinyOptions are a small model with generated weights on the CPU, at a free port.
@@ -170,27 +168,6 @@ func TestWrongOptions(t *testing.T) {
 		if _, err := New(o); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want a UsageError naming %s", err, want)
 		}
-	}
-}
-
-// TestStopWhileOpening: a plugin that looks for its device for long delays no stop, and is not left open.
-func TestStopWhileOpening(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	release, ended := make(chan struct{}), make(chan struct{})
-	open := func() (*pjrt.Plugin, error) {
-		defer close(ended)
-		stop()
-		<-release
-		return nil, errors.New("no device")
-	}
-	if _, err := openUntil(ctx, open); !errors.Is(err, context.Canceled) {
-		t.Errorf("opening ends with %v, want that it is stopped", err)
-	}
-	close(release)
-	<-ended
-	want := errors.New("no such plugin")
-	if _, err := openUntil(t.Context(), func() (*pjrt.Plugin, error) { return nil, want }); !errors.Is(err, want) {
-		t.Errorf("opening ends with %v, want %v", err, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"scored/internal/within"
 	"scored/model"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
@@ -29,7 +30,10 @@ func (s *Start) OpenPlugin(ctx context.Context,
 	if t.Replicas != "" {
 		options.Client = map[string]any{t.Replicas: int64(s.options.Replicas)}
 	}
-	plugin, err := openUntil(ctx, func() (*pjrt.Plugin, error) { return pjrt.Open(path, options) })
+	// A plugin may look for its device for minutes, and cannot be told to stop.
+	plugin, err := within.Context(ctx,
+		func() (*pjrt.Plugin, error) { return pjrt.Open(path, options) },
+		func(late *pjrt.Plugin) { late.Close() })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,32 +42,6 @@ func (s *Start) OpenPlugin(ctx context.Context,
 		return nil, nil, err
 	}
 	return plugin, splicer, s.Device.find(plugin.Info())
-}
-
-// openUntil opens a plugin, or returns ctx's error when ctx ends first: a plugin may look for
-// its device for minutes, and cannot be told to stop. One that opens later is closed again.
-func openUntil(ctx context.Context, open func() (*pjrt.Plugin, error)) (*pjrt.Plugin, error) {
-	type result struct {
-		plugin *pjrt.Plugin
-		err    error
-	}
-	opened := make(chan result)
-	go func() {
-		plugin, err := open()
-		select {
-		case opened <- result{plugin, err}:
-		case <-ctx.Done():
-			if err == nil {
-				plugin.Close() // nobody is left to be told that it fails
-			}
-		}
-	}()
-	select {
-	case r := <-opened:
-		return r.plugin, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func (s *Start) findPlugin(ctx context.Context) (string, error) {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -27,25 +26,7 @@ type answering struct {
 	web   *http.Server
 	began chan struct{}
 	ended chan error
-	log   *safeLog
-}
-
-// safeLog is a log that several goroutines write.
-type safeLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *safeLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *safeLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log   *lines
 }
 
 func answer(t *testing.T, size int, patience time.Duration) *answering {
@@ -54,7 +35,7 @@ func answer(t *testing.T, size int, patience time.Duration) *answering {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &answering{T: t, began: make(chan struct{}, 1), ended: make(chan error, 1), log: &safeLog{}}
+	a := &answering{T: t, began: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
 	a.front = newFront(listener, slog.New(slog.NewTextHandler(a.log, nil)), patience)
 	a.web = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		a.began <- struct{}{}

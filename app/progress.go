@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"scored/internal/every"
 	"scored/model"
 )
 
@@ -21,26 +22,13 @@ type progress struct {
 	mu    sync.Mutex
 	doing func() string // nil: nothing that takes long
 
-	stop        sync.Once
-	quit, ended chan struct{}
+	stop func()
 }
 
-// newProgress starts the goroutine that logs.
-func newProgress(log *slog.Logger, every time.Duration) *progress {
-	p := &progress{log: log, began: time.Now(), quit: make(chan struct{}), ended: make(chan struct{})}
-	go func() {
-		defer close(p.ended)
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-p.quit:
-				return
-			case <-ticker.C:
-				p.tell()
-			}
-		}
-	}()
+// newProgress begins to log at intervals.
+func newProgress(log *slog.Logger, interval time.Duration) *progress {
+	p := &progress{log: log, began: time.Now()}
+	p.stop = every.Do(interval, p.tell)
 	return p
 }
 
@@ -67,10 +55,9 @@ func (p *progress) tell() {
 	}
 }
 
-// close ends the goroutine. No line comes after it. It may be called again.
+// close ends the lines. It may be called again.
 func (p *progress) close() error {
-	p.stop.Do(func() { close(p.quit) })
-	<-p.ended
+	p.stop()
 	return nil
 }
 

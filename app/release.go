@@ -4,6 +4,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"scored/internal/every"
 )
 
 const (
@@ -22,37 +24,26 @@ type releaser struct {
 	free  func()        // gives back what is free
 	start uint64        // held when the server was ready
 
-	quit, ended chan struct{}
+	stop func()
 }
 
 // newReleaser begins with what loading the model has left. Close ends it.
 func newReleaser(held func() uint64, free func()) *releaser {
 	free()
-	r := &releaser{held: held, free: free, start: held(), quit: make(chan struct{}),
-		ended: make(chan struct{})}
-	go r.loop()
+	r := &releaser{held: held, free: free, start: held()}
+	r.stop = every.Do(releaseEvery, r.look)
 	return r
 }
 
-func (r *releaser) loop() {
-	defer close(r.ended)
-	ticker := time.NewTicker(releaseEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-r.quit:
-			return
-		case <-ticker.C:
-			if r.held() > r.start+releaseFrom {
-				r.free()
-			}
-		}
+// look gives memory back if much of it is held.
+func (r *releaser) look() {
+	if r.held() > r.start+releaseFrom {
+		r.free()
 	}
 }
 
 func (r *releaser) close() error {
-	close(r.quit)
-	<-r.ended
+	r.stop()
 	return nil
 }
 

@@ -25,7 +25,8 @@ func openTokenizer(ctx context.Context, found *Source, log *slog.Logger) (words,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return within.Context(ctx, func() (words, error) { return loadTokenizer(found, log) })
+	return within.Context(ctx, func() (words, error) { return loadTokenizer(found, log) },
+		func(late words) { _ = late.Close() }) // nothing has used it
 }
 
 // loadTokenizer loads it for both ways of reading special tokens.

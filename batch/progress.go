@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"scored/internal/every"
 )
 
 // progress adds up the progress of all files and reports it from a goroutine, which
@@ -20,7 +22,7 @@ type progress struct {
 	at     int     // index of the current file
 	before float64 // Counts.Before; below 0 until it is known
 
-	quit, ended chan struct{}
+	stop func()
 }
 
 // counters are a run's, and may be read while it goes on. failed and done are those of
@@ -40,10 +42,9 @@ func (c *counters) share(of float64) {
 	}
 }
 
-// newProgress starts the goroutine that reports. The caller must call close.
+// newProgress begins to report at intervals. The caller must call close.
 func newProgress(o Options, jobs []Job) *progress {
-	p := &progress{jobs: jobs, began: time.Now(), count: &counters{}, tell: o.Tell, before: -1,
-		quit: make(chan struct{}), ended: make(chan struct{})}
+	p := &progress{jobs: jobs, began: time.Now(), count: &counters{}, tell: o.Tell, before: -1}
 	for _, job := range jobs {
 		if job.size == 0 {
 			p.total = 0
@@ -54,23 +55,8 @@ func newProgress(o Options, jobs []Job) *progress {
 	if p.tell == nil {
 		p.tell = func(Counts) {}
 	}
-	go p.loop(max(o.TellEvery, 10*time.Millisecond))
+	p.stop = every.Do(max(o.TellEvery, 10*time.Millisecond), func() { p.say(false) })
 	return p
-}
-
-// loop reports at intervals until close.
-func (p *progress) loop(every time.Duration) {
-	defer close(p.ended)
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-p.quit:
-			return
-		case <-ticker.C:
-			p.say(false)
-		}
-	}
 }
 
 // file begins the i-th file.
@@ -127,8 +113,5 @@ func (p *progress) share() float64 {
 	return (float64(done) + place*float64(p.jobs[p.at].size)) / float64(p.total)
 }
 
-// close ends the goroutine and waits for it.
-func (p *progress) close() {
-	close(p.quit)
-	<-p.ended
-}
+// close ends the reports.
+func (p *progress) close() { p.stop() }

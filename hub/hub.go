@@ -76,7 +76,7 @@ func (m Model) Download(ctx context.Context, check func(dir string) error) (stri
 		return "", fmt.Errorf("model %s: %w; and the cache does not help: %w", m.ID, err, cacheFault)
 	}
 	repo := m.repo()
-	wanted, err := within.Context(ctx, func() ([]string, error) { return modelFiles(repo) })
+	wanted, err := within.Context(ctx, func() ([]string, error) { return modelFiles(repo) }, nil)
 	if err != nil {
 		return "", fmt.Errorf("model %s: files cannot be listed on the hub: %w", m.ID, err)
 	}
