@@ -36,11 +36,12 @@ func success(b *body, result *score.Result, words func(*score.Error) string) str
 			add("position_logprobs", result.PositionLogprobs)
 		}
 	}
-	if b.extras.sequences.field == "labels" {
-		add("label_tokens", b.extras.sequences.tokens)
-	} else if b.extras.hasLabels {
-		ids := make([]int64, len(b.labels))
-		for i, label := range b.labels {
+	// Labels that came as texts are sent back as ids, so that a client knows what was scored.
+	if b.labels.sequences.field == "labels" {
+		add("label_tokens", b.labels.sequences.tokens)
+	} else if b.labels.hasTexts {
+		ids := make([]int64, len(b.labels.ids))
+		for i, label := range b.labels.ids {
 			ids[i] = label.ID
 		}
 		add("label_token_ids", ids)

@@ -29,16 +29,16 @@ var (
 
 // routeDocs routes the description of the API and the pages that show it. The pages
 // load nothing from other hosts.
-func (s *Server) routeDocs() {
+func routeDocs(r *router) {
 	const inline = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " +
 		"connect-src 'self'"
-	s.read("/openapi.json", handleOpenAPI)
-	s.read("/docs", page(docsPage, inline))
-	s.read("/docs/reference", page(referencePage,
+	r.read("/openapi.json", handleOpenAPI)
+	r.read("/docs", page(docsPage, inline))
+	r.read("/docs/reference", page(referencePage,
 		"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "+
 			"img-src data:; connect-src 'self'"))
-	s.read("/docs/swagger-ui-bundle.js", zipped("text/javascript", swaggerScript))
-	s.read("/docs/swagger-ui.css", zipped("text/css", swaggerStyle))
+	r.read("/docs/swagger-ui-bundle.js", zipped("text/javascript", swaggerScript))
+	r.read("/docs/swagger-ui.css", zipped("text/css", swaggerStyle))
 }
 
 // handleOpenAPI answers with the description of the API, OpenAPI 3.1.

@@ -13,7 +13,7 @@ import (
 type backlog struct {
 	desc    *prometheus.Desc
 	devices atomic.Int64 // how many have a series, even before there is a model
-	model   atomic.Pointer[atomic.Pointer[Model]]
+	model   atomic.Pointer[modelSlot]
 }
 
 // newBacklog returns a collector for no devices. Metrics.Devices and Metrics.watch

@@ -27,7 +27,7 @@ type errorHandler struct {
 }
 
 func (h errorHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.server.writeError(w, r, h.err)
+	h.server.errors.write(w, r, h.err)
 }
 
 // TestBacklogMetric: a step that runs is in it, and requests beyond the bound are refused in the words of the server.

@@ -199,6 +199,7 @@ func TestClassifierRefuses(t *testing.T) {
 		{s, "/predict", `{"inputs":[["a"],["b","c"]]}`, 422, "inputs[1] is a pair"},
 		{s, "/predict", `{"inputs":["a",7]}`, 422, "inputs[1] must be a text"},
 		{s, "/predict", `{"inputs":["a",["b"]]}`, 422, "inputs[1] must be a text"},
+		{s, "/predict", `{"inputs":[["a"],"b"]}`, 422, "inputs[1] is a text, but inputs[0] is a list"}, // TEI refuses it, too
 		{s, "/predict", `{"inputs":[["a"],["b",7]]}`, 422, "inputs[1][1] must be a text"},
 		{s, "/predict", `{"inputs":""}`, 422, "inputs is empty; a text needs at least one token"},
 		{s, "/predict", `{"inputs":[["a"],[""]]}`, 422, "inputs[1] is empty; a text needs at least one token"},

@@ -33,7 +33,7 @@ func TestClientLimit(t *testing.T) {
 	})
 	close(engine.release)
 	inHand.Wait()
-	if w := send(s, "POST", "/v1/score", fields(two), "X-Client-Id", "a"); w.Code != http.StatusOK || len(s.clients.inHand) != 0 {
-		t.Errorf("afterwards: %d, %v in hand", w.Code, s.clients.inHand)
+	if w := send(s, "POST", "/v1/score", fields(two), "X-Client-Id", "a"); w.Code != http.StatusOK || len(s.scoring.clients.inHand) != 0 {
+		t.Errorf("afterwards: %d, %v in hand", w.Code, s.scoring.clients.inHand)
 	}
 }

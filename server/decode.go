@@ -1,11 +1,8 @@
 package server
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 
 	"scored/score"
@@ -13,19 +10,19 @@ import (
 	"scored/sglang/python"
 )
 
-// body is a score request as its schema reads it. A field that may be null has a flag.
+// body is a score request as its schema reads it: sglang-jax's ScoringRequest, and the
+// fields that it does not have. A field that may be null has a flag.
 type body struct {
-	query      score.Part
-	hasQuery   bool
-	items      []score.Part
-	hasItems   bool
-	labels     []score.Label
-	hasLabels  bool
-	softmax    bool
-	itemFirst  bool
-	model      python.String
-	extras     extras
-	surrogates string // first field with a lone surrogate, which is not valid text; "" if none
+	query     score.Part
+	hasQuery  bool
+	items     []score.Part
+	hasItems  bool
+	labels    labels
+	softmax   bool
+	itemFirst bool
+	model     python.String
+	extras    extras
+	texts     texts
 }
 
 // readScore reads every field as FastAPI reads ScoringRequest, in the order of its
@@ -38,50 +35,17 @@ func readScore(object *python.Object) (*body, error) {
 	return b, refuse(object, scoreUnserved())
 }
 
-// decodedBytes is how much memory the values of a body may take. A score request with
-// four million token ids takes half of it.
-const decodedBytes = 64 << 20
-
-// decodeObject reads a body that must be a JSON object, sent as application/json.
-func decodeObject(contentType []string, data []byte) (*python.Object, error) {
-	object, err := sglang.DecodeObject(contentType, data, decodedBytes)
-	return object, badBody(err)
-}
-
-// badBody gives an error of reading a body its status, with sglang-jax's words and with
-// plain ones for other dialects.
-func badBody(err error) error {
-	var body *sglang.BodyError
-	if errors.As(err, &body) {
-		bad := &apiError{status: http.StatusBadRequest, kind: "Bad Request", message: body.Message,
-			plainly: body.Plainly}
-		if body.Detail != "" {
-			bad.raw = detail(body.Detail)
-		}
-		return bad
-	}
-	var large *python.TooLarge
-	if errors.As(err, &large) {
-		return score.Errorf(score.TooLarge, large.Field,
-			"%s takes more than %d bytes of memory once it is read; split the request",
-			cmp.Or(large.Field, "body"), decodedBytes)
-	}
-	return err
-}
-
-// read reads every field, and collects faults in pydantic's order.
+// read reads every field, and collects faults in pydantic's order. Fields that
+// sglang-jax does not have come last, so that its own faults stay as they are.
 func (b *body) read(f *sglang.Fields) {
 	b.readQuery(f)
 	b.readItems(f)
-	var ints sglang.Integers
-	if ints, b.hasLabels = f.Ints("label_token_ids"); b.hasLabels {
-		b.labels = labelsOf(ints)
-	}
+	b.labels.readIDs(f)
 	for _, field := range []struct {
 		name string
 		to   *bool
 	}{{"apply_softmax", &b.softmax}, {"item_first", &b.itemFirst}} {
-		if v, ok := f.Object.Get(python.String(field.name)); ok {
+		if v, ok := f.Object.Get(python.String(field.name)); ok { // null is a fault here
 			*field.to = f.BoolOf(v, field.name)
 		}
 	}
@@ -90,23 +54,12 @@ func (b *body) read(f *sglang.Fields) {
 	} else {
 		f.Fail("missing", f.Object, "model")
 	}
-	b.readExtras(f)
+	b.extras.read(f)
+	b.labels.readOthers(f, &b.texts)
 }
 
-// labelsOf converts ids to labels. It keeps the digits only of ids that do not fit 64
-// bits.
-func labelsOf(ids sglang.Integers) []score.Label {
-	labels := make([]score.Label, len(ids.Small))
-	for i, id := range ids.Small {
-		labels[i].ID = id
-		if n, ok := ids.Big[i]; ok {
-			labels[i].Literal = n.String()
-		}
-	}
-	return labels
-}
-
-// readQuery reads str | list[int] | None.
+// readQuery reads str | list[int] | None. pydantic tries the types in this order, and
+// reports what each of them finds.
 func (b *body) readQuery(f *sglang.Fields) {
 	v := f.Get("query")
 	if v == nil {
@@ -114,7 +67,7 @@ func (b *body) readQuery(f *sglang.Fields) {
 	}
 	b.hasQuery = true
 	if s, ok := v.(python.String); ok {
-		b.query = b.text("query", s)
+		b.query.Text = b.texts.one("query", s)
 		return
 	}
 	ints, faults := sglang.ReadInts(v, "query", "list[int]")
@@ -134,7 +87,7 @@ func (b *body) readItems(f *sglang.Fields) {
 	}
 	b.hasItems = true
 	if s, ok := v.(python.String); ok {
-		b.items = []score.Part{b.text("items", s)}
+		b.items = []score.Part{{Text: b.texts.one("items", s)}}
 		return
 	}
 	list, ok := sglang.ListOf(v)
@@ -154,18 +107,19 @@ func (b *body) readItems(f *sglang.Fields) {
 	}
 }
 
-// noTexts returns the faults of a list as a list of texts.
-func noTexts(list []python.Value) (faults []sglang.Fault) {
-	for i, item := range list {
-		if _, ok := item.(python.String); ok {
-			continue
-		}
-		faults = append(faults, sglang.NewFault("string_type", item, "items", "list[str]", i))
-		if len(faults) == sglang.MaxFaults {
-			break
+// readTexts reads the items if all of them are texts. Otherwise it returns false and
+// changes nothing.
+func (b *body) readTexts(list []python.Value) bool {
+	for _, item := range list {
+		if _, ok := item.(python.String); !ok {
+			return false
 		}
 	}
-	return faults
+	b.items = make([]score.Part, len(list))
+	for i, item := range list {
+		b.items[i].Text = b.texts.element("items", i, item.(python.String))
+	}
+	return true
 }
 
 // readTokens reads the items as lists of token ids, or returns the faults.
@@ -177,6 +131,20 @@ func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
 			break
 		}
 		b.items = append(b.items, tokenPart(ints))
+	}
+	return faults
+}
+
+// noTexts returns the faults of a list as a list of texts.
+func noTexts(list []python.Value) (faults []sglang.Fault) {
+	for i, item := range list {
+		if _, ok := item.(python.String); ok {
+			continue
+		}
+		faults = append(faults, sglang.NewFault("string_type", item, "items", "list[str]", i))
+		if len(faults) == sglang.MaxFaults {
+			break
+		}
 	}
 	return faults
 }
@@ -195,80 +163,26 @@ func beyond(ints sglang.Integers) *score.Beyond {
 	return &score.Beyond{Index: i, Digits: ints.Big[i].String()}
 }
 
-// readTexts reads the items if all of them are texts. Otherwise it returns false and
-// changes nothing.
-func (b *body) readTexts(list []python.Value) bool {
-	for _, item := range list {
-		if _, ok := item.(python.String); !ok {
-			return false
-		}
-	}
-	b.items = make([]score.Part, len(list))
-	for i, item := range list {
-		b.items[i].Text = b.textAt("items", i, item.(python.String))
-	}
-	return true
+// texts converts the texts of a body, and keeps the first field with a lone surrogate.
+// pydantic accepts one, so it is no fault of the schema; but it is no character, and a
+// tokenizer cannot read it.
+type texts struct {
+	bad string // "" if there is none
 }
 
-// text returns a text, and records the field if it has a lone surrogate.
-func (b *body) text(field string, s python.String) score.Part {
-	if s.Surrogate() && b.surrogates == "" {
-		b.surrogates = field
-	}
-	return score.Part{Text: string(s)}
-}
-
-// textAt is text for an element of a list. A list may have millions of elements, so the
-// name is made only for one at fault.
-func (b *body) textAt(list string, i int, s python.String) string {
-	if s.Surrogate() && b.surrogates == "" {
-		b.surrogates = fmt.Sprintf("%s[%d]", list, i)
+// one returns a field that is a text.
+func (t *texts) one(field string, s python.String) string {
+	if s.Surrogate() && t.bad == "" {
+		t.bad = field
 	}
 	return string(s)
 }
 
-// request returns the request for the Scorer. It checks what a score.Request cannot
-// express: nulls, and text with lone surrogates.
-func (b *body) request(id string, m *Model) (*score.Request, error) {
-	if b.extras.sequences.badMode {
-		return nil, score.Errorf(score.Invalid, "label_mode", `label_mode must be "token" or "sequence"`)
+// element returns an element of a list of texts. A list may have millions of elements,
+// so the name is made only for one at fault.
+func (t *texts) element(list string, i int, s python.String) string {
+	if s.Surrogate() && t.bad == "" {
+		t.bad = fmt.Sprintf("%s[%d]", list, i)
 	}
-	if err := b.nameLabels(m); err != nil {
-		return nil, err
-	}
-	if !b.hasLabels {
-		return nil, b.noLabels()
-	}
-	if err := score.CheckLabels(b.labels, m.Vocab); err != nil {
-		return nil, err
-	}
-	if !b.hasQuery || !b.hasItems {
-		return nil, score.Errorf(score.Invalid, "query", sglang.KindsMixed)
-	}
-	if b.surrogates != "" {
-		return nil, score.Errorf(score.Invalid, b.surrogates,
-			"%s holds a lone surrogate, which is no character", b.surrogates)
-	}
-	return &score.Request{ID: id, Query: b.query, Items: b.items, Labels: b.labels,
-		Sequences: b.extras.sequences.tokens,
-		Normalize: b.extras.sequences.normalize, LabelField: b.extras.sequences.field,
-		ItemFirst: b.itemFirst, Softmax: b.softmax,
-		Positions: b.extras.positions, PositionBeyond: b.extras.beyond,
-		SequenceBeyond: b.extras.sequences.beyond,
-		Truncate:       b.extras.truncate, Partial: b.extras.partial, Logprobs: b.extras.logprobs,
-		PlainSpecials: b.extras.plainSpecials}, nil
-}
-
-// noLabels returns the error of a request without labels. It has sglang-jax's words, and
-// a remedy if labels came in a field that is ignored.
-func (b *body) noLabels() error {
-	switch {
-	case b.extras.sequences.asked:
-		return score.Errorf(score.Invalid, "labels",
-			"labels must be provided; send labels, label_tokens or label_token_ids")
-	case b.extras.sequences.unread:
-		return score.Errorf(score.Invalid, "label_tokens",
-			sglang.LabelsMissing+`; label_tokens counts only with "label_mode": "sequence"`)
-	}
-	return score.Errorf(score.Invalid, "label_token_ids", sglang.LabelsMissing)
+	return string(s)
 }

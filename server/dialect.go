@@ -9,18 +9,19 @@ import (
 )
 
 // dialect is the form in which one kind of client asks for scores and is answered. All
-// dialects share the way in between: see handle. Each dialect has a file that makes
-// score.Requests from a body and an answer from their Results.
+// dialects share the way in between: see scoring.handle. Each dialect has a file that
+// makes score.Requests from a body and an answer from their Results.
 type dialect struct {
 	name string // label of its metrics
-	// mine reports whether a body is of this dialect; nil: every body is.
-	mine func(o *python.Object) bool
-	// read returns the requests for scores in a body. Its errors name field and index.
-	read func(s *Server, m *Model, id string, o *python.Object) ([]part, error)
+	// accepts reports whether a body is of this dialect; nil: every body is.
+	accepts func(o *python.Object) bool
+	// read returns the requests for scores in a body, at least one. id is the request's.
+	// Its errors name field and index.
+	read func(m *loaded, id string, o *python.Object) ([]part, error)
 	// join makes one answer from those of several parts; nil for dialects with a single
 	// part.
 	join  func(answers []string) string
-	fault errorShape
+	shape errorShape
 }
 
 // part is one request for scores, and how to answer it.
@@ -32,9 +33,25 @@ type part struct {
 	prefix string // path of the part in the body, which its errors put before their fields
 }
 
+// parts reads the requests of a body. The body's salt applies to requests that have none
+// of their own. It is read last, so that a fault in it is told after any other.
+func (d *dialect) parts(m *loaded, id string, o *python.Object) ([]part, error) {
+	parts, err := d.read(m, id, o)
+	if err != nil {
+		return nil, err
+	}
+	salt, err := readSalt(o)
+	for _, p := range parts {
+		if p.request.Salt == "" {
+			p.request.Salt = salt
+		}
+	}
+	return parts, err
+}
+
 // route is a path for requests for scores, its methods besides POST, and its dialects.
-// A body is read in the first dialect whose mine accepts it. Errors before the body is
-// read have the shape of the last dialect.
+// A body is read in the first dialect that accepts it. Errors before the body is read
+// have the shape of the last dialect.
 type route struct {
 	path     string
 	methods  []string
@@ -42,8 +59,9 @@ type route struct {
 	classes  bool // only a classifier serves it; with a language model it answers as sglang-jax does
 }
 
-// routes returns the paths of all dialects. docs/api.md has the same table for clients.
-func (s *Server) routes() []route {
+// routes returns the paths of all dialects. predict is Config.PredictRoute. docs/api.md
+// has the same table for clients.
+func routes(predict string) []route {
 	all := []route{
 		{path: "/v1/score", dialects: []dialect{pairsDialect(true), scoreDialect()}},
 		{path: "/score", dialects: []dialect{pairsDialect(false)}},
@@ -59,7 +77,7 @@ func (s *Server) routes() []route {
 		{path: "/invocations", dialects: anyDialect()}, // SageMaker's
 		{path: "/vertex", dialects: []dialect{vertexDialect()}},
 	}
-	if predict := s.cfg.PredictRoute; predict != "" {
+	if predict != "" {
 		i := slices.IndexFunc(all, func(at route) bool { return at.path == predict })
 		if i < 0 {
 			return append(all, route{path: predict, dialects: anyDialect()})
@@ -72,25 +90,10 @@ func (s *Server) routes() []route {
 // Paths returns the paths that score, in every dialect, without those that a Config
 // adds.
 func Paths() (all []string) {
-	for _, at := range (&Server{}).routes() {
+	for _, at := range routes("") {
 		all = append(all, at.path)
 	}
 	return all
-}
-
-// routeDialects adds all of routes to the router.
-func (s *Server) routeDialects() {
-	for _, at := range s.routes() {
-		for _, method := range append(at.methods, http.MethodPost) {
-			s.router.Method(method, at.path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if m := s.model.Load(); at.classes && m != nil && !m.classifies() {
-					s.handleNotServed(w, r)
-					return
-				}
-				s.handle(w, r, at.dialects)
-			}))
-		}
-	}
 }
 
 // dialectNames lists the dialects whose metrics exist from the start.
@@ -101,11 +104,12 @@ func dialectNames() []string {
 
 // dialectOf returns the dialect of a body. If none accepts it, it returns the first.
 func dialectOf(dialects []dialect, o *python.Object) *dialect {
-	i := slices.IndexFunc(dialects, func(d dialect) bool { return d.mine == nil || d.mine(o) })
+	i := slices.IndexFunc(dialects, func(d dialect) bool { return d.accepts == nil || d.accepts(o) })
 	return &dialects[max(0, i)]
 }
 
-// has returns a function that reports whether a body has one of the fields.
+// has returns a function that reports whether a body has one of the fields, even if it
+// is null.
 func has(fields ...python.String) func(o *python.Object) bool {
 	return func(o *python.Object) bool {
 		return slices.ContainsFunc(fields, func(field python.String) bool {

@@ -325,7 +325,7 @@ func ask0[T any](t *testing.T, s *Server, path string) (answer T) {
 func TestDialectNames(t *testing.T) {
 	s := newRerankServerWith(t, marked(), func(c *Config) { c.Metrics = NewMetrics("test") })
 	spoken := map[string]bool{}
-	for _, at := range s.routes() {
+	for _, at := range routes("") {
 		for _, d := range at.dialects {
 			spoken[d.name] = true
 		}
@@ -350,7 +350,7 @@ func TestDialectNames(t *testing.T) {
 func FuzzDialects(f *testing.F) {
 	s := newRerankServer(f, fakeEngine{})
 	var paths []string
-	for _, at := range s.routes() {
+	for _, at := range routes("") {
 		paths = append(paths, at.path)
 	}
 	for _, v := range dialectVectors(f) {

@@ -9,26 +9,16 @@ import (
 )
 
 // generativeDialect is vLLM's /generative_scoring. It is like sglang-jax's /v1/score
-// with other defaults, and answers one number for each item.
+// with other defaults, and answers one number for each item: that of the first label.
 func generativeDialect() dialect {
-	return dialect{name: "generative", fault: vllmError,
-		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-			f := fieldsOf(o)
-			model, own := f.name("model"), f.name("request_id")
-			req := &score.Request{ID: id, Query: f.part("query", f.Get("query")),
-				Items: f.items("items"), Labels: f.labels("label_token_ids"),
-				Softmax: f.Bool("apply_softmax", true), ItemFirst: f.Bool("item_first", false)}
-			if len(req.Items) > 0 && req.Items[0].IsTokens != req.Query.IsTokens {
-				f.fail("items[0]", "items[0] is not of the kind of query; all must be texts, or all token ids")
-			}
-			if !f.Bool("add_special_tokens", true) && !f.Failed() && m.putsSpecials() {
-				f.fail("add_special_tokens", "add_special_tokens false is not supported by this "+
-					"model's tokenizer; send token ids")
-			}
-			if err := f.done(scoreUnserved()); err != nil {
+	return dialect{name: "generative", shape: vllmError,
+		read: func(m *loaded, id string, o *python.Object) ([]part, error) {
+			r, err := readGenerative(o, m.Words)
+			if err != nil {
 				return nil, err
 			}
-			if err := m.render(req); err != nil {
+			r.score.ID = id
+			if err := render(m.template, r.score); err != nil {
 				return nil, err
 			}
 			answer := func(result *score.Result) (func() string, error) {
@@ -37,56 +27,38 @@ func generativeDialect() dialect {
 					first[i] = row[0]
 				}
 				return func() string {
-					return sglang.JSON(listOf(s, "generative-scoring-"+cmp.Or(own, id), model,
-						scoresAs(first), result.Usage))
+					return sglang.JSON(listOf("generative-scoring-"+cmp.Or(r.requestID, id),
+						cmp.Or(r.model, m.served), scoresAs(first), result.Usage))
 				}, nil
 			}
-			return []part{{request: req, answer: answer}}, nil
+			return []part{{request: r.score, answer: answer}}, nil
 		}}
 }
 
-// putsSpecials reports whether the tokenizer puts tokens around a text, as Llama's
-// does.
-func (m *Model) putsSpecials() bool {
-	if m.Words == nil {
-		return false
-	}
-	ids, err := m.Words.Encode("", false)
-	return err != nil || len(ids) > 0
+// generativeRequest is a body of /generative_scoring.
+type generativeRequest struct {
+	model, requestID string // "" if not given
+	score            *score.Request
 }
 
-// part reads a text, or a list of token ids.
-func (f *fieldReader) part(field string, v python.Value) score.Part {
-	if s, ok := v.(python.String); ok {
-		return score.Part{Text: f.characters(field, s)}
+// readGenerative reads a body, without its request's ID.
+func readGenerative(o *python.Object, words Words) (*generativeRequest, error) {
+	f := fieldsOf(o)
+	r := &generativeRequest{model: f.name("model"), requestID: f.name("request_id")}
+	r.score = &score.Request{Query: f.part("query", f.Get("query")), Items: f.items("items"),
+		Labels:  readLabels(f),
+		Softmax: f.Bool("apply_softmax", true), ItemFirst: f.Bool("item_first", false)}
+	if items := r.score.Items; len(items) > 0 && items[0].IsTokens != r.score.Query.IsTokens {
+		f.fail("items[0]", "items[0] is not of the kind of query; all must be texts, or all token ids")
 	}
-	if _, ok := python.List(v); !ok {
-		f.fail(field, "%s must be a text or a list of token ids", field)
-	}
-	return tokenPart(f.integers(field, v))
+	f.specials(words)
+	return r, f.done(scoreUnserved())
 }
 
-// items reads a list of at least one text, or of lists of token ids.
-func (f *fieldReader) items(field string) []score.Part {
-	list, ok := sglang.ListOf(f.Get(field))
-	if !ok || len(list) == 0 {
-		f.fail(field, "%s must be a list of at least one text, or of lists of token ids", field)
-	}
-	items := make([]score.Part, len(list))
-	for i, item := range list {
-		if items[i] = f.part(element(field, i), item); items[i].IsTokens != items[0].IsTokens {
-			f.fail(element(field, i), "%s is not of the kind of %s; all must be texts, or all "+
-				"token ids", element(field, i), element(field, 0))
-		}
-		if f.Failed() {
-			break
-		}
-	}
-	return items
-}
-
-// labels reads a list of at least one token id.
-func (f *fieldReader) labels(field string) []score.Label {
+// readLabels reads label_token_ids, a list of at least one token id. Labels in fields of
+// /v1/score get an error that tells where they may be sent.
+func readLabels(f *fieldReader) []score.Label {
+	const field = "label_token_ids"
 	v := f.Get(field)
 	if list, _ := sglang.ListOf(v); len(list) == 0 {
 		elsewhere := ""
@@ -97,14 +69,4 @@ func (f *fieldReader) labels(field string) []score.Label {
 		return nil
 	}
 	return labelsOf(f.integers(field, v))
-}
-
-// integers reads a list of integers.
-func (f *fieldReader) integers(field string, v python.Value) sglang.Integers {
-	ints, faults := sglang.ReadInts(v, field)
-	if len(faults) > 0 {
-		at := faults[0].Path()
-		f.fail(at, "%s is no token id. %s", at, faults[0].Text())
-	}
-	return ints
 }

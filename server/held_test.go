@@ -43,7 +43,7 @@ func TestHeldBytes(t *testing.T) {
 	if w := send(s, "POST", "/v1/score", big); w.Code != http.StatusOK {
 		t.Errorf("alone: status %d: %s", w.Code, w.Body)
 	}
-	s.held.bytes.Add(90_000) // another's
+	s.bodies.held.bytes.Add(90_000) // another's
 	w := send(s, "POST", "/v1/score", big)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "bytes of requests, 100000 at most") {
 		t.Errorf("beside another: status %d: %s", w.Code, w.Body)
@@ -52,7 +52,7 @@ func TestHeldBytes(t *testing.T) {
 	if w := send(s, "POST", "/v1/score", zipped, "Content-Encoding", "gzip"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("zipped, beside another: status %d: %s", w.Code, w.Body)
 	}
-	s.held.bytes.Add(100_000) // and one more
+	s.bodies.held.bytes.Add(100_000) // and one more
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"small":  send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`),
 		"zipped": send(s, "POST", "/v1/score", zip(t, strings.NewReader(base+`,"label_token_ids":[1]}`)), "Content-Encoding", "gzip"),
@@ -61,7 +61,7 @@ func TestHeldBytes(t *testing.T) {
 			t.Errorf("%s, beside others: status %d: %s", name, w.Code, w.Body)
 		}
 	}
-	if n := s.held.bytes.Load(); n != 190_000 {
+	if n := s.bodies.held.bytes.Load(); n != 190_000 {
 		t.Errorf("%d bytes are held after the answers, want the others' 190,000", n)
 	}
 }

@@ -15,15 +15,15 @@ import (
 // items or labels is of the sglang dialect.
 func shapes() []dialect {
 	rerank, scores := rerankDialect(), scoreDialect()
-	rerank.mine, scores.mine = has("documents"),
+	rerank.accepts, scores.accepts = has("documents"),
 		has("items", "label_token_ids", "labels", "label_tokens")
 	read := scores.read
-	scores.read = func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-		o.Default("model", python.String(s.cfg.ServedModel)) // a host names the model by its path
-		return read(s, m, id, o)
+	scores.read = func(m *loaded, id string, o *python.Object) ([]part, error) {
+		o.Default("model", python.String(m.served)) // a host names the model by its path
+		return read(m, id, o)
 	}
 	classify := classifyDialect()
-	classify.mine = has("input")
+	classify.accepts = has("input")
 	return []dialect{pairsDialect(true), teiDialect(), nimDialect(), rerank, scores, classify,
 		predictDialect()}
 }
@@ -31,8 +31,8 @@ func shapes() []dialect {
 // anyDialect returns dialects for a path that takes all of them. A body of no known
 // shape is refused in vLLM's shape.
 func anyDialect() []dialect {
-	unknown := dialect{name: "unknown", fault: vllmError,
-		read: func(*Server, *Model, string, *python.Object) ([]part, error) {
+	unknown := dialect{name: "unknown", shape: vllmError,
+		read: func(*loaded, string, *python.Object) ([]part, error) {
 			return nil, errShape("body")
 		}}
 	return append(append([]dialect{vertexDialect()}, shapes()...), unknown)
@@ -51,7 +51,7 @@ func errShape(what string) error {
 // answers.
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 func vertexDialect() dialect {
-	return dialect{name: "vertex", mine: has("instances"), fault: googleError, read: readInstances,
+	return dialect{name: "vertex", accepts: has("instances"), shape: googleError, read: readInstances,
 		join: func(answers []string) string {
 			all := make([]json.RawMessage, len(answers))
 			for i, answer := range answers {
@@ -66,44 +66,46 @@ func vertexDialect() dialect {
 const mostParameters = 4096
 
 // readInstances reads the parts of a Vertex AI request.
-func readInstances(s *Server, m *Model, id string, o *python.Object) (parts []part, err error) {
+func readInstances(m *loaded, id string, o *python.Object) (parts []part, err error) {
 	f := fieldsOf(o)
 	list, ok := sglang.ListOf(f.Get("instances"))
-	if !ok || len(list) == 0 {
+	switch {
+	case !ok || len(list) == 0:
 		f.fail("instances", "instances must be a list of at least one request")
+	case len(list) > mostParts:
+		f.Refuse(score.Errorf(score.TooLarge, "instances",
+			"instances has %d entries, the server takes %d at most; split the request", len(list),
+			mostParts))
 	}
-	if len(list) > mostParts {
-		return nil, score.Errorf(score.TooLarge, "instances",
-			"instances has %d entries, the server takes %d at most; split the request", len(list), mostParts)
+	parameters := readParameters(f)
+	if f.Failed() {
+		return nil, f.Err()
 	}
-	parameters := f.parameters("parameters")
 	known := shapes()
 	for i, v := range list {
 		at := element("instances", i)
 		instance, ok := v.(*python.Object)
 		if !ok {
-			f.fail(at, "%s must be an object", at)
-		}
-		if f.Failed() {
-			return nil, f.Err()
+			return nil, score.Errorf(score.Invalid, at, "%s must be an object", at)
 		}
 		for _, key := range parameters.Keys {
 			v, _ := parameters.Get(key)
 			instance.Default(key, v)
 		}
-		part, err := readInstance(s, m, id, known, instance)
+		part, err := readInstance(m, id, known, instance)
 		if err != nil {
 			return nil, within(at+".", err)
 		}
 		part.prefix = at + "."
 		parts = append(parts, part)
 	}
-	return parts, f.Err()
+	return parts, nil
 }
 
-// parameters reads the fields that all instances have. The object is empty if there are
-// none.
-func (f *fieldReader) parameters(field string) *python.Object {
+// readParameters reads the fields that all instances have. The object is empty if there
+// are none.
+func readParameters(f *fieldReader) *python.Object {
+	const field = "parameters"
 	v := f.Get(field)
 	o, ok := v.(*python.Object)
 	switch {
@@ -120,12 +122,12 @@ func (f *fieldReader) parameters(field string) *python.Object {
 }
 
 // readInstance reads one instance as a body of one of the known dialects.
-func readInstance(s *Server, m *Model, id string, known []dialect, o *python.Object) (part, error) {
+func readInstance(m *loaded, id string, known []dialect, o *python.Object) (part, error) {
 	d := dialectOf(known, o)
-	if !d.mine(o) {
+	if !d.accepts(o) {
 		return part{}, errShape("it")
 	}
-	parts, err := d.parts(s, m, id, o)
+	parts, err := d.parts(m, id, o)
 	if err != nil {
 		return part{}, err
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,48 +9,30 @@ import (
 	"scored/sglang"
 )
 
-// Setting is one launch setting as /get_server_info shows it. It must hold no secrets.
-type Setting struct {
-	Name  string
-	Value json.RawMessage
-}
-
-// handleServerInfo shows the settings and the state, under sglang-jax's names where it
+// settings shows the launch settings and the state, under sglang-jax's names where it
 // has them.
-func (s *Server) handleServerInfo(w http.ResponseWriter, r *http.Request) {
-	m, ok := s.ready(w, r)
-	if !ok {
-		return
-	}
+func (a *about) settings(w http.ResponseWriter, _ *http.Request, m *loaded) {
 	var info sglang.Object
 	for _, setting := range m.Settings {
 		info = append(info, sglang.Member{Key: setting.Name, Value: setting.Value})
 	}
 	load := m.Scorer.Load()
-	buckets, longest := m.Scorer.Buckets(), 0
-	for _, bucket := range buckets {
-		longest = max(longest, bucket.Tokens)
-	}
 	state := sglang.Object{{Key: "engine_paused", Value: false},
 		{Key: "waiting_queue_size", Value: load.WaitingRows},
 		{Key: "running_batch_size", Value: load.RunningRows},
 		{Key: "waiting_queue_tokens", Value: load.WaitingTokens}, {Key: "requests", Value: load.Requests},
-		{Key: "steps", Value: load.Steps}, {Key: "max_step_tokens", Value: longest},
-		{Key: "buckets", Value: buckets}}
+		{Key: "steps", Value: load.Steps}, {Key: "max_step_tokens", Value: m.longestStep()},
+		{Key: "buckets", Value: m.Scorer.Buckets()}}
 	info = append(info, sglang.Object{{Key: "status", Value: "ready"},
 		{Key: "max_total_num_tokens", Value: load.MaxTokens},
 		{Key: "max_req_input_len", Value: score.MaxInput(m.ContextLength)},
 		{Key: "internal_states", Value: []sglang.Object{state}},
-		{Key: "version", Value: s.cfg.Version}}...)
+		{Key: "version", Value: a.version}}...)
 	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }
 
 // handleLoad shows the work in hand. sglang-jax itself answers 500 here.
-func (s *Server) handleLoad(w http.ResponseWriter, r *http.Request) {
-	m, ok := s.ready(w, r)
-	if !ok {
-		return
-	}
+func handleLoad(w http.ResponseWriter, _ *http.Request, m *loaded) {
 	load := m.Scorer.Load()
 	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "num_reqs",
 		Value: load.WaitingRows + load.RunningRows},
@@ -60,12 +41,9 @@ func (s *Server) handleLoad(w http.ResponseWriter, r *http.Request) {
 		{Key: "num_waiting_tokens", Value: load.WaitingTokens}}))
 }
 
-// handleFlush empties the prefix cache, unless there is work in hand.
-func (s *Server) handleFlush(w http.ResponseWriter, r *http.Request) {
-	m, ok := s.ready(w, r)
-	if !ok {
-		return
-	}
+// handleFlush empties the prefix cache, unless there is work in hand: then it answers
+// 400. The texts are sglang-jax's; the line with the number of items is ours.
+func handleFlush(w http.ResponseWriter, _ *http.Request, m *loaded) {
 	text := "Cache flushed.\nPlease check backend logs for more details. " +
 		"(When there are running or waiting requests, the operation will not be performed.)\n"
 	dropped, err := m.Scorer.Flush()

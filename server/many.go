@@ -22,7 +22,7 @@ var errSibling = errors.New("another part of the request failed")
 
 // scoreAll scores several parts at once and joins their answers. The first failure ends
 // all parts.
-func (s *Server) scoreAll(ctx context.Context, m *Model, parts []part,
+func (s *scoring) scoreAll(ctx context.Context, m *loaded, parts []part,
 	join func([]string) string) (*reply, error) {
 	if err := checkParts(m, parts); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func joined(replies []*reply, join func([]string) string) *reply {
 }
 
 // checkParts bounds the numbers of all parts together by the bound of one answer.
-func checkParts(m *Model, parts []part) error {
+func checkParts(m *loaded, parts []part) error {
 	numbers, most := 0, m.Scorer.MaxScores()
 	for _, p := range parts {
 		if numbers += p.request.Numbers(); numbers > most {

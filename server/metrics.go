@@ -184,20 +184,20 @@ func (m *Metrics) Engine(device, attention string) {
 	m.registry.MustRegister(info)
 }
 
-// watch adds the state of s's queue, and whether s can answer.
-func (m *Metrics) watch(s *Server) {
+// watch adds the state of the model's queue, and whether requests can be answered.
+func (m *Metrics) watch(slot *modelSlot) {
 	if m == nil {
 		return
 	}
 	load := func(read func(score.Load) int) func() float64 {
 		return func() float64 {
-			if model := s.model.Load(); model != nil {
+			if model := slot.Load(); model != nil {
 				return float64(read(model.Scorer.Load()))
 			}
 			return 0
 		}
 	}
-	m.backlog.model.Store(&s.model)
+	m.backlog.model.Store(slot)
 	m.gaugeFunc("queue_rows", "Rows that wait for a step.",
 		load(func(l score.Load) int { return l.WaitingRows }))
 	m.gaugeFunc("queue_tokens", "Tokens of those rows.",
@@ -205,7 +205,7 @@ func (m *Metrics) watch(s *Server) {
 	m.gaugeFunc("running_rows", "Rows in the step under way.",
 		load(func(l score.Load) int { return l.RunningRows }))
 	m.gaugeFunc("ready", "1 if requests can be answered.", func() float64 {
-		if model := s.model.Load(); model != nil && model.Scorer.Ready() == nil {
+		if model := slot.Load(); model != nil && model.Scorer.Ready() == nil {
 			return 1
 		}
 		return 0

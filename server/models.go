@@ -12,49 +12,57 @@ import (
 	"scored/sglang"
 )
 
-// handleModels lists the one model.
-func (s *Server) handleModels(w http.ResponseWriter, r *http.Request) {
-	if card, ok := s.card(w, r); ok {
-		writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "object", Value: "list"},
-			{Key: "data", Value: []sglang.Object{card}}}))
-	}
+// about answers what the server shows of its one model and of itself, under the names
+// of sglang-jax and of text-embeddings-inference. Nothing of it is secret.
+type about struct {
+	model     *modelSlot
+	errors    *errorWriter
+	served    string // Config.ServedModel
+	path      string // Config.ModelPath
+	tokenizer string // Config.TokenizerPath
+	sampling  string // Config.Sampling
+	version   string // Config.Version
 }
 
-// handleModel describes the one model, or answers 404 for any other id.
-func (s *Server) handleModel(w http.ResponseWriter, r *http.Request) {
+// models lists the one model, as /v1/models does in OpenAI's API.
+func (a *about) models(w http.ResponseWriter, _ *http.Request, m *loaded) {
+	writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "object", Value: "list"},
+		{Key: "data", Value: []sglang.Object{modelCard(m)}}}))
+}
+
+// oneModel describes the one model, or answers 404 for any other id. It does so even
+// while the model is loading.
+func (a *about) oneModel(w http.ResponseWriter, r *http.Request) {
 	id, err := url.PathUnescape(chi.URLParam(r, "*"))
-	if err != nil || id != s.cfg.ServedModel {
+	if err != nil || id != a.served {
 		fault := sglang.Object{{Key: "message", Value: "The model '" + id + "' does not exist"},
 			{Key: "type", Value: "invalid_request_error"},
 			{Key: "param", Value: "model"}, {Key: "code", Value: "model_not_found"}}
 		writeJSON(w, http.StatusNotFound, sglang.JSON(sglang.Object{{Key: "error", Value: fault}}))
 		return
 	}
-	if card, ok := s.card(w, r); ok {
-		writeJSON(w, http.StatusOK, sglang.JSON(card))
-	}
+	a.errors.whenLoaded(func(w http.ResponseWriter, _ *http.Request, m *loaded) {
+		writeJSON(w, http.StatusOK, sglang.JSON(modelCard(m)))
+	})(w, r)
 }
 
-// card is the one entry of /v1/models. ok is false if it has answered that the model is
-// loading.
-func (s *Server) card(w http.ResponseWriter, r *http.Request) (sglang.Object, bool) {
-	m, ok := s.ready(w, r)
-	if !ok {
-		return nil, false
-	}
-	return sglang.Object{{Key: "id", Value: s.cfg.ServedModel}, {Key: "object", Value: "model"},
+// modelCard is an entry of /v1/models. Like sglang-jax it gives the time of the request
+// as the time at which the model was created.
+func modelCard(m *loaded) sglang.Object {
+	return sglang.Object{{Key: "id", Value: m.served}, {Key: "object", Value: "model"},
 		{Key: "created", Value: time.Now().Unix()},
-		{Key: "owned_by", Value: "sglang"}, {Key: "root", Value: s.cfg.ServedModel},
-		{Key: "max_model_len", Value: m.ContextLength}}, true
+		{Key: "owned_by", Value: "sglang"}, {Key: "root", Value: m.served},
+		{Key: "max_model_len", Value: m.ContextLength}}
 }
 
-// handleModelInfo shows the paths of the model as sglang-jax does.
-func (s *Server) handleModelInfo(w http.ResponseWriter, _ *http.Request) {
-	m := s.model.Load()
-	info := sglang.Object{{Key: "model_path", Value: s.cfg.ModelPath},
-		{Key: "tokenizer_path", Value: s.cfg.TokenizerPath},
+// paths shows the paths of the model as sglang-jax does. They are known before the model
+// is loaded. A classifier is told by its checkpoint, so until then is_generation is true.
+func (a *about) paths(w http.ResponseWriter, _ *http.Request) {
+	m := a.model.Load()
+	info := sglang.Object{{Key: "model_path", Value: a.path},
+		{Key: "tokenizer_path", Value: a.tokenizer},
 		{Key: "is_generation", Value: m == nil || !m.classifies()},
-		{Key: "preferred_sampling_params", Value: json.RawMessage(cmp.Or(s.cfg.Sampling, "null"))}}
+		{Key: "preferred_sampling_params", Value: json.RawMessage(cmp.Or(a.sampling, "null"))}}
 	if m != nil && m.Generated {
 		info = append(info, sglang.Member{Key: "weights", Value: "generated"})
 	}

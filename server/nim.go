@@ -11,10 +11,13 @@ import (
 // nimDialect is that of NVIDIA's reranking NIMs:
 // https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html.
 func nimDialect() dialect {
-	return dialect{name: "nim", mine: has("passages"), fault: nimError,
-		read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+	return dialect{name: "nim", accepts: has("passages"), shape: nimError,
+		read: func(m *loaded, id string, o *python.Object) ([]part, error) {
 			r, err := readRanking(o)
-			return r.part(m, id, err, func(result *score.Result, logits []float64) any {
+			if err != nil {
+				return nil, err
+			}
+			return r.parts(m, id, func(result *score.Result, logits []float64) any {
 				answer := nimRankings{Rankings: []nimRanking{},
 					Usage: nimUsage{result.Usage.PromptTokens, result.Usage.PromptTokens}}
 				for _, d := range r.rank(logits) {
@@ -47,7 +50,7 @@ type nimUsage struct {
 func readRanking(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	r := &rerankRequest{query: f.text("query", f.Get("query")), field: "passages", raw: true}
-	r.documents = f.texts("passages")
+	r.documents = f.textList("passages")
 	passages, _ := sglang.ListOf(f.Get("passages"))
 	for i, passage := range passages {
 		if o, ok := passage.(*python.Object); ok {

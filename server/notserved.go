@@ -1,6 +1,9 @@
 package server
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // notServed lists sglang-jax's endpoints that have nothing to do with scoring, and
 // their methods.
@@ -16,10 +19,22 @@ var notServed = map[string]string{
 	"/parse_function_call": "POST", "/separate_reasoning": "POST",
 }
 
-// handleNotServed answers 501 and names what this server does serve, so that a client
-// does not take it for broken.
-func (s *Server) handleNotServed(w http.ResponseWriter, r *http.Request) {
-	s.writeError(w, r, &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError",
-		message: r.URL.Path + " is not served: this server scores and does not generate; use POST " +
-			"/v1/score"})
+// routeNotServed routes the paths of notServed. They answer 501 even while the model is
+// loading, because waiting for it would not help.
+func routeNotServed(r *router, errors *errorWriter) {
+	for path, methods := range notServed {
+		for _, method := range strings.Fields(methods) {
+			r.MethodFunc(method, path, func(w http.ResponseWriter, r *http.Request) {
+				errors.write(w, r, errNotServed(r.URL.Path))
+			})
+		}
+	}
+}
+
+// errNotServed returns the error of a path of sglang-jax's that is not served here. It
+// names what is, so that a client does not take the server for broken.
+func errNotServed(path string) error {
+	return &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError",
+		message: path + " is not served: this server scores and does not generate; use POST " +
+			"/v1/score"}
 }

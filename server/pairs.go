@@ -13,18 +13,22 @@ import (
 // https://docs.vllm.ai/en/latest/models/pooling_models/scoring. On a path that
 // sglang-jax's dialect shares, a body with labels belongs to that one.
 func pairsDialect(shared bool) dialect {
-	d := dialect{name: "pairs", fault: vllmError,
-		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+	d := dialect{name: "pairs", shape: vllmError,
+		read: func(m *loaded, id string, o *python.Object) ([]part, error) {
 			r, err := readPairs(o, m.Scorer.Load().MaxRows)
-			id = r.id(id)
-			return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
-				return listOf(s, "score-"+id, r.model, scoresAs(relevance), result.Usage)
+			if err != nil {
+				return nil, err
+			}
+			id = cmp.Or(r.requestID, id)
+			return r.parts(m, id, func(result *score.Result, relevance []float64) any {
+				return listOf("score-"+id, cmp.Or(r.model, m.served), scoresAs(relevance),
+					result.Usage)
 			})
 		}}
 	if shared {
 		pairs, labels := has("text_1", "queries", "data_1"),
 			has("label_token_ids", "labels", "label_tokens")
-		d.mine = func(o *python.Object) bool { return pairs(o) && !labels(o) }
+		d.accepts = func(o *python.Object) bool { return pairs(o) && !labels(o) }
 	}
 	return d
 }
@@ -55,9 +59,8 @@ type vllmUsage struct {
 }
 
 // listOf makes vLLM's answer. Entries are in the order of the request.
-func listOf[T any](s *Server, id, model string, data []T, usage score.Usage) vllmList[T] {
-	return vllmList[T]{ID: id, Object: "list", Created: time.Now().Unix(),
-		Model: cmp.Or(model, s.cfg.ServedModel), Data: data,
+func listOf[T any](id, model string, data []T, usage score.Usage) vllmList[T] {
+	return vllmList[T]{ID: id, Object: "list", Created: time.Now().Unix(), Model: model, Data: data,
 		Usage: vllmUsage{PromptTokens: usage.PromptTokens, TotalTokens: usage.PromptTokens}}
 }
 
@@ -91,8 +94,9 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	}
 	r := &rerankRequest{model: f.name("model"), requestID: f.name("request_id"),
 		queryField: names[0], field: names[1]}
-	queries, list := f.side(names[0], most)
-	documents, many := f.side(names[1], most)
+	sides := pairReader{f, most}
+	queries, list := sides.side(names[0])
+	documents, many := sides.side(names[1])
 	r.documents, r.one = documents, !many
 	switch {
 	case len(queries) == 1 && list:
@@ -111,8 +115,14 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	return r, f.done(rerankUnserved())
 }
 
+// pairReader reads the two sides of pairs.
+type pairReader struct {
+	*fieldReader
+	most int // texts of a side
+}
+
 // side reads one text, or a list of at least one. list reports which it was.
-func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
+func (f pairReader) side(field string) (texts []string, list bool) {
 	switch v := f.Get(field).(type) {
 	case python.String, *python.Object:
 		return []string{f.content(field, v)}, false
@@ -121,10 +131,10 @@ func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 		if !ok || len(elements) == 0 {
 			f.fail(field, "%s must be a text, or a list of at least one", field)
 		}
-		if len(elements) > most {
+		if len(elements) > f.most {
 			f.Refuse(score.Errorf(score.TooLarge, field,
 				"%s has %d entries, the server takes %d at most; split the request", field,
-				len(elements), most))
+				len(elements), f.most))
 			return nil, true
 		}
 		if f.Failed() {
@@ -141,7 +151,7 @@ func (f *fieldReader) side(field string, most int) (texts []string, list bool) {
 
 // content reads a text as vLLM's clients send it: a string, or an object whose content
 // is a list of one text.
-func (f *fieldReader) content(field string, v python.Value) string {
+func (f pairReader) content(field string, v python.Value) string {
 	if o, ok := v.(*python.Object); ok {
 		if content, _ := o.Get("content"); content != nil {
 			parts, _ := sglang.ListOf(content)
@@ -154,6 +164,3 @@ func (f *fieldReader) content(field string, v python.Value) string {
 	}
 	return f.text(field, v)
 }
-
-// id returns the request's own id, or otherwise.
-func (r *rerankRequest) id(otherwise string) string { return cmp.Or(r.requestID, otherwise) }

@@ -12,57 +12,64 @@ import (
 // maxProfileBody is far more than a profile's options need, in bytes.
 const maxProfileBody = 64 << 10
 
-// handleStartProfile starts a profile, or arms one that starts at a later step.
-func (s *Server) handleStartProfile(w http.ResponseWriter, r *http.Request) {
-	p, ok := s.profiler(w, r)
-	if !ok {
-		return
-	}
-	share := &holding{of: &s.held}
-	defer share.release()
-	data, err := s.readBody(r.Context(), w, r, share, min(s.cfg.MaxBody, maxProfileBody))
-	if err == nil {
-		var opts profile.Options
-		if opts, err = decodeProfile(r.Header.Values("Content-Type"), data); err == nil {
-			err = p.Start(opts)
+// profiling starts and stops profiles, with sglang-jax's paths and texts.
+type profiling struct {
+	errors  *errorWriter
+	bodies  *bodyReader
+	emulate bool // Config.EmulateSGLang
+}
+
+// start starts a profile, or arms one that starts at a later step.
+func (p *profiling) start(w http.ResponseWriter, r *http.Request, m *loaded) {
+	p.do(w, r, m, func(profiler *profile.Profiler) error {
+		share := p.bodies.hold()
+		defer share.release()
+		data, err := p.bodies.read(r.Context(), w, r, share, maxProfileBody)
+		if err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		s.writeError(w, r, s.profileError(err))
-		return
-	}
-	writeBare(w, http.StatusOK, "Start profiling.\n")
+		opts, err := decodeProfile(r.Header.Values("Content-Type"), data)
+		if err != nil {
+			return err
+		}
+		return profiler.Start(opts)
+	}, "Start profiling.\n")
 }
 
-// handleStopProfile ends the profile, and answers when the files are on disk.
-func (s *Server) handleStopProfile(w http.ResponseWriter, r *http.Request) {
-	p, ok := s.profiler(w, r)
-	if !ok {
-		return
-	}
-	if err := p.Stop(); err != nil {
-		s.writeError(w, r, s.profileError(err))
-		return
-	}
-	writeBare(w, http.StatusOK, "Stop profiling. This will take some time.\n")
+// stop ends the profile, and answers when the files are on disk.
+func (p *profiling) stop(w http.ResponseWriter, r *http.Request, m *loaded) {
+	p.do(w, r, m, (*profile.Profiler).Stop, "Stop profiling. This will take some time.\n")
 }
 
-// handleProfileStatus answers as sglang-jax does, and with all details if asked for
-// ?details=true.
-func (s *Server) handleProfileStatus(w http.ResponseWriter, r *http.Request) {
-	p, ok := s.profiler(w, r)
-	if !ok {
+// do answers with the text if the model has a profiler and the action succeeds.
+func (p *profiling) do(w http.ResponseWriter, r *http.Request, m *loaded,
+	action func(*profile.Profiler) error, text string) {
+	if m.Profiler == nil {
+		p.errors.write(w, r, errNoProfiler())
+		return
+	}
+	if err := action(m.Profiler); err != nil {
+		p.errors.write(w, r, p.fault(err))
+		return
+	}
+	writeBare(w, http.StatusOK, text)
+}
+
+// status answers as sglang-jax does, and with all details if asked for ?details=true.
+func (p *profiling) status(w http.ResponseWriter, r *http.Request, m *loaded) {
+	if m.Profiler == nil {
+		p.errors.write(w, r, errNoProfiler())
 		return
 	}
 	status := "idle"
-	if p.Running() {
+	if m.Profiler.Running() {
 		status = "in_progress"
 	}
 	if r.URL.Query().Get("details") != "true" {
 		writeJSON(w, http.StatusOK, sglang.JSON(sglang.Object{{Key: "status", Value: status}}))
 		return
 	}
-	st := p.Status()
+	st := m.Profiler.Status()
 	var reason any
 	if st.Err != nil {
 		reason = st.Err.Error()
@@ -74,24 +81,15 @@ func (s *Server) handleProfileStatus(w http.ResponseWriter, r *http.Request) {
 		{Key: "error", Value: reason}}))
 }
 
-// profiler returns the model's profiler, or answers that there is none and returns
-// false.
-func (s *Server) profiler(w http.ResponseWriter, r *http.Request) (*profile.Profiler, bool) {
-	m, ok := s.ready(w, r)
-	if ok && m.Profiler == nil {
-		s.writeError(w, r, &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError",
-			message: "profiling is not built into this server"})
-		return nil, false
-	}
-	if !ok {
-		return nil, false
-	}
-	return m.Profiler, true
+// errNoProfiler returns the error of a server that was built without profiles.
+func errNoProfiler() error {
+	return &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError",
+		message: "profiling is not built into this server"}
 }
 
-// profileError gives a profiler's error its status. sglang-jax answers 500 without a
-// reason to every error that its schema does not find.
-func (s *Server) profileError(err error) error {
+// fault gives a profiler's error its status. sglang-jax answers 500 without a reason to
+// every error that its schema does not find; with emulate, so does this server.
+func (p *profiling) fault(err error) error {
 	answer := &apiError{status: http.StatusInternalServerError, kind: "InternalServerError",
 		message: err.Error(), cause: err}
 	var option *profile.OptionError
@@ -99,7 +97,7 @@ func (s *Server) profileError(err error) error {
 	switch {
 	case errors.As(err, new(*apiError)), errors.As(err, new(*score.Error)):
 		return err
-	case s.cfg.EmulateSGLang:
+	case p.emulate:
 		return &apiError{status: http.StatusInternalServerError, plain: "Internal Server Error",
 			cause: err}
 	case errors.Is(err, profile.ErrRunning), errors.Is(err, profile.ErrIdle):

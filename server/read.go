@@ -15,17 +15,30 @@ import (
 	"scored/score"
 )
 
-// readBody reads at most most bytes of a body, compressed or not, until BodyTimeout or
-// the deadline of ctx. It refuses a body whose announced length is larger without
-// reading it. Its errors have the status that the client gets.
-func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request,
+// bodyReader reads the bodies of requests within the bounds of the Config.
+type bodyReader struct {
+	most    int64         // bytes of one body, compressed or not
+	timeout time.Duration // for a body to arrive; 0: no limit
+	held    held          // of all bodies together
+}
+
+// hold returns a request's share of the bytes in hand, which is empty yet. The caller
+// must release it when the request is answered, because its values share the memory of
+// the body.
+func (b *bodyReader) hold() *holding { return &holding{of: &b.held} }
+
+// read reads a body of at most most bytes, and of those that every body may have. It
+// reads until timeout or the deadline of ctx, and refuses a body whose announced length
+// is larger without reading it. Its errors have the status that the client gets.
+func (b *bodyReader) read(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	share *holding, most int64) ([]byte, error) {
+	most = min(most, b.most)
 	if r.ContentLength > most {
 		return nil, tooLarge(most)
 	}
 	until := time.Time{}
-	if s.cfg.BodyTimeout > 0 {
-		until = time.Now().Add(s.cfg.BodyTimeout)
+	if b.timeout > 0 {
+		until = time.Now().Add(b.timeout)
 	}
 	deadline, timed := ctx.Deadline()
 	if timed = timed && (until.IsZero() || deadline.Before(until)); timed {
@@ -43,7 +56,7 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if err != nil {
 		w.Header().Set("Connection", "close")
 		_ = connection.SetReadDeadline(time.Now()) // nobody waits for the rest of the body
-		return nil, s.bodyError(err, timed)
+		return nil, bodyError(err, timed)
 	}
 	// net/http watches the connection while the request is answered; a read deadline
 	// would end that.
@@ -52,9 +65,10 @@ func (s *Server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 }
 
 // bodyError returns the error of a body that could not be read: it is too large, the
-// request's own deadline ended (timed says that it is before BodyTimeout), it arrived
-// too slowly, or its bytes are malformed. Clients repeat a request after 408 and 504.
-func (s *Server) bodyError(err error, timed bool) error {
+// request's own deadline ended (timed says that it comes before the bodies' timeout), it
+// arrived too slowly, or its bytes are malformed. Clients repeat a request after 408 and
+// 504.
+func bodyError(err error, timed bool) error {
 	var domain *score.Error
 	var over *http.MaxBytesError
 	switch late := errors.Is(err, os.ErrDeadlineExceeded); {

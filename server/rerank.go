@@ -14,13 +14,16 @@ import (
 // sglang-jax has /v1/rerank, too, but answers 500 to every request. So only its
 // envelope of errors is kept.
 func rerankDialect() dialect {
-	return dialect{name: "rerank", fault: envelope,
-		read: func(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
+	return dialect{name: "rerank", shape: envelope,
+		read: func(m *loaded, id string, o *python.Object) ([]part, error) {
 			r, err := readRerank(o)
-			return r.part(m, id, err, func(result *score.Result, relevance []float64) any {
+			if err != nil {
+				return nil, err
+			}
+			return r.parts(m, id, func(result *score.Result, relevance []float64) any {
 				return rerankResponse{
 					ID:    "rerank-" + id,
-					Model: cmp.Or(r.model, s.cfg.ServedModel),
+					Model: cmp.Or(r.model, m.served),
 					Usage: rerankUsage{PromptTokens: result.Usage.PromptTokens,
 						TotalTokens: result.Usage.PromptTokens},
 					Meta:    metaOf(result.Usage.PromptTokens),
@@ -30,18 +33,15 @@ func rerankDialect() dialect {
 		}}
 }
 
-// part returns the single part of a dialect that reranks. err is the error of reading
-// the body; if it is not nil, part returns it. answer builds the value to send, of
-// strings and finite numbers.
-func (r *rerankRequest) part(m *Model, id string, err error,
+// parts returns the one part of the request, or why the model cannot rerank. answer
+// builds the value to send, of strings and finite numbers, from the relevance of each
+// document.
+func (r *rerankRequest) parts(m *loaded, id string,
 	answer func(*score.Result, []float64) any) ([]part, error) {
-	if err == nil {
-		err = m.noTemplate
+	if m.noRerank != nil {
+		return nil, m.noRerank
 	}
-	if err != nil {
-		return nil, err
-	}
-	return []part{{request: r.scoreRequest(id, m.template),
+	return []part{{request: m.rerank.request(id, r),
 		answer: func(result *score.Result) (func() string, error) {
 			relevance, err := r.relevance(result)
 			if err != nil {

@@ -10,29 +10,56 @@ import (
 	"scored/sglang/python"
 )
 
-// rankFields holds the names in Cohere's rank_fields and the place of each in that
-// list. It is empty if the request has no rank_fields.
-type rankFields map[python.String]int
+// documentReader reads the documents of a request to rerank.
+type documentReader struct {
+	*fieldReader
+	// ranked holds the names in Cohere's rank_fields and the place of each in that list.
+	// It is empty if the request has no rank_fields.
+	ranked map[python.String]int
+}
 
-// rankFields reads rank_fields. A name that is repeated counts where it first stands.
-func (f *fieldReader) rankFields() rankFields {
+// readDocuments reads a list of at least one document, or a single document, which vLLM
+// accepts, too. one reports a single document.
+func readDocuments(f *fieldReader, field string) (texts []string, one bool) {
+	v, d := f.Get(field), documentReader{f, readRankFields(f)}
+	switch v.(type) {
+	case python.String, *python.Object:
+		return []string{d.document(field, v)}, true
+	}
+	list, _ := sglang.ListOf(v)
+	if len(list) == 0 {
+		f.fail(field, "%s must be a list of at least one document", field)
+	}
+	texts = make([]string, len(list))
+	for i, item := range list {
+		if texts[i] = d.document(element(field, i), item); f.Failed() {
+			break
+		}
+	}
+	return texts, false
+}
+
+// readRankFields reads rank_fields. A name that is repeated counts where it first
+// stands.
+func readRankFields(f *fieldReader) map[python.String]int {
 	const field = "rank_fields"
 	v := f.Get(field)
 	list, ok := sglang.ListOf(v)
 	if v != nil && !ok {
 		f.fail(field, "%s must be a list of the names of fields", field)
 	}
-	fields := rankFields{}
+	ranked := map[python.String]int{}
 	for i, item := range list {
 		name, ok := item.(python.String)
 		if !ok {
-			f.fail(field+"["+strconv.Itoa(i)+"]", "%s[%d] must be the name of a field", field, i)
+			f.fail(element(field, i), "%s must be the name of a field", element(field, i))
+			return nil
 		}
-		if _, twice := fields[name]; !twice {
-			fields[name] = i
+		if _, twice := ranked[name]; !twice {
+			ranked[name] = i
 		}
 	}
-	return fields
+	return ranked
 }
 
 // document reads the text that is ranked, from a string or an object. The text of an
@@ -43,49 +70,49 @@ func (f *fieldReader) rankFields() rankFields {
 //     its strings as such lines, as with Together.
 //
 // The work is proportional to the object, however many names rank_fields has.
-func (f *fieldReader) document(field string, v python.Value, fields rankFields) string {
+func (d documentReader) document(field string, v python.Value) string {
 	o, ok := v.(*python.Object)
 	if !ok {
-		return f.text(field, v)
+		return d.text(field, v)
 	}
-	if len(fields) == 0 {
+	if len(d.ranked) == 0 {
 		_, picture := o.Get("image")
 		if text, _ := o.Get("text"); text != nil || picture {
-			return f.text(field, v)
+			return d.text(field, v)
 		}
 	}
 	var picked []python.String
 	for _, key := range o.Keys {
 		value, _ := o.Get(key)
-		_, named := fields[key]
+		_, named := d.ranked[key]
 		_, text := value.(python.String)
-		if value != nil && (named || text && len(fields) == 0) {
+		if value != nil && (named || text && len(d.ranked) == 0) {
 			picked = append(picked, key)
 		}
 	}
 	slices.SortStableFunc(picked, func(a, b python.String) int {
-		return cmp.Compare(fields[a], fields[b])
+		return cmp.Compare(d.ranked[a], d.ranked[b])
 	})
 	switch {
 	case len(picked) == 0:
-		f.fail(field, "%s has no text to rank; send a string, an object with text, or one with "+
+		d.fail(field, "%s has no text to rank; send a string, an object with text, or one with "+
 			"the fields that rank_fields names", field)
 		return ""
-	case len(fields) == 1 && picked[0] == "text":
-		return f.line(field, o, "text")
+	case len(d.ranked) == 1 && picked[0] == "text":
+		return d.line(field, o, "text")
 	}
 	lines := make([]string, len(picked))
 	for i, key := range picked {
-		lines[i] = f.characters(field, key) + ": " + f.line(field, o, key)
+		lines[i] = d.characters(field, key) + ": " + d.line(field, o, key)
 	}
 	return strings.Join(lines, "\n")
 }
 
 // line reads a field of a document: a string, or a number or boolean as text.
-func (f *fieldReader) line(field string, o *python.Object, key python.String) string {
+func (d documentReader) line(field string, o *python.Object, key python.String) string {
 	switch v, _ := o.Get(key); v := v.(type) {
 	case python.String:
-		return f.characters(field, v)
+		return d.characters(field, v)
 	case python.Int:
 		return v.String()
 	case float64:
@@ -93,7 +120,7 @@ func (f *fieldReader) line(field string, o *python.Object, key python.String) st
 	case bool:
 		return strconv.FormatBool(v)
 	default:
-		f.fail(field, "%s has a list or an object as %q; nothing but text can be ranked", field,
+		d.fail(field, "%s has a list or an object as %q; nothing but text can be ranked", field,
 			string(key))
 		return ""
 	}

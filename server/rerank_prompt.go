@@ -15,63 +15,60 @@ const (
 	rerankAfter = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 )
 
-// rerankTemplate is the template in token ids.
+// rerankTemplate is the template in a model's token ids.
 type rerankTemplate struct {
 	before, after []int32
 	yes, no       int32
 	classify      bool // relevance is the one class of a classifier, not "yes" against "no"
 }
 
-// rerankTemplate tokenizes the template, or returns the reason why this model cannot
-// rerank.
-func (m *Model) rerankTemplate() (t rerankTemplate, err error) {
-	if m.Words == nil {
+// newRerankTemplate tokenizes the template for a model with these classes, or returns
+// the reason why this model cannot rerank. words is nil if there is no tokenizer.
+func newRerankTemplate(words Words, classes []string, vocab int) (t rerankTemplate, err error) {
+	if words == nil {
 		return t, score.Errorf(score.Invalid, "", "server runs without a tokenizer; reranking needs one")
 	}
-	if t.before, err = m.Words.Encode(rerankBefore, false); err == nil {
-		t.after, err = m.Words.Encode(rerankAfter, false)
+	if t.before, err = words.Encode(rerankBefore, false); err == nil {
+		t.after, err = words.Encode(rerankAfter, false)
 	}
 	if err != nil {
 		return t, &score.Error{Kind: score.Internal, Message: "rerank template cannot be tokenized",
 			Err: err}
 	}
-	t.after = t.after[m.Words.Lead():] // Lead stands only at the beginning of a prompt
-	if t.classify = m.classifies(); t.classify {
-		return t, m.checkTemplate(t)
+	t.after = t.after[words.Lead():] // Lead stands only at the beginning of a prompt
+	if t.classify = len(classes) > 0; t.classify {
+		return t, t.check(classes, vocab)
 	}
-	if t.yes, err = m.Words.Single("yes"); err == nil {
-		t.no, err = m.Words.Single("no")
+	if t.yes, err = words.Single("yes"); err == nil {
+		t.no, err = words.Single("no")
 	}
 	if err != nil {
 		return t, &score.Error{Kind: score.Invalid,
 			Message: `model cannot rerank: in its tokenizer "yes" or "no" is not one token`, Err: err}
 	}
-	return t, m.checkTemplate(t)
+	return t, t.check(classes, vocab)
 }
 
-// checkTemplate refuses a template that is not in the model's vocabulary, or a model
-// that cannot answer with one number.
-func (m *Model) checkTemplate(t rerankTemplate) error {
-	if id := slices.Max(slices.Concat(t.before, t.after, []int32{t.yes, t.no})); int(id) >= m.Vocab {
+// check refuses a template that is not in the model's vocabulary, and a model that
+// cannot answer with one number.
+func (t *rerankTemplate) check(classes []string, vocab int) error {
+	if id := slices.Max(slices.Concat(t.before, t.after, []int32{t.yes, t.no})); int(id) >= vocab {
 		return score.Errorf(score.Invalid, "",
-			"model cannot rerank: the template's token %d is not in its vocabulary of %d", id, m.Vocab)
+			"model cannot rerank: the template's token %d is not in its vocabulary of %d", id, vocab)
 	}
-	if n := len(m.Scorer.Classes().Names); n > 1 {
+	if n := len(classes); n > 1 {
 		return score.Errorf(score.Invalid, "",
 			"model cannot rerank: it has %d classes, and relevance is one number; use /classify", n)
 	}
 	return nil
 }
 
-// classifies reports whether the model is a classifier.
-func (m *Model) classifies() bool { return len(m.Scorer.Classes().Names) > 0 }
-
-// scoreRequest returns the request for the Scorer: a row for each document, with "yes"
-// and "no" as the labels of a softmax. A prompt has the ids that the model card's code
+// request returns the request for the Scorer: a row for each document, with "yes" and
+// "no" as the labels of a softmax. A prompt has the ids that the model card's code
 // makes. The two parts of the template and the pair of query and document between them
 // are tokenized separately. Only the pair holds text of the client, so only there the
 // text of special tokens can be plain.
-func (r *rerankRequest) scoreRequest(id string, t rerankTemplate) *score.Request {
+func (t *rerankTemplate) request(id string, r *rerankRequest) *score.Request {
 	rows := &score.Request{
 		Classify:      t.classify,
 		ID:            id,

@@ -2,10 +2,7 @@ package server
 
 import (
 	"cmp"
-	"strconv"
 
-	"scored/score"
-	"scored/sglang"
 	"scored/sglang/python"
 )
 
@@ -47,7 +44,7 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	r := &rerankRequest{model: f.name("model"), query: f.text("query", f.Get("query")),
 		field: "documents"}
-	r.documents, r.one = f.documents("documents")
+	r.documents, r.one = readDocuments(f, r.field)
 	r.topN = f.integer("top_n", 0, 0)
 	r.withDocuments = f.Bool("return_documents", true)
 	r.readCuts(f)
@@ -76,78 +73,22 @@ func (r *rerankRequest) readCuts(f *fieldReader) {
 
 // readInstruction reads the fields about the prompt that every dialect may have.
 func (r *rerankRequest) readInstruction(f *fieldReader) {
-	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), f.templateInstruction(),
+	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), templateInstruction(f),
 		rerankInstruction)
 	r.plainSpecials = f.Bool("split_special_tokens", true)
 }
 
-// fieldReader reads fields of dialects other than sglang-jax's. Only the first fault is
-// reported.
-type fieldReader struct{ sglang.Fields }
-
-// fieldsOf returns a reader of an object that has seen no fault yet.
-func fieldsOf(o *python.Object) *fieldReader { return &fieldReader{sglang.Fields{Object: o}} }
-
-// done returns the first error. Fields that this dialect, or every dialect but
-// sglang-jax's, refuses are checked last.
-func (f *fieldReader) done(fields []unserved) error {
-	if err := refuse(f.Object, append(placesUnserved(), fields...)); err != nil {
-		f.Refuse(err)
-	}
-	return f.Err()
-}
-
-// fail adds a fault of a field, unless there is one already.
-func (f *fieldReader) fail(field, format string, args ...any) {
-	if !f.Failed() { // formatting is wasted on later faults, of which a list may have many
-		f.Refuse(score.Errorf(score.Invalid, field, format, args...))
-	}
-}
-
-// text reads a query, or a document: a string, or an object with a string named text.
-func (f *fieldReader) text(field string, v python.Value) string {
-	if o, ok := v.(*python.Object); ok {
-		v, _ = o.Get("text")
-	}
-	s, ok := v.(python.String)
-	if !ok {
-		f.fail(field, "%s must be a string, or an object whose field text is a string; nothing "+
-			"but text can be ranked", field)
-	}
-	return f.characters(field, s)
-}
-
-// documents reads a list of at least one document, or a single document, which vLLM
-// accepts, too. one reports a single document.
-func (f *fieldReader) documents(field string) (texts []string, one bool) {
-	v, fields := f.Get(field), f.rankFields()
-	switch v.(type) {
-	case python.String, *python.Object:
-		return []string{f.document(field, v, fields)}, true
-	}
-	list, _ := sglang.ListOf(v)
-	if len(list) == 0 {
-		f.fail(field, "%s must be a list of at least one document", field)
-	}
-	texts = make([]string, len(list))
-	for i, item := range list {
-		if texts[i] = f.document(element(field, i), item, fields); f.Failed() {
-			break
-		}
-	}
-	return texts, false
-}
-
 // templateInstruction reads the instruction from the field in which vLLM's clients send
 // values for a template. Other values there are ignored.
-func (f *fieldReader) templateInstruction() string {
+func templateInstruction(f *fieldReader) string {
 	const field = "chat_template_kwargs"
 	v := f.Get(field)
+	if v == nil {
+		return ""
+	}
 	o, ok := v.(*python.Object)
-	if v == nil || !ok {
-		if v != nil {
-			f.fail(field, "%s must be an object", field)
-		}
+	if !ok {
+		f.fail(field, "%s must be an object", field)
 		return ""
 	}
 	instruction, _ := o.Get("instruction")
@@ -156,32 +97,6 @@ func (f *fieldReader) templateInstruction() string {
 	}
 	return f.characters(field+".instruction", f.TextOf(instruction, field, "instruction"))
 }
-
-// name reads a string that may be absent.
-func (f *fieldReader) name(field string) string { return f.characters(field, f.Text(field)) }
-
-// characters returns the string and refuses lone surrogates.
-func (f *fieldReader) characters(field string, s python.String) string {
-	if s.Surrogate() {
-		f.fail(field, "%s holds a lone surrogate, which is no character", field)
-	}
-	return string(s)
-}
-
-// integer reads an integer of at least least, or returns otherwise if it is absent.
-func (f *fieldReader) integer(field string, least, otherwise int) int {
-	n, ok := f.Int(field)
-	switch {
-	case !ok:
-		return otherwise
-	case n.Int64() < int64(least):
-		f.fail(field, "%s is %s; it must be at least %d", field, n, least)
-	}
-	return int(n.Int64())
-}
-
-// element returns the name of an element of a list.
-func element(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
 // documentField returns the client's name of document i.
 func (r *rerankRequest) documentField(i int) string {

@@ -261,7 +261,7 @@ func TestRerankNeedsItsTokens(t *testing.T) {
 		"small vocabulary": {func(m *Model) { m.Vocab = byteNo }, "the template's token 259 is not in its vocabulary of 259"},
 		"no yes":           {func(m *Model) { m.Words = noSingle{} }, `"yes" or "no" is not one token`},
 	} {
-		m := *working
+		m := *working.Model
 		c.change(&m)
 		s.Serve(&m)
 		w := postRerank(s, "/v1/rerank", `{"query":"q","documents":["a"]}`)

@@ -12,14 +12,15 @@ import (
 // 256 bits has 43 in base64.
 const mostSalt = 1024
 
-// salt reads cache_salt, which every dialect has with vLLM's meaning: prompts share
+// readSalt reads cache_salt, which every dialect has with vLLM's meaning: prompts share
 // cached prefixes only with prompts of the same salt. It returns "" if the body has
 // none.
-func (f *fieldReader) salt() string {
+func readSalt(o *python.Object) (string, error) {
 	const field = "cache_salt"
+	f := fieldsOf(o)
 	v := f.Get(field)
 	if v == nil {
-		return ""
+		return "", nil
 	}
 	salt, ok := v.(python.String)
 	switch {
@@ -29,36 +30,24 @@ func (f *fieldReader) salt() string {
 	case utf8.RuneCountInString(string(salt)) > mostSalt:
 		f.fail(field, "%s has more than %d characters; send a shorter one", field, mostSalt)
 	}
-	return f.characters(field, salt)
+	return f.characters(field, salt), f.Err()
 }
 
-// parts reads the requests of a body in the dialect d. The body's salt applies to
-// requests that have none of their own.
-func (d *dialect) parts(s *Server, m *Model, id string, o *python.Object) ([]part, error) {
-	parts, err := d.read(s, m, id, o)
-	if err != nil {
-		return nil, err
-	}
-	f := fieldsOf(o)
-	salt := f.salt()
-	for _, p := range parts {
-		if p.request.Salt == "" {
-			p.request.Salt = salt
-		}
-	}
-	return parts, f.Err()
+// salts makes the salts under which the prefixes of requests are cached.
+type salts struct {
+	byKey bool // Config.SaltByKey
 }
 
-// prefixSalt returns the salt under which the request's prefixes are cached; "" for the
-// cache that all share. It is a hash, so that the server does not store what the client
-// sent. With Config.SaltByKey it depends on the API key, too.
-func (s *Server) prefixSalt(ctx context.Context, salt string) string {
+// of returns the salt of a request that sent this one; "" stands for the cache that all
+// share. It is a hash, so that the server does not store what the client sent. With byKey
+// it depends on the API key, too, so that clients of different keys share nothing.
+func (s salts) of(ctx context.Context, sent string) string {
 	var by caller
-	if s.cfg.SaltByKey {
+	if s.byKey {
 		by = callerOf(ctx)
-	} else if salt == "" {
+	} else if sent == "" {
 		return ""
 	}
-	hash := sha256.Sum256(append(by.hash[:], salt...))
+	hash := sha256.Sum256(append(by.hash[:], sent...))
 	return string(hash[:])
 }

@@ -70,18 +70,18 @@ func (q *sequences) readTokens(f *sglang.Fields, v python.Value) {
 	}
 }
 
-// labelSequences turns the labels into runs of tokens. Each text is tokenized by
+// resolveSequences turns the labels into runs of tokens. Each text is tokenized by
 // itself.
-func (b *body) labelSequences(m *Model) error {
-	q := &b.extras.sequences
+func (l *labels) resolveSequences(m *loaded) error {
+	q := &l.sequences
 	switch {
 	case q.second != "":
 		return score.Errorf(score.Invalid, q.second,
 			"%s and %s are both there; send the labels in one of them", q.second, q.field)
 	case q.field == "label_token_ids":
-		q.tokens = make([][]int64, len(b.labels))
-		for i := range b.labels {
-			q.tokens[i] = []int64{b.labels[i].ID}
+		q.tokens = make([][]int64, len(l.ids))
+		for i := range l.ids {
+			q.tokens[i] = []int64{l.ids[i].ID}
 		}
 		return nil
 	case q.field != "labels":
@@ -91,9 +91,8 @@ func (b *body) labelSequences(m *Model) error {
 			"labels are texts, but the server runs without a tokenizer; send label_tokens")
 	}
 	var err error
-	q.tokens, err = eachLabel(b, m, func(field, text string) ([]int64, error) {
-		return labelTokens(m.Words, field, text)
-	})
+	q.tokens, err = eachLabel(l.texts, m.Scorer.MaxLabels(),
+		func(field, text string) ([]int64, error) { return labelTokens(m.Words, field, text) })
 	return err
 }
 

@@ -3,24 +3,22 @@
 // score.Result becomes an answer. The package must not know engines, tensors, plugins
 // or tokenizers.
 //
-// Begin with New and Server.route. All requests for scores go through handle; a dialect
-// holds what differs between them.
+// Begin with New, which puts the parts together, and Server.route, which lists the
+// paths. Each family of paths has a type with the fields that it needs: scoring for
+// everything that scores, about for what describes the model, health, profiling. All
+// requests for scores go through scoring.handle; a dialect holds what differs between
+// them.
 package server
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
-	"scored/profile"
 	"scored/prompt"
-	"scored/score"
+	"scored/sglang"
 )
 
 // Config configures a Server. Fields are required unless their comment gives a zero
@@ -60,44 +58,21 @@ type Config struct {
 	Access  *slog.Logger // a line for each request; nil: Logger
 }
 
-// Model is a loaded model. The Server owns it after Serve.
-type Model struct {
-	Scorer        *score.Scorer
-	Settings      []Setting         // shown by /get_server_info, in this order
-	Words         Words             // nil: labels must be ids, and nothing can be reranked
-	Profiler      *profile.Profiler // nil: profiling requests get 501
-	Observer      score.Observer    // receives spans of reading and replying; nil: none
-	ContextLength int
-	Vocab         int  // prompts and labels may use ids 0..Vocab-1
-	BaseVocab     int  // vocabulary size in sglang-jax's error for labels
-	Generated     bool // weights are generated: every answer says so in a header
-
-	template   rerankTemplate
-	noTemplate error // why the model cannot rerank; nil if it can
-	prompt     *prompt.Template
-}
-
-// Words is what the server itself needs of the model's tokenizer. It must be safe for
-// concurrent use.
-type Words interface {
-	score.Encoder
-	// Single returns the id of a text that is exactly one token, or an error that lists
-	// its tokens.
-	Single(text string) (int32, error)
-	// Tokens returns the ids of a text that continues another: without those that a
-	// tokenizer puts around a text.
-	Tokens(text string) ([]int32, error)
-}
-
 // Server is the http.Handler of the API. It can listen before its model is loaded, and
-// answers 503 until then.
+// answers 503 until then. It only puts the parts together: what surrounds every request
+// (authorizer, accessLog, origins), and the handlers behind the router.
 type Server struct {
-	cfg    Config
-	router chi.Router
-	model  atomic.Pointer[Model]
+	cfg   Config
+	model modelSlot
 
-	clients clients
-	held    held
+	authorizer authorizer
+	origins    origins
+	access     accessLog
+
+	router  *router
+	errors  *errorWriter
+	bodies  *bodyReader
+	scoring *scoring
 }
 
 // New returns a Server without a model.
@@ -108,110 +83,104 @@ func New(cfg Config) *Server {
 	if cfg.Access == nil {
 		cfg.Access = cfg.Logger
 	}
-	s := &Server{cfg: cfg, router: chi.NewRouter(), clients: clients{most: cfg.MaxClientRequests},
-		held: held{most: cfg.MaxHeld}}
+	known := probes{healthRoute: cfg.HealthRoute}
+	s := &Server{cfg: cfg, router: newRouter(), origins: cfg.CORSOrigins,
+		authorizer: authorizer{probes: known, predictRoute: cfg.PredictRoute,
+			keylessPing: cfg.KeylessPing, key: cfg.APIKey, keys: cfg.Keys},
+		access: accessLog{panics: cfg.Logger, log: cfg.Access, metrics: cfg.Metrics,
+			probes: known},
+		bodies: &bodyReader{most: cfg.MaxBody, timeout: cfg.BodyTimeout,
+			held: held{most: cfg.MaxHeld}}}
+	s.errors = &errorWriter{log: cfg.Logger, metrics: cfg.Metrics, model: &s.model}
+	s.scoring = &scoring{model: &s.model, errors: s.errors, bodies: s.bodies,
+		clients: clients{most: cfg.MaxClientRequests}, timeout: cfg.RequestTimeout,
+		salts: salts{byKey: cfg.SaltByKey}, metrics: cfg.Metrics}
 	s.route()
-	cfg.Metrics.watch(s)
+	cfg.Metrics.watch(&s.model)
 	return s
 }
 
 // Serve gives the Server its model, which it then owns. Requests are answered from then
 // on. It must be called at most once.
-func (s *Server) Serve(m *Model) {
-	m.template, m.noTemplate = m.rerankTemplate()
-	m.prompt = m.fitTemplate(s.cfg.Template)
-	s.model.Store(m)
-}
+func (s *Server) Serve(m *Model) { s.model.Store(newLoaded(m, s.cfg)) }
 
-// route adds all routes to the router.
-func (s *Server) route() {
-	r := s.router
+// longestID is how many bytes of a client's X-Request-Id are kept; the id of a longer
+// one is replaced, because it goes into every log line and span of the request.
+const longestID = 128
 
-	s.read("/livez", s.handleAlive)
-	for _, path := range []string{"/health", "/readyz", "/ping"} {
-		s.read(path, s.handleReady)
+// ServeHTTP implements http.Handler. Around every route it handles the request id, the
+// API key, the access log with metrics and panics, and origins, in this order. So a
+// request without a key is logged, and a page of another origin cannot read why a
+// request was refused.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin := time.Now()
+	if id := requestID(r); id == "" || len(id) > longestID {
+		r.Header.Set("X-Request-Id", rand.Text())
 	}
-	if route := s.cfg.HealthRoute; route != "" &&
-		!slices.Contains([]string{"/livez", "/health", "/readyz", "/ping", "/health_generate"}, route) {
-		s.read(route, s.handleReady)
+	answer := &recorder{ResponseWriter: w}
+	answer.Header().Set("X-Request-Id", requestID(r))
+	if m := s.model.Load(); m != nil && m.Generated {
+		answer.Header().Set("X-Scored-Weights", "generated")
 	}
-	s.read("/health_generate", s.handleGenerate)
-	s.read("/v1/models", s.handleModels)
-	s.read("/v1/models/*", s.handleModel)
-	s.read("/get_model_info", s.handleModelInfo)
-	s.read("/get_server_info", s.handleServerInfo)
-	s.read("/get_load", s.handleLoad)
-	s.read("/info", s.handleInfo)
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		r.Method(method, "/flush_cache", http.HandlerFunc(s.handleFlush))
-		r.Method(method, "/start_profile", http.HandlerFunc(s.handleStartProfile))
-		r.Method(method, "/stop_profile", http.HandlerFunc(s.handleStopProfile))
+	by, authorized := s.authorizer.authorize(r)
+	if by != (caller{}) {
+		r = by.with(r)
 	}
-	s.read("/profile_status", s.handleProfileStatus)
-	if s.cfg.Metrics != nil {
-		s.read("/metrics", s.cfg.Metrics.ServeHTTP)
-	}
-	if !s.cfg.DisableDocs {
-		s.routeDocs()
-	}
-	for path, methods := range notServed {
-		for _, method := range strings.Fields(methods) {
-			r.Method(method, path, http.HandlerFunc(s.handleNotServed))
-		}
-	}
-	s.routeDialects() // last, as it may replace a path of notServed
-	r.NotFound(s.handleNotFound)
-	r.MethodNotAllowed(s.handleMethod)
-}
-
-// read routes GET and HEAD. net/http answers HEAD with GET's status and headers. A GET
-// that acts, such as /start_profile, has no HEAD, because a probe must not act.
-func (s *Server) read(path string, handler http.HandlerFunc) {
-	s.router.Get(path, handler)
-	s.router.Head(path, handler)
-}
-
-// handleNotFound redirects a path with a trailing slash to the path without it, for
-// every method, as sglang-jax does. The target is relative, so that the answer does not
-// repeat a Host header, which any client may set.
-func (s *Server) handleNotFound(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimSuffix(r.URL.Path, "/")
-	if path == r.URL.Path || len(s.allowed(path)) == 0 {
-		writeJSON(w, http.StatusNotFound, detail("Not Found"))
+	defer s.access.end(answer, r, begin)
+	if !authorized {
+		answer.Header().Set("WWW-Authenticate", "Bearer")
+		writeJSON(answer, http.StatusUnauthorized,
+			sglang.JSON(sglang.Object{{Key: "error", Value: "Unauthorized"}}))
 		return
 	}
-	to := url.URL{Path: path, RawPath: strings.TrimSuffix(r.URL.RawPath, "/"),
-		RawQuery: r.URL.RawQuery}
-	w.Header().Set("Location", to.String())
-	w.WriteHeader(http.StatusTemporaryRedirect)
-}
-
-// handleMethod answers 405 with the methods that the path has.
-func (s *Server) handleMethod(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Allow", strings.Join(s.allowed(r.URL.Path), ", "))
-	writeJSON(w, http.StatusMethodNotAllowed, detail("Method Not Allowed"))
-}
-
-// allowed lists the methods of a path; none if there is no such path. HEAD is not
-// named, as in sglang-jax.
-func (s *Server) allowed(path string) []string {
-	methods := []string{http.MethodDelete, http.MethodGet, http.MethodPatch, http.MethodPost,
-		http.MethodPut}
-	return slices.DeleteFunc(methods, func(method string) bool {
-		return !s.router.Match(chi.NewRouteContext(), method, path)
-	})
-}
-
-// ready returns the model, or answers that it is still loading and returns false.
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) (*Model, bool) {
-	m := s.model.Load()
-	if m == nil {
-		s.writeError(w, r, errLoading())
+	if !s.origins.answer(answer, r) {
+		s.router.ServeHTTP(answer, r)
 	}
-	return m, m != nil
 }
 
-// errLoading returns the error of a request that comes before the model is loaded.
-func errLoading() error {
-	return score.Errorf(score.Unavailable, "", "model is loading; retry later")
+// requestID returns the request's id. ServeHTTP makes one if the client sent none.
+func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+
+// route adds all paths to the router. A handler that needs the model stands in
+// whenLoaded, which answers 503 until there is one.
+func (s *Server) route() {
+	r, cfg := s.router, s.cfg
+	whenLoaded := s.errors.whenLoaded
+
+	health := health{model: &s.model, log: cfg.Logger, timeout: cfg.HealthTimeout}
+	r.read("/livez", health.alive)
+	ready := []string{"/health", "/readyz", "/ping"}
+	for _, path := range ready {
+		r.read(path, health.ready)
+	}
+	if route := cfg.HealthRoute; route != "" &&
+		!slices.Contains(append(ready, "/livez", "/health_generate"), route) {
+		r.read(route, health.ready)
+	}
+	r.read("/health_generate", health.generate)
+
+	about := about{model: &s.model, errors: s.errors, served: cfg.ServedModel,
+		path: cfg.ModelPath, tokenizer: cfg.TokenizerPath, sampling: cfg.Sampling,
+		version: cfg.Version}
+	r.read("/v1/models", whenLoaded(about.models))
+	r.read("/v1/models/*", about.oneModel)
+	r.read("/get_model_info", about.paths)
+	r.read("/get_server_info", whenLoaded(about.settings))
+	r.read("/get_load", whenLoaded(handleLoad))
+	r.read("/info", whenLoaded(about.tei))
+	r.act("/flush_cache", whenLoaded(handleFlush))
+
+	profiling := profiling{errors: s.errors, bodies: s.bodies, emulate: cfg.EmulateSGLang}
+	r.act("/start_profile", whenLoaded(profiling.start))
+	r.act("/stop_profile", whenLoaded(profiling.stop))
+	r.read("/profile_status", whenLoaded(profiling.status))
+
+	if cfg.Metrics != nil {
+		r.read("/metrics", cfg.Metrics.ServeHTTP)
+	}
+	if !cfg.DisableDocs {
+		routeDocs(r)
+	}
+	routeNotServed(r, s.errors)
+	s.scoring.route(r, routes(cfg.PredictRoute)) // last: it may replace a path of notServed
 }

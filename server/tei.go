@@ -11,10 +11,13 @@ import (
 // teiDialect is that of Hugging Face's text-embeddings-inference:
 // https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/rerank.
 func teiDialect() dialect {
-	return dialect{name: "tei", mine: has("texts"), fault: teiError,
-		read: func(_ *Server, m *Model, id string, o *python.Object) ([]part, error) {
+	return dialect{name: "tei", accepts: has("texts"), shape: teiError,
+		read: func(m *loaded, id string, o *python.Object) ([]part, error) {
 			r, err := readTEI(o)
-			return r.part(m, id, err, func(_ *score.Result, relevance []float64) any {
+			if err != nil {
+				return nil, err
+			}
+			return r.parts(m, id, func(_ *score.Result, relevance []float64) any {
 				ranks := []teiRank{}
 				for _, d := range r.rank(relevance) {
 					rank := teiRank{Index: d.index, Score: d.relevance}
@@ -46,7 +49,7 @@ func readTEI(o *python.Object) (*rerankRequest, error) {
 		return r, &apiError{status: http.StatusBadRequest, kind: teiEmpty,
 			message: "texts cannot be empty", param: "texts"}
 	}
-	r.documents = f.texts("texts")
+	r.documents = f.textList("texts")
 	r.topN = f.integer("top_n", 0, 0)
 	r.raw = f.Bool("raw_scores", false)
 	r.withDocuments = f.Bool("return_text", false)
@@ -54,19 +57,4 @@ func readTEI(o *python.Object) (*rerankRequest, error) {
 	r.remedy = ", or set truncate to have its end cut off"
 	r.readInstruction(f)
 	return r, f.done(teiUnserved())
-}
-
-// texts reads a list of at least one text.
-func (f *fieldReader) texts(field string) []string {
-	list, ok := sglang.ListOf(f.Get(field))
-	if !ok || len(list) == 0 {
-		f.fail(field, "%s must be a list of at least one text", field)
-	}
-	texts := make([]string, len(list))
-	for i, item := range list {
-		if texts[i] = f.text(element(field, i), item); f.Failed() {
-			break
-		}
-	}
-	return texts
 }

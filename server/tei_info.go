@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -10,16 +9,10 @@ import (
 	"scored/sglang"
 )
 
-// handleInfo shows what TEI's /info shows of a reranker or a classifier.
-func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
-	m, ok := s.ready(w, r)
-	if !ok {
-		return
-	}
-	load, longest := m.Scorer.Load(), 0
-	for _, bucket := range m.Scorer.Buckets() {
-		longest = max(longest, bucket.Tokens)
-	}
+// tei shows what TEI's /info shows of a reranker or a classifier:
+// https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/get_model_info.
+// A language model is a reranker of the one class "yes".
+func (a *about) tei(w http.ResponseWriter, _ *http.Request, m *loaded) {
 	var info struct {
 		ModelID   string  `json:"model_id"`
 		ModelSHA  *string `json:"model_sha"`
@@ -31,7 +24,7 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 		MaxRequests   int     `json:"max_concurrent_requests"`
 		MaxInput      int     `json:"max_input_length"`
 		MaxBatch      int     `json:"max_batch_tokens"`
-		BatchRequests *int    `json:"max_batch_requests"`
+		BatchRequests *int    `json:"max_batch_requests"` // null: no bound but the tokens
 		MaxTexts      int     `json:"max_client_batch_size"`
 		Truncate      bool    `json:"auto_truncate"`
 		Workers       int     `json:"tokenization_workers"`
@@ -39,8 +32,8 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 		SHA           *string `json:"sha"`
 		Docker        *string `json:"docker_label"`
 	}
-	info.ModelID, info.DType, info.Version = s.cfg.ServedModel, m.setting("dtype"), s.cfg.Version
-	switch classes := m.Scorer.Classes().Names; len(classes) {
+	info.ModelID, info.DType, info.Version = m.served, m.setting("dtype"), a.version
+	switch classes := m.classes(); len(classes) {
 	case 0:
 		info.ModelType.Reranker = labelsOfClasses([]string{"yes"})
 	case 1:
@@ -48,8 +41,9 @@ func (s *Server) handleInfo(w http.ResponseWriter, r *http.Request) {
 	default:
 		info.ModelType.Classifier = labelsOfClasses(classes)
 	}
+	load := m.Scorer.Load()
 	info.MaxRequests, info.MaxTexts = load.MaxRows, load.MaxRows
-	info.MaxInput, info.MaxBatch = score.MaxInput(m.ContextLength)-1, longest
+	info.MaxInput, info.MaxBatch = score.MaxInput(m.ContextLength)-1, m.longestStep()
 	info.Workers = runtime.GOMAXPROCS(0)
 	writeJSON(w, http.StatusOK, sglang.JSON(info))
 }
@@ -67,14 +61,4 @@ func labelsOfClasses(names []string) *teiLabels {
 		l.Labels[strconv.Itoa(i)], l.IDs[name] = name, i
 	}
 	return l
-}
-
-// setting returns a launch setting that is a text; "" if it is not.
-func (m *Model) setting(name string) (text string) {
-	for _, setting := range m.Settings {
-		if setting.Name == name {
-			_ = json.Unmarshal(setting.Value, &text) // text stays "" if the value is no string
-		}
-	}
-	return text
 }

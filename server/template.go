@@ -7,56 +7,56 @@ import (
 	"scored/score"
 )
 
-// fitTemplate adapts the template to the model's tokenizer. Where the tokenizer puts a
-// token before every text, as Llama's does, the template's own copy of that token is
-// removed; otherwise there would be two.
-func (m *Model) fitTemplate(t *prompt.Template) *prompt.Template {
-	if t == nil || m.Words == nil {
+// fitTemplate adapts a template to the model's tokenizer; either may be nil. Where the
+// tokenizer puts a token before every text, as Llama's does, the template's own copy of
+// that token is removed; otherwise there would be two.
+func fitTemplate(t *prompt.Template, words Words) *prompt.Template {
+	if t == nil || words == nil {
 		return t
 	}
 	first := t.Begin()
 	first = first[:strings.IndexByte(first, '>')+1]
-	around, err := m.Words.Encode("", false)
+	around, err := words.Encode("", false)
 	if first == "" || err != nil || len(around) == 0 {
 		return t
 	}
 	// If the tokenizer adds the token, first becomes that token twice.
-	if ids, err := m.Words.Encode(first, false); err == nil && len(ids) == 2 &&
+	if ids, err := words.Encode(first, false); err == nil && len(ids) == 2 &&
 		ids[0] == around[0] && ids[1] == around[0] {
 		return t.CutBegin(len(first))
 	}
 	return t
 }
 
-// render puts a request's texts into the server's template. The text before the items
-// stays in the query, so the rows share it.
-func (m *Model) render(req *score.Request) error {
-	t := m.prompt
+// render puts a request's texts into the server's template; t may be nil. The text
+// before the items stays in the query, so the rows share it. It refuses token ids, and
+// fields that would change the template's own text.
+func render(t *prompt.Template, req *score.Request) error {
 	if t == nil || len(req.Items) == 0 {
 		return nil
 	}
-	const sayer = "server's template"
+	const name = "server's template"
 	switch {
 	case req.Query.IsTokens:
 		return score.Errorf(score.Invalid, "query",
 			"query is token ids, which the %s cannot take; send a text, or ask a server without "+
-				"--template", sayer)
+				"--template", name)
 	case req.ItemFirst:
 		return score.Errorf(score.Invalid, "item_first",
-			"item_first is true, but the %s says which comes first; leave it out", sayer)
+			"item_first is true, but the %s says which comes first; leave it out", name)
 	case req.Truncate:
 		return score.Errorf(score.Invalid, "truncate",
-			"truncate would cut off the end of the %s; send shorter texts", sayer)
+			"truncate would cut off the end of the %s; send shorter texts", name)
 	case req.PlainSpecials:
 		return score.Errorf(score.Invalid, "split_special_tokens",
-			"split_special_tokens would take the %s's special tokens for text; leave it out", sayer)
+			"split_special_tokens would take the %s's special tokens for text; leave it out", name)
 	}
 	items := make([]string, len(req.Items))
 	for i, item := range req.Items {
 		if item.IsTokens {
 			return score.Errorf(score.Invalid, element("items", i),
 				"items[%d] is token ids, which the %s cannot take; send a text, or ask a server "+
-					"without --template", i, sayer)
+					"without --template", i, name)
 		}
 		items[i] = item.Text
 	}

@@ -129,12 +129,11 @@ func TestTemplateBegin(t *testing.T) {
 		{fakeWords{}, "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n"},
 		{nil, "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n"},
 	} {
-		m := &Model{Words: c.words}
-		if got := m.fitTemplate(template).Begin(); got != c.want {
+		if got := fitTemplate(template, c.words).Begin(); got != c.want {
 			t.Errorf("the template begins with %q, want %q", got, c.want)
 		}
 	}
-	if (&Model{Words: beginning{}}).fitTemplate(nil) != nil {
+	if fitTemplate(nil, beginning{}) != nil {
 		t.Error("no template becomes one")
 	}
 }

@@ -100,9 +100,9 @@ func TestAgainstPydantic(t *testing.T) {
 			}
 			got["items"] = items
 		}
-		if b.hasLabels {
+		if b.labels.given {
 			ids := []any{}
-			for _, label := range b.labels {
+			for _, label := range b.labels.ids {
 				ids = append(ids, label.ID)
 			}
 			got["label_token_ids"] = ids
