@@ -13,13 +13,15 @@ const (
 
 // Status is a snapshot of the current session or, when idle, of the last one.
 type Status struct {
-	State     State
-	Dir       string // folder of the two files; "" until they are written
-	Steps     int64  // steps recorded
-	Events    int    // spans recorded
-	Dropped   int64  // spans left out because of MaxEvents or MaxBytes
-	Truncated bool   // spans are missing, or MaxDuration ended the session
-	Err       error  // why the last trace was not written
+	State State
+	// Dir is the folder of the two files; "" if there are none. While a session lasts
+	// it is the output folder, in which they will get a folder of their own.
+	Dir       string
+	Steps     int64 // steps recorded
+	Events    int   // spans recorded
+	Dropped   int64 // spans left out because of MaxEvents or MaxBytes
+	Truncated bool  // spans are missing, or MaxDuration ended the session
+	Err       error // why the last trace was not written
 }
 
 // Status returns a snapshot. It does not block.
@@ -42,7 +44,7 @@ func (s *session) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{
-		Steps: s.steps, Events: s.spans.events, Dropped: s.spans.dropped,
+		Dir: s.folder.dir, Steps: s.steps, Events: s.spans.events, Dropped: s.spans.dropped,
 		Truncated: s.timedOut || s.spans.dropped > 0,
 	}
 	switch s.phase {

@@ -24,6 +24,9 @@ func TestProfileHelper(t *testing.T) {
 	if got := status(); got != `{"status":"in_progress"}` {
 		t.Errorf("status %s while it records", got)
 	}
+	if got := send(s, "GET", "/profile_status?details=true", "").Body.String(); !strings.Contains(got, `"state":"recording","dir":"`+dir+`"`) {
+		t.Errorf("details %s while it records, want the folder %s", got, dir)
+	}
 	for range 2 {
 		if w := send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`); w.Code != http.StatusOK {
 			t.Fatalf("scoring while profiling: %d %s", w.Code, w.Body)

@@ -29,8 +29,8 @@ type config struct {
 	ChunkedPrefill int    `validate:"min=-1"`
 	MaxPrefill     int    `validate:"min=1"`
 
-	idle []string      // flags and variables that were given and do nothing here, with the reason
-	set  *flag.FlagSet // the flags these values came from
+	ignored []string      // flags and variables that were given and do nothing here, with the reason
+	set     *flag.FlagSet // the flags these values came from
 }
 
 // newConfig has the defaults, which flags show as theirs.
@@ -111,11 +111,11 @@ func (c *config) validate() error {
 	if err := app.CheckFields(c); err != nil {
 		return err
 	}
-	idle, err := launch.Check(c.set)
+	ignored, err := launch.Check(c.set)
 	if err != nil {
 		return err
 	}
-	c.idle = append(c.idle, idle...)
+	c.ignored = append(c.ignored, ignored...)
 	if err := c.checkSampling(); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (c *config) readVariables(env lookup) error {
 	c.ProfileDir = cmp.Or(theirs.ProfilerDir, c.ProfileRoot, "/tmp")
 	c.HealthTimeout, c.LongerContexts, c.DisableDocs = theirs.HealthTimeout, theirs.LongerContexts,
 		theirs.NoDocs
-	c.idle = append(c.idle, theirs.Idle...)
+	c.ignored = append(c.ignored, theirs.Ignored...)
 	c.CompileCache = cmp.Or(c.CompileCache, theirs.CompileCache)
 	c.Offline = c.Offline || theirs.Offline
 	if theirs.ForceShutdown {

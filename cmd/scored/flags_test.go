@@ -92,8 +92,8 @@ func TestContractFlags(t *testing.T) {
 		delete(unlisted, f.flag)
 		line := []string{"serve", "--model-path", "m"}
 		if f.byDefault != "-" {
-			if c := parse(t, environment(), append(line[1:], f.arguments(f.byDefault)...)...); f.outcome == "refused" && len(c.idle) > 0 {
-				t.Errorf("%s at its default: the log says %q", f.flag, c.idle)
+			if c := parse(t, environment(), append(line[1:], f.arguments(f.byDefault)...)...); f.outcome == "refused" && len(c.ignored) > 0 {
+				t.Errorf("%s at its default: the log says %q", f.flag, c.ignored)
 			}
 		}
 		arguments := slices.Concat(line, f.arguments(f.other))
@@ -124,7 +124,7 @@ func TestContractFlags(t *testing.T) {
 		if got := shown(c, f.flag); got != want {
 			t.Errorf("%s shows %q in /get_server_info, want %q", arguments, got, want)
 		}
-		if told := slices.ContainsFunc(c.idle, func(s string) bool { return strings.HasPrefix(s, f.flag+": ") }); told != (f.outcome == "taken") {
+		if told := slices.ContainsFunc(c.ignored, func(s string) bool { return strings.HasPrefix(s, f.flag+": ") }); told != (f.outcome == "taken") {
 			t.Errorf("%s: told that it does nothing is %t, and it is %s", arguments, told, f.outcome)
 		}
 	}
@@ -168,12 +168,12 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestIdleVariables: a variable of sglang-jax that does nothing here is named in the
+// TestIgnoredVariables: a variable of sglang-jax that does nothing here is named in the
 // log.
-func TestIdleVariables(t *testing.T) {
+func TestIgnoredVariables(t *testing.T) {
 	c := parse(t, environment("SGLANG_WAIT_TIMEOUT", "4", "SGLANG_LOGGING_CONFIG_PATH", "", "HF_HUB_OFFLINE", "False"), "--model", "m")
-	if len(c.idle) != 1 || !strings.HasPrefix(c.idle[0], "SGLANG_WAIT_TIMEOUT: ") || c.Offline {
-		t.Errorf("told of %q, offline %t", c.idle, c.Offline)
+	if len(c.ignored) != 1 || !strings.HasPrefix(c.ignored[0], "SGLANG_WAIT_TIMEOUT: ") || c.Offline {
+		t.Errorf("told of %q, offline %t", c.ignored, c.Offline)
 	}
 	for name, env := range map[string]lookup{
 		"JAX_PLATFORMS":               environment("JAX_PLATFORMS", "rocm"),

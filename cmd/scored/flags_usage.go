@@ -25,10 +25,10 @@ func printUsage(w io.Writer) {
 		fmt.Fprintf(w, "\n%s:\n", group.title)
 		f.VisitAll(func(f *flag.Flag) { printFlag(w, f) })
 	}
-	printReasons(w, "Flags of sglang-jax that are taken and change no score", launch.Idle)
+	printReasons(w, "Flags of sglang-jax that are taken and change no score", launch.Ignored)
 	printReasons(w, "Flags of sglang-jax that are refused unless at their default", launch.Fixed)
 	fmt.Fprint(w, "\nVariables of sglang-jax that do nothing here:\n")
-	for _, v := range launch.IdleVariables() {
+	for _, v := range launch.IgnoredVariables() {
 		fmt.Fprintf(w, "  %s\n      %s\n", v.Name, v.Reason)
 	}
 }

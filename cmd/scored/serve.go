@@ -15,7 +15,7 @@ func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) err
 	}
 	options := c.options(stderr)
 	options.Log.Info("starting", c.shown()...)
-	for _, setting := range c.idle {
+	for _, setting := range c.ignored {
 		options.Log.Info("setting has no effect here", "setting", setting)
 	}
 	a, err := app.New(options)

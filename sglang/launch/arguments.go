@@ -10,7 +10,9 @@ import (
 
 // Expand turns arguments as Python's argparse accepts them into those of package flag.
 // The name of a flag may be shortened to an unambiguous beginning, and a list may
-// follow its flag as several words.
+// follow its flag as several words. Words that belong to no flag stay where they are,
+// for package flag to refuse. Errors name the flag; they are what argparse reports, not
+// its words.
 func Expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 	for i := 0; i < len(args); i++ {
 		word, value, joined := strings.Cut(args[i], "=")
@@ -53,8 +55,8 @@ func valuesOf(f *flag.Flag, words []string) []string {
 	return words[:n]
 }
 
-// isValue reports whether a word is a value and not the next flag. A value may begin
-// with a dash if it is a number or contains a space.
+// isValue reports whether a word is a value and not the next flag. As in argparse, a
+// value may begin with a dash if it is a number or contains a space.
 func isValue(word string) bool {
 	if len(word) < 2 || word[0] != '-' || strings.Contains(word, " ") {
 		return true
@@ -76,7 +78,7 @@ func named(name string, flags *flag.FlagSet) (string, error) {
 	if flags.Lookup(name) != nil {
 		return name, nil
 	}
-	theirs := map[string]bool{"help": true}
+	theirs := map[string]bool{"help": true} // names of sglang-jax's flags
 	for alias := range Aliases() {
 		theirs[alias] = true
 	}
@@ -84,7 +86,7 @@ func named(name string, flags *flag.FlagSet) (string, error) {
 		theirs[p.Flag()] = true
 	}
 	var found, ours []string
-	see := func(candidate string) {
+	consider := func(candidate string) {
 		switch {
 		case !strings.HasPrefix(candidate, name):
 		case theirs[candidate]:
@@ -93,8 +95,8 @@ func named(name string, flags *flag.FlagSet) (string, error) {
 			ours = append(ours, candidate)
 		}
 	}
-	see("help")
-	flags.VisitAll(func(f *flag.Flag) { see(f.Name) })
+	consider("help")
+	flags.VisitAll(func(f *flag.Flag) { consider(f.Name) })
 	if len(found) != 1 {
 		found = append(found, ours...)
 	}

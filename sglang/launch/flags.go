@@ -17,10 +17,9 @@ import (
 )
 
 // table has a line for each launch flag of sglang-jax, in the order in which its
-// /get_server_info shows them: name, kind, default, effect, reason. The name is the
-// flag's, except that an inverse flag disables what the name enables. Effects: own =
-// scored has the flag, too; idle = accepted, and scores do not depend on it; fixed =
-// refused unless it has its default value.
+// /get_server_info shows them: name, kind, default as JSON, effect, reason, with tabs
+// between them. The name is the flag's, except that an inverse flag disables what the
+// name enables. Kind and Effect list the words that may stand there.
 //
 //go:embed flags.tsv
 var table string
@@ -53,9 +52,9 @@ type Effect string
 
 // The effects.
 const (
-	Own   Effect = "own"   // scored has the flag, too
-	Idle  Effect = "idle"  // accepted; scores do not depend on it
-	Fixed Effect = "fixed" // refused unless it has its default value
+	Own     Effect = "own"     // scored has the flag, too
+	Ignored Effect = "ignored" // accepted; scores do not depend on it
+	Fixed   Effect = "fixed"   // refused unless it has its default value
 )
 
 // Flags lists the flags in the order in which /get_server_info shows them.
@@ -67,10 +66,10 @@ func Flags() (all []Flag) {
 	return all
 }
 
-// Flag returns the flag's name on a command line.
+// Flag returns the flag's name on a command line, without dashes before it.
 func (p Flag) Flag() string {
 	name := strings.ReplaceAll(p.Name, "_", "-")
-	if p.Kind == Inverse {
+	if p.Kind == Inverse { // enable_x is set by --disable-x
 		return strings.Replace(name, "enable", "disable", 1)
 	}
 	return name
@@ -79,7 +78,7 @@ func (p Flag) Flag() string {
 // Value is the flag.Value of a flag that scored itself does not have.
 type Value struct {
 	kind  Kind
-	text  string
+	text  string // in a form that JSON accepts; elements of a list have commas between them
 	given bool
 }
 
@@ -127,8 +126,8 @@ func (v *Value) Set(text string) error {
 // Shown returns a text as a JSON value of the flag's kind.
 func (v *Value) Shown(text string) json.RawMessage { return JSON(v.kind, text) }
 
-// JSON returns the value of a flag as Python's json.dumps writes it. text must have
-// been accepted by Set.
+// JSON returns the value of a flag as Python's json.dumps writes it: of an inverse flag
+// what its name enables, so "true" becomes false. text must have been accepted by Set.
 func JSON(kind Kind, text string) json.RawMessage {
 	switch kind {
 	case Int, Switch:
@@ -146,7 +145,8 @@ func JSON(kind Kind, text string) json.RawMessage {
 	return json.RawMessage(sglang.JSON(text))
 }
 
-// Add adds the flags that scored itself does not have.
+// Add adds the flags that scored itself does not have. They have no usage text, because
+// the usage lists them by effect. f must have none of them yet.
 func Add(f *flag.FlagSet) {
 	for _, p := range Flags() {
 		if p.Effect != Own {
@@ -155,25 +155,27 @@ func Add(f *flag.FlagSet) {
 	}
 }
 
-// Aliases maps second names of flags to their first.
+// Aliases maps second names of sglang-jax's flags to their first, without dashes.
 func Aliases() map[string]string {
 	return map[string]string{"model": "model-path", "data-parallel-size": "dp-size",
 		"tensor-parallel-size": "tp-size"}
 }
 
 // Check refuses flags that ask for something this server does not do. It returns the
-// flags that were given and have no effect, with their reasons, for the log.
-func Check(f *flag.FlagSet) (idle []string, err error) {
+// flags that were given and have no effect, with their reasons, for the log. f must have
+// all of Flags, and have been parsed. A Fixed flag with its default value passes, so that
+// a command line may spell defaults out.
+func Check(f *flag.FlagSet) (ignored []string, err error) {
 	for _, p := range Flags() {
 		v, ok := f.Lookup(p.Flag()).Value.(*Value)
 		switch {
 		case !ok || !v.given:
-		case p.Effect == Idle:
-			idle = append(idle, "--"+p.Flag()+": "+p.Reason)
+		case p.Effect == Ignored:
+			ignored = append(ignored, "--"+p.Flag()+": "+p.Reason)
 		case string(v.Shown(v.text)) != string(p.Default):
 			return nil, fmt.Errorf("flag --%s=%s is not supported: %s; leave it out", p.Flag(),
 				v.text, p.Reason)
 		}
 	}
-	return idle, nil
+	return ignored, nil
 }

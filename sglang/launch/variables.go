@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Variables are sglang-jax's environment variables that have no flag. A variable that
-// is not set is the zero value, or sglang-jax's default where one is named.
+// Variables are sglang-jax's environment variables that have no flag, and those of JAX
+// and of huggingface_hub that it obeys. A variable that is not set is the zero value, or
+// sglang-jax's default where one is named.
 type Variables struct {
 	ProfilerDir    string
 	HealthTimeout  time.Duration // default 20 s
@@ -20,8 +21,8 @@ type Variables struct {
 	LongerContexts bool // default true
 	Offline        bool
 	CompileCache   string
-	Platform       string   // cpu, cuda or tpu
-	Idle           []string // variables that are set and have no effect, with their reasons
+	Platform       string   // cpu, cuda or tpu; "": the server chooses
+	Ignored        []string // variables that are set and have no effect, with their reasons
 }
 
 // ReadVariables reads the variables. Its error names the first one at fault.
@@ -40,9 +41,9 @@ func ReadVariables(env func(name string) (string, bool)) (Variables, error) {
 		r.fault(errors.New("environment variable SGLANG_USE_MODELSCOPE is set, but models come " +
 			"from the Hugging Face hub or a folder; unset it"))
 	}
-	for _, idle := range IdleVariables() {
-		if r.text(idle.Name) != "" {
-			v.Idle = append(v.Idle, idle.Name+": "+idle.Reason)
+	for _, ignored := range IgnoredVariables() {
+		if r.text(ignored.Name) != "" {
+			v.Ignored = append(v.Ignored, ignored.Name+": "+ignored.Reason)
 		}
 	}
 	platform, _, _ := strings.Cut(strings.ToLower(r.text("JAX_PLATFORMS")), ",")
@@ -58,12 +59,13 @@ func ReadVariables(env func(name string) (string, bool)) (Variables, error) {
 	return v, r.err
 }
 
-// IdleVariable is a variable of sglang-jax that has no effect here.
-type IdleVariable struct{ Name, Reason string }
+// IgnoredVariable is a variable of sglang-jax that has no effect here, with the reason,
+// which the log and scored serve --help-all show.
+type IgnoredVariable struct{ Name, Reason string }
 
-// IdleVariables lists these variables.
-func IdleVariables() []IdleVariable {
-	return []IdleVariable{
+// IgnoredVariables lists these variables.
+func IgnoredVariables() []IgnoredVariable {
+	return []IgnoredVariable{
 		{"SGLANG_WAIT_TIMEOUT", "a client that leaves is noticed at once"},
 		{"SGLANG_JAX_ENABLE_CACHE_MISS_CHECK", "every shape is compiled before the server is ready"},
 		{"SGLANG_LOGGING_CONFIG_PATH", "logs are text on stderr, by --log-level and --log-level-http"},
@@ -87,7 +89,8 @@ func (r *variableReader) text(name string) string {
 	return value
 }
 
-// truth reads a boolean, in any case.
+// truth reads a boolean, in any case. A variable that is set and empty counts as not
+// set.
 func (r *variableReader) truth(name string, otherwise bool) bool {
 	text, set := r.env(name)
 	switch strings.ToLower(text) {
@@ -104,7 +107,8 @@ func (r *variableReader) truth(name string, otherwise bool) bool {
 	return otherwise
 }
 
-// seconds reads a positive duration.
+// seconds reads a positive duration. Unlike a flag, it must not be 0: a health check
+// without time would always fail.
 func (r *variableReader) seconds(name string, otherwise time.Duration) time.Duration {
 	value := Seconds(otherwise)
 	if text := r.text(name); text != "" {
