@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Builds dist/scored-VERSION-linux-amd64.tar.gz, a binary for glibc 2.31 and later (Debian 11, Ubuntu 20.04), with its SBOM and
 # checksums. zig, from PyPI's ziglang, links cgo's part against that glibc's symbols; libstdc++ and libgcc_s, which tokenizers
-# needs, are the system's. Needs Python with venv and pip. usage: release.sh VERSION
+# needs, are the system's. Needs Python with venv and pip. usage: release.sh VERSION, with or without a leading v
+#
+# The binary tells its version itself, as the Go toolchain takes it from the checkout: v0.1.0 on a clean checkout of the tag
+# v0.1.0. Where that is not VERSION, the script ends with a warning.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:?version is missing}
+version=${version#v}
 oldest=2.31
 lib=$PWD/.build/lib
 work=$PWD/.build/release
@@ -32,7 +36,7 @@ done
 name=scored-$version-linux-amd64
 rm -rf "$work/$name"
 mkdir "$work/$name"
-CC=$work/cc CXX=$work/c++ CGO_LDFLAGS=-L$lib go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "$work/$name/scored" ./cmd/scored
+CC=$work/cc CXX=$work/c++ CGO_LDFLAGS=-L$lib go build -trimpath -buildvcs=auto -ldflags='-s -w -buildid=' -o "$work/$name/scored" ./cmd/scored
 
 newest=$(objdump -T "$work/$name/scored" | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)
 if [ "$(printf '%s\n' "$newest" "GLIBC_$oldest" | sort -V | tail -1)" != "GLIBC_$oldest" ]; then
@@ -46,3 +50,8 @@ sed -i '/^ *"timestamp": .*,$/d' "dist/$name.sbom.json" # so that the same sourc
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --mode='u+rwX,go+rX,go-w' -C "$work" -cf - "$name" | gzip -n9 >"dist/$name.tar.gz"
 (cd dist && sha256sum "$name.tar.gz" "$name.sbom.json" | tee "$name.sha256")
 echo "release: dist/$name.tar.gz needs $newest at most"
+told=$("$work/$name/scored" version)
+case $told in
+  "scored v$version "*) echo "release: it tells its version as: $told" ;;
+  *) echo "release: warning: it tells its version as \"$told\"; release a clean checkout of the tag v$version" >&2 ;;
+esac
