@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Soaks a server: SOAK_MINUTES (10) of mixed load from 1, 4 and 16 clients in turn, a twentieth of the requests given up,
-# beside clients that are killed without warning and replaced; then a minute of ten times what 16 clients got answered, on a
-# queue of SOAK_QUEUE (256) rows. The report is markdown. Any error or wrong answer, but 503 under overload, fails it, and so
-# do buffers left on the device.
+# Soaks a server: SOAK_MINUTES (10) of mixed load from 1, 4 and 16 clients in turn, which give up a twentieth of their requests,
+# beside clients that are killed without warning and replaced; then a minute at ten times the rate of 16 clients, on a queue of
+# SOAK_QUEUE (256) rows. It writes a report in Markdown. It fails at any error or wrong answer except a 503 under overload, and
+# at buffers that are left on the device.
 #
 #   scripts/soak.sh [--report FILE]        starts bin/scored with a tiny model's generated weights; run `make setup` first
 #   scripts/soak.sh --url URL [--pid PID]  loads a server that runs with --enable-metrics and --max-queue SOAK_QUEUE, also
@@ -58,7 +58,7 @@ end() {
   failed=$((failed | status))
 }
 
-# A client that dies in the middle of its requests, and the next one in its place.
+# Starts a client, kills it in the middle of its requests, and starts the next one in its place.
 die_and_return() {
   while :; do
     timeout -s KILL $((RANDOM % 7 + 2)) bin/scored bench --url "$url" --workload w2 --clients 2 --warmup 0s --duration 1m --seed $RANDOM \
@@ -108,7 +108,7 @@ rate=$(awk "BEGIN { print 10 * $capacity / $took }") items=$(figure 'items\/s  *
 last_buffers=$(buffers)
 section "Memory and end"
 line "- clients killed: $(wc -l <"$dir/killed")"
-[ -z "$first" ] || line "- resident kB: $first when ready,$memory after the phases, $(resident VmHWM) at the peak"
+[ -z "$first" ] || line "- resident memory of the server, kB: $first when ready,$memory after the phases, $(resident VmHWM) at the peak"
 line "- buffers on the device, idle and without kept prefixes: $first_buffers after ten seconds, $last_buffers after the phases"
 [ "$first_buffers" = "$last_buffers" ] || fault "the device has other buffers than at first"
 
@@ -118,13 +118,13 @@ if [ -n "$own" ]; then
 fi
 began=$(metric process_start_time_seconds)
 load --rate "$rate" --max-in-flight 2000 --warmup 0s --duration 60s --seed 60 --allow-errors || true # judged below
-section "Overload: $rate requests/s, ten times what 16 clients got answered, on a queue of $queue rows"
+section "Overload: $rate requests/s, ten times the rate of 16 clients, on a queue of $queue rows"
 table
-# What is admitted waits for at most a full queue; twice that and half a second, as the clients need the processor too.
+# An admitted request waits for a full queue at most. The bound is twice that and half a second, as clients need the processor too.
 bound=$(awk "BEGIN { print int(2000 * $queue / $items + $p99 + 500) }") got=$(figure 'latency ms.* p99 \([0-9.]*\).*')
 line
-line "- P99 of what was admitted: $got ms; bound: $bound ms, twice a full queue at the rate of items above, and what 16 clients waited"
-awk "BEGIN { exit !($got <= $bound) }" || fault "what was admitted waited too long"
+line "- P99 of admitted requests: $got ms. Bound: $bound ms, twice the time of a full queue at 16 clients' items/s, plus their P99 and half a second"
+awk "BEGIN { exit !($got <= $bound) }" || fault "admitted requests waited too long"
 grep -q '^errors: 503' "$dir/table" || fault "nothing was refused with 503"
 ! grep '^errors: ' "$dir/table" | grep -qv '^errors: 503' || fault "requests failed otherwise than with 503"
 [ "$(curl -sf "$url/health" >/dev/null && metric process_start_time_seconds)" = "$began" ] || fault "the server is not the one it was, or not ready"
@@ -133,8 +133,12 @@ end
 {
   echo "# Soak of ${SOAK_MINUTES:-10} minutes"
   echo
-  echo "Written by \`make soak\` on $(date -u +%Y-%m-%dT%H:%MZ). $(nproc) CPU cores ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1)), shared by server"
-  echo "and clients; \`$(bin/scored version)\` with $model. Load: \`$mix\`."
+  echo "\`make soak\` wrote this report on $(date -u +%Y-%m-%dT%H:%MZ). Server and clients shared $(nproc) CPU cores ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1)). The server was"
+  echo "\`$(bin/scored version)\` with $model. The load was \`$mix\`, workloads with their shares."
+  echo
+  echo "1, 4 and 16 clients load the server in turn, and give up a twentieth of their requests. Beside them other clients are killed without warning and"
+  echo "replaced. Then a minute of overload follows. The tables are those of \`scored bench\`. The run fails at any error or wrong answer except a 503 under"
+  echo "overload, and at buffers that are left on the device."
   cat "$dir/report"
 } >"$report"
 exit "$failed"
