@@ -15,10 +15,12 @@ import (
 	huggingface "github.com/gomlx/go-huggingface/hub"
 )
 
-// errNotCached tells that the hub's cache holds nothing of a model in this revision.
+// errNotCached means that the cache holds nothing of a model in this revision. Any other
+// fault of the cache is a model that is there in part.
 var errNotCached = errors.New("is not in the cache")
 
-// cache is where the hub's files are kept.
+// cache is the folder in which the hub's files are kept, by huggingface_hub's rules: a
+// folder given, HF_HUB_CACHE, HF_HOME/hub, or ~/.cache/huggingface/hub.
 func (m Model) cache() string {
 	if home := os.Getenv("HF_HOME"); home != "" {
 		return cmp.Or(m.Dir, os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub"))
@@ -29,9 +31,16 @@ func (m Model) cache() string {
 // cacheFolder is the name of a model's folder in the cache.
 func cacheFolder(model string) string { return "models--" + strings.ReplaceAll(model, "/", "--") }
 
-// cachedSnapshot finds a model's folder in the cache: whole, with its config and all
-// the shards that its index names. The error names the path at fault and what to do
-// about it; it is errNotCached where there is nothing of the model.
+// cachedSnapshot finds a model's folder in the cache, which has one for each commit:
+//
+//	models--Qwen--Qwen3-0.6B/
+//	  refs/main, or info/main                  the commit of the branch
+//	  snapshots/COMMIT/model.safetensors       a link to
+//	  blobs/DIGEST                             the file
+//
+// It returns a folder that is complete, with its config and all the shards that its
+// index names. The error names the path at fault and the remedy; it wraps errNotCached
+// if there is nothing of the model.
 func cachedSnapshot(cache, model, revision string) (string, error) {
 	repo := filepath.Join(cache, cacheFolder(model))
 	if _, err := os.Stat(repo); errors.Is(err, fs.ErrNotExist) {
@@ -49,24 +58,26 @@ func cachedSnapshot(cache, model, revision string) (string, error) {
 		return "", fmt.Errorf("cache file %s names the snapshot %s, which is not there; remove "+
 			"that file and download the model again", ref, dir)
 	}
-	for _, name := range []string{configName, "model.safetensors.index.json", "model.safetensors"} {
+	for _, name := range []string{configName, indexName, weightsName} {
 		path := filepath.Join(dir, name)
 		err := checkCached(path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && name == "model.safetensors.index.json": // one file, then
+		case errors.Is(err, fs.ErrNotExist) && name == indexName: // one file, then
 		case err != nil:
 			return "", err
-		case name == "model.safetensors.index.json":
+		case name == indexName:
 			return dir, checkShards(path)
 		}
 	}
 	return dir, nil
 }
 
-// cachedCommit gives the commit that the cache has for a revision, and the file that
-// says so; "" if none does, and the revision may be a commit itself.
+// cachedCommit returns the commit that the cache has for a revision, and the file that
+// names it. If no file does, the revision may be a commit itself: it is returned, with
+// "" for the file. go-huggingface keeps the hub's description of the model, in JSON, and
+// huggingface_hub the commit alone.
 func cachedCommit(repo, revision string) (commit, ref string, err error) {
-	ref = filepath.Join(repo, "info", revision) // go-huggingface
+	ref = filepath.Join(repo, "info", revision)
 	data, err := readCached(ref)
 	if err == nil {
 		var info struct{ SHA string }
@@ -77,7 +88,7 @@ func cachedCommit(repo, revision string) (commit, ref string, err error) {
 		return info.SHA, ref, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		ref = filepath.Join(repo, "refs", revision) // Python's huggingface_hub
+		ref = filepath.Join(repo, "refs", revision)
 		data, err = readCached(ref)
 	}
 	switch {
@@ -86,6 +97,7 @@ func cachedCommit(repo, revision string) (commit, ref string, err error) {
 	case err != nil:
 		return "", "", err
 	}
+	// A commit that is no plain name would lead out of the folder.
 	if commit = strings.TrimSpace(string(data)); commit == "" || commit != filepath.Base(commit) {
 		return "", "", fmt.Errorf("cache file %s names no commit; remove it and download the "+
 			"model again", ref)
@@ -93,7 +105,7 @@ func cachedCommit(repo, revision string) (commit, ref string, err error) {
 	return commit, ref, nil
 }
 
-// checkShards wants the shards that a cached index names.
+// checkShards returns an error unless the cache has every shard that its index names.
 func checkShards(index string) error {
 	var content struct {
 		Files map[string]string `json:"weight_map"`
@@ -114,7 +126,8 @@ func checkShards(index string) error {
 	return nil
 }
 
-// checkCached wants a regular file, or a link to one, as the cache has them.
+// checkCached returns an error unless path is a regular file or a link to one, as the
+// cache has them. The error wraps fs.ErrNotExist if there is nothing at path.
 func checkCached(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -133,7 +146,7 @@ func checkCached(path string) error {
 	return fmt.Errorf("cached file %s is missing (%w); download the model again", path, fs.ErrNotExist)
 }
 
-// readCached reads a small file of the cache.
+// readCached reads a small file of the cache, such as an index of shards.
 func readCached(path string) ([]byte, error) {
 	if err := checkCached(path); err != nil {
 		return nil, err

@@ -3,21 +3,17 @@
 //
 // It knows files, digests and HTTP. It must not know what is in a file: that is for
 // model and tokenizer. Begin with Model.Download.
+//
+// The transfer itself, the cache's layout and its locks between processes are those of
+// github.com/gomlx/go-huggingface. This package adds a fast answer where the hub is out
+// of reach, the digests, the cache as a fallback, and errors with a remedy.
 package hub
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha1" // git names files by it
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,28 +21,35 @@ import (
 	"time"
 
 	huggingface "github.com/gomlx/go-huggingface/hub"
+	"golang.org/x/sync/errgroup"
 
 	"scored/internal/within"
 )
 
-// Model names a model of the hub, and where its files are kept.
+// Model names a model of the hub, and the cache that its files are kept in.
 type Model struct {
 	ID       string // such as Qwen/Qwen3-0.6B
 	Revision string // a branch, a tag or a commit
-	Dir      string // the cache; "" is the hub's own
-	Offline  bool   // the cache alone is asked
+	Dir      string // the cache's folder; "" is the hub's own
+	Offline  bool   // only the cache is used, never the network
 
 	Log *slog.Logger
-	// Begin is told when the download of the weights begins; doing tells from then on
-	// how far it is. Another goroutine may call doing.
+	// Begin is called before the download of the weights. doing returns a line about the
+	// progress since then, for a log. Any goroutine may call it, also after Download has
+	// returned.
 	Begin func(what string, doing func() string)
 }
 
-// Download gives the folder of the model. Its files are fetched into the cache; where
-// the hub is out of reach, what the cache holds will do. HF_ENDPOINT, HF_TOKEN,
-// HF_HUB_CACHE and HF_HOME are honoured. check is asked about the folder once
-// config.json is there, before anything large is fetched; its error ends the download
-// as it is.
+// Download returns the folder of the model, and first fetches into the cache the files
+// that it lacks. A revision that is a branch is looked up on the hub each time. Where
+// the hub cannot be reached, a complete model in the cache is used, with a warning.
+//
+// check is called with the folder when config.json is in it, before anything large is
+// fetched. Its error ends the download and is returned as it is.
+//
+// The environment variables HF_ENDPOINT, HF_TOKEN, HF_HUB_CACHE and HF_HOME mean what
+// they mean to huggingface_hub. When ctx ends, Download returns its error at once; files
+// that are complete stay in the cache.
 func (m Model) Download(ctx context.Context, check func(dir string) error) (string, error) {
 	if strings.Count(m.ID, "/") != 1 || strings.HasPrefix(m.ID, ".") || strings.HasPrefix(m.ID, "/") {
 		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as "+
@@ -62,18 +65,11 @@ func (m Model) Download(ctx context.Context, check func(dir string) error) (stri
 	}
 	began := time.Now()
 	digests, err := m.digests(ctx)
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		return "", ctx.Err()
-	case cacheFault == nil:
-		m.Log.Warn("hub cannot be reached; the cached model is served", "model", m.ID, "folder",
-			cached, "error", err)
-		return cached, nil
-	case errors.Is(cacheFault, errNotCached):
-		return "", fmt.Errorf("model %s: %w", m.ID, err)
-	default:
-		return "", fmt.Errorf("model %s: %w; and the cache does not help: %w", m.ID, err, cacheFault)
+	}
+	if err != nil {
+		return m.withoutHub(err, cached, cacheFault)
 	}
 	repo := m.repo()
 	wanted, err := within.Context(ctx, func() ([]string, error) { return modelFiles(repo) }, nil)
@@ -96,7 +92,23 @@ func (m Model) Download(ctx context.Context, check func(dir string) error) (stri
 	return fetch(wanted...)
 }
 
-// repo is the model at the hub. Its library is silent: progress tells how far it is.
+// withoutHub returns the cached model, or why there is none, after the hub could not be
+// asked.
+func (m Model) withoutHub(err error, cached string, cacheFault error) (string, error) {
+	switch {
+	case cacheFault == nil:
+		m.Log.Warn("hub cannot be reached; the cached model is served", "model", m.ID, "folder",
+			cached, "error", err)
+		return cached, nil
+	case errors.Is(cacheFault, errNotCached):
+		return "", fmt.Errorf("model %s: %w", m.ID, err)
+	default:
+		return "", fmt.Errorf("model %s: %w; and the cache does not help: %w", m.ID, err, cacheFault)
+	}
+}
+
+// repo is the model on the hub, as the library sees it. The library prints nothing:
+// progress goes through Model.Begin.
 func (m Model) repo() *huggingface.Repo {
 	repo := huggingface.New(m.ID).WithRevision(m.Revision).WithCacheDir(m.cache()).
 		WithProgressBar(false)
@@ -107,10 +119,11 @@ func (m Model) repo() *huggingface.Repo {
 	return repo
 }
 
-// fetch gives the folder of the files once they are there and agree with their digests.
+// fetch downloads the files that the cache lacks, checks those that have come since a
+// time against their digests, and returns the folder of all of them.
 func (m Model) fetch(ctx context.Context, repo *huggingface.Repo, digests map[string]string,
 	since time.Time, names []string) (string, error) {
-	paths, err := repo.DownloadFilesCtx(ctx, names...)
+	paths, err := downloadAll(ctx, repo, names)
 	if err != nil && ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -126,7 +139,28 @@ func (m Model) fetch(ctx context.Context, repo *huggingface.Repo, digests map[st
 	return filepath.Dir(paths[0]), nil
 }
 
-// fetched says how much has come since it was made.
+// downloadAll downloads files side by side and returns their paths in the cache. The
+// first error ends the other downloads.
+//
+// The library could take all names in one call, but in version 0.4.3 it then counts
+// files on several goroutines without a lock. Calls on one Repo race as well, so each
+// file gets a copy of it. modelFiles must have been called with repo: then the copies
+// share its list of files, and its bound of 20 downloads at a time.
+func downloadAll(ctx context.Context, repo *huggingface.Repo, names []string) ([]string, error) {
+	paths := make([]string, len(names))
+	all, ctx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		one := *repo
+		all.Go(func() (err error) {
+			paths[i], err = one.DownloadFileCtx(ctx, name)
+			return err
+		})
+	}
+	return paths, all.Wait()
+}
+
+// fetched returns a function that says how much has come since fetched was called, by
+// the size of all files in the model's part of the cache.
 func (m Model) fetched() func() string {
 	blobs := filepath.Join(m.cache(), cacheFolder(m.ID), "blobs")
 	size := func() (n int64) {
@@ -144,9 +178,19 @@ func (m Model) fetched() func() string {
 	}
 }
 
-const configName = "config.json"
+const (
+	configName  = "config.json"
+	indexName   = "model.safetensors.index.json" // names the shards of a large model
+	weightsName = "model.safetensors"            // of a model that has no shards
+)
 
+// modelFiles lists the files on the hub that a model is loaded from, in the commit that
+// the revision has now. The library keeps the list of an earlier start in the cache, and
+// asks for the current one only to make an address.
 func modelFiles(repo *huggingface.Repo) (names []string, err error) {
+	if _, err := repo.FileURL(configName); err != nil {
+		return nil, err
+	}
 	for name, err := range repo.IterFileNames() {
 		if err != nil {
 			return nil, err
@@ -158,116 +202,11 @@ func modelFiles(repo *huggingface.Repo) (names []string, err error) {
 	return names, nil
 }
 
+// isModelFile leaves out what other frameworks load, as in onnx/model.safetensors.
 func isModelFile(name string) bool {
 	switch name {
-	case configName, "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json":
+	case configName, "tokenizer.json", "tokenizer_config.json", indexName:
 		return true
 	}
 	return strings.HasSuffix(name, ".safetensors") && !strings.Contains(name, "/")
-}
-
-// digests asks the hub for the model's files and gives each one's digest by name:
-// sha256 of large files, git's of small ones. As the first question asked, it reports a
-// missing network, model or token at once and not after retries.
-func (m Model) digests(ctx context.Context) (map[string]string, error) {
-	endpoint := strings.TrimSuffix(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/")
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		endpoint+"/api/models/"+m.ID+"/revision/"+m.Revision+"?blobs=true", nil)
-	if err != nil {
-		return nil, err
-	}
-	if token := os.Getenv("HF_TOKEN"); token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("hub cannot be reached: %w", err)
-	}
-	defer response.Body.Close()
-	switch response.StatusCode {
-	case http.StatusOK:
-		return readDigests(response.Body)
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return nil, fmt.Errorf("hub has no such model or revision %s for this user (status %d); "+
-			"check the name, or set HF_TOKEN", m.Revision, response.StatusCode)
-	default:
-		return nil, fmt.Errorf("hub answers with status %d; try again later", response.StatusCode)
-	}
-}
-
-// readDigests reads the hub's description of a model. A mirror may list files without
-// their digests.
-func readDigests(body io.Reader) (map[string]string, error) {
-	var info struct {
-		Siblings []struct {
-			Name   string `json:"rfilename"`
-			BlobID string `json:"blobId"` // of the pointer, if the file is a large one
-			LFS    struct{ SHA256 string }
-		}
-	}
-	const most = 64 << 20
-	if err := json.NewDecoder(io.LimitReader(body, most)).Decode(&info); err != nil {
-		return nil, fmt.Errorf("hub's list of files is not whole: %w; try again", err)
-	}
-	digests := map[string]string{}
-	for _, file := range info.Siblings {
-		digests[file.Name] = cmp.Or(file.LFS.SHA256, file.BlobID)
-	}
-	return digests, nil
-}
-
-// checkBlob compares a file fetched since then with its digest or, where the hub gave
-// none, with the one it is named by in the cache. A file that differs is removed. Where
-// a body ends early the library reports no error, and leaves no file.
-func checkBlob(ctx context.Context, path, want string, since time.Time) (err error) {
-	blob, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("file %s did not arrive whole; try again", filepath.Base(path))
-	}
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(blob)
-	if err != nil || info.ModTime().Before(since) {
-		return err
-	}
-	want = cmp.Or(want, filepath.Base(blob))
-	digest := sha256.New()
-	switch len(want) {
-	case sha256.Size * 2:
-	case sha1.Size * 2:
-		digest = sha1.New()
-		fmt.Fprintf(digest, "blob %d\x00", info.Size())
-	default:
-		return nil
-	}
-	f, err := os.Open(blob)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(digest, untilReader{ctx, f}); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(digest.Sum(nil)); got != want {
-		return errors.Join(fmt.Errorf("file %s does not match the hub's digest %s; it has been "+
-			"removed, try again", filepath.Base(path), want),
-			os.Remove(blob), os.Remove(path))
-	}
-	return nil
-}
-
-// untilReader reads until its context ends.
-type untilReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r untilReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }

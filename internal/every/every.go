@@ -6,8 +6,11 @@ import (
 	"time"
 )
 
-// Do calls do once in each interval, on a goroutine of its own, until stop is called. No call runs
-// or comes after stop has returned. stop may be called again; do must not call it.
+// Do calls do once in each interval, first after one interval, until stop is called.
+// The calls are made one after the other on a goroutine of their own; an interval that
+// passes during a call is left out. stop waits for a call in progress and ends the
+// goroutine: no call runs when it has returned. It may be called again and from any
+// goroutine, but not by do.
 func Do(interval time.Duration, do func()) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
