@@ -8,8 +8,9 @@ import (
 	"runtime"
 )
 
-// Check refuses a file that dlopen could only fail on, or crash on, with a clearer
-// sentence than dlopen's.
+// Check returns an error unless the file is an ELF shared object for this machine. It
+// finds what dlopen would fail on, or crash on, and names the remedy, which dlopen does
+// not. It reads the file's headers only, so a file that is damaged behind them passes.
 func Check(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -40,7 +41,8 @@ func Check(path string) error {
 	return nil
 }
 
-// machine is the ELF name of the architecture we run on.
+// machine is the ELF name of the architecture that this program is built for; EM_NONE,
+// which no file has, where no plugin is known.
 func machine() elf.Machine {
 	switch runtime.GOARCH {
 	case "amd64":

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	downloadTries = 5 // in a row that bring no byte
+	downloadTries = 5 // requests in a row that bring no byte, until the download fails
 	defaultRetry  = time.Second
 	defaultStall  = 30 * time.Second
 )
 
-// statusError is an answer that is not the one hoped for.
+// statusError is an answer whose status is not 200 or 206.
 type statusError struct {
 	url    string
 	status int
@@ -27,7 +27,7 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s answers %d %s", e.url, e.status, http.StatusText(e.status))
 }
 
-// temporary tells whether the same request may succeed later.
+// temporary reports whether the same request may succeed later.
 func (e *statusError) temporary() bool {
 	return e.status >= 500 || e.status == http.StatusTooManyRequests ||
 		e.status == http.StatusRequestTimeout
@@ -40,8 +40,10 @@ func (o Options) client() *http.Client {
 	return http.DefaultClient
 }
 
-// download gets the wheel into the file at path, going on from what an earlier attempt
-// has left there, and checks it. A file that turns out wrong is removed.
+// download puts the wheel into the file at path and checks its digest. It goes on from
+// the bytes that an earlier download left there. A file with another digest is removed;
+// if it began with such bytes, they may be the cause, and the whole is downloaded once
+// more.
 func download(ctx context.Context, w wheel, path string, o Options) error {
 	resumed := size(path) > 0
 	if err := transfer(ctx, w, path, o); err != nil {
@@ -57,17 +59,20 @@ func download(ctx context.Context, w wheel, path string, o Options) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	if resumed { // what was there may have been the beginning of another file
+	if resumed {
 		return download(ctx, w, path, o)
 	}
 	return fmt.Errorf("wheel %s as served has sha256 %s instead of the pinned %s: the index or "+
 		"the network altered it, use another index",
-		w.file, digest, w.sha256)
+		w.file(), digest, w.sha256)
 }
 
-// transfer asks for the missing bytes, again and again while that brings any.
+// transfer requests the bytes that are missing, again and again, until all are there.
+// It gives up after a few requests in a row that brought none, at an answer that will
+// not change, and when ctx ends. A large wheel may take an hour, so no bound holds for
+// the whole.
 func transfer(ctx context.Context, w wheel, path string, o Options) error {
-	progress := newProgress(o.Progress, w.file, w.size)
+	progress := newProgress(o.Progress, w.file(), w.size)
 	defer progress.close()
 	for fruitless := 0; ; {
 		before := size(path)
@@ -84,10 +89,10 @@ func transfer(ctx context.Context, w wheel, path string, o Options) error {
 		}
 		if fruitless >= downloadTries {
 			return fmt.Errorf("%w (after %d tries): check the network, or give a folder that has %s",
-				err, downloadTries, w.file)
+				err, downloadTries, w.file())
 		}
 		if o.Logger != nil {
-			o.Logger.Warn("download interrupted, going on", "file", w.file, "bytes", size(path),
+			o.Logger.Warn("download interrupted, going on", "file", w.file(), "bytes", size(path),
 				"error", err)
 		}
 		select {
@@ -98,7 +103,8 @@ func transfer(ctx context.Context, w wheel, path string, o Options) error {
 	}
 }
 
-// attempt makes one request for the bytes that the file at path lacks, and appends them.
+// attempt makes one request for the missing bytes, and ends it when no byte has come
+// for a while: a connection that is lost without a word would else hang for ever.
 func attempt(ctx context.Context, w wheel, path string, o Options, progress *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -111,15 +117,17 @@ func attempt(ctx context.Context, w wheel, path string, o Options, progress *pro
 		progress.set(n)
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return fmt.Errorf("wheel %s: %w", w.file, cause)
+		return fmt.Errorf("wheel %s: %w", w.file(), cause)
 	}
 	return err
 }
 
+// request asks for the bytes that the file at path lacks and appends them. got is called
+// with the size of the file as it grows.
 func request(ctx context.Context, w wheel, path string, o Options, got func(total int64)) error {
 	have := size(path)
 	if have >= w.size {
-		return nil // whole, or too long: the digest will tell
+		return nil // complete, or too long: the digest decides
 	}
 	address, err := wheelURL(ctx, w, o)
 	if err != nil {
@@ -137,7 +145,7 @@ func request(ctx context.Context, w wheel, path string, o Options, got func(tota
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusPartialContent:
-	case http.StatusOK: // the server knows no ranges
+	case http.StatusOK: // the server ignores ranges and sends the whole file
 		have = 0
 	default:
 		return &statusError{request.URL.Redacted(), response.StatusCode}
@@ -145,7 +153,9 @@ func request(ctx context.Context, w wheel, path string, o Options, got func(tota
 	return appendBody(path, have, w.size, response.Body, got)
 }
 
-// appendBody writes the body into the file from an offset on, up to the expected size.
+// appendBody writes the body into the file from an offset on. want is the size that the
+// file should have in the end. One byte more is written if it comes, so that a file that
+// is too long has the wrong digest, and no more than one, so that it fills no disk.
 func appendBody(path string, offset, want int64, body io.Reader, got func(total int64)) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -168,7 +178,8 @@ func seek(file *os.File, offset int64) error {
 	return err
 }
 
-// countingReader reports how far a file has come.
+// countingReader counts the bytes of a file as they are read: total has those that were
+// there before, and got is called with it after each read.
 type countingReader struct {
 	io.Reader
 	total int64

@@ -17,7 +17,7 @@ import (
 const (
 	indexURLEnv     = "PIP_INDEX_URL"
 	defaultIndexURL = "https://pypi.org/simple"
-	maxIndexPage    = 64 << 20 // bytes
+	maxIndexPage    = 64 << 20 // bytes; a long page of PyPI has a few million
 )
 
 // anchor matches a link of a package index's HTML page (PEP 503): its target and the
@@ -25,8 +25,9 @@ const (
 var anchor = regexp.MustCompile(
 	`(?is)<a\s[^>]*?href\s*=\s*["']([^"']+)["'][^>]*>\s*([^<]+?)\s*</a>`)
 
-// wheelURL asks the package index where the wheel is. Indexes answer in JSON (PEP 691)
-// or in HTML (PEP 503).
+// wheelURL asks the package index for the address of the wheel. Indexes answer in JSON
+// (PEP 691) or in HTML (PEP 503); mirrors often have HTML alone. An index may be given
+// with a user and password, as pip takes it: errors show the address without them.
 func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	index := o.IndexURL
 	if index == "" {
@@ -56,7 +57,7 @@ func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
 	}
-	link, err := findLink(response.Header.Get("Content-Type"), body, w.file)
+	link, err := findLink(response.Header.Get("Content-Type"), body, w.file())
 	if err != nil {
 		return "", fmt.Errorf("package index %s: %w", page.Redacted(), err)
 	}
@@ -69,7 +70,8 @@ func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	return target.String(), nil
 }
 
-// findLink finds the link to a file in a page of a package index.
+// findLink returns the link to a file in a page of a package index, which may be
+// relative. A body that is called JSON and has no such file may be HTML all the same.
 func findLink(contentType string, body []byte, file string) (string, error) {
 	media, _, _ := mime.ParseMediaType(contentType)
 	if strings.HasSuffix(media, "json") {

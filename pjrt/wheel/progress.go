@@ -13,17 +13,18 @@ import (
 // progressInterval is the time between the lines that a log gets.
 const progressInterval = 5 * time.Second
 
-// progress shows how far a download is: a bar on a terminal, a line now and then
-// elsewhere.
+// progress shows how far a download is: a bar on a terminal, lines at intervals
+// elsewhere. One goroutine at a time may use it.
 type progress struct {
 	out   io.Writer
 	label string
 	total int64
 	bar   *progressbar.ProgressBar // nil: lines
-	last  time.Time
+	last  time.Time                // of the last line
 }
 
-// newProgress shows nothing if out is nil.
+// newProgress returns the progress of a download of total bytes. It shows nothing if out
+// is nil.
 func newProgress(out io.Writer, label string, total int64) *progress {
 	p := &progress{out: out, label: label, total: total, last: time.Now()}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
@@ -35,7 +36,7 @@ func newProgress(out io.Writer, label string, total int64) *progress {
 	return p
 }
 
-// set says how many bytes there are now.
+// set shows that there are n bytes now.
 func (p *progress) set(n int64) {
 	switch {
 	case p.out == nil:
@@ -47,6 +48,8 @@ func (p *progress) set(n int64) {
 	}
 }
 
+// close leaves the terminal as it was. It must be called when the download has ended,
+// well or not.
 func (p *progress) close() {
 	if p.bar != nil {
 		_ = p.bar.Exit()

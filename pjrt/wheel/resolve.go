@@ -20,18 +20,19 @@ import (
 // before anything is fetched.
 const LibraryPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
 
-// Options say where plugins are kept and where they come from. The zero value works.
+// Options configure where plugins are kept and where they come from. The zero value
+// works.
 type Options struct {
 	Folder   string       // where plugins are installed; "": PluginFolder()
 	WheelDir string       // a folder of wheels, used before the network
 	IndexURL string       // a package index in PyPI's simple format; "": $PIP_INDEX_URL, else PyPI
 	Offline  bool         // never use the network
-	Progress io.Writer    // a progress bar if it is a terminal, else a line now and then; nil: silence
+	Progress io.Writer    // a progress bar if it is a terminal, else a line every 5 s; nil: silence
 	Client   *http.Client // nil: http.DefaultClient
 	Logger   *slog.Logger // nil: silence
 
-	stall time.Duration // a download that gets no byte for so long is begun again; 0: 30 s
-	retry time.Duration // between two tries; 0: 1 s
+	stall time.Duration // a request that brings no byte for so long is given up; 0: 30 s
+	retry time.Duration // time between two requests; 0: 1 s
 }
 
 // PluginFolder is where plugins are installed by default:
@@ -44,10 +45,13 @@ func PluginFolder() (string, error) {
 	return filepath.Join(dir, "scored", "plugins"), nil
 }
 
-// Resolve finds a plugin's file. The name is a path, or one of cpu, cuda and tpu: those
-// are looked for in the folders of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder,
-// and are fetched there if they are nowhere. A path must be that of a shared object for
-// this machine.
+// Resolve returns the absolute path of a plugin's file. The name is a path, or one of
+// cpu, cuda and tpu.
+//
+// A path must be that of a shared object for this machine. A name is looked for in the
+// folders of PJRT_PLUGIN_LIBRARY_PATH, then in the plugin folder, and is fetched into
+// the latter if it is in neither. What is there is used as it is: its digest is not
+// checked again, because hashing it would delay each start by a second.
 func Resolve(ctx context.Context, name string, o Options) (string, error) {
 	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".so") {
 		path, err := filepath.Abs(name)
@@ -69,8 +73,8 @@ func Resolve(ctx context.Context, name string, o Options) (string, error) {
 	})
 }
 
-// Setup fetches the plugin cpu, cuda or tpu into the plugin folder, unless it is there
-// unharmed, and returns its path.
+// Setup fetches the plugin cpu, cuda, tpu or [CUDACompiler] into the plugin folder,
+// unless its library is there and has the pinned digest. It returns the library's path.
 func Setup(ctx context.Context, name string, o Options) (string, error) {
 	pin, err := pinOf(name)
 	if err != nil {
@@ -79,7 +83,8 @@ func Setup(ctx context.Context, name string, o Options) (string, error) {
 	return install(ctx, pin, o, pin.verify)
 }
 
-// pinOf returns what to fetch for a name on this platform.
+// pinOf returns the pin of a name on this platform. The error lists the names that this
+// platform has.
 func pinOf(name string) (pin, error) {
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	var known []string
@@ -99,8 +104,9 @@ func pinOf(name string) (pin, error) {
 		strings.Join(known, ", "))
 }
 
-// onLibraryPath looks for the plugin under the names that go-xla and the wheels give
-// it; "" if it is not there.
+// onLibraryPath looks in the folders of PJRT_PLUGIN_LIBRARY_PATH, in order, for the
+// plugin under the names that go-xla and the wheels give it. It returns "" if it is in
+// none of them.
 func onLibraryPath(name string, p pin) string {
 	names := []string{"pjrt_c_api_" + name + "_plugin.so", "pjrt-plugin-" + name + ".so",
 		filepath.Base(p.library)}
@@ -115,9 +121,9 @@ func onLibraryPath(name string, p pin) string {
 	return ""
 }
 
-// install returns the path of the pinned library, and fetches it first if check does
-// not accept what is there. Of several processes one fetches and the others wait for
-// it.
+// install returns the path of the pinned library, and fetches it first if check returns
+// an error for that path. Of several processes one fetches, under a lock on a file
+// beside the target, and the others wait for it.
 func install(ctx context.Context, p pin, o Options, check func(path string) error) (string, error) {
 	folder := o.Folder
 	if folder == "" {
@@ -157,9 +163,10 @@ func install(ctx context.Context, p pin, o Options, check func(path string) erro
 	return path, nil
 }
 
-// fetchAndUnpack gets the pin's wheels and puts their contents, side by side as in a
-// Python installation, into the target folder, which appears by a rename once all of it
-// is there and checked.
+// fetchAndUnpack puts the contents of the pin's wheels, side by side as in a Python
+// installation, into the target folder. The folder appears by a rename when all of it is
+// there and checked, so a process that is killed leaves no half plugin. The lock of
+// install must be held: the folder of parts has a fixed name.
 func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o Options) (err error) {
 	staging := filepath.Join(folder, "part-"+p.dir())
 	if err := os.RemoveAll(staging); err != nil { // what a killed process has left
@@ -172,7 +179,7 @@ func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o Options
 			return err
 		}
 		if err := unpack(ctx, file, staging); err != nil {
-			return fmt.Errorf("wheel %s: %w", w.file, err)
+			return fmt.Errorf("wheel %s: %w", w.file(), err)
 		}
 		if err := done(); err != nil {
 			return err
@@ -181,19 +188,20 @@ func fetchAndUnpack(ctx context.Context, p pin, folder, target string, o Options
 	if err := p.verify(filepath.Join(staging, filepath.FromSlash(p.library))); err != nil {
 		return err
 	}
-	// What is at the target failed the check, or Setup would not be here.
+	// The folder at the target, if any, failed the check of install.
 	if err := os.RemoveAll(target); err != nil {
 		return err
 	}
 	return os.Rename(staging, target)
 }
 
-// fetchWheel returns the path of the wheel, checked, and what to call when it has been
-// used.
+// fetchWheel returns the path of a wheel that has the pinned digest, from the folder of
+// wheels or else from the index. The caller must call done when it has unpacked the
+// wheel: it removes one that was downloaded, and keeps the user's own.
 func fetchWheel(ctx context.Context, w wheel, folder string, o Options) (path string,
 	done func() error, err error) {
 	if o.WheelDir != "" {
-		path := filepath.Join(o.WheelDir, w.file)
+		path := filepath.Join(o.WheelDir, w.file())
 		switch digest, err := Digest(path); {
 		case err == nil && digest == w.sha256:
 			return path, func() error { return nil }, nil
@@ -206,7 +214,7 @@ func fetchWheel(ctx context.Context, w wheel, folder string, o Options) (path st
 			return "", nil, fmt.Errorf("wheel %s is missing, and fetching is off: put it there", path)
 		}
 	}
-	path = filepath.Join(folder, w.file+".part")
+	path = filepath.Join(folder, w.file()+".part")
 	if err := download(ctx, w, path, o); err != nil {
 		return "", nil, err
 	}

@@ -48,7 +48,7 @@ func testWheel(t *testing.T) (pin, []byte) {
 	}
 	return pin{
 		name: "toy", library: "toy/plugin.so", sha256: digestOf(library),
-		wheels: []wheel{{name: "toy", version: "1", file: "toy-1-py3-none-any.whl", size: int64(file.Len()), sha256: digestOf(file.Bytes())}},
+		wheels: []wheel{{name: "toy", version: "1", tags: "py3-none-any", size: int64(file.Len()), sha256: digestOf(file.Bytes())}},
 	}, file.Bytes()
 }
 
@@ -58,7 +58,7 @@ func serveIndex(t *testing.T, p pin, file http.HandlerFunc) Options {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/simple/toy/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, `<html><a href="other.whl">other.whl</a><a href="../../moved/toy.whl#sha256=0" data-x="1">%s</a></html>`, p.wheels[0].file)
+		fmt.Fprintf(w, `<html><a href="other.whl">other.whl</a><a href="../../moved/toy.whl#sha256=0" data-x="1">%s</a></html>`, p.wheels[0].file())
 	})
 	mux.Handle("/moved/toy.whl", http.RedirectHandler("/files/toy.whl", http.StatusFound))
 	mux.HandleFunc("/files/toy.whl", file)
@@ -133,7 +133,7 @@ func TestFetch(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			requests.Store(0)
 			o := serveIndex(t, p, test.file)
-			part := filepath.Join(o.Folder, p.wheels[0].file+".part")
+			part := filepath.Join(o.Folder, p.wheels[0].file()+".part")
 			if test.part != nil {
 				if err := os.WriteFile(part, test.part, 0o644); err != nil {
 					t.Fatal(err)
@@ -243,9 +243,9 @@ func TestInstallWithoutNetwork(t *testing.T) {
 		failure string
 	}{
 		{"nothing", nil, "fetching is off"},
-		{"wheel", map[string][]byte{p.wheels[0].file: data}, ""},
+		{"wheel", map[string][]byte{p.wheels[0].file(): data}, ""},
 		{"folder without the wheel", map[string][]byte{"other.whl": data}, "is missing"},
-		{"altered wheel", map[string][]byte{p.wheels[0].file: data[1:]}, "instead of"},
+		{"altered wheel", map[string][]byte{p.wheels[0].file(): data[1:]}, "instead of"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := Options{Folder: t.TempDir(), Offline: true}

@@ -13,7 +13,8 @@ import (
 )
 
 // unpack extracts a wheel, which is a zip, into a folder. Executable files stay
-// executable.
+// executable: the CUDA plugin runs ptxas. Several wheels go into one folder, so files
+// that are there already are left as they are.
 func unpack(ctx context.Context, wheelPath, dir string) error {
 	archive, err := zip.OpenReader(wheelPath)
 	if err != nil {
@@ -34,6 +35,8 @@ func unpack(ctx context.Context, wheelPath, dir string) error {
 	return nil
 }
 
+// extract writes one file of a wheel below dir. It refuses names that lead out of dir,
+// and links, which later names could lead through.
 func extract(member *zip.File, dir string) (err error) {
 	if !filepath.IsLocal(member.Name) || !member.Mode().IsRegular() {
 		return errors.New("is not a plain file within the wheel")
@@ -58,7 +61,7 @@ func extract(member *zip.File, dir string) (err error) {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// Digest is the sha256 of a file, in hexadecimal.
+// Digest returns the sha256 of a file, in hexadecimal.
 func Digest(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
