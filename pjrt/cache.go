@@ -177,19 +177,13 @@ func (c *cache) evict(limit int64, replaced string) error {
 	return nil
 }
 
-// makeFolders makes the folders of Options.Folders, whose options it gives with their
-// paths; none if one cannot be written, as a compiler may fail for that.
-func (p *Plugin) makeFolders() (map[string]string, error) {
-	if p.cache == nil || len(p.options.Folders) == 0 {
-		return nil, nil
-	}
-	digest, err := p.digest()
-	if err != nil {
-		return nil, err
-	}
+// makeFolders makes a folder inside the cache's for each of the options, by its name
+// and a suffix, and returns their absolute paths by option. It returns an error, and no
+// folder, if one cannot be written: a compiler may fail for that.
+func (c *cache) makeFolders(options map[string]string, suffix string) (map[string]string, error) {
 	folders := map[string]string{}
-	for option, name := range p.options.Folders {
-		dir, err := filepath.Abs(filepath.Join(p.cache.dir, name+"-"+digest[:16]))
+	for option, name := range options {
+		dir, err := filepath.Abs(filepath.Join(c.dir, name+suffix))
 		if err != nil {
 			return nil, err
 		}

@@ -18,92 +18,107 @@ import (
 // executable identifies a loaded executable of a plugin.
 type executable = *C.PJRT_LoadedExecutable
 
-// slots is the one piece of process-wide state here: a PJRT function is called with
-// nothing that could lead to a Plugin, only its table tells, and go-xla keeps every
-// table it has been given for the life of the process.
+// slots is the one piece of process-wide state here. A PJRT function gets no context
+// that could lead to a Plugin, so each plugin's table has functions of its own, which
+// know the number of a slot. go-xla keeps every table that it was given for the life of
+// the process, so a library keeps its slot, and a reopened file finds its table again.
 var slots struct {
 	sync.Mutex
-	library [C.SCORED_SLOTS]library // by slot; zero: unused
-	plugin  [C.SCORED_SLOTS]*Plugin // nil: none is open
+	library [C.SCORED_SLOTS]library // by slot; zero: never used
+	plugin  [C.SCORED_SLOTS]*Plugin // by slot; nil: no plugin is open
 }
 
-func slotName(slot int) string {
-	// go-xla takes an absolute path for the plugin's name as it is, and would search the
-	// system's folders for others.
-	return fmt.Sprintf("/scored/plugin/%d", slot)
-}
+// slot is the number of a table whose functions call this package.
+type slot C.int
 
-// attach loads the library, and gives the plugin the slot of its table.
-func (p *Plugin) attach(path string) error {
+// openSlot loads the plugin's library and gives it a slot, whose table calls p from now
+// until release. It is the slot that the library had before, or else a free one.
+func openSlot(path string, p *Plugin, async bool) (slot, library, error) {
 	lib, err := openLibrary(path)
 	if err != nil {
-		return err
+		return 0, library{}, err
 	}
 	if name := lib.missing(); name != "" {
-		return fmt.Errorf("plugin %s lacks %s: use a newer plugin", path, name)
+		return 0, library{}, fmt.Errorf("plugin %s lacks %s: use a newer plugin", path, name)
 	}
 
 	slots.Lock()
 	defer slots.Unlock()
-	slot := -1
-	for i := len(slots.library) - 1; i >= 0; i-- {
-		if slots.library[i] == lib || slots.library[i].api == nil &&
-			(slot < 0 || slots.library[slot].api == nil) {
-			slot = i
-		}
+	s, found := slotFor(lib)
+	if !found {
+		return 0, library{}, fmt.Errorf("plugin %s is one too many: a process can open %d plugin files",
+			path, len(slots.library))
 	}
-	if slot < 0 {
-		return fmt.Errorf("plugin %s is one too many: a process can open %d plugin files", path,
-			len(slots.library))
+	if slots.plugin[s] != nil {
+		return 0, library{}, fmt.Errorf("plugin %s is already open in this process: close it first",
+			path)
 	}
-	if slots.plugin[slot] != nil {
-		return fmt.Errorf("plugin %s is already open in this process: close it first", path)
-	}
-	if slots.library[slot].api == nil {
-		table := C.scored_interpose(C.int(slot), lib.api)
+	if slots.library[s].api == nil {
+		table := C.scored_interpose(C.int(s), lib.api)
 		if table == nil {
-			return fmt.Errorf("plugin %s: out of memory", path)
+			return 0, library{}, fmt.Errorf("plugin %s: out of memory", path)
 		}
-		if err := goxla.RegisterPreloadedPlugin(slotName(slot),
+		if err := goxla.RegisterPreloadedPlugin(s.name(),
 			uintptr(unsafe.Pointer(table))); err != nil {
-			return fmt.Errorf("plugin %s cannot be initialized: %w", path, err)
+			return 0, library{}, fmt.Errorf("plugin %s cannot be initialized: %w", path, err)
 		}
-		slots.library[slot] = lib
+		slots.library[s] = lib
 	}
-	slots.plugin[slot] = p
-	p.slot, p.library = slot, lib
-	C.scored_set_async(C.int(slot), C.bool(p.options.Async))
-	return nil
+	slots.plugin[s] = p
+	C.scored_set_async(C.int(s), C.bool(async))
+	return s, lib, nil
 }
 
-// detach frees the slot for the next Open of the same file.
-func (p *Plugin) detach() {
+// slotFor returns the slot of the library, or the lowest one that no library has. slots
+// must be locked.
+func slotFor(lib library) (s slot, found bool) {
+	for i, taken := range slots.library {
+		if taken == lib {
+			return slot(i), true
+		}
+		if taken.api == nil && !found {
+			s, found = slot(i), true
+		}
+	}
+	return s, found
+}
+
+// name is the plugin's name for go-xla, which takes an absolute path as it is and would
+// search the system's folders for any other name.
+func (s slot) name() string { return fmt.Sprintf("/scored/plugin/%d", int(s)) }
+
+// client is the PJRT client that was created last through the slot's table, nil after
+// it is destroyed.
+func (s slot) client() *C.PJRT_Client { return C.scored_client(C.int(s)) }
+
+// buffers is the number of device buffers that are alive.
+func (s slot) buffers() int64 { return int64(C.scored_buffers(C.int(s))) }
+
+// release lets the slot's library be opened again. The client must be destroyed: what
+// it left alive is not counted any more.
+func (s slot) release() {
 	slots.Lock()
 	defer slots.Unlock()
-	C.scored_forget_buffers(C.int(p.slot))
-	slots.plugin[p.slot] = nil
+	C.scored_forget_buffers(C.int(s))
+	slots.plugin[s] = nil
 }
 
 // pluginAt is the open plugin of a slot, nil once it is closed.
-func pluginAt(slot C.int) *Plugin {
+func pluginAt(s C.int) *Plugin {
 	slots.Lock()
 	defer slots.Unlock()
-	return slots.plugin[slot]
+	return slots.plugin[s]
 }
-
-func (p *Plugin) client() *C.PJRT_Client { return C.scored_client(C.int(p.slot)) }
-
-func (p *Plugin) buffers() int64 { return int64(C.scored_buffers(C.int(p.slot))) }
 
 // scoredCompile stands for PJRT_Client_Compile.
 //
 //export scoredCompile
 func scoredCompile(slot C.int, args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
-	return pluginAt(slot).compile(args)
+	return pluginAt(slot).compiler.compile(args)
 }
 
-// scoredExecuted is told of every execution and returns the number of its outputs per
-// device.
+// scoredExecuted is called after each execution and returns how many outputs it has on
+// each device.
 //
 //export scoredExecuted
 func scoredExecuted(slot C.int, id *C.PJRT_LoadedExecutable, ns C.int64_t, failed C.int) C.int64_t {
@@ -111,23 +126,16 @@ func scoredExecuted(slot C.int, id *C.PJRT_LoadedExecutable, ns C.int64_t, faile
 	if p == nil {
 		return 0
 	}
-	return C.int64_t(p.executed(id, time.Duration(ns), failed != 0))
+	return C.int64_t(p.programs.executed(id, time.Duration(ns), failed != 0))
 }
 
-// scoredForget says whether the plugin may destroy the executable: not one that
-// outlived its client.
+// scoredForget returns 1 if the plugin may destroy the executable. It returns 0 for one
+// that outlived its client: nothing may touch that any more.
 //
 //export scoredForget
 func scoredForget(slot C.int, id *C.PJRT_LoadedExecutable) C.int {
-	p := pluginAt(slot)
-	if p == nil {
-		return 0
+	if p := pluginAt(slot); p != nil && p.programs.remove(id) {
+		return 1
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.executables[id]; !ok {
-		return 0
-	}
-	delete(p.executables, id)
-	return 1
+	return 0
 }

@@ -1,7 +1,6 @@
 package pjrt
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla"
@@ -61,29 +60,22 @@ type Options struct {
 // Plugin is an opened PJRT plugin with one client. All its methods may be called at any
 // time from any goroutine.
 type Plugin struct {
-	info    Info
-	slot    int
-	library library
-	digest  func() (string, error) // of the plugin file, computed once
-	options Options
-	log     *slog.Logger
-	cache   *cache // nil: none
-	// folders are the options of Options.Folders, with the paths.
-	folders map[string]string
-	backend compute.Backend
-	// profiler is the plugin's own, nil if it has none to be used.
-	profiler *Profiler
-
-	mu          sync.Mutex
-	stats       Stats
-	executables map[executable]*Program
-	order       int64 // of the last one loaded
-	closed      bool
+	info     Info // without the digest; does not change once the plugin is open
+	slot     slot
+	library  library
+	options  Options
+	log      *slog.Logger
+	digest   func() (string, error) // of the plugin's file, computed once
+	compiler *compiler
+	programs *programs
+	backend  compute.Backend
+	profiler *Profiler // nil: the plugin has none that can be used
+	closed   atomic.Bool
 }
 
-// Open loads the plugin file into the process and creates its client. A file can be
-// open only once at a time; opening it again after Close is fine. The file stays mapped
-// for the life of the process.
+// Open loads the plugin's file into the process and creates its client, which the
+// caller must Close. A file can be open only once at a time; opening it again after
+// Close is fine. The file stays mapped for the life of the process.
 func Open(path string, options Options) (*Plugin, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -92,24 +84,16 @@ func Open(path string, options Options) (*Plugin, error) {
 	if err := wheel.Check(path); err != nil {
 		return nil, err
 	}
-	p := &Plugin{options: options, log: options.Logger, executables: map[executable]*Program{}}
+	p := &Plugin{options: options, log: options.Logger, programs: newPrograms()}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	if options.CacheDir != "" {
-		if p.cache, err = newCache(options.CacheDir, mostCacheBytes); err != nil {
-			p.log.Warn("compile cache is off", "error", err)
-		}
-	}
 	p.digest = sync.OnceValues(func() (string, error) { return fileDigest(path, options.CacheDir) })
-	if p.folders, err = p.makeFolders(); err != nil {
-		p.log.Warn("compiler keeps nothing of what it tunes; make the compile cache's folder writable",
-			"error", err)
-	}
 	quietLibraries(p.log)
-	if err := p.attach(path); err != nil {
+	if p.slot, p.library, err = openSlot(path, p, options.Async); err != nil {
 		return nil, err
 	}
+	p.compiler = p.newCompiler()
 	p.info.Path = path
 	p.info.APIMajor, p.info.APIMinor = p.library.version()
 	if profiler, err := p.library.profiler(); err == nil {
@@ -121,7 +105,34 @@ func Open(path string, options Options) (*Plugin, error) {
 	return p, nil
 }
 
-// start creates the client and learns what it is.
+// newCompiler makes the compiler of the plugin's options. A cache that cannot be used
+// is left out with a warning, because every program can be compiled without it.
+func (p *Plugin) newCompiler() *compiler {
+	c := &compiler{library: p.library, options: p.options, digest: p.digest, programs: p.programs,
+		log: p.log}
+	if p.options.CacheDir == "" {
+		return c
+	}
+	var err error
+	if c.cache, err = newCache(p.options.CacheDir, mostCacheBytes); err != nil {
+		p.log.Warn("compile cache is off", "error", err)
+		return c
+	}
+	if len(p.options.Folders) == 0 {
+		return c
+	}
+	digest, err := p.digest()
+	if err == nil {
+		c.folders, err = c.cache.makeFolders(p.options.Folders, "-"+digest[:16])
+	}
+	if err != nil {
+		p.log.Warn("compiler keeps nothing of what it tunes; make the compile cache's folder writable",
+			"error", err)
+	}
+	return c
+}
+
+// start creates the client and reads its platform and devices.
 func (p *Plugin) start() error {
 	// What a client needs depends on its platform, which only a client can tell. A client
 	// of the CPU is cheap to make twice; others may not be, and need nothing.
@@ -143,23 +154,25 @@ func (p *Plugin) start() error {
 		p.info.SharedBuffers = !p.options.Async
 	}
 	var err error
-	p.info.Devices, err = p.library.deviceKinds(p.client())
+	p.info.Devices, err = p.library.deviceKinds(p.slot.client())
+	p.compiler.device = target{platform: p.info.Platform, version: p.info.PlatformVersion,
+		devices: p.info.Devices}
 	return err
 }
 
 // connect makes the GoMLX backend over the slot's table.
 func (p *Plugin) connect(features string, client map[string]any) error {
-	backend, err := xla.NewWithOptions(slotName(p.slot)+features, goxla.NamedValuesMap(client))
+	backend, err := xla.NewWithOptions(p.slot.name()+features, goxla.NamedValuesMap(client))
 	if err != nil {
 		return err
 	}
 	p.backend = backend
-	p.info.Platform, p.info.PlatformVersion, err = p.library.platform(p.client())
+	p.info.Platform, p.info.PlatformVersion, err = p.library.platform(p.slot.client())
 	return err
 }
 
-// quietLibraries sends what GoMLX and go-xla log through klog, which the whole process
-// shares, to our logger alone.
+// quietLibraries sends what GoMLX and go-xla log to our logger alone. They log through
+// klog, which the whole process shares: the plugin opened last gets it all.
 func quietLibraries(log *slog.Logger) {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
@@ -179,37 +192,31 @@ func (p *Plugin) Info() Info {
 	return info
 }
 
+// Profiler is the plugin's own tracer, the same at every call. The error says what the
+// plugin lacks; plugins of the CPU have none.
+func (p *Plugin) Profiler() (*Profiler, error) {
+	if p.profiler == nil {
+		_, err := p.library.profiler()
+		return nil, fmt.Errorf("plugin %s cannot trace its device: %w", p.info.Path, err)
+	}
+	return p.profiler, nil
+}
+
 // Stats returns the counts so far.
 func (p *Plugin) Stats() Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	stats := p.stats
-	stats.Executables = int64(len(p.executables))
-	stats.Buffers = p.buffers()
+	stats := p.programs.stats()
+	stats.Buffers = p.slot.buffers()
 	return stats
 }
 
 // Programs lists the loaded executables in the order of their loading.
-func (p *Plugin) Programs() []Program {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := make([]Program, 0, len(p.executables))
-	for _, program := range p.executables {
-		list = append(list, *program)
-	}
-	slices.SortFunc(list, func(a, b Program) int { return cmp.Compare(a.order, b.order) })
-	return list
-}
+func (p *Plugin) Programs() []Program { return p.programs.list() }
 
-// Close destroys the client. Buffers and executables must be finalized before; those
-// that are not are leaked for safety, never freed under a running device, and counted
-// in the error. A second Close does nothing.
+// Close destroys the client. Buffers and executables must be finalized before. Those
+// that are not are counted in the error and leaked: freeing them under a device that
+// may still run could crash the process. A second Close does nothing.
 func (p *Plugin) Close() error {
-	p.mu.Lock()
-	closed := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if closed {
+	if p.closed.Swap(true) {
 		return nil
 	}
 	left := p.Stats()
@@ -221,28 +228,10 @@ func (p *Plugin) Close() error {
 	if p.backend != nil {
 		p.backend.Finalize()
 	}
-	p.detach()
+	p.slot.release()
 	if left.Buffers != 0 || left.Executables != 0 {
 		return fmt.Errorf("plugin %s closed with %d buffers and %d executables alive: finalize them "+
 			"first", p.info.Path, left.Buffers, left.Executables)
 	}
 	return nil
-}
-
-// executed records one execution and returns how many outputs it has per device.
-func (p *Plugin) executed(id executable, took time.Duration, failed bool) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	program, outputs := p.executables[id], 0
-	if program != nil {
-		outputs = program.outputs
-		program.Executions++
-		program.Execution += took
-	}
-	p.stats.Executions++
-	p.stats.ExecutionTime += took
-	if failed {
-		p.stats.FailedExecutions++
-	}
-	return outputs
 }

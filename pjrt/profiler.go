@@ -26,16 +26,7 @@ type Profiler struct {
 	session *C.scored_profiler // nil: idle
 }
 
-// Profiler is the plugin's own, the same at every call. The error tells what the plugin
-// lacks; plugins of the CPU have none.
-func (p *Plugin) Profiler() (*Profiler, error) {
-	if p.profiler == nil {
-		_, err := p.library.profiler()
-		return nil, fmt.Errorf("plugin %s cannot trace its device: %w", p.info.Path, err)
-	}
-	return p.profiler, nil
-}
-
+// profiler finds the plugin's tracer. The error says what the plugin lacks.
 func (l library) profiler() (*Profiler, error) {
 	var why *C.char
 	api := C.scored_profiler_find(l.api, &why)

@@ -213,7 +213,6 @@ var spread = map[string]int{
 	"model.Config":       8,
 	"model.decoder":      4,
 	"model/mosaic.Shape": 4,
-	"pjrt.Plugin":        5,
 	"profile.session":    6,
 	"profile.summary":    4,
 	"score.Scorer":       10,
