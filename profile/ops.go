@@ -37,7 +37,8 @@ type op struct {
 
 // addTracerPlane reads a plane in XLA's layout: one line of executables and one of ops,
 // or a line for each stream.
-func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops, kinds tally) {
+func (r *summarizer) addTracerPlane(plane *xplane.XPlane) {
+	s := r.summary
 	stats := plane.GetStats()
 	if name := stringStat(plane, stats, statDevice); name != "" {
 		s.device = name
@@ -57,26 +58,26 @@ func (s *summary) addTracerPlane(plane *xplane.XPlane, clock clock, modules, ops
 		case name == stepsLine && !counted:
 			s.steps = max(s.steps, len(line.GetEvents()))
 		case name == modulesLine:
-			runs = append(runs, readOps(plane, line, clock)...)
+			runs = append(runs, readOps(plane, line, r.clock)...)
 		case name == opsLine || !hasOps && !slices.Contains(repeatedLines, name):
-			all = append(all, readOps(plane, line, clock)...)
+			all = append(all, readOps(plane, line, r.clock)...)
 		}
 	}
 	shareTime(runs)
 	shareTime(all)
 	for _, o := range runs {
-		modules.add(eventName(plane, o.event), plane, o.event, o.own)
+		r.modules.add(eventName(plane, o.event), plane, o.event, o.own)
 	}
 	if !hasModules {
-		addModules(all, modules)
+		addModules(all, r.modules)
 		runs = all
 	}
-	addOps(all, ops, kinds)
+	addOps(all, r.ops, r.kinds)
 	executions := make([]interval, len(runs))
 	for i, o := range runs {
 		executions[i] = o.at
 	}
-	s.addDevice(executions)
+	r.addDevice(executions)
 }
 
 // readOps reads the ops of a line.

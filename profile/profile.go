@@ -103,8 +103,8 @@ type Options struct {
 type Profiler struct {
 	cfg    Config
 	open   func(root, dir string) (*folder, error)
-	live   atomic.Pointer[session] // the session that records spans; nil if there is none
-	latest atomic.Int64            // number of the last step that ended
+	live   atomic.Pointer[recorder] // gets the spans; nil if no session records
+	latest atomic.Int64             // number of the last step that ended
 	tracer deviceTracer
 
 	// mu must be held for the fields below.
@@ -158,8 +158,8 @@ func (p *Profiler) Observe(span score.Span) {
 	if span.Stage == score.StageStep {
 		p.latest.Store(span.Number)
 	}
-	if s := p.live.Load(); s != nil {
-		s.observe(&span)
+	if r := p.live.Load(); r != nil {
+		r.observe(&span)
 	}
 }
 
@@ -176,7 +176,7 @@ func (p *Profiler) Start(opts Options) error {
 	if p.closed {
 		return ErrClosed
 	}
-	if p.current != nil && !p.current.armed() {
+	if p.current != nil && !p.current.rec.armed() {
 		return ErrRunning
 	}
 	out, err := p.open(p.cfg.Root, plan.dir)
@@ -187,8 +187,8 @@ func (p *Profiler) Start(opts Options) error {
 		out.close()
 		return ErrRunning
 	}
-	s := newSession(p, plan, out)
-	if err := s.launch(p.latest.Load()); err != nil {
+	s := newSession(p, plan, out, p.latest.Load())
+	if err := s.launch(); err != nil {
 		out.close()
 		return err
 	}
@@ -223,7 +223,7 @@ func (p *Profiler) Stop() error {
 		p.settled = true
 		return p.last.err
 	}
-	if s.armed() {
+	if s.rec.armed() {
 		if p.cfg.EmulateSGLang {
 			p.mu.Unlock()
 			return ErrIdle
@@ -264,7 +264,7 @@ func (p *Profiler) retire(s *session) {
 func (p *Profiler) Running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.current != nil && !p.current.armed()
+	return p.current != nil && !p.current.rec.armed()
 }
 
 // Close ends the session, writes its files, and refuses new sessions. It returns why

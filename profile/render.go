@@ -1,6 +1,7 @@
 package profile
 
 import (
+	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
@@ -40,23 +41,17 @@ func headRows(sec section) [][]string {
 	return [][]string{sec.Head}
 }
 
-// page is an HTML document without scripts that loads nothing.
-var page = template.Must(template.New("report").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>scored profile</title>
-<style>
-body { font: 14px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; background: #fff }
-h2 { font-size: 1.1em; margin: 2em 0 .5em }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .2em 1.5em .2em 0; border-bottom: 1px solid #ddd; vertical-align: top }
-th { font-weight: 600; color: #666 }
-td:first-child { max-width: 36em; overflow-wrap: anywhere }
-</style>
-{{range .}}<h2>{{.Title}}</h2>
-<table>{{if .Head}}<tr>{{range .Head}}<th>{{.}}</th>{{end}}</tr>{{end}}
-{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>
-{{end}}</table>
-{{end}}</html>
-`))
+// reportHTML is the template of a page without scripts that loads nothing, so that it can
+// be sent and opened anywhere. The template escapes names of clients and compilers.
+//
+//go:embed report.html
+var reportHTML string
 
 // writeHTML writes the sections as one HTML page.
-func writeHTML(w io.Writer, sections []section) error { return page.Execute(w, sections) }
+func writeHTML(w io.Writer, sections []section) error {
+	page, err := template.New("report").Parse(reportHTML)
+	if err != nil {
+		return err
+	}
+	return page.Execute(w, sections)
+}

@@ -11,16 +11,18 @@ func (s *session) run() {
 	defer close(s.done)
 	defer s.folder.close()
 	deviceSpace := s.record()
-	if s.cancelled {
-		return
+	all, ok := s.rec.take()
+	if !ok {
+		return // cancelled: whoever cancels it forgets it, too
 	}
 	if !s.plan.blind {
-		s.path, s.err = s.write(deviceSpace)
-	}
-	if s.err != nil {
-		s.p.cfg.Log.Error("profile not written", "err", s.err)
-	} else if !s.plan.blind {
-		s.p.cfg.Log.Info("profile written", "dir", s.path, "steps", s.steps)
+		steps := all.steps
+		s.path, s.err = s.write(&all, deviceSpace)
+		if s.err != nil {
+			s.p.cfg.Log.Error("profile not written", "err", s.err)
+		} else {
+			s.p.cfg.Log.Info("profile written", "dir", s.path, "steps", steps)
+		}
 	}
 	if s.plan.hold {
 		<-s.stopped
@@ -32,8 +34,8 @@ func (s *session) run() {
 // serialized XSpace, or nil.
 func (s *session) record() []byte {
 	select {
-	case <-s.due:
-	case <-s.ended:
+	case <-s.rec.due:
+	case <-s.rec.ended:
 	}
 	if !s.traced {
 		s.startTracer()
@@ -41,9 +43,9 @@ func (s *session) record() []byte {
 	limit := time.NewTimer(s.p.cfg.MaxDuration)
 	defer limit.Stop()
 	select {
-	case <-s.ended:
+	case <-s.rec.ended:
 	case <-limit.C:
-		s.expire()
+		s.rec.expire()
 	}
 	var space []byte
 	if s.traced {
@@ -58,18 +60,11 @@ func (s *session) record() []byte {
 	}
 	limit.Reset(linger)
 	select {
-	case <-s.sealed:
+	case <-s.rec.sealed:
 	case <-limit.C:
-		s.seal()
+		s.rec.seal()
 	}
 	return space
-}
-
-// seal ends the recording if the last requests are not answered in time.
-func (s *session) seal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finish(s.end)
 }
 
 // startTracer starts the device tracer of a session that was armed. A failure becomes a
@@ -79,7 +74,7 @@ func (s *session) startTracer() {
 		return
 	}
 	select {
-	case <-s.ended:
+	case <-s.rec.ended:
 		s.warnings = append(s.warnings, "the device was not traced: the session ended before its "+
 			"tracer could start")
 		return

@@ -40,32 +40,39 @@ const (
 	statStop      = "profile_stop_time"
 )
 
-// space builds the trace of a session that has ended, without the device tracer's part.
-// traced says whether there is such a part. All times count from the session's begin.
-func (s *session) space(traced bool) *xplane.XSpace {
-	host := newPlane(hostPlane, s.begin)
-	planes := s.stepPlanes(host, traced)
-	if s.plan.host > 0 {
-		addRequests(host, s.spans.all)
+// spaceBuilder builds the trace of a session that has ended, without the device
+// tracer's part. All times count from the session's begin.
+type spaceBuilder struct {
+	*recorded
+	cfg    *Config
+	plan   plan
+	traced bool // there is a device tracer's part
+}
+
+// space builds the trace.
+func (b *spaceBuilder) space() *xplane.XSpace {
+	host := newPlane(hostPlane, b.begin)
+	planes := b.stepPlanes(host)
+	if b.plan.host > 0 {
+		addRequests(host, b.spans.all)
 	}
-	task := newPlane(taskPlane, s.begin)
+	task := newPlane(taskPlane, b.begin)
 	task.plane.Stats = []*xplane.XStat{
-		task.unsigned(statStart, uint64(s.begin.UnixNano())),
-		task.unsigned(statStop, uint64(s.end.UnixNano())),
+		task.unsigned(statStart, uint64(b.begin.UnixNano())),
+		task.unsigned(statStop, uint64(b.end.UnixNano())),
 	}
 	space := &xplane.XSpace{
 		Planes:    append(planes, host.plane, task.plane),
-		Hostnames: []string{text(s.p.cfg.Host)},
-		Warnings:  s.warnings,
+		Hostnames: []string{text(b.cfg.Host)},
 	}
-	if s.spans.dropped > 0 {
+	if b.spans.dropped > 0 {
 		space.Warnings = append(space.Warnings,
 			fmt.Sprintf("truncated: %d spans left out beyond %d spans or %d bytes",
-				s.spans.dropped, s.spans.maxEvents, s.spans.maxBytes))
+				b.spans.dropped, b.spans.maxEvents, b.spans.maxBytes))
 	}
-	if s.timedOut {
+	if b.timedOut {
 		space.Warnings = append(space.Warnings,
-			fmt.Sprintf("truncated: the session ended after %s", s.p.cfg.MaxDuration))
+			fmt.Sprintf("truncated: the session ended after %s", b.cfg.MaxDuration))
 	}
 	return space
 }

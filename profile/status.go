@@ -38,22 +38,3 @@ func (p *Profiler) Status() Status {
 	st.State, st.Dir, st.Err = Idle, p.last.path, p.last.err
 	return st
 }
-
-// status returns the status of a session that is not idle.
-func (s *session) status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := Status{
-		Dir: s.folder.dir, Steps: s.steps, Events: s.spans.events, Dropped: s.spans.dropped,
-		Truncated: s.timedOut || s.spans.dropped > 0,
-	}
-	switch s.phase {
-	case waiting, ready:
-		st.State = Armed
-	case recording, closing:
-		st.State = Recording
-	case over:
-		st.State = Writing
-	}
-	return st
-}

@@ -9,37 +9,37 @@ import (
 )
 
 // stepPlanes builds our plane for each device that ran steps, and at least for device
-// 0.
-func (s *session) stepPlanes(host *planeBuilder, traced bool) (planes []*xplane.XPlane) {
+// 0. Without a device tracer it adds the steps to the host's plane, too.
+func (b *spaceBuilder) stepPlanes(host *planeBuilder) (planes []*xplane.XPlane) {
 	devices := map[int]*devicePlane{}
 	open := func(number int) *devicePlane {
 		d := devices[number]
 		if d == nil {
-			d = s.newDevicePlane(number, host, traced)
+			d = b.newDevicePlane(number, host)
 			devices[number] = d
 			planes = append(planes, d.plane)
 		}
 		return d
 	}
 	first := open(0)
-	first.plane.Stats = append(first.plane.Stats, s.stats(first.planeBuilder)...)
-	for span := range s.spans.all {
+	first.plane.Stats = append(first.plane.Stats, b.stats(first.planeBuilder)...)
+	for span := range b.spans.all {
 		if span.Stage == score.StageStep {
-			open(span.Device).add(span, s.p.cfg.Cost)
+			open(span.Device).add(span, b.cfg.Cost)
 		}
 	}
 	return planes
 }
 
 // stats returns stats of the session as a whole.
-func (s *session) stats(b *planeBuilder) []*xplane.XStat {
+func (b *spaceBuilder) stats(p *planeBuilder) []*xplane.XStat {
 	stats := []*xplane.XStat{
-		b.integer("steps", s.steps),
-		b.integer(statDropped, s.spans.dropped),
-		b.integer(statTruncated, btoi(s.timedOut || s.spans.dropped > 0)),
+		p.integer("steps", b.steps),
+		p.integer(statDropped, b.spans.dropped),
+		p.integer(statTruncated, btoi(b.truncated())),
 	}
-	if level := s.plan.opts.PythonTracerLevel; level != nil {
-		stats = append(stats, b.integer("python_tracer_level", int64(*level)))
+	if level := b.plan.opts.PythonTracerLevel; level != nil {
+		stats = append(stats, p.integer("python_tracer_level", int64(*level)))
 	}
 	return stats
 }
@@ -60,16 +60,16 @@ type devicePlane struct {
 }
 
 // newDevicePlane returns the plane of the device with this number.
-func (s *session) newDevicePlane(number int, host *planeBuilder, traced bool) *devicePlane {
-	name, thread := s.p.cfg.DeviceName, "device thread"
+func (b *spaceBuilder) newDevicePlane(number int, host *planeBuilder) *devicePlane {
+	name, thread := b.cfg.DeviceName, "device thread"
 	if number > 0 {
 		name, thread = fmt.Sprintf("%s %d", name, number), fmt.Sprintf("%s %d", thread, number)
 	}
-	d := &devicePlane{planeBuilder: newPlane(stepPlane+name, s.begin),
+	d := &devicePlane{planeBuilder: newPlane(stepPlane+name, b.begin),
 		executables: map[string]*xplane.XLine{}, host: host}
-	d.plane.Stats = []*xplane.XStat{d.text(statDevice, s.p.cfg.DeviceName)}
+	d.plane.Stats = []*xplane.XStat{d.text(statDevice, b.cfg.DeviceName)}
 	d.steps = d.line(stepsLine)
-	if !traced {
+	if !b.traced {
 		d.thread = host.line(thread)
 	}
 	return d

@@ -36,7 +36,7 @@ func record(t *testing.T, cfg Config, opts Options, spans func(at func(ms int) t
 	t.Helper()
 	b := newBench(t, cfg)
 	b.start(opts)
-	begin := b.current.begin
+	begin := b.current.rec.begin
 	for _, span := range spans(func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }) {
 		b.Observe(span)
 	}

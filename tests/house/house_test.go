@@ -213,8 +213,6 @@ var spread = map[string]int{
 	"model.Config":       8,
 	"model.decoder":      4,
 	"model/mosaic.Shape": 4,
-	"profile.session":    6,
-	"profile.summary":    4,
 	"score.Scorer":       10,
 	"score.device":       6,
 	"score.queue":        8,
