@@ -15,12 +15,12 @@ type processor struct {
 
 // around returns how many ids the file's post-processor puts before those of a text.
 // alone reports that it changes nothing else.
-func (f *file) around() (before int, alone bool) {
+func (p *pipeline) around() (before int, alone bool) {
 	var post struct {
 		processor
 		Processors []processor // of a Sequence
 	}
-	if raw := f.fields["post_processor"]; raw == nil {
+	if raw := p.fields["post_processor"]; raw == nil {
 		return 0, true
 	} else if json.Unmarshal(raw, &post) != nil {
 		return 0, false

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"unicode"
 	"unicode/utf8"
 
@@ -19,10 +18,6 @@ const (
 	afterDigits  = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// Lead returns how many ids Encode puts before those of every text: none for Qwen, one
-// for Llama 3, "<|begin_of_text|>".
-func (t *Tokenizer) Lead() int { return t.file.lead }
-
 // Cut returns the last byte offset where text may be cut without changing any id: the
 // ids of both parts, each encoded by itself and the second without its Lead, are those
 // of the whole text, whatever is appended to text. It returns 0 if there is none.
@@ -34,27 +29,57 @@ func (t *Tokenizer) Lead() int { return t.file.lead }
 // patterns continues there, and none looks further ahead than over blanks. Composition
 // (NFC) joins only marks and letters to what precedes them. Cuts inside of added tokens
 // are avoided. Tokenizers that split text in other ways have no cuts.
-func (t *Tokenizer) Cut(text string) int {
-	if t.file.digits == 0 {
+func (t *Tokenizer) Cut(text string) int { return t.file.cuts.last(text) }
+
+// CutFront returns the first byte offset where text may be cut as Cut says, whatever is
+// put before text; 0 if there is none.
+func (t *Tokenizer) CutFront(text string) int { return t.file.cuts.first(text) }
+
+// cutter finds the places where texts may be cut. A nil cutter finds none.
+type cutter struct {
+	digits       int                 // how many digits a piece may have
+	beginnings   map[string]struct{} // proper prefixes of added tokens
+	longestAdded int                 // bytes of the longest added token
+}
+
+// newCutter returns nil for a kind of pipeline whose cuts are not known: see
+// digitsInPiece.
+func newCutter(p *pipeline) *cutter {
+	digits := p.digitsInPiece()
+	if _, alone := p.around(); digits == 0 || !alone {
+		return nil
+	}
+	c := &cutter{digits: digits, beginnings: map[string]struct{}{}}
+	for _, token := range p.added {
+		c.longestAdded = max(c.longestAdded, len(token.Content))
+		for n := 1; n < len(token.Content); n++ {
+			c.beginnings[token.Content[:n]] = struct{}{}
+		}
+	}
+	return c
+}
+
+// last is Tokenizer.Cut.
+func (c *cutter) last(text string) int {
+	if c == nil {
 		return 0
 	}
 	for i := len(text) - 1; i > 0; i-- {
-		if t.file.separates(text, i) && !t.file.endsInToken(text[:i]) {
+		if c.separates(text, i) && !c.endsInToken(text[:i]) {
 			return i
 		}
 	}
 	return 0
 }
 
-// CutFront returns the first byte offset where text may be cut as Cut says, whatever is
-// put before text; 0 if there is none.
-func (t *Tokenizer) CutFront(text string) int {
-	if t.file.digits == 0 {
+// first is Tokenizer.CutFront.
+func (c *cutter) first(text string) int {
+	if c == nil {
 		return 0
 	}
 	// An added token that begins before text ends before longestAdded.
-	for i := max(1, t.file.longestAdded); i < len(text); i++ {
-		if t.file.separates(text, i) && !t.file.endsInToken(text[:i]) {
+	for i := max(1, c.longestAdded); i < len(text); i++ {
+		if c.separates(text, i) && !c.endsInToken(text[:i]) {
 			return i
 		}
 	}
@@ -63,7 +88,7 @@ func (t *Tokenizer) CutFront(text string) int {
 
 // separates reports whether a piece always ends before text[i:], and composition does
 // not join the characters around i.
-func (f *file) separates(text string, i int) bool {
+func (c *cutter) separates(text string, i int) bool {
 	if !utf8.RuneStart(text[i]) {
 		return false
 	}
@@ -76,7 +101,7 @@ func (f *file) separates(text string, i int) bool {
 		return !letter && isPlain(next) && (before < utf8.RuneSelf ||
 			norm.NFC.IsNormalString(string(before)))
 	case unicode.IsNumber(before) && unicode.IsNumber(next):
-		return f.digits == 1 && isPlain(next)
+		return c.digits == 1 && isPlain(next)
 	case unicode.IsNumber(before):
 		return letter && next < utf8.RuneSelf || isPlain(next)
 	}
@@ -93,45 +118,11 @@ func isPlain(r rune) bool {
 }
 
 // endsInToken reports whether text may end inside an added token.
-func (f *file) endsInToken(text string) bool {
-	for n := 1; n < f.longestAdded && n <= len(text); n++ {
-		if _, begins := f.beginnings[text[len(text)-n:]]; begins {
+func (c *cutter) endsInToken(text string) bool {
+	for n := 1; n < c.longestAdded && n <= len(text); n++ {
+		if _, begins := c.beginnings[text[len(text)-n:]]; begins {
 			return true
 		}
 	}
 	return false
-}
-
-// digitsInPiece returns how many digits a piece may have, if Cut knows this kind of
-// file; else 0. Cut knows files with the pieces of Qwen or Llama 3, only NFC before
-// them, byte-level merges, and added tokens that strip nothing around them. The
-// post-processor is not considered here.
-func (f *file) digitsInPiece() int {
-	var pieces struct {
-		Pretokenizers []struct {
-			Type     string
-			Pattern  struct{ Regex string }
-			Behavior string
-			Invert   bool
-			Prefix   bool `json:"add_prefix_space"`
-			UseRegex bool `json:"use_regex"`
-		}
-	}
-	if raw := f.fields["pre_tokenizer"]; raw != nil && json.Unmarshal(raw, &pieces) != nil {
-		return 0
-	}
-	if !f.composesOnly() || f.model != "BPE" || len(pieces.Pretokenizers) != 2 {
-		return 0
-	}
-	split, bytes := pieces.Pretokenizers[0], pieces.Pretokenizers[1]
-	if split.Type != "Split" || split.Behavior != "Isolated" || split.Invert ||
-		bytes.Type != "ByteLevel" || bytes.Prefix || bytes.UseRegex {
-		return 0
-	}
-	for _, token := range f.added {
-		if token.Strips || token.StripsRight || token.SingleWord {
-			return 0
-		}
-	}
-	return map[string]int{qwenPattern: 1, llamaPattern: 3}[split.Pattern.Regex]
 }

@@ -15,32 +15,19 @@ import (
 // a path to weights is refused before it is read.
 const maxFile = 256 << 20
 
-// file is a tokenizer.json: its fields for Rust, and what Rust's interface does not
-// provide.
+// file is a tokenizer.json: its pipeline, which Rust loads, and what Rust's interface
+// does not provide. It does not change once it is read.
 type file struct {
-	path   string
-	fields map[string]json.RawMessage
-	model  string // the type of its model, e.g. "BPE"
-	added  []addedToken
+	path string
+	pipeline
 
 	tokens map[int]string // by id
 	base   int            // how many tokens are the model's own, not added
 	size   int            // largest id + 1
 
-	lead         int                 // see Tokenizer.Lead
-	digits       int                 // see digitsInPiece; 0: texts cannot be cut
-	beginnings   map[string]struct{} // proper prefixes of added tokens
-	longestAdded int                 // bytes of the longest added token
-	reach        *reach              // nil: see measureReach
-}
-
-// addedToken is a token that is looked for in a text before it is split.
-type addedToken struct {
-	ID          uint32 `json:"id"`
-	Content     string `json:"content"`
-	Strips      bool   `json:"lstrip"`
-	StripsRight bool   `json:"rstrip"`
-	SingleWord  bool   `json:"single_word"`
+	lead  int     // see Tokenizer.Lead
+	cuts  *cutter // nil: texts cannot be cut
+	reach *reach  // nil: no bound is known
 }
 
 // Find returns the path of a tokenizer.json: path itself, or the file in the folder
@@ -119,44 +106,14 @@ func (f *file) parse(raw []byte) error {
 	}
 	for _, token := range f.added {
 		f.tokens[int(token.ID)] = token.Content
-		f.longestAdded = max(f.longestAdded, len(token.Content))
 	}
 	for id := range f.tokens {
 		f.size = max(f.size, id+1)
 	}
-	var alone bool
-	f.lead, alone = f.around()
-	if f.digits = f.digitsInPiece(); !alone {
-		f.digits = 0
-	}
-	f.beginnings = map[string]struct{}{}
-	for _, token := range f.added {
-		for n := 1; n < len(token.Content); n++ {
-			f.beginnings[token.Content[:n]] = struct{}{}
-		}
-	}
-	f.reach = f.measureReach(model.Vocab)
+	f.lead, _ = f.around()
+	f.cuts = newCutter(&f.pipeline)
+	f.reach = newReach(&f.pipeline, model.Vocab)
 	return nil
-}
-
-// unreadable is the type of a part in an unknown form.
-const unreadable = "?"
-
-// typeOf returns the type of a part of the file, such as "NFC" of its normalizer; "" if
-// the file has no such part. The model's type is in f.model, because the model is large
-// and is read once.
-func (f *file) typeOf(part string) string {
-	var typed struct{ Type string }
-	if raw := f.fields[part]; raw != nil && json.Unmarshal(raw, &typed) != nil {
-		return unreadable
-	}
-	return typed.Type
-}
-
-// composesOnly reports whether nothing but NFC changes a text before it is split.
-func (f *file) composesOnly() bool {
-	normalizer := f.typeOf("normalizer")
-	return normalizer == "" || normalizer == "NFC"
 }
 
 // load loads the file in Rust. Like transformers, it ignores truncation and padding in

@@ -19,7 +19,11 @@ type reach struct {
 // is at most its number of tokens. Composition (NFC) may turn three bytes beyond ASCII
 // into one, and absorb the ASCII character before them.
 func (t *Tokenizer) Least(text string) int {
-	r := t.file.reach
+	return t.file.reach.least(text)
+}
+
+// least is Tokenizer.Least. It is 0 for a nil reach.
+func (r *reach) least(text string) int {
 	if r == nil {
 		return 0
 	}
@@ -42,12 +46,12 @@ func (t *Tokenizer) Least(text string) int {
 	return int(sum * (1 - 1e-9)) // rounding errors of 130 float64 terms are far smaller
 }
 
-// measureReach returns nil unless the tokenizer is byte-level BPE over a vocabulary
+// newReach returns nil unless the tokenizer is byte-level BPE over a vocabulary
 // that has every byte, only NFC precedes it, and no added token absorbs blanks. Other
 // tokenizers may make one token of a text of any length.
-func (f *file) measureReach(vocab map[string]int32) *reach {
-	if !f.composesOnly() || f.model != "BPE" ||
-		!strings.Contains(string(f.fields["pre_tokenizer"]), `"ByteLevel"`) {
+func newReach(p *pipeline, vocab map[string]int32) *reach {
+	if !p.composesOnly() || p.model != "BPE" ||
+		!strings.Contains(string(p.fields["pre_tokenizer"]), `"ByteLevel"`) {
 		return nil
 	}
 	r := &reach{others: 1}
@@ -80,7 +84,7 @@ func (f *file) measureReach(vocab map[string]int32) *reach {
 	if single < 256 {
 		return nil
 	}
-	for _, token := range f.added {
+	for _, token := range p.added {
 		note([]byte(token.Content))
 		if token.Strips || token.StripsRight { // it absorbs any number of blanks
 			return nil

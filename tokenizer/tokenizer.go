@@ -96,34 +96,9 @@ func (t *Tokenizer) Single(text string) (int32, error) {
 		spelled)
 }
 
-// Decode returns the text of ids, with special tokens written out. Bytes that are not
-// UTF-8, for example if ids begin or end inside a character, become U+FFFD. Decode of
-// Encode's ids is the text in the tokenizer's Unicode normal form.
-func (t *Tokenizer) Decode(ids []int32) (string, error) {
-	unsigned := make([]uint32, len(ids))
-	for i, id := range ids {
-		if _, ok := t.Token(int(id)); !ok {
-			return "", fmt.Errorf("token id %d is not in the vocabulary of %d", id, t.Vocab())
-		}
-		unsigned[i] = uint32(id)
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for _, mode := range []int{0, escapedNUL} {
-		rust, err := t.instance(mode)
-		if err != nil {
-			return "", err
-		}
-		// The binding returns "" for a text with a NUL; the second mode escapes it.
-		if text := rust.Decode(unsigned, false); text != "" || len(ids) == 0 {
-			if mode == escapedNUL {
-				text = unescapeNUL(text)
-			}
-			return text, nil
-		}
-	}
-	return "", fmt.Errorf("%d token ids gave no text; the tokenizer failed", len(ids))
-}
+// Lead returns how many ids Encode puts before those of every text: none for Qwen, one
+// for Llama 3, "<|begin_of_text|>".
+func (t *Tokenizer) Lead() int { return t.file.lead }
 
 // Vocab returns the largest token id + 1, added tokens included: 151,669 for Qwen3.
 func (t *Tokenizer) Vocab() int { return t.file.size }

@@ -217,7 +217,6 @@ var spread = map[string]int{
 	"score.device":       6,
 	"score.queue":        8,
 	"score/plan.Ladder":  4,
-	"tokenizer.file":     5,
 }
 
 // TestTypesStayTogether: no type has methods in more than three files.
