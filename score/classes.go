@@ -20,13 +20,10 @@ const (
 	Logits  Activation = "none"    // scores are the logits
 )
 
-// Classes returns the model's classes. Names is empty if the model is no classifier.
-func (s *Scorer) Classes() Classes { return s.cfg.Classes }
-
 // labelled replaces the labels of a Classify request by the model's classes, in a copy.
 // It refuses a request for classes of a language model, and for tokens of a classifier.
-func (s *Scorer) labelled(req *Request) (*Request, error) {
-	classes := len(s.cfg.Classes.Names)
+func (l *limits) labelled(req *Request) (*Request, error) {
+	classes := len(l.classes.Names)
 	switch {
 	case classes == 0 && req.Classify:
 		return nil, Errorf(Invalid, "", "the model is no classifier: it has probabilities of "+

@@ -2,7 +2,6 @@ package score
 
 import (
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"scored/score/plan"
@@ -12,48 +11,36 @@ import (
 // gives them to the Engine, settleAll waits for their answers and hands them out.
 //
 // A step is formed when the device is free, from all that has queued up by then. One
-// more step may be queued behind the running one: see mayBegin. A device waits on a
-// timer in one case only, for clients that are about to send their next request: see
-// worthWaiting.
+// more step may be queued behind the running one: see queue.mayBegin. A device waits on
+// a timer in one case only, for clients that are about to send their next request: see
+// returning.
 type device struct {
-	index    int
-	engine   Engine
-	planner  *plan.Planner // queue.planning must be held
-	full     int           // tokens of the largest step
-	queue    *queue
-	observe  func(Span)
-	watchdog time.Duration
+	index   int
+	engine  runner
+	queue   *queue
+	observe func(Span)
+	running stopwatch
+	health  health
 
 	// queue.mu must be held for the fields of this group.
-	flights []*flight     // steps given to the engine and not settled, in order; at most mostFlights
+	flights flights
 	waits   *plan.Backlog // waiting rows of jobs that it has begun, or will probably run
 	passed  int64         // pushes+steps of the queue when it last left waiting jobs to other devices
-	last    stepUse       // of the step that was settled last
 
-	toSettle chan *flight
-	epoch    time.Time
-	// busySince is when the running step began, in nanoseconds after epoch, by the
-	// monotonic clock. It is 0 while the device is idle.
-	busySince atomic.Int64
-	failures  atomic.Int64 // steps that failed in a row
-	stopped   chan struct{}
+	toSettle chan *flight  // from loop to settleAll
+	stopped  chan struct{} // closed when both goroutines have ended
 }
-
-// mostFlights is how many steps an engine has at a time: one that runs and one queued
-// behind it.
-const mostFlights = 2
 
 // newDevice returns a device whose goroutines have not been started.
-func newDevice(index int, engine Engine, planner *plan.Planner, q *queue, watchdog time.Duration,
-	observe func(Span)) *device {
-	return &device{index: index, engine: engine, planner: planner, queue: q, watchdog: watchdog,
-		observe: observe,
-		full:    planner.StepTokens(), toSettle: make(chan *flight, mostFlights), epoch: time.Now(),
-		stopped: make(chan struct{})}
+func newDevice(index int, engine Engine, ladder *plan.Ladder, q *queue, cfg *Config) *device {
+	d := &device{index: index, engine: runner{engine}, queue: q, observe: cfg.observe,
+		running: stopwatch{epoch: time.Now()}, waits: plan.NewBacklog(ladder),
+		toSettle: make(chan *flight, mostFlights), stopped: make(chan struct{})}
+	d.health.running, d.health.watchdog = &d.running, cfg.Watchdog
+	return d
 }
 
-// start starts both goroutines. They end when the queue is closed or a device is lost;
-// stopped is closed then.
+// start starts both goroutines. They end when the queue is closed or a device is lost.
 func (d *device) start() {
 	go d.loop()
 	go d.settleAll()
@@ -70,12 +57,12 @@ func (d *device) loop() {
 		if f == nil {
 			return
 		}
-		d.busySince.CompareAndSwap(0, d.now())
+		d.running.startIdle()
 		if f.again {
-			f.pending, f.err = d.runHalves(f.Step), nil
+			f.pending, f.err = d.engine.runHalves(f.Step), nil
 		} else {
 			f.start = time.Now()
-			f.pending, f.err = d.run(f.Step)
+			f.pending, f.err = d.engine.run(f.Step)
 			if divisible(f.Step, f.err) && d.queue.runAgain(d, f) {
 				continue
 			}
@@ -96,8 +83,8 @@ func (d *device) settleAll() {
 	defer close(d.stopped)
 	for f := range d.toSettle {
 		start := f.start
-		if last := d.epoch.Add(time.Duration(d.busySince.Load())); last.After(start) {
-			start = last // it waited for the one before
+		if began := d.running.began(); began.After(start) {
+			start = began // it waited for the one before
 		}
 		answers, err := [][]float32(nil), f.err
 		if err == nil {
@@ -115,7 +102,7 @@ func (d *device) settleAll() {
 // settle judges a step's result, reports it to the observer, and hands it out to the
 // jobs.
 func (d *device) settle(f *flight, start time.Time, answers [][]float32, err error) {
-	lost := d.judge(f, err)
+	lost := d.health.judge(err, f.jobs[0].probe)
 	cause := err
 	if err == nil {
 		err = d.queue.spoiledBy(f)
@@ -134,44 +121,22 @@ func (d *device) settle(f *flight, start time.Time, answers [][]float32, err err
 	close(f.settled)
 }
 
-// early is how long after a step's begin the next one is formed: three quarters of its
-// predicted duration.
-func early(f *flight) time.Duration { return f.Step.Cost() * 3 / 4 }
-
-// nearEnd reports whether f, which is running, is about to end.
-func (d *device) nearEnd(f *flight) bool {
-	since := d.busySince.Load()
-	return since != 0 && time.Duration(d.now()-since) >= early(f)
+// nearEnd reports whether the first of the flights runs and is about to end. queue.mu
+// must be held.
+func (d *device) nearEnd() bool {
+	took, runs := d.running.running()
+	return runs && took >= d.flights[0].early()
 }
 
 // wakeNearEnd wakes the queue's waiters when f is about to end, if it runs now.
-func (d *device) wakeNearEnd(f *flight) { time.AfterFunc(early(f), d.queue.wake) }
+func (d *device) wakeNearEnd(f *flight) { time.AfterFunc(f.early(), d.queue.wake) }
 
-// now returns the nanoseconds since epoch. It is at least 1, as 0 means idle in
-// busySince.
-func (d *device) now() int64 { return max(int64(time.Since(d.epoch)), 1) }
-
-// healthy returns an Unavailable error if the device cannot be expected to answer.
-func (d *device) healthy(now time.Time) error {
+// ready returns an Unavailable error if the device cannot be expected to answer.
+func (d *device) ready() error {
 	select {
 	case <-d.stopped:
 		return Errorf(Unavailable, "", "device goroutine has ended")
 	default:
+		return d.health.check()
 	}
-	if err := d.hangs(now); err != nil {
-		return err
-	}
-	if n := d.failures.Load(); n >= manyFailures {
-		return Errorf(Unavailable, "", "last %d steps failed", n)
-	}
-	return nil
-}
-
-// hangs returns an error if the running step has lasted longer than the watchdog
-// allows.
-func (d *device) hangs(now time.Time) error {
-	if since := d.busySince.Load(); since != 0 && now.Sub(d.epoch)-time.Duration(since) > d.watchdog {
-		return Errorf(Unavailable, "", "step has been running for over %s", d.watchdog)
-	}
-	return nil
 }

@@ -16,12 +16,14 @@ import (
 // cross the border between query and item. Only the part of the query that no item can
 // change is tokenized once for all.
 type encoding struct {
-	*Scorer
-	ctx    context.Context
-	req    *Request
-	result *Result
+	ctx      context.Context
+	req      *Request
+	result   *Result
+	lengths  lengths
+	texts    texts
+	parallel int
 
-	// By item.
+	// By item. Each goroutine writes the elements of its own items.
 	prompts [][]int32
 	errs    []error // a prompt whose error is set stays nil
 	cut     []bool  // the prompt was too long and has been cut
@@ -30,23 +32,23 @@ type encoding struct {
 
 	mu       sync.Mutex
 	reserved *reservation // mu must be held to reserve
-
-	bytes     atomic.Int64 // of text given to tokenizers
-	mostBytes int64
 }
 
-// encode returns the prompts of all items. reusable is the number of leading tokens
+// prompts returns the prompts of all items. reusable is the number of leading tokens
 // that a lone row is likely to share with later requests.
 //
 // With Request.Partial, a prompt that cannot be made is nil, and its error is in
 // result. Otherwise the error of the first such item fails the request. Every error is
-// an *Error.
-func (s *Scorer) encode(ctx context.Context, req *Request, result *Result,
+// an *Error. The tokens of the prompts are reserved, also of those that were made
+// before an error.
+func (p *prompter) prompts(ctx context.Context, req *Request, result *Result,
 	reserved *reservation) (prompts [][]int32, reusable int, err error) {
-	e := &encoding{Scorer: s, ctx: ctx, req: req, result: result, reserved: reserved,
-		mostBytes: s.mostBytes(req),
-		prompts:   make([][]int32, len(req.Items)), errs: make([]error, len(req.Items)),
-		cut: make([]bool, len(req.Items))}
+	n := len(req.Items)
+	e := &encoding{ctx: ctx, req: req, result: result, reserved: reserved, parallel: p.parallel,
+		lengths: lengths{req: req, context: p.context, cut: req.Truncate || p.truncate,
+			tail: reserved.columns.longest},
+		texts:   texts{prompter: p, ctx: ctx, req: req, most: p.allowance(req)},
+		prompts: make([][]int32, n), errs: make([]error, n), cut: make([]bool, n)}
 	err = guard("prompts cannot be made", func() error {
 		join := e.joinTexts
 		if req.Query.IsTokens {
@@ -102,7 +104,7 @@ func (e *encoding) joinTokens() (reusable int, err error) {
 	keep := make([]int, len(e.req.Items))
 	for i, item := range e.req.Items {
 		n := len(query) + len(item.Tokens)
-		keep[i], e.errs[i] = e.keep(i, n, false)
+		keep[i], e.errs[i] = e.lengths.keep(i, n, false)
 		if e.errs[i] == nil {
 			e.errs[i] = e.req.checkPlaces(i, keep[i])
 		}
@@ -147,14 +149,6 @@ func (e *encoding) joinTexts() (reusable int, err error) {
 	return len(t.front), nil
 }
 
-// note records the result of item i. An error that fails the request stops the work on
-// other items.
-func (e *encoding) note(i int, err error) {
-	if e.errs[i] = err; err != nil && e.ofItem(err) == nil {
-		e.stop.Store(true)
-	}
-}
-
 // joinPair makes the prompt of item i, which has a query of its own.
 func (e *encoding) joinPair(i int) error {
 	t, err := e.tokenizeQuery(e.req.QueryBefore+e.req.Queries[i]+e.req.QueryAfter, e.req.queryField(i))
@@ -165,32 +159,27 @@ func (e *encoding) joinPair(i int) error {
 }
 
 // join makes the prompt of item i from the tokenized query and the item's text, and
-// reserves its tokens.
+// reserves its tokens. A text that must have too many tokens is not tokenized.
 func (e *encoding) join(i int, t *queryTokens) error {
-	if err := e.checkBytes(i, t.least); err != nil {
-		return err
+	least := t.least + e.texts.encoder.Least(e.req.Items[i].Text)
+	if e.lengths.tooMany(least) {
+		return e.lengths.check(i, least, true)
 	}
-	ids := t.front
-	more := t.tooLong
-	if !more {
-		first, second := order(e.req, t.text, e.req.Items[i].Text)
-		own, rest, err := e.tokenize(first+second, max(1, t.limit-len(t.front)), len(t.front) > 0)
-		if err != nil {
-			return blame(e.req.itemField(i), err)
-		}
-		if ids, more = own, rest; len(t.front)+len(t.back) > 0 {
-			ids = slices.Concat(t.front, own, t.back)
-		}
-		more = more || t.backMore
-	}
-	keep, err := e.keepOf(i, len(ids), more, t)
+	ids, more, err := e.joined(i, t)
 	if err != nil {
 		return err
 	}
+	var keep int
 	if e.req.Template != nil { // what is cut is the item's, before the template's end
+		if keep, err = e.lengths.keepInTemplate(i, len(ids), more, t.alone); err != nil {
+			return err
+		}
 		ids = slices.Concat(ids[:keep], e.req.Template.After)
 		keep = len(ids)
 	} else {
+		if keep, err = e.lengths.keep(i, len(ids), more); err != nil {
+			return err
+		}
 		e.cut[i] = keep < len(ids) || more
 	}
 	e.mu.Lock()
@@ -202,6 +191,23 @@ func (e *encoding) join(i int, t *queryTokens) error {
 		e.prompts[i] = slices.Clone(ids[:keep]) // the rest need not be kept
 	}
 	return nil
+}
+
+// joined returns the token ids of the query and item i, without a template's end. With
+// more set, they are only the beginning, as long as t.limit at least.
+func (e *encoding) joined(i int, t *queryTokens) (ids []int32, more bool, err error) {
+	if t.tooLong {
+		return t.front, true, nil
+	}
+	first, second := order(e.req, t.text, e.req.Items[i].Text)
+	ids, more, err = e.texts.tokenize(first+second, max(1, t.limit-len(t.front)), len(t.front) > 0)
+	if err != nil {
+		return nil, false, blame(e.req.itemField(i), err)
+	}
+	if len(t.front)+len(t.back) > 0 {
+		ids = slices.Concat(t.front, ids, t.back)
+	}
+	return ids, more || t.backMore, nil
 }
 
 // blame adds the name of the field to the error of a text. An *Error of the Encoder
@@ -219,7 +225,7 @@ func blame(field string, err error) error {
 	return err
 }
 
-// inParallel calls do(0) … do(n-1) from at most cfg.Encoders goroutines, records each
+// inParallel calls do(0) … do(n-1) from at most e.parallel goroutines, records each
 // result, and returns when all have ended. Calls begin in order. Once the context ends
 // or stop is set, no more calls begin. A panic in do becomes the item's error.
 func (e *encoding) inParallel(n int, do func(i int) error) {
@@ -234,11 +240,19 @@ func (e *encoding) inParallel(n int, do func(i int) error) {
 		}
 	}
 	var others sync.WaitGroup
-	for range min(e.cfg.Encoders, n) - 1 {
+	for range min(e.parallel, n) - 1 {
 		others.Go(work)
 	}
 	work()
 	others.Wait()
+}
+
+// note records the result of item i. An error that fails the request stops the work on
+// other items.
+func (e *encoding) note(i int, err error) {
+	if e.errs[i] = err; err != nil && e.ofItem(err) == nil {
+		e.stop.Store(true)
+	}
 }
 
 // order returns query and item in the order in which a prompt has them.

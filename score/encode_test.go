@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"scored/score/plan"
 	"scored/score/scoretest"
 )
 
@@ -35,16 +36,20 @@ func (wordEncoder) Least(text string) int { return len(text) / 11 }
 func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts [][]int32, reusable int, result *Result, err error) {
 	t.Helper()
 	cfg = cfg.withDefaults()
-	s := &Scorer{cfg: cfg, encoder: encoder, gate: newGate(cfg.EncodeBytes), queue: newQueue(cfg, nil)}
-	reserved, err := s.queue.admit(req, &columns{})
+	ladder, err := plan.NewLadder(testBuckets(), 256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, q := newPrompter(&cfg, encoder), newQueue(&cfg, ladder)
+	reserved, err := q.admit(req, &columns{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	result = &Result{}
-	prompts, reusable, err = s.encode(t.Context(), req, result, reserved)
+	prompts, reusable, err = p.prompts(t.Context(), req, result, reserved)
 	reserved.release()
-	if n := s.queue.tokens.Load(); n != 0 || s.queue.rows != 0 || s.gate.inside != 0 {
-		t.Errorf("%d tokens, %d rows and %d bytes are held after the release", n, s.queue.rows, s.gate.inside)
+	if held := &q.admission; held.tokens.Load() != 0 || held.rows != 0 || p.gate.inside != 0 {
+		t.Errorf("%d tokens, %d rows and %d bytes are held after the release", held.tokens.Load(), held.rows, p.gate.inside)
 	}
 	return prompts, reusable, result, err
 }
@@ -327,7 +332,39 @@ func TestFaultyEncoder(t *testing.T) {
 			}
 		}
 	}
-	if load := s.Load(); load.Requests != 0 || s.queue.rows != 0 || s.queue.tokens.Load() != 0 || s.gate.inside != 0 {
-		t.Errorf("load %+v, %d rows, %d tokens and %d bytes after the last answer", load, s.queue.rows, s.queue.tokens.Load(), s.gate.inside)
+	held := &s.queue.admission
+	if load := s.Load(); load.Requests != 0 || held.rows != 0 || held.tokens.Load() != 0 || s.prompter.gate.inside != 0 {
+		t.Errorf("load %+v, %d rows, %d tokens and %d bytes after the last answer", load, held.rows, held.tokens.Load(), s.prompter.gate.inside)
+	}
+}
+
+// cutEncoder counts how often it is asked where a text may be cut.
+type cutEncoder struct {
+	wordEncoder
+	asked *atomic.Int64
+}
+
+func (e cutEncoder) Cut(text string) int {
+	e.asked.Add(1)
+	return e.wordEncoder.Cut(text)
+}
+
+// TestEncoderIsAskedOnceWhetherItCuts: each request asks for places in its own texts alone.
+func TestEncoderIsAskedOnceWhetherItCuts(t *testing.T) {
+	encoder := cutEncoder{wordEncoder{&atomic.Int64{}}, &atomic.Int64{}}
+	s, err := New(Config{Vocab: 1000, ContextLength: 256}, encoder, &scoretest.Fake{Shapes: testBuckets()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	encoder.asked.Store(0)
+	for range 5 {
+		req := &Request{Query: Part{Text: "a query"}, Items: []Part{{Text: " an item"}}, Labels: []Label{{ID: 1}}}
+		if _, err := s.Score(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := encoder.asked.Load(); n != 5 {
+		t.Errorf("5 requests of one query each ask for %d places, want 5", n)
 	}
 }

@@ -44,8 +44,8 @@ func TestFaultsLoseNothing(t *testing.T) {
 				}
 				clients.Wait()
 				time.Sleep(time.Second) // steps end whose clients have left
-				if load := s.Load(); load.Requests != 0 || load.RunningRows != 0 || load.WaitingRows != 0 || s.queue.busy != 0 {
-					t.Errorf("load %+v and %d steps under way after the last answer, want nothing in hand", load, s.queue.busy)
+				if load := s.Load(); load.Requests != 0 || load.RunningRows != 0 || load.WaitingRows != 0 || s.queue.underWay.steps != 0 {
+					t.Errorf("load %+v and %d steps under way after the last answer, want nothing in hand", load, s.queue.underWay.steps)
 				}
 			})
 		})

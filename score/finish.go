@@ -2,9 +2,10 @@ package score
 
 import "math"
 
-// finish turns the job's answers into the numbers that the client asked for, in
-// float64. With Request.Partial, a row without finite scores fails its item alone.
-func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
+// finish turns the answers into the numbers that the client asked for, in float64. With
+// Request.Partial, a row without finite scores fails its item alone. The job must be
+// done, without an error.
+func (j *job) finish(req *Request, result *Result) (*Result, error) {
 	result.Usage = j.usage()
 	result.Timing.Wait, result.Timing.Run = j.started.Sub(j.queued), j.ended.Sub(j.started)
 	if req.Logprobs {
@@ -22,7 +23,7 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 		if result.ItemErrors[i] != nil {
 			continue
 		}
-		if err := j.finish(req, i, &numbers, result); err != nil {
+		if err := j.finishItem(req, i, &numbers, result); err != nil {
 			if !req.Partial {
 				return nil, err
 			}
@@ -32,8 +33,9 @@ func (s *Scorer) finish(req *Request, j *job, result *Result) (*Result, error) {
 	return result, nil
 }
 
-// finish writes the numbers of item i to the result: all of them, or none and an error.
-func (j *job) finish(req *Request, i int, numbers *table, result *Result) *Error {
+// finishItem writes the numbers of item i to the result: all of them, or none and an
+// error.
+func (j *job) finishItem(req *Request, i int, numbers *table, result *Result) *Error {
 	answer := j.answers[i]
 	last := answer
 	if j.columns.paths == nil {

@@ -1,15 +1,14 @@
 package score
 
 import (
-	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"scored/score/plan"
 )
 
-// flight is a step in flight: formed, and its answers not yet handed out. d.loop writes
-// pending and err before it sends the flight to settleAll.
+// flight is a step in flight: formed, and its answers not yet handed out. device.loop
+// writes pending and err before it sends the flight to device.settleAll.
 type flight struct {
 	*plan.Formed
 	jobs    []*job // the jobs of Formed.Takes, in the same order
@@ -27,77 +26,62 @@ type flight struct {
 	settled chan struct{} // closed when its answers have been handed out
 }
 
-// finished is a Pending step that has run already.
-type finished struct {
-	answers [][]float32
-	err     error
-}
+// early is how long after a step's begin the next one is formed: three quarters of its
+// predicted duration.
+func (f *flight) early() time.Duration { return f.Step.Cost() * 3 / 4 }
 
-func (f finished) Wait() ([][]float32, error) { return f.answers, f.err }
-
-// run gives the step to the engine. A panic in the engine fails this step, not the
-// process.
-func (d *device) run(step *Step) (pending Pending, err error) {
-	err = guard(enginePanicked, func() (err error) {
-		pending, err = d.engine.Run(step)
-		return err
-	})
-	return pending, err
-}
-
-// wait returns the answers of a step, of which there must be one for each row.
-func wait(pending Pending, rows int) (answers [][]float32, err error) {
-	err = guard(enginePanicked, func() (err error) {
-		answers, err = pending.Wait()
-		return err
-	})
-	if err == nil && len(answers) != rows {
-		err = fmt.Errorf("engine answered %d of %d rows", len(answers), rows)
-	}
-	return answers, err
-}
-
-const enginePanicked = "engine panicked"
-
-// divisible reports whether a step that failed may work in halves: the device lacked
-// memory and still has its cache.
-func divisible(step *Step, err error) bool {
-	return errors.Is(err, ErrMemory) && !errors.Is(err, ErrCache) && len(step.Rows) > 1
-}
-
-// runHalves runs both halves of a step, one after the other, and waits for each. A step
-// of one row runs as it is. Nothing else may be queued on the device.
-func (d *device) runHalves(step *Step) finished {
-	var all [][]float32
-	parts := []*Step{step}
-	if len(step.Rows) > 1 {
-		parts = halves(step)
-	}
-	for _, half := range parts {
-		pending, err := d.run(half)
-		if err == nil {
-			var answers [][]float32
-			answers, err = wait(pending, len(half.Rows))
-			all = append(all, answers...)
-		}
-		if err != nil {
-			return finished{err: fmt.Errorf("step run by itself: %w", err)}
+// span describes the step, which began to run at start and ends now. Requests holds the
+// ids of the requests with rows in it, each once.
+func (f *flight) span(device int, start time.Time, err error) Span {
+	s := Span{Stage: StageStep, Number: f.number, Device: device, Start: start, End: time.Now(),
+		Bucket: f.Step.Bucket,
+		Rows:   len(f.Step.Rows), Tokens: f.Step.Computed(), Predicted: f.Step.Cost(), Err: err}
+	listed := make(map[*job]bool, len(f.jobs)) // a job may have several groups in a step
+	for i, take := range f.Takes {
+		s.Cached += take.Count*take.Shared - take.New
+		if j := f.jobs[i]; take.Count > 0 && !listed[j] {
+			listed[j] = true
+			s.Requests = append(s.Requests, j.id)
 		}
 	}
-	return finished{answers: all}
+	return s
 }
 
-// halves splits the rows of a step. The first half computes the new tokens of the
-// prefixes, and the second reads them. Neither copies rows.
-func halves(s *Step) []*Step {
-	first, second := *s, *s
-	n := len(s.Rows) / 2
-	first.Rows, second.Rows = s.Rows[:n], s.Rows[n:]
-	second.Prefixes = make([]Prefix, len(s.Prefixes))
-	for i, p := range s.Prefixes {
-		second.Prefixes[i].Slots = p.Slots
+// flights are a device's steps in flight, in the order in which they run. The first one
+// runs now, or is about to. queue.mu must be held.
+type flights []*flight
+
+// mostFlights is how many steps an engine has at a time: one that runs and one queued
+// behind it.
+const mostFlights = 2
+
+// again returns the step that the device must run again next. It returns nil if there
+// is none, or if other steps must end first.
+func (fs flights) again() *flight {
+	if len(fs) == 0 || slices.ContainsFunc(fs, func(f *flight) bool { return !f.again }) {
+		return nil
 	}
-	return []*Step{&first, &second}
+	return fs[0]
+}
+
+// behind returns the steps queued behind f.
+func (fs flights) behind(f *flight) flights { return fs[slices.Index(fs, f)+1:] }
+
+// remove takes a step out that has been settled.
+func (fs *flights) remove(f *flight) {
+	*fs = slices.DeleteFunc(*fs, func(other *flight) bool { return other == f })
+}
+
+// left predicts the time until all these steps are done, by their price. running times
+// the first.
+func (fs flights) left(running *stopwatch) (left time.Duration) {
+	for _, f := range fs {
+		left += f.Step.Cost()
+	}
+	if took, runs := running.running(); runs && len(fs) > 0 {
+		left -= min(took, fs[0].Step.Cost())
+	}
+	return left
 }
 
 // reads reports whether step reads slots of the cache that writer was to write.
@@ -139,21 +123,4 @@ func readsCache(step *Step) bool {
 		}
 	}
 	return false
-}
-
-// span describes the step, which began to run at start and ends now. Requests holds the
-// ids of the requests with rows in it, each once.
-func (f *flight) span(device int, start time.Time, err error) Span {
-	s := Span{Stage: StageStep, Number: f.number, Device: device, Start: start, End: time.Now(),
-		Bucket: f.Step.Bucket,
-		Rows:   len(f.Step.Rows), Tokens: f.Step.Computed(), Predicted: f.Step.Cost(), Err: err}
-	listed := make(map[*job]bool, len(f.jobs)) // a job may have several groups in a step
-	for i, take := range f.Takes {
-		s.Cached += take.Count*take.Shared - take.New
-		if j := f.jobs[i]; take.Count > 0 && !listed[j] {
-			listed[j] = true
-			s.Requests = append(s.Requests, j.id)
-		}
-	}
-	return s
 }

@@ -178,7 +178,7 @@ func (p *schedule) checkEnd() {
 	if load := p.scorer.Load(); load.Requests != 0 || load.WaitingRows != 0 || load.WaitingTokens != 0 || load.RunningRows != 0 {
 		p.Errorf("load %+v after the last answer, want nothing in hand", load)
 	}
-	if q := p.scorer.queue; q.rows != 0 || q.tokens.Load() != 0 || len(q.jobs) != 0 {
-		p.Errorf("queue holds %d rows, %d tokens and %d jobs after the last answer", q.rows, q.tokens.Load(), len(q.jobs))
+	if q := p.scorer.queue; q.admission.rows != 0 || q.admission.tokens.Load() != 0 || len(q.line) != 0 {
+		p.Errorf("queue holds %d rows, %d tokens and %d jobs after the last answer", q.admission.rows, q.admission.tokens.Load(), len(q.line))
 	}
 }

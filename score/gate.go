@@ -62,7 +62,7 @@ func (g *gate) leave(weight int) {
 	g.admit()
 }
 
-// admit lets waiting work enter, the first first, as far as there is room. g.mu must be
+// admit lets waiting work enter in order, as far as there is room. g.mu must be
 // held.
 func (g *gate) admit() {
 	for len(g.waiting) > 0 && g.inside+g.waiting[0].weight <= g.size {

@@ -7,7 +7,7 @@ import (
 )
 
 // job is one request's rows on their way through the queue. queue.mu must be held to
-// use it until done is closed. Then it does not change any more, and the goroutine that
+// use it until done is closed. After that it does not change, and the goroutine that
 // queued it may read it.
 type job struct {
 	*plan.Job

@@ -19,22 +19,22 @@ func (q *queue) next(d *device) *flight {
 	return nil
 }
 
-// awaitWork waits until d may be given a step, and counts it as busy. It returns false
-// if that will never be.
+// awaitWork waits until d may be given a step, and counts the step as under way. It
+// returns false if that will never be.
 func (q *queue) awaitWork(d *device) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		switch {
-		case q.lost != nil:
+		case q.service.lost != nil:
 			return false
-		case d.first() != nil:
-			q.busy++
+		case d.flights.again() != nil:
+			q.underWay.begin()
 			return true
-		case q.closed && len(d.flights) == 0:
+		case q.service.closed && len(d.flights) == 0:
 			return false
-		case !q.held && q.mayBegin(d):
-			q.busy++
+		case !q.underWay.held && q.mayBegin(d):
+			q.underWay.begin()
 			return true
 		}
 		q.changed.Wait()
@@ -44,28 +44,24 @@ func (q *queue) awaitWork(d *device) bool {
 // mayBegin reports whether to form a step for d now.
 //
 // An idle device begins with any work, unless it is better to wait a little for more:
-// see worthWaiting. While a step runs, the next one is formed only when the running one
-// is about to end, because other requests can no longer join a step that is formed
-// early; or when so much waits that later requests could not change it. q.mu must be
-// held.
+// see returning. While a step runs, the next one is formed only when the running one is
+// about to end, because other requests can no longer join a step that is formed early;
+// or when so much waits that later requests could not change it. q.mu must be held.
 func (q *queue) mayBegin(d *device) bool {
-	under := len(d.flights)
-	if q.closed || under == mostFlights || under > 0 && d.flights[0].again {
+	var running *flight
+	if len(d.flights) > 0 {
+		running = d.flights[0]
+	}
+	if q.service.closed || len(d.flights) == mostFlights || running != nil && running.again {
 		return false
 	}
-	rows, own := 0, 0 // waiting rows, and their tokens beyond the shared prefixes
-	for _, j := range q.jobs {
-		if j.device == nil || j.device == d {
-			for _, g := range j.Groups {
-				rows += g.Pending()
-				own += g.PendingOwn()
-			}
-		}
-		if own >= plentyWaits*d.full {
-			return true
-		}
+	plenty := plentyWaits * q.returning.full
+	rows, own := q.line.workFor(d, plenty)
+	if own >= plenty {
+		return true
 	}
-	return rows > 0 && (under == 0 || d.nearEnd(d.flights[0])) && !q.worthWaiting(d, rows, own)
+	return rows > 0 && (running == nil || d.nearEnd()) &&
+		!q.returning.worthWaiting(running, rows, own)
 }
 
 // plentyWaits is how many of the largest steps must wait before one is formed early.
@@ -75,7 +71,8 @@ func (q *queue) mayBegin(d *device) bool {
 const plentyWaits = 2
 
 // formFor forms a step for d, or returns the one that is to run again. It returns nil
-// if there is none for now. d must be counted as busy; after nil it no longer is.
+// if there is none for now. The step must be counted as under way; after nil it no
+// longer is.
 func (q *queue) formFor(d *device) *flight {
 	f, later := q.tryForm(d)
 	if !later {
@@ -83,7 +80,8 @@ func (q *queue) formFor(d *device) *flight {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if d.passed == q.pushes+q.steps && d.first() == nil && !q.closed && q.lost == nil {
+	if d.passed == q.pushes+q.steps && d.flights.again() == nil && !q.service.closed &&
+		q.service.lost == nil {
 		q.changed.Wait() // the waiting jobs are for another device, which is free
 	}
 	return nil
@@ -92,71 +90,50 @@ func (q *queue) formFor(d *device) *flight {
 // tryForm does the work of formFor. later is true if all that waits is left to other
 // devices.
 func (q *queue) tryForm(d *device) (f *flight, later bool) {
-	q.planning.Lock()
-	defer q.planning.Unlock()
-	q.mu.Lock()
-	q.release()
-	f = d.first()
-	var jobs []*job
-	if f == nil {
-		jobs = q.jobsFor(d)
-	}
+	q.tables.mu.Lock()
+	defer q.tables.mu.Unlock()
+	f, jobs := q.choose(d)
 	if len(jobs) == 0 {
-		q.busy-- // a step that is to run again is counted already; otherwise there is none
-		d.passed = q.pushes + q.steps
-		q.changed.Broadcast()
-		q.mu.Unlock()
 		return f, f == nil
 	}
-	q.mu.Unlock()
-	formed, err := d.form(jobs)
+	formed, err := q.tables.form(d.index, jobs)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
 		q.fail(jobs[0], err)
 	}
 	if formed == nil {
-		q.busy--
-		q.changed.Broadcast()
+		q.underWay.end()
 		return nil, false
 	}
 	return q.serve(formed, jobs, d, time.Now()), false
 }
 
-// form lets the planner form a step from the jobs. A panic in the planner fails the job
-// that would lead the step, and leaves the prefix table in an unknown state, so form
-// empties it. queue.planning must be held.
-func (d *device) form(jobs []*job) (formed *plan.Formed, err error) {
-	all := make([]*plan.Job, len(jobs))
-	for i, j := range jobs {
-		all[i] = j.Job
+// choose returns the step that d must run again, or else the jobs that it may form a
+// step from. If there are none, the step is no longer counted as under way. q.tables.mu
+// must be held.
+func (q *queue) choose(d *device) (f *flight, jobs []*job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.release()
+	if f = d.flights.again(); f == nil {
+		jobs = q.jobsFor(d)
 	}
-	err = guard("step cannot be formed", func() error {
-		formed = d.planner.Next(all)
-		return nil
-	})
-	if err != nil {
-		d.planner.Reset()
+	if len(jobs) == 0 {
+		q.underWay.end() // a step that is to run again is counted already
+		d.passed = q.pushes + q.steps
 	}
-	return formed, err
-}
-
-// release gives up the prefixes that ended jobs held. q.planning and q.mu must be held.
-func (q *queue) release() {
-	for _, j := range q.ended {
-		j.device.planner.Release(j.Job)
-	}
-	q.ended = nil
+	return f, jobs
 }
 
 // jobsFor returns the jobs that d may run, in order: those that it has begun, and those
 // that no device has begun and whose prefix no other device holds more of. A probe of d
 // runs by itself and first, so that no other job's failure counts as the probe's.
-// q.planning and q.mu must be held.
+// q.tables.mu and q.mu must be held.
 func (q *queue) jobsFor(d *device) (jobs []*job) {
 	var elsewhere []*job
 	looked := 0
-	for _, j := range q.jobs {
+	for _, j := range q.line {
 		switch {
 		case j.probe && j.device == d:
 			return []*job{j}
@@ -165,9 +142,9 @@ func (q *queue) jobsFor(d *device) (jobs []*job) {
 		case j.device != nil:
 		case looked < prefixLookups:
 			looked++
-			if holder := q.holder(j, d); holder == d {
+			if holder := q.tables.holder(j.Pending(), d.index); holder == d.index {
 				jobs = append(jobs, j)
-			} else if len(holder.flights) > 0 {
+			} else if len(q.devices[holder].flights) > 0 {
 				elsewhere = append(elsewhere, j)
 			}
 		default:
@@ -184,31 +161,15 @@ func (q *queue) jobsFor(d *device) (jobs []*job) {
 // devices. Jobs behind these it takes in order.
 const prefixLookups = 64
 
-// holder returns the device that holds most of the prefix of the job's next rows, or d
-// if no device holds more than d. q.planning and q.mu must be held.
-func (q *queue) holder(j *job, d *device) *device {
-	g := j.Pending()
-	if len(q.devices) < 2 || g == nil || g.Shared == 0 {
-		return d
-	}
-	most := d.planner.Match(g)
-	for _, other := range q.devices {
-		if n := other.planner.Match(g); n > most {
-			d, most = other, n
-		}
-	}
-	return d
-}
-
 // serve marks the rows of the formed step as taken and adds the step to d's flights.
 // q.mu must be held.
 func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time) *flight {
 	f := &flight{Formed: formed, settled: make(chan struct{})}
-	before := d.waits.Cost() + q.waits.Cost()
+	before := q.backlog.within(d)
 	for _, take := range formed.Takes {
 		j := jobs[take.Job]
 		f.jobs = append(f.jobs, j)
-		q.take(d, j, take)
+		q.backlog.take(d, j, take)
 		if j.answered() { // its client left while the step was formed
 			j.device = d
 			q.ended = append(q.ended, j)
@@ -220,11 +181,11 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 	f.use = f.measure()
 	// With less work than two steps, rows may have been too few to fill this one: no
 	// measure.
-	if after := d.waits.Cost() + q.waits.Cost(); after > 2*q.waits.Step() {
-		q.packing.note(f.Step.Cost(), before-after)
+	if after := q.backlog.within(d); after > 2*q.backlog.step() {
+		q.backlog.packing.note(f.Step.Cost(), before-after)
 	}
 	f.lead = jobs[formed.Lead]
-	q.jobs = slices.DeleteFunc(q.jobs, func(j *job) bool { return j.Pending() == nil })
+	q.line.removeTaken()
 	q.giveWay(f.lead)
 	q.steps++
 	f.number = q.steps
@@ -238,7 +199,8 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 // large request delays a small one only by the steps that are formed already. A job
 // that would be answered too late keeps its place. q.mu must be held.
 func (q *queue) giveWay(lead *job) {
-	if i := slices.Index(q.jobs, lead); i >= 0 && q.mayWait(lead) {
-		q.jobs = append(slices.Delete(q.jobs, i, i+1), lead)
+	if slices.Contains(q.line, lead) && q.backlog.mayWait(lead) {
+		q.line.remove(lead)
+		q.line.add(lead)
 	}
 }

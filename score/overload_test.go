@@ -236,7 +236,7 @@ func TestRefusedUntokenized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read := &atomic.Int64{}
 		s := priced(t, 1, time.Second, nil)
-		s.encoder = wordEncoder{read}
+		s.limits.texts, s.prompter.encoder = true, wordEncoder{read}
 		ask := func(ctx context.Context) error {
 			req := &Request{Labels: []Label{{ID: 1}}}
 			for range 10 {

@@ -10,18 +10,18 @@ import (
 
 const positionsField = "score_positions"
 
-// checkPositions refuses positions that no item can have. It does not look at lengths
-// of items: see checkPlaces.
-func (s *Scorer) checkPositions(req *Request) error {
-	if len(req.Positions) > 0 && !req.Query.IsTokens {
+// checkPositions refuses positions that no item can have in a context of so many tokens.
+// It does not look at lengths of items: see checkPlaces.
+func (r *Request) checkPositions(context int) error {
+	if len(r.Positions) > 0 && !r.Query.IsTokens {
 		return Errorf(Invalid, positionsField,
 			"%s counts tokens of items, and a text is tokenized together with its query; "+
 				"send query and items as lists of token ids", positionsField)
 	}
-	if n := len(req.Positions); n > s.cfg.ContextLength {
+	if n := len(r.Positions); n > context {
 		return Errorf(Invalid, positionsField,
 			"%s has %d entries, a prompt has less than %d tokens; send each position once",
-			positionsField, n, s.cfg.ContextLength)
+			positionsField, n, context)
 	}
 	return nil
 }

@@ -159,3 +159,11 @@ type Usage struct {
 	// the request, or kept from an earlier one.
 	CachedTokens int
 }
+
+// fail records why an item has no scores.
+func (r *Result) fail(item int, err *Error) {
+	if r.ItemErrors == nil {
+		r.ItemErrors = make(map[int]*Error)
+	}
+	r.ItemErrors[item] = err
+}

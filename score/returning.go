@@ -1,9 +1,25 @@
 package score
 
-import "time"
+import (
+	"time"
 
-// stepUse describes how much of a step its requests take up. It helps to decide whether
-// to wait for the clients that the step answers: see worthWaiting.
+	"scored/score/plan"
+)
+
+// returning decides whether a step waits for clients that have just been answered and
+// are about to send their next request. queue.mu must be held.
+//
+// With several devices no step waits, because a client's next request may go to another
+// device.
+type returning struct {
+	clients *plan.Returns
+	several bool    // there are several devices
+	full    int     // tokens of the largest step
+	last    stepUse // of the step that was settled last
+	wake    func()  // makes the devices look for work
+}
+
+// stepUse describes how much of a step its requests take up.
 type stepUse struct {
 	requests int // requests that end with the step
 	room     int // tokens of the step that these take up: see roomOf
@@ -12,8 +28,8 @@ type stepUse struct {
 	context  int // Bucket.Context of the step
 }
 
-// measure sums up a step's takes. The groups' Next must already include them. q.mu must
-// be held.
+// measure sums up a step's takes. The groups' Next must already include them. queue.mu
+// must be held.
 func (f *flight) measure() stepUse {
 	b := f.Step.Bucket
 	t := stepUse{all: f.Step.Computed(), row: b.Tokens / b.Rows, context: b.Context}
@@ -38,35 +54,33 @@ func (f *flight) measure() stepUse {
 // roomOf returns how many tokens of a step like this one the rows take up.
 func (t stepUse) roomOf(rows, tokens int) int { return max(tokens, rows*t.row) }
 
-// answered records the end of a step. q.mu must be held.
-func (q *queue) answered(d *device, f *flight, err error) {
-	d.last = f.use
-	if err != nil {
-		d.last.requests = 0
+// answered records the end of a step. With failed no client of it was answered.
+func (r *returning) answered(f *flight, failed bool) {
+	r.last = f.use
+	if failed {
+		r.last.requests = 0
 	}
 	now := time.Now()
-	q.returns.Answered(now, d.last.requests)
-	if q.returns.Awaited(now) > 0 {
-		time.AfterFunc(q.returns.Within(), q.wake)
+	r.clients.Answered(now, r.last.requests)
+	if r.clients.Awaited(now) > 0 {
+		time.AfterFunc(r.clients.Within(), r.wake)
 	}
 }
 
 // worthWaiting reports whether it is better to wait for the clients that the running
-// step answers, or that the last one has answered. That is so if one step for their
-// next requests and the waiting rows together costs less than two steps. rows and own
-// are the waiting rows and their tokens beyond their prefixes. With several devices it
-// is false, because a client's next request may go to another device. q.mu must be
-// held.
-func (q *queue) worthWaiting(d *device, rows, own int) bool {
-	if len(q.devices) > 1 {
+// step answers, or that the last one has answered if running is nil. That is so if one
+// step for their next requests and the waiting rows together costs less than two steps.
+// rows and own are the waiting rows and their tokens beyond their prefixes.
+func (r *returning) worthWaiting(running *flight, rows, own int) bool {
+	if r.several {
 		return false
 	}
-	t, coming := d.last, 0
-	if len(d.flights) > 0 {
-		t = d.flights[0].use
-		coming = q.returns.Likely(t.requests)
+	t, coming := r.last, 0
+	if running != nil {
+		t = running.use
+		coming = r.clients.Likely(t.requests)
 	} else {
-		coming = q.returns.Awaited(time.Now())
+		coming = r.clients.Awaited(time.Now())
 	}
 	if coming == 0 || t.own == 0 {
 		return false
@@ -74,5 +88,5 @@ func (q *queue) worthWaiting(d *device, rows, own int) bool {
 	// Assume that prefixes are as much of the waiting work as of the last step: the
 	// table would know.
 	waiting := t.roomOf(rows, own*t.all/t.own)
-	return waiting < d.full && q.returns.Saves(t.context, waiting, coming*t.room/t.requests)
+	return waiting < r.full && r.clients.Saves(t.context, waiting, coming*t.room/t.requests)
 }

@@ -251,6 +251,62 @@ func TestPanicWhileForming(t *testing.T) {
 	}
 }
 
+// TestPanicBlamesTheJobAtFault: where several jobs wait, the one that the planner panics on fails alone, wherever it stands.
+func TestPanicBlamesTheJobAtFault(t *testing.T) {
+	for position := range 4 {
+		engine := &scoretest.Fake{Began: make(chan struct{}, 1000), Free: make(chan struct{}, 1000)}
+		s := newTestScorer(t, engine, Config{})
+		var all sync.WaitGroup
+		ask := func(seed int) {
+			before := s.Load().Requests
+			all.Go(func() {
+				req := tokenRequest(ids(seed, 30), ids(2, 5), ids(3, 5))
+				if result, err := s.Score(context.Background(), req); err != nil {
+					t.Errorf("broken job at %d: request %d failed with %v", position, seed, err)
+				} else {
+					wantScores(t, req, result)
+				}
+			})
+			for s.Load().Requests == before {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		ask(0) // holds the device until all wait
+		<-engine.Began
+		broken := newJob(s.ladder, &Request{}, columns{labels: []int32{7}, of: []int{0}}, [][]int32{{1, 2, 3}, {1, 2, 4}}, nil, 0)
+		broken.Groups[0].Shared = 2
+		broken.Groups[0].Rows[0].Tokens = nil
+		for n := range 4 {
+			if n == position {
+				s.queue.mu.Lock()
+				s.queue.enqueue(broken)
+				s.queue.mu.Unlock()
+				continue
+			}
+			ask(n + 1)
+		}
+		close(engine.Free)
+		<-broken.done
+		wantKind(t, broken.err, Internal)
+		all.Wait()
+	}
+}
+
+// TestPushWithoutPrefixNeedsNoTable: a request that shares no prefix queues up while a step is being formed.
+func TestPushWithoutPrefixNeedsNoTable(t *testing.T) {
+	s := newTestScorer(t, &scoretest.Fake{}, Config{})
+	j := newJob(s.ladder, &Request{}, columns{labels: []int32{7}, of: []int{0}}, [][]int32{{1, 2, 3}}, nil, 0)
+	s.queue.tables.mu.Lock()
+	if err := s.queue.push(j); err != nil {
+		t.Error(err)
+	}
+	s.queue.tables.mu.Unlock()
+	<-j.done
+	if j.err != nil {
+		t.Error(j.err)
+	}
+}
+
 func TestFailingStep(t *testing.T) {
 	var mu sync.Mutex
 	broken := true

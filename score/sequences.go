@@ -29,7 +29,7 @@ type trieStep struct {
 }
 
 // checkSequences refuses labels of several tokens that can never be scored.
-func (s *Scorer) checkSequences(req *Request) error {
+func (l *limits) checkSequences(req *Request) error {
 	if req.Sequences == nil {
 		return nil
 	}
@@ -39,19 +39,19 @@ func (s *Scorer) checkSequences(req *Request) error {
 	}
 	tokens := 0
 	for i, ids := range req.Sequences {
-		if tokens += len(ids); tokens > s.cfg.MaxScores {
+		if tokens += len(ids); tokens > l.maxScores {
 			return Errorf(TooLarge, req.labelsField(),
 				"%s has more than %d tokens, which is what the server takes at most; send each label once",
-				req.labelsField(), s.cfg.MaxScores)
+				req.labelsField(), l.maxScores)
 		}
 		field := fmt.Sprintf("%s[%d]", req.labelsField(), i)
 		if len(ids) == 0 {
 			return Errorf(Invalid, field, "%s has no tokens; a label needs one at least", field)
 		}
-		if k := s.badToken(ids); k >= 0 {
-			return s.tokenError(field, ids, req.SequenceBeyond[i], k)
+		if k := l.badToken(ids); k >= 0 {
+			return l.tokenError(field, ids, req.SequenceBeyond[i], k)
 		}
-		if most := MaxInput(s.cfg.ContextLength) - 1; len(ids) > most {
+		if most := MaxInput(l.context) - 1; len(ids) > most {
 			return Errorf(Invalid, field, "%s has %d tokens, the longest that fits behind a "+
 				"prompt has %d; use a shorter label", field, len(ids), most)
 		}

@@ -3,7 +3,6 @@ package score
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // errMissed spoils a step that read a prefix which an earlier step must compute once
@@ -18,26 +17,27 @@ var errMissed = errors.New("the step that was to compute its prefix did not")
 // prefix is dropped as soon as the last step that reads it is planned, so it may be
 // gone.
 func (q *queue) runAgain(d *device, f *flight) bool {
-	q.planning.Lock() // a step that is being formed relies on the slots that this one was to write
-	defer q.planning.Unlock()
+	// A step that is being formed relies on the slots that this one was to write.
+	q.tables.mu.Lock()
+	defer q.tables.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lost != nil || f.spoiled != nil && f.spoiled != errMissed {
+	if q.service.lost != nil || f.spoiled != nil && f.spoiled != errMissed {
 		return false
 	}
-	for _, later := range d.behind(f) {
+	for _, later := range d.flights.behind(f) {
 		if !later.again && overwrites(later.Step, f.Step) {
 			return false
 		}
 	}
-	for _, later := range d.behind(f) {
+	for _, later := range d.flights.behind(f) {
 		if !later.again && reads(later.Step, f.Step) {
 			later.spoiled = errMissed
 		}
 	}
 	f.again, f.spoiled = true, nil
 	if d.flights[0] == f {
-		d.busySince.Store(d.now())
+		d.running.start()
 	}
 	q.changed.Broadcast()
 	return true
@@ -45,21 +45,6 @@ func (q *queue) runAgain(d *device, f *flight) bool {
 
 // missed reports whether the step ran on a prefix that was not there.
 func (q *queue) missed(f *flight) bool { return q.spoiledBy(f) == errMissed }
-
-// first returns the step that the device must run again next. It returns nil if there
-// is none, or if other steps must end first. queue.mu must be held.
-func (d *device) first() *flight {
-	if len(d.flights) == 0 || slices.ContainsFunc(d.flights,
-		func(f *flight) bool { return !f.again }) {
-		return nil
-	}
-	return d.flights[0]
-}
-
-// behind returns the steps queued behind f. queue.mu must be held.
-func (d *device) behind(f *flight) []*flight {
-	return d.flights[slices.Index(d.flights, f)+1:]
-}
 
 // spoiledBy returns why the step's answers mean nothing though it ran, or nil if they
 // are good.
@@ -73,15 +58,16 @@ func (q *queue) spoiledBy(f *flight) error {
 // the whole cache was lost, it empties the table. Steps that are still to run fail,
 // too, if they read any of that.
 func (q *queue) forget(d *device, f *flight, cause error) {
-	q.planning.Lock()
-	defer q.planning.Unlock()
+	q.tables.mu.Lock()
+	defer q.tables.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	planner := q.tables.planners[d.index]
 	all := errors.Is(cause, ErrCache)
 	if all {
-		d.planner.Reset()
+		planner.Reset()
 	} else {
-		d.planner.Forget(f.Number)
+		planner.Forget(f.Number)
 	}
 	for _, later := range d.flights {
 		if later != f && (all && readsCache(later.Step) || reads(later.Step, f.Step)) {
@@ -95,16 +81,15 @@ func (q *queue) forget(d *device, f *flight, cause error) {
 func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	d.flights = slices.DeleteFunc(d.flights, func(other *flight) bool { return other == f })
-	d.busySince.Store(0)
+	d.flights.remove(f)
+	d.running.stop()
 	if len(d.flights) > 0 {
-		d.busySince.Store(d.now())
+		d.running.start()
 		d.wakeNearEnd(d.flights[0])
 	}
-	q.busy--
-	q.changed.Broadcast()
+	q.underWay.end()
 	q.giveWay(f.lead)
-	q.answered(d, f, err)
+	q.returning.answered(f, err != nil)
 	for i, take := range f.Takes {
 		j := f.jobs[i]
 		q.running -= take.Count
@@ -126,26 +111,4 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 			}
 		}
 	}
-}
-
-// flush drops the prefixes of every device and returns how many there were. It refuses
-// while there is work in hand.
-func (q *queue) flush() (dropped int, err error) {
-	q.planning.Lock()
-	defer q.planning.Unlock()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err := q.openLocked(); q.lost != nil {
-		return 0, err
-	}
-	if len(q.inHand) > 0 || q.closed {
-		rows, _ := q.waiting()
-		return 0, Errorf(Unavailable, "", "cache not flushed: %d rows wait and %d run; retry when "+
-			"the server is idle", rows, q.running)
-	}
-	q.release()
-	for _, d := range q.devices {
-		dropped += d.planner.Reset()
-	}
-	return dropped, nil
 }

@@ -1,8 +1,9 @@
 package score
 
 import (
-	"slices"
+	"context"
 	"strings"
+	"sync/atomic"
 )
 
 const (
@@ -36,11 +37,28 @@ const (
 	retokenizedItem = 64
 )
 
-// cutsTexts reports whether an Encoder can cut ordinary text.
-func cutsTexts(encoder Encoder) bool { return encoder != nil && encoder.Cut("two words") > 0 }
+// prompter makes the prompts of requests. It holds what the encodings of all requests
+// have in common. Only its gate changes.
+type prompter struct {
+	encoder  Encoder // nil: prompts are made of token ids alone
+	gate     *gate   // bounds the bytes of text that are in the encoder at once
+	cuts     bool    // the encoder can cut ordinary text
+	uncut    int     // length in bytes of the longest text that is tokenized without a cut
+	context  int     // a prompt must have fewer tokens
+	truncate bool    // Config.AllowTruncate
+	parallel int     // prompts of a request that are made at once
+}
 
-// mostBytes returns how many bytes of text may be tokenized for the request.
-func (s *Scorer) mostBytes(req *Request) int64 {
+// newPrompter returns the prompter of a server. encoder may be nil.
+func newPrompter(cfg *Config, encoder Encoder) *prompter {
+	return &prompter{encoder: encoder, gate: newGate(cfg.EncodeBytes),
+		cuts:    encoder != nil && encoder.Cut("two words") > 0,
+		uncut:   min(max(uncutPerToken*cfg.ContextLength, minUncut), maxUncut),
+		context: cfg.ContextLength, truncate: cfg.AllowTruncate, parallel: cfg.Encoders}
+}
+
+// allowance returns how many bytes of text may be tokenized for the request.
+func (p *prompter) allowance(req *Request) int64 {
 	sent := len(req.Query.Text)
 	for _, item := range req.Items {
 		sent += len(item.Text)
@@ -50,121 +68,37 @@ func (s *Scorer) mostBytes(req *Request) int64 {
 	}
 	around := 2 * len(req.Queries) * min(len(req.QueryBefore)+len(req.QueryAfter), aroundBytes)
 	least := int64(retokenizedBytes)
-	if !cutsTexts(s.encoder) {
+	if !p.cuts {
 		least = retokenizedBlind
 	}
 	return max(least, retokenizedTimes*int64(sent)) + int64(around) +
 		retokenizedItem*int64(len(req.Items))
 }
 
-// maxUncutBytes is the longest text in bytes that is tokenized without a cut.
-func (s *Scorer) maxUncutBytes() int {
-	return min(max(uncutPerToken*s.cfg.ContextLength, minUncut), maxUncut)
-}
-
-// queryTokens is the part of the prompts that does not depend on the items. With
-// ItemFirst a prompt is item, text, back; otherwise it is front, text, item.
-type queryTokens struct {
-	front, back []int32 // token ids of each prompt's beginning and end
-	text        string  // the part of the query that is tokenized together with each item
-	least       int     // a lower bound of the query's tokens
-	alone       int     // with a template: tokens of its beginning and of the query by itself
-	limit       int     // so many tokens of a joined text suffice to decide what becomes of it
-	tooLong     bool    // front alone reaches the limit; it ends there
-	backMore    bool    // back alone reaches the limit, and holds only the beginning
-}
-
-// tokenizeQuery tokenizes the ends of the prompts that no item can change, and refuses
-// a query that leaves no room for an item. field is the client's name of the query.
-func (e *encoding) tokenizeQuery(text, field string) (*queryTokens, error) {
-	req := e.req
-	t := &queryTokens{text: text, least: e.encoder.Least(text), limit: e.cfg.ContextLength}
-	if template := req.Template; template != nil {
-		t.front = template.Before
-		t.limit = max(1, e.longest(template)-len(template.After)) + 1
-	}
-	if e.tooMany(t.least) {
-		return t, nil // checkBytes reports it for each item
-	}
-	var err error
-	if req.ItemFirst {
-		if at := e.encoder.CutFront(text); at > 0 {
-			t.text = text[:at]
-			t.back, t.backMore, err = e.tokenize(text[at:], t.limit, true)
-		}
-	} else if at := e.encoder.Cut(text); at > 0 {
-		var ids []int32
-		t.text = text[at:]
-		ids, t.tooLong, err = e.tokenize(text[:at], t.limit-len(t.front), req.Template != nil)
-		t.front = slices.Concat(t.front, ids)
-	}
-	if err != nil {
-		return nil, blame(field, err)
-	}
-	if req.Template == nil {
-		return t, nil
-	}
-	rest, more, err := e.tokenize(t.text, t.limit, true)
-	if err != nil {
-		return nil, blame(field, err)
-	}
-	t.alone = len(t.front) + len(rest)
-	if template, most := t.alone+len(req.Template.After),
-		e.longest(req.Template); template >= most || t.tooLong || more {
-		return nil, Errorf(Invalid, field, "%s and instruction leave no room for a document: with "+
-			"the template they are %d tokens "+
-			"of at most %d. Use a shorter query.", field, template, most)
-	}
-	return t, nil
-}
-
-// checkRetokenized refuses a request at once if the part of the query that is tokenized
-// with each item must come to more text than the request may have. It applies only if
-// every item is tokenized in full.
-func (e *encoding) checkRetokenized(t *queryTokens) error {
-	if t.tooLong || e.req.Truncate || e.cfg.AllowTruncate || e.req.Partial ||
-		e.req.Template != nil || e.tooMany(t.least) {
-		return nil // items may be left out or cut
-	}
-	if total := int64(len(t.text)) * int64(len(e.req.Items)); total > e.mostBytes {
-		return e.tooMuchText()
-	}
-	return nil
-}
-
-// tooMuchText returns the error of a request that has more text to tokenize than it may
-// have.
-func (e *encoding) tooMuchText() error {
-	field := e.req.queriesField()
-	return Errorf(TooLarge, field, "%s must be tokenized with each of %d %s, which makes more "+
-		"than %d bytes of text; "+
-		"split the request or send token ids", field, len(e.req.Items), e.req.itemsField(), e.mostBytes)
-}
-
-// longest returns the longest prompt in tokens that a template allows.
-func (e *encoding) longest(t *Template) int {
-	longest := MaxInput(e.cfg.ContextLength) - 1
-	if t.Cut && t.PromptTokens > 0 {
-		longest = min(longest, t.PromptTokens)
-	}
-	return longest
+// texts tokenizes the texts of one request and counts their bytes. It is safe for
+// concurrent use.
+type texts struct {
+	*prompter
+	ctx   context.Context
+	req   *Request
+	most  int64        // bytes of text that may be tokenized: see allowance
+	given atomic.Int64 // bytes of text that were given to the encoder, or refused
 }
 
 // tokenize returns the ids of a text. follows says that other ids stand before it in
 // the prompt. It tokenizes piece by piece, cut where that changes no id, and checks the
 // context in between. Once there are limit ids it stops and returns the first limit ids
 // with more set.
-func (e *encoding) tokenize(text string, limit int, follows bool) (ids []int32, more bool,
-	err error) {
+func (t *texts) tokenize(text string, limit int, follows bool) (ids []int32, more bool, err error) {
 	for {
-		if e.ctx.Err() != nil {
-			return nil, false, e.ctx.Err()
+		if t.ctx.Err() != nil {
+			return nil, false, t.ctx.Err()
 		}
-		n, err := e.piece(text)
+		n, err := t.piece(text)
 		if err != nil {
 			return nil, false, err
 		}
-		piece, err := e.tokenizePiece(text[:n], follows || ids != nil)
+		piece, err := t.tokenizePiece(text[:n], follows || ids != nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -185,18 +119,17 @@ func (e *encoding) tokenize(text string, limit int, follows bool) (ids []int32, 
 
 // piece returns how many leading bytes of text are tokenized next. It fails if the text
 // has no place to be cut within the bound.
-func (e *encoding) piece(text string) (int, error) {
-	most := e.maxUncutBytes()
-	for n := pieceBytes; n < len(text); n = min(2*n, most) {
-		if at := e.encoder.Cut(text[:n]); at > 0 {
+func (t *texts) piece(text string) (int, error) {
+	for n := pieceBytes; n < len(text); n = min(2*n, t.uncut) {
+		if at := t.encoder.Cut(text[:n]); at > 0 {
 			return at, nil
 		}
-		if n >= most || weigh(text[:n]) > most {
+		if n >= t.uncut || weigh(text[:n]) > t.uncut {
 			return 0, Errorf(Invalid, "", "has more than %d bytes of text without a place to cut "+
-				"it for tokenizing; use a shorter text", most)
+				"it for tokenizing; use a shorter text", t.uncut)
 		}
 	}
-	if weigh(text) > most {
+	if weigh(text) > t.uncut {
 		return 0, Errorf(Invalid, "", "has %d NUL characters without a place to cut it for "+
 			"tokenizing; use a shorter text", strings.Count(text, "\x00"))
 	}
@@ -209,18 +142,27 @@ func weigh(text string) int { return len(text) + 5*strings.Count(text, "\x00") }
 
 // tokenizePiece calls the Encoder within the bounds on bytes. With follows it removes
 // the Encoder's Lead, which stands only at the beginning of a prompt.
-func (e *encoding) tokenizePiece(text string, follows bool) ([]int32, error) {
-	if e.bytes.Add(int64(len(text))) > e.mostBytes {
-		return nil, e.tooMuchText()
+func (t *texts) tokenizePiece(text string, follows bool) ([]int32, error) {
+	if t.given.Add(int64(len(text))) > t.most {
+		return nil, t.tooMuch()
 	}
 	weight := weigh(text)
-	if err := e.gate.enter(e.ctx, weight); err != nil {
+	if err := t.gate.enter(t.ctx, weight); err != nil {
 		return nil, err
 	}
-	defer e.gate.leave(weight)
-	ids, err := e.encoder.Encode(text, e.req.PlainSpecials)
+	defer t.gate.leave(weight)
+	ids, err := t.encoder.Encode(text, t.req.PlainSpecials)
 	if follows && err == nil {
-		ids = ids[e.encoder.Lead():]
+		ids = ids[t.encoder.Lead():]
 	}
 	return ids, err
+}
+
+// tooMuch returns the error of a request that has more text to tokenize than it may
+// have.
+func (t *texts) tooMuch() error {
+	field := t.req.queriesField()
+	return Errorf(TooLarge, field, "%s must be tokenized with each of %d %s, which makes more "+
+		"than %d bytes of text; "+
+		"split the request or send token ids", field, len(t.req.Items), t.req.itemsField(), t.most)
 }

@@ -30,15 +30,16 @@ func (b *Backlog) Step() time.Duration { return b.ladder.buckets[len(b.ladder.bu
 // Cost is the predicted time that everything in the Backlog takes.
 func (b *Backlog) Cost() time.Duration { return b.cost }
 
-// prefixKey identifies a prefix by its hash. If two prefixes have the same key, their
-// price is wrong, and nothing else.
+// prefixKey identifies a prefix by its hash. Two prefixes with the same key count as
+// one. Then their price is too low, and nothing else is wrong.
 type prefixKey struct {
 	salt   string
 	hash   uint64
 	tokens int
 }
 
-// share is what waits on one prefix, or a single group without a shared prefix.
+// share holds the groups that wait on one prefix, or a single group without a shared
+// prefix.
 type share struct {
 	of      *Backlog
 	key     prefixKey
@@ -48,23 +49,7 @@ type share struct {
 	cost    time.Duration
 }
 
-// load is what rows need of a step.
-type load struct {
-	rows, passes int // passes: how many of a bucket's rows they take
-	own          int // tokens beyond those shared
-	longest      int // most own tokens in one row
-}
-
-// add adds more if sign is 1, and subtracts it if sign is -1. longest never decreases:
-// it is an upper bound.
-func (l *load) add(more load, sign int) {
-	l.rows += sign * more.rows
-	l.passes += sign * more.passes
-	l.own += sign * more.own
-	l.longest = max(l.longest, more.longest)
-}
-
-// waiting is where a group is counted, and as what load.
+// waiting is the share in which a group is counted, and the load it is counted as.
 type waiting struct {
 	in   *share
 	load load
@@ -120,8 +105,8 @@ func (b *Backlog) Take(g *Group) {
 	}
 }
 
-// TakeAll moves everything that waits in from on the group's prefix here, unless some
-// of it is here already.
+// TakeAll moves every group in from that waits on the prefix of g here. It does nothing
+// if a group on that prefix is here already.
 func (b *Backlog) TakeAll(g *Group, from *Backlog) {
 	s := from.shares[g.prefix]
 	if g.Shared == 0 || s == nil || b.shares[g.prefix] != nil {
@@ -164,36 +149,6 @@ func (b *Backlog) reprice(s *share) {
 	s.cost = b.ladder.price(s.load, s.key.tokens, s.missing,
 		func(steps float64) float64 { return steps })
 	b.cost += s.cost
-}
-
-// price returns the lowest predicted time for rows on a prefix of shared tokens, all in
-// steps of one bucket. missing tokens of the prefix must be computed. round turns a
-// fractional number of steps into the number to be paid.
-func (l *Ladder) price(need load, shared, missing int, round func(float64) float64) time.Duration {
-	least := math.Inf(1)
-	for _, b := range l.buckets {
-		if b.Context < shared || b.Length < need.longest || b.Tokens < need.longest {
-			continue
-		}
-		steps := b.steps(need) + float64(missing)/float64(b.Tokens)
-		keys := float64(shared) * math.Ceil(steps) // every step attends to the whole prefix
-		if b.Context > 0 {
-			steps = max(steps, float64(shared)/float64(b.Context)) // other prefixes may use the rest
-		}
-		pairs := float64(need.own*shared) + float64(missing)*(float64(shared)-float64(missing)/2)
-		least = min(least, float64(b.Cost)*round(steps)+b.Key*keys+b.Pair*pairs)
-	}
-	if math.IsInf(least, 1) {
-		return 0 // no bucket holds them; NewJob makes no such group
-	}
-	return time.Duration(least)
-}
-
-// steps returns how many steps the rows fill if all have their mean length.
-func (b Bucket) steps(need load) float64 {
-	long := max(1, (need.own+need.rows-1)/need.rows)
-	inOne := max(1, min(b.Tokens/long, b.Rows*need.rows/need.passes))
-	return float64(need.rows) / float64(inOne)
 }
 
 // hashOf is the 64-bit FNV-1a hash of token ids, one id at a time.

@@ -78,6 +78,9 @@ func NewLadder(buckets []Bucket, contextLength int) (*Ladder, error) {
 // Buckets returns a copy of the buckets, the cheapest first.
 func (l *Ladder) Buckets() []Bucket { return slices.Clone(l.buckets) }
 
+// StepTokens returns the most tokens that a step computes.
+func (l *Ladder) StepTokens() int { return l.tokens }
+
 // Pages returns how many pages of the KV cache the longest prompt needs.
 func (l *Ladder) Pages() int { return PagesFor(l.sizes[len(l.sizes)-1].context) }
 

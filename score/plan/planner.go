@@ -92,10 +92,6 @@ func (p *Planner) Release(j *Job) {
 // Match returns how many leading tokens of the group's prefix the cache holds.
 func (p *Planner) Match(g *Group) int { return p.table.Match(g.Salt, g.sharedPrefix()) }
 
-// StepTokens returns the most tokens that a step computes. It is constant, so no lock
-// is needed.
-func (p *Planner) StepTokens() int { return p.ladder.tokens }
-
 // form forms the step that jobs[lead] leads. It returns nil if the cache has no room
 // for the lead's prefix.
 func (p *Planner) form(jobs []*Job, lead int) *Formed {

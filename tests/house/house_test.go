@@ -213,10 +213,6 @@ var spread = map[string]int{
 	"model.Config":       8,
 	"model.decoder":      4,
 	"model/mosaic.Shape": 4,
-	"score.Scorer":       10,
-	"score.device":       6,
-	"score.queue":        8,
-	"score/plan.Ladder":  4,
 }
 
 // TestTypesStayTogether: no type has methods in more than three files.
