@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/score"
 	"scored/target"
@@ -63,7 +64,7 @@ func (d *Device) find(info pjrt.Info) error {
 }
 
 // EngineOptions chooses dtypes, attention and buckets for the device.
-func (d *Device) EngineOptions(cfg model.Config) (options model.Options, contextLength int,
+func (d *Device) EngineOptions(cfg checkpoint.Config) (options model.Options, contextLength int,
 	err error) {
 	contextLength = cmp.Or(d.options.ContextLength, cfg.MaxPositions)
 	if contextLength > cfg.MaxPositions && !d.options.LongerContexts {
@@ -114,19 +115,19 @@ func DTypeOf(d dtypes.DType) target.DType {
 
 // keepPages is how many pages of prefixes the flags allow: the cache may have more, as
 // the longest prompt must fit.
-func (d *Device) keepPages(cfg model.Config) int {
+func (d *Device) keepPages(cfg checkpoint.Config) int {
 	options, _, err := d.EngineOptions(cfg)
 	if err != nil {
 		return 0 // check has refused it
 	}
-	return max(1, int(options.PrefixCacheBytes/cfg.PageBytes(options.Products)))
+	return max(1, int(options.PrefixCacheBytes/model.MemoryOf(cfg, options).Page))
 }
 
 // chooseBuckets takes those of --buckets, or of the target's ladder within the bound of
 // --chunked-prefill-size, and prices them. That bound must leave shapes for the longest
 // prompts.
-func (d *Device) chooseBuckets(cfg model.Config, attention target.Attention, weights target.DType,
-	contextLength int) ([]score.Bucket, error) {
+func (d *Device) chooseBuckets(cfg checkpoint.Config, attention target.Attention,
+	weights target.DType, contextLength int) ([]score.Bucket, error) {
 	t := d.Target
 	buckets := slices.Clone(d.buckets)
 	if buckets == nil {
@@ -150,7 +151,8 @@ func (d *Device) chooseBuckets(cfg model.Config, attention target.Attention, wei
 	if d.price.isOf(attention, weights) {
 		price = d.price.Price
 	}
-	cfg.Predict(buckets, t, price, attention, weights)
+	costs := model.Costs{Config: cfg, Attention: attention, Weights: weights}
+	costs.Predict(buckets, t, price)
 	return buckets, nil
 }
 
@@ -158,7 +160,8 @@ func byContext(a, b score.Bucket) int { return cmp.Compare(a.Context, b.Context)
 
 // withoutKernels says why kernels cannot attend for the model and the flags; nil if
 // they can.
-func (d *Device) withoutKernels(cfg model.Config, weights target.DType, contextLength int) error {
+func (d *Device) withoutKernels(cfg checkpoint.Config, weights target.DType,
+	contextLength int) error {
 	if weights != target.BFloat16 {
 		return errors.New("kernels multiply bfloat16, --dtype is float32")
 	}
@@ -166,7 +169,7 @@ func (d *Device) withoutKernels(cfg model.Config, weights target.DType, contextL
 	if err != nil {
 		return nil // the flags are at fault, and whoever chooses says so
 	}
-	return cfg.KernelsFit(d.kernels(), buckets)
+	return d.kernels().Of(cfg).Fit(buckets)
 }
 
 // kernels are those there are for the device.

@@ -8,6 +8,7 @@ import (
 
 	"scored/internal/within"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/score"
@@ -18,7 +19,7 @@ import (
 // Splicer that its programs go through; Close closes it. The plugin must be one of the
 // device, and have as many as there are to be replicas.
 func (s *Start) OpenPlugin(ctx context.Context,
-	cfg model.Config) (*pjrt.Plugin, *model.Splicer, error) {
+	cfg checkpoint.Config) (*pjrt.Plugin, *model.Splicer, error) {
 	path, err := s.findPlugin(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -113,7 +114,7 @@ func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *m
 }
 
 // logAttention says whether kernels attend, and why not if they were asked for.
-func (d *Device) logAttention(cfg model.Config, options model.Options, contextLength int) {
+func (d *Device) logAttention(cfg checkpoint.Config, options model.Options, contextLength int) {
 	if options.Kernels.Any() || !d.wantsKernels() {
 		d.options.Log.Info("attention is chosen", "kernels", options.Kernels.Any())
 		return

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 )
@@ -39,7 +40,7 @@ func wrongKernelsAreNotUsed(t *testing.T, device string) {
 	if err != nil {
 		t.Fatalf("run `make setup` first: %v", err)
 	}
-	cfg, err := model.LoadConfig("../tests/models/tiny")
+	cfg, err := checkpoint.LoadConfig("../tests/models/tiny")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func wrongKernelsAreNotUsed(t *testing.T, device string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			engines, _, err := start.loadEngines(t.Context(), plugin, splicer, &Source{Config: cfg, Weights: model.Generate(cfg, 1)})
+			engines, _, err := start.loadEngines(t.Context(), plugin, splicer, &Source{Config: cfg, Weights: checkpoint.Generate(cfg, 1)})
 			if err != nil || len(engines) != 1 {
 				t.Fatalf("%d engines, %v", len(engines), err)
 			}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
-	"scored/model"
+	"scored/model/checkpoint"
 )
 
 // leastHeap is what Go's heap may take even where the rest leaves no room: below it,
@@ -19,7 +19,7 @@ const leastHeap = 512 << 20
 // limitMemory bounds Go's heap, so that garbage is collected before the system runs out
 // of memory and ends the process. GOMEMLIMIT, if set, is left as it is. It warns where
 // the model may not fit.
-func limitMemory(d *Device, cfg model.Config, log *slog.Logger) {
+func limitMemory(d *Device, cfg checkpoint.Config, log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 )
 
@@ -17,7 +18,7 @@ const usualCache = 1 << 30
 // then, as a device counts those in 32 bits. It depends on the row alone, not on what
 // is free at the moment: compiled programs hold the cache's size, and are to be found
 // again. options have all else.
-func (d *Device) prefixCacheBytes(cfg model.Config, options model.Options) int64 {
+func (d *Device) prefixCacheBytes(cfg checkpoint.Config, options model.Options) int64 {
 	bytes := d.options.PrefixCacheBytes
 	if bytes < 0 {
 		bytes = usualCache
@@ -30,7 +31,8 @@ func (d *Device) prefixCacheBytes(cfg model.Config, options model.Options) int64
 	if d.options.MaxTotalTokens == 0 {
 		return bytes
 	}
-	return min(bytes, int64(d.options.MaxTotalTokens)*cfg.PageBytes(options.Products)/score.PageTokens)
+	page := model.MemoryOf(cfg, options).Page
+	return min(bytes, int64(d.options.MaxTotalTokens)*page/score.PageTokens)
 }
 
 // roundDown gives whole GiB, or below one whole 64 MiB, so that a small change of a
@@ -51,12 +53,10 @@ type Memory struct {
 }
 
 // Memory says what of the device's memory such an engine takes.
-func (d *Device) Memory(cfg model.Config, options model.Options) Memory {
-	t := d.Target
-	return Memory{
-		pool: int64(t.Pool * float64(t.Memory)), weights: cfg.Parameters() * int64(options.DType.Size()),
-		steps: cfg.StepBytes(options), cache: cfg.CacheBytes(options),
-	}
+func (d *Device) Memory(cfg checkpoint.Config, options model.Options) Memory {
+	t, m := d.Target, model.MemoryOf(cfg, options)
+	return Memory{pool: int64(t.Pool * float64(t.Memory)), weights: m.Weights, steps: m.Steps,
+		cache: m.Cache}
 }
 
 // String implements fmt.Stringer.
@@ -76,7 +76,7 @@ const remedies = "end what else uses the device, lower --prefix-cache-bytes, --c
 // checkMemory refuses what cannot fit a device whose memory is known: weights and the
 // KV cache, without which nothing runs. What steps take is an upper bound, and no
 // reason to refuse.
-func (d *Device) checkMemory(cfg model.Config, options model.Options, log *slog.Logger) error {
+func (d *Device) checkMemory(cfg checkpoint.Config, options model.Options, log *slog.Logger) error {
 	m := d.Memory(cfg, options)
 	if d.Target.HostMemory {
 		return nil
@@ -100,7 +100,7 @@ func (d *Device) checkMemory(cfg model.Config, options model.Options, log *slog.
 
 // NoMemory returns the error of a start that found no memory left on the device, in one
 // sentence: a plugin's own text is pages long.
-func (d *Device) NoMemory(cfg model.Config, options model.Options, err error) error {
+func (d *Device) NoMemory(cfg checkpoint.Config, options model.Options, err error) error {
 	if err == nil || !outOfMemory(err) {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/target"
 )
@@ -19,7 +20,7 @@ func small(memory int64) *target.Target {
 }
 
 // planned is the engine on a device with kernels, and what of its memory is for what.
-func planned(t *testing.T, row *target.Target, cfg model.Config, set ...func(*Options)) (*Device, model.Options, Memory) {
+func planned(t *testing.T, row *target.Target, cfg checkpoint.Config, set ...func(*Options)) (*Device, model.Options, Memory) {
 	t.Helper()
 	o := options(t, "cuda")
 	o.ContextLength = 8192
@@ -45,8 +46,8 @@ func contextOf(n int) func(*Options)     { return func(o *Options) { o.ContextLe
 // weights and steps leave, in whole GiB or whole 64 MiB, and at least the longest
 // prompt; elsewhere 1 GiB.
 func TestCacheOfADevice(t *testing.T) {
-	cfg := model.Qwen3_0_6B()
-	longest := 8192 / 128 * cfg.PageBytes(dtypeOf(target.BFloat16))
+	cfg := checkpoint.Qwen3_0_6B()
+	longest := 8192 / 128 * model.MemoryOf(cfg, model.Options{DType: dtypeOf(target.BFloat16)}).Page
 	for _, memory := range []int64{80 << 30, 24 << 30, 16 << 30, 6 << 30, 3 << 30} {
 		_, options, m := planned(t, small(memory), cfg)
 		free := m.pool - m.weights - m.steps
@@ -103,7 +104,7 @@ func TestDeviceTooSmall(t *testing.T) {
 		"without kernels there is room, too":  {80 << 30, func(o *Options) { o.Attention = "native" }, "", ""},
 		"a context that needs more than GiBs": {80 << 30, contextOf(40960), "", ""},
 	} {
-		cfg := model.Qwen3_0_6B()
+		cfg := checkpoint.Qwen3_0_6B()
 		device, options, _ := planned(t, small(c.memory), cfg, c.set)
 		var said strings.Builder
 		err := device.checkMemory(cfg, options, slog.New(slog.NewTextHandler(&said, nil)))
@@ -119,7 +120,7 @@ func TestDeviceTooSmall(t *testing.T) {
 
 // TestNoMemoryIsOneSentence: whatever the plugin says of it.
 func TestNoMemoryIsOneSentence(t *testing.T) {
-	cfg := model.Qwen3_0_6B()
+	cfg := checkpoint.Qwen3_0_6B()
 	d, options, _ := planned(t, small(80<<30), cfg)
 	long := &pjrt.Error{Code: pjrt.ResourceExhausted, Message: "Out of memory allocating 1234 bytes.\nBFC chunks:\n" + strings.Repeat("1 2 3\n", 1000)}
 	err := d.NoMemory(cfg, options, errors.Join(errors.New("kv cache is not made"), long))

@@ -10,7 +10,7 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
-	"scored/model"
+	"scored/model/checkpoint"
 )
 
 func TestMemoryOf(t *testing.T) {
@@ -68,14 +68,14 @@ func TestLimitMemory(t *testing.T) {
 	}
 	limit := func(platform string, replicas int) int64 {
 		debug.SetMemoryLimit(12345 << 20)
-		limitMemory(deviceOf(platform, 1000000, replicas), model.Qwen3_0_6B(), slog.New(slog.DiscardHandler))
+		limitMemory(deviceOf(platform, 1000000, replicas), checkpoint.Qwen3_0_6B(), slog.New(slog.DiscardHandler))
 		return debug.SetMemoryLimit(-1)
 	}
 	t.Setenv("GOMEMLIMIT", "")
 	tpu := limit("tpu", 1)
 	cpu := limit("cpu", 1)
 	twice := limit("cpu", 2)
-	weights := model.Qwen3_0_6B().Parameters()*4 + 1000000
+	weights := checkpoint.Qwen3_0_6B().Parameters()*4 + 1000000
 	for replicas, got := range map[int64]int64{1: cpu, 2: twice} {
 		if want := max(tpu-replicas*weights, leastHeap); got != want {
 			t.Errorf("%d replicas on the CPU leave %d of %d, want %d", replicas, got, tpu, want)
@@ -87,7 +87,7 @@ func TestLimitMemory(t *testing.T) {
 	}
 	var said strings.Builder
 	t.Setenv("GOMEMLIMIT", "")
-	huge := model.Qwen3_0_6B()
+	huge := checkpoint.Qwen3_0_6B()
 	huge.IntermediateSize *= 10000
 	limitMemory(deviceOf("cpu", -1, 1), huge, slog.New(slog.NewTextHandler(&said, nil)))
 	if !strings.Contains(said.String(), "level=WARN") || !strings.Contains(said.String(), "may not do for the model") {

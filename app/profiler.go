@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/profile"
 	"scored/score"
@@ -12,11 +13,11 @@ import (
 
 // newProfiler makes the profiler of a plugin's devices, which run the model;
 // betweenSteps is the Scorer's. Close ends it, before the plugin closes.
-func newProfiler(plugin *pjrt.Plugin, cfg model.Config, device *Device,
+func newProfiler(plugin *pjrt.Plugin, cfg checkpoint.Config, device *Device,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	o := device.options
 	c := profile.Config{DefaultDir: o.ProfileDir, Root: o.ProfileRoot, EmulateSGLang: o.ProfileEmulate,
-		Cost: stepCost(plugin.Programs, cfg, cfg.Group(device.Target.Group)), Log: o.Log}
+		Cost: stepCost(plugin.Programs, cfg, model.RunsOf(cfg.Layers, device.Target.Group)), Log: o.Log}
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		c.DeviceName = kinds[0]
 	}
@@ -32,10 +33,10 @@ func newProfiler(plugin *pjrt.Plugin, cfg model.Config, device *Device,
 // all layers. The head is left out, as its rows and width depend on the labels. If
 // the plugin reports no costs, as that of the CPU does, the model's own count of
 // operations is used.
-func stepCost(programs func() []pjrt.Program, cfg model.Config,
-	group int) func(score.Bucket) (flops, bytes float64) {
+func stepCost(programs func() []pjrt.Program, cfg checkpoint.Config,
+	steps model.Runs) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {
-		runs := cfg.BodyRuns(b, group)
+		runs := steps.Body(b)
 		seen := map[string]bool{} // each device has its own copy
 		for _, p := range programs() {
 			if n := float64(runs[p.Name]); n > 0 && !seen[p.Name] {
@@ -45,8 +46,8 @@ func stepCost(programs func() []pjrt.Program, cfg model.Config,
 			}
 		}
 		if flops == 0 {
-			w := cfg.Work(b, target.Native, target.Float32, b.Context)
-			flops = w.Flops()
+			costs := model.Costs{Config: cfg, Attention: target.Native, Weights: target.Float32}
+			flops = costs.Work(b, b.Context).Flops()
 		}
 		return flops, bytes
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/score"
 )
@@ -18,8 +19,8 @@ func TestStepCost(t *testing.T) {
 		program("embed_t64", 1, 10), program("layer_t64_l32_c16", 100, 1000), program("layer_t64_l32_c16", 100, 1000),
 		program("layer_t64_l32_c0", 7, 7), program("embed_t128", 7, 7), program("last_t64", 7, 7),
 	}
-	cfg := model.Config{Layers: 28, HiddenSize: 8, Heads: 2, KVHeads: 1, HeadDim: 4, IntermediateSize: 16}
-	cost := stepCost(func() []pjrt.Program { return programs }, cfg, 1)
+	cfg := checkpoint.Config{Layers: 28, HiddenSize: 8, Heads: 2, KVHeads: 1, HeadDim: 4, IntermediateSize: 16}
+	cost := stepCost(func() []pjrt.Program { return programs }, cfg, model.RunsOf(cfg.Layers, 1))
 	if flops, bytes := cost(score.Bucket{Tokens: 64, Rows: 4, Length: 32, Context: 16}); flops != 2801 || bytes != 28010 {
 		t.Errorf("cost %v flops and %v bytes, want 2801 and 28010", flops, bytes)
 	}

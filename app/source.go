@@ -9,15 +9,15 @@ import (
 	"strings"
 
 	"scored/hub"
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/tokenizer"
 )
 
 // Source is a model found: its shape, its weights and where its tokenizer is.
 type Source struct {
-	Config    model.Config
-	Weights   model.Source
+	Config    checkpoint.Config
+	Weights   checkpoint.Source
 	Generated bool   // the weights are made up, and scores mean nothing
 	tokenizer string // tokenizer.json
 }
@@ -26,9 +26,9 @@ type Source struct {
 // closes. Adapters are read first: one that is wrong is known before anything is
 // fetched.
 func (s *Start) FindModel(ctx context.Context) (*Source, error) {
-	var adapters []*model.Adapter
+	var adapters []*checkpoint.Adapter
 	for _, dir := range s.options.LoRA {
-		a, err := model.OpenAdapter(dir)
+		a, err := checkpoint.OpenAdapter(dir)
 		if err != nil {
 			return nil, fmt.Errorf("flag --lora: %w", err)
 		}
@@ -38,7 +38,7 @@ func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	weights, err := model.Merge(found.Weights, found.Config, adapters...)
+	weights, err := checkpoint.Merge(found.Weights, found.Config, adapters...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("flag --lora: %w", err), found.Weights.Close())
 	}
@@ -52,19 +52,19 @@ func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 }
 
 // Shape reads config.json of the model alone, which is fetched if need be.
-func (s *Start) Shape(ctx context.Context) (model.Config, error) {
+func (s *Start) Shape(ctx context.Context) (checkpoint.Config, error) {
 	if info, err := os.Stat(s.options.ModelPath); err == nil && info.IsDir() {
-		return model.LoadConfig(s.options.ModelPath)
+		return checkpoint.LoadConfig(s.options.ModelPath)
 	}
 	if s.options.LoadFormat == "dummy" {
-		return model.Qwen3_0_6B(), nil
+		return checkpoint.Qwen3_0_6B(), nil
 	}
 	dir, err := s.download(ctx)
 	if err != nil {
-		return model.Config{}, err
+		return checkpoint.Config{}, err
 	}
 	s.progress.set(nil)
-	return model.LoadConfig(dir)
+	return checkpoint.LoadConfig(dir)
 }
 
 // findBase resolves --model-path: a local folder, else a repository of the hub. The
@@ -75,7 +75,7 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 	}
 	dir := s.options.ModelPath
 	if _, err := os.Stat(dir); err == nil {
-		if err := model.CheckFormat(dir); err != nil {
+		if err := checkpoint.CheckFormat(dir); err != nil {
 			return nil, err
 		}
 	} else if dir, err = s.download(ctx); err != nil {
@@ -87,7 +87,7 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 			"error", err)
 		return s.generate()
 	}
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := checkpoint.LoadConfig(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	weights, err := model.Open(dir, cfg)
+	weights, err := checkpoint.Open(dir, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +129,10 @@ func (s *Start) fallsBack(ctx context.Context, err error) bool {
 // generate makes weights up for the shape of the model folder or, if there is none, of
 // Qwen3-0.6B.
 func (s *Start) generate() (*Source, error) {
-	found := &Source{Config: model.Qwen3_0_6B(), Generated: true}
+	found := &Source{Config: checkpoint.Qwen3_0_6B(), Generated: true}
 	words := s.options.tokenizerOr(s.options.DummyTokenizer)
 	if info, err := os.Stat(s.options.ModelPath); err == nil && info.IsDir() {
-		if found.Config, err = model.LoadConfig(s.options.ModelPath); err != nil {
+		if found.Config, err = checkpoint.LoadConfig(s.options.ModelPath); err != nil {
 			return nil, err
 		}
 		words = s.options.tokenizerOr(s.options.ModelPath)
@@ -148,7 +148,7 @@ func (s *Start) generate() (*Source, error) {
 	if found.tokenizer, err = tokenizer.Find(words); err != nil {
 		return nil, err
 	}
-	found.Weights = model.Generate(found.Config, s.options.RandomSeed)
+	found.Weights = checkpoint.Generate(found.Config, s.options.RandomSeed)
 	s.log.Warn("WEIGHTS ARE GENERATED: scores are repeatable but mean nothing",
 		"seed", s.options.RandomSeed, "parameters", found.Config.Parameters())
 	return found, nil
@@ -157,7 +157,7 @@ func (s *Start) generate() (*Source, error) {
 // checkFolder is check of the shape in a folder that holds no more than config.json
 // yet.
 func (s *Start) checkFolder(dir string) error {
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := checkpoint.LoadConfig(dir)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (s *Start) checkFolder(dir string) error {
 }
 
 // check refuses flags that cannot work together, or with a model of this shape.
-func (s *Start) check(cfg model.Config, log *slog.Logger) error {
+func (s *Start) check(cfg checkpoint.Config, log *slog.Logger) error {
 	if s.options.Template != "" && cfg.Classes != nil {
 		return UsageError{Err: errors.New("flag --template is for scores of labels, but the model is a " +
 			"classifier; leave it out and send whole texts")}

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 
 	"scored/internal/within"
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/server"
 	"scored/tokenizer"
@@ -55,7 +55,7 @@ func loadTokenizer(found *Source, log *slog.Logger) (words, error) {
 // more rows than ids, padded to a round number. Some were given special tokens, for
 // padding mostly, that have no row: those are served, without these tokens. A tokenizer
 // whose own vocabulary has no rows belongs to another model.
-func fit(t *tokenizer.Tokenizer, cfg model.Config, log *slog.Logger) (words, error) {
+func fit(t *tokenizer.Tokenizer, cfg checkpoint.Config, log *slog.Logger) (words, error) {
 	rows := cfg.VocabSize
 	switch {
 	case t.BaseVocab() > rows:

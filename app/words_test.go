@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/tokenizer"
 )
@@ -38,7 +38,7 @@ func TestTokenizerFits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var said strings.Builder
-			fitted, err := fit(words, model.Config{VocabSize: c.rows}, slog.New(slog.NewTextHandler(&said, nil)))
+			fitted, err := fit(words, checkpoint.Config{VocabSize: c.rows}, slog.New(slog.NewTextHandler(&said, nil)))
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("error %v, want %q", err, c.err)

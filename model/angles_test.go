@@ -4,14 +4,16 @@ import (
 	"math"
 	"testing"
 
-	. "github.com/gomlx/gomlx/core/graph" // as in forward.go
+	. "github.com/gomlx/gomlx/core/graph" // as in rope.go
+
+	"scored/model/checkpoint"
 )
 
 // TestAnglesAreExactAtAnyPosition: the cosines and sines of late tokens are as good as those of early ones.
 func TestAnglesAreExactAtAnyPosition(t *testing.T) {
-	n := decoder{Config: Qwen3_0_6B()}
+	n := decoder{Config: checkpoint.Qwen3_0_6B()}
 	positions := []int32{0, 1, 2, 63, 255, 1499, 4096, 32_767, 40_959, 131_071, 1 << 20}
-	exec, err := NewExec(pureGo(t), n.angles)
+	exec, err := NewExec(pureGo(t), n.rope().angles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,5 +32,36 @@ func TestAnglesAreExactAtAnyPosition(t *testing.T) {
 				t.Errorf("position %d, pair %d of %d: angle %v is off by %.2g", positions[p], i, len(row), angle, apart)
 			}
 		}
+	}
+}
+
+// TestRopeScaling: short waves stay, long ones are stretched by the whole factor, none is sped up, and the order is kept.
+func TestRopeScaling(t *testing.T) {
+	turns := rope{theta: 5e5, headDim: 128}
+	plain := turns.frequencies()
+	// what Llama 3.2 has
+	turns.scaling = checkpoint.RopeScaling{Factor: 32, LowFactor: 1, HighFactor: 4, OriginalPositions: 8192}
+	scaled := turns.frequencies()
+	between := 0
+	for i := range plain {
+		wave := 2 * math.Pi / plain[i]
+		ratio := plain[i] / scaled[i]
+		switch {
+		case wave < 8192/4 && ratio != 1:
+			t.Errorf("pair %d turns once in %.0f tokens and is slowed %v times, want once", i, wave, ratio)
+		case wave > 8192/1 && math.Abs(ratio-32) > 1e-12:
+			t.Errorf("pair %d turns once in %.0f tokens and is slowed %v times, want 32", i, wave, ratio)
+		case wave > 8192/4 && wave < 8192:
+			between++
+			if ratio < 1 || ratio > 32 {
+				t.Errorf("pair %d is slowed %v times, want 1 to 32", i, ratio)
+			}
+		}
+		if i > 0 && scaled[i] >= scaled[i-1] {
+			t.Errorf("pair %d turns no slower than the one before", i)
+		}
+	}
+	if between == 0 {
+		t.Error("no pair lies between short and long waves")
 	}
 }

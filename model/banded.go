@@ -20,12 +20,23 @@ import (
 // So a token's scores do not depend on the other tokens of its step.
 type banded struct {
 	decoder
-	// scoreBytes bounds the bytes of scores, counted in float32, that attention to the
-	// context holds at a time. A block has at least minBlock tokens, even if their
-	// scores take more.
-	scoreBytes, minBlock int
-	loops                bool // the device runs loops without the host: see attendLoop
+	blocks scoreBlocks
+	loops  bool // the device runs loops without the host: see attendLoop
 }
+
+// scoreBlocks says how many tokens attend to the context at a time.
+type scoreBlocks struct {
+	// bytes bounds the scores of a block, counted in float32.
+	bytes int
+	// least is how many tokens a block has at least, even if their scores take more
+	// bytes: every block reads all keys and values again.
+	least int
+}
+
+// scoreBytes are the bytes of usualBlocks: they stay in the fast memory of a TPU.
+const scoreBytes = 64 << 20
+
+func usualBlocks() scoreBlocks { return scoreBlocks{bytes: scoreBytes, least: 128} }
 
 func (b banded) inputs(*parameters, shape) []*Node     { return nil }
 func (b banded) pack(*layout, shape) []*tensors.Tensor { return nil }
@@ -141,11 +152,10 @@ func (b banded) attendContext(q, both *Node, seen view) partial {
 	return together(parts)
 }
 
-// blockTokens returns how many tokens attend to the context at a time. It halves the
-// number while their scores are too large, down to minBlock, because every block reads
-// all keys and values again.
+// blockTokens returns how many of a step's tokens attend to a context of so many keys at
+// a time. It halves their number while their scores take too many bytes.
 func (b banded) blockTokens(tokens, keys int) int {
-	for b.Heads*tokens*keys*4 > b.scoreBytes && tokens >= 2*b.minBlock && tokens%2 == 0 {
+	for b.Heads*tokens*keys*4 > b.blocks.bytes && tokens >= 2*b.blocks.least && tokens%2 == 0 {
 		tokens /= 2
 	}
 	return tokens

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"scored/model/checkpoint"
 	"scored/score/plan"
 )
 
@@ -17,47 +18,54 @@ import (
 type Options struct {
 	DType dtypes.DType // of the weights on the device: Float32 or BFloat16
 	// Products is the dtype in which matrix products take their inputs, and of the keys
-	// and values kept; 0 means DType. A processor multiplies float32 as fast as
-	// bfloat16 and exactly: there BFloat16 weights with Float32 products cost half the
-	// memory and no precision.
+	// and values in the KV cache; 0 means DType. A processor multiplies float32 as fast
+	// as bfloat16 and exactly: there BFloat16 weights with Float32 products cost half
+	// the memory and no precision.
 	Products dtypes.DType
-	// ScoreBytes bounds the scores that attention to a context holds at a time, counted
-	// in float32, if those of MinBlock tokens are less; 0 means 64 MiB, which stay in
-	// the fast memory of a TPU. MinBlock 0 means 128.
-	ScoreBytes, MinBlock int
-	Buckets              []plan.Bucket
+	Buckets  []plan.Bucket // the step shapes, each of which is compiled
 	// PrefixCacheBytes is the size of the KV cache, which has whole pages and room for
 	// the largest Bucket.Context at least.
 	PrefixCacheBytes int64
 	// Scatter writes new tokens into the KV cache by a scatter, not by a loop over
 	// pages: for a GPU, whose host waits in every round of a loop.
 	Scatter bool
-	// Group is how many layers a program computes, as far as that divides the model's;
-	// 0 means one. More take longer to compile, and their host less to launch. It needs
-	// Scatter: GoMLX builds no two loops of a kind into a program.
+	// Group is how many layers a program computes, or the largest divisor of the
+	// model's layers below that; 0 means one. Larger programs take longer to compile,
+	// and the host less time to launch. It needs Scatter, because GoMLX cannot build two
+	// loops of a kind into one program.
 	Group  int
 	Device int // which of the backend's devices; several engines may use one each
-	// Kernels attends by kernels, if there are any. They need buckets that
-	// Config.KernelsFit takes, products in BFloat16, and a Splicer. New gives
+	// Kernels computes attention by kernels, if there are any. They need buckets that
+	// LayerKernels.Fit accepts, products in BFloat16, and a Splicer. New returns
 	// ErrKernels if a program lacks a kernel, or if kernels and formula differ on the
 	// device.
 	Kernels Kernels
 	// Splicer rewrites every program, by its Rewrite, on the way to the backend's
-	// compiler: it calls kernels, and lets the KV cache stay where it is. Without one
-	// every step copies the KV cache. With one, New demands that it finds what it looks
-	// for.
+	// compiler: it calls kernels, and keeps the KV cache in place. Without one every
+	// step copies the KV cache. With one, New returns an error for a program into which
+	// it could not write what belongs there.
 	Splicer *Splicer
-	// Formula attends by the kernels' formula in place of kernels, in the same buckets:
-	// slow, on any device. It is for tests.
+	// Formula computes attention by the kernels' formula in place of kernels, in the
+	// same buckets: slow, on any device. It is for tests.
 	Formula bool
-	// Lost tells whether an error of the backend means that the device will never work
-	// again; nil: none does.
+	// Lost reports whether an error of the backend means that the device will never
+	// work again; nil means that none does.
 	Lost func(error) bool
-	// OutOfMemory tells whether an error of the backend means that the device has no
-	// memory left; nil: none does.
+	// OutOfMemory reports whether an error of the backend means that the device has no
+	// memory left; nil means that none does.
 	OutOfMemory func(error) bool
-	// Progress is told how far New is, on its goroutine; nil: nobody is.
+	// Progress is called on New's goroutine after each part of a stage; nil for nobody.
 	Progress func(stage Stage, done, total int64)
+
+	blocks scoreBlocks // of attention to the context; zero: usualBlocks. Tests make them small
+}
+
+// withProducts returns the options with Products set.
+func (o Options) withProducts() Options {
+	if o.Products == dtypes.InvalidDType {
+		o.Products = o.DType
+	}
+	return o
 }
 
 // Stage is a part of New.
@@ -82,10 +90,11 @@ type Engine struct {
 }
 
 // New puts the model's weights on the backend's device and compiles every bucket. When
-// ctx ends it returns ctx's error once the program that is being compiled is done, as
-// no compiler can be interrupted.
-func New(ctx context.Context, backend compute.Backend, cfg Config, source Source,
-	opts Options) (e *Engine, err error) {
+// ctx ends, New returns its error as soon as the program that is being compiled is done:
+// no compiler can be interrupted. Close frees the device's memory. Neither backend nor
+// source is closed; source is not read after New has returned.
+func New(ctx context.Context, backend compute.Backend, cfg checkpoint.Config,
+	source checkpoint.Source, opts Options) (e *Engine, err error) {
 	net, err := newNetwork(backend, cfg, opts)
 	if err != nil {
 		return nil, err
@@ -119,9 +128,10 @@ func New(ctx context.Context, backend compute.Backend, cfg Config, source Source
 	return e, nil
 }
 
-// Compile compiles what New would, without weights, and keeps nothing: it is for who
-// collects the programs that go through the backend.
-func Compile(ctx context.Context, backend compute.Backend, cfg Config, opts Options) error {
+// Compile compiles the programs that New would, without weights, and keeps none. It is
+// for callers that collect the programs as they go through the backend.
+func Compile(ctx context.Context, backend compute.Backend, cfg checkpoint.Config,
+	opts Options) error {
 	net, err := newNetwork(backend, cfg, opts)
 	if err != nil {
 		return err
@@ -132,21 +142,22 @@ func Compile(ctx context.Context, backend compute.Backend, cfg Config, opts Opti
 	return err
 }
 
-// Buckets lists the step shapes; every one is compiled.
+// Buckets returns the step shapes. Each is compiled.
 func (e *Engine) Buckets() []plan.Bucket { return slices.Clone(e.buckets) }
 
-// Pages is how many pages of plan.PageTokens slots the KV cache has.
+// Pages returns how many pages of plan.PageTokens slots the KV cache has.
 func (e *Engine) Pages() int { return e.net.cache.pages }
 
-// Close frees what the engine holds on the device, in reverse order of New. It may be
-// called more than once, when every step has been waited for.
+// Close frees what the engine holds on the device, in reverse order of New. Every step
+// must have been waited for. Close may be called more than once.
 func (e *Engine) Close() error {
 	err := e.cache.free()
 	e.programs.close()
 	return errors.Join(err, e.weights.close())
 }
 
-// told is the error with what the Scorer must know of it.
+// told joins an error of the backend with the error of package plan that says what it
+// means, if it is one of those that the Scorer must know.
 func (e *Engine) told(err error) error {
 	if err != nil && e.outOfMemory != nil && e.outOfMemory(err) {
 		err = errors.Join(plan.ErrMemory, err)

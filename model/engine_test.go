@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/gobackend"
 
+	"scored/model/checkpoint"
 	"scored/score/plan"
 	"scored/tests/rounding"
 )
@@ -33,14 +34,14 @@ func pureGo(t *testing.T) compute.Backend {
 	return backend
 }
 
-func newTestEngine(t *testing.T, backend compute.Backend, cfg Config, buckets []plan.Bucket) *Engine {
+func newTestEngine(t *testing.T, backend compute.Backend, cfg checkpoint.Config, buckets []plan.Bucket) *Engine {
 	t.Helper()
 	return optionsEngine(t, backend, cfg, Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: 1 << 20})
 }
 
-func optionsEngine(t *testing.T, backend compute.Backend, cfg Config, options Options) *Engine {
+func optionsEngine(t *testing.T, backend compute.Backend, cfg checkpoint.Config, options Options) *Engine {
 	t.Helper()
-	engine, err := New(t.Context(), backend, cfg, Generate(cfg, 1), options)
+	engine, err := New(t.Context(), backend, cfg, checkpoint.Generate(cfg, 1), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +51,12 @@ func optionsEngine(t *testing.T, backend compute.Backend, cfg Config, options Op
 		}
 	})
 	return engine
+}
+
+// smallConfig is a small model with a tied head; it is tests/golden/tiny.json's.
+func smallConfig() checkpoint.Config {
+	return checkpoint.Config{QKNorm: true, HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
+		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960, TorchDtype: "float32"}
 }
 
 func testTokens(seed, n int) []int32 {
@@ -62,28 +69,28 @@ func testTokens(seed, n int) []int32 {
 
 // spoiled is a Source whose embedding has one other number.
 type spoiled struct {
-	Source
+	checkpoint.Source
 	at    int
 	value float32
 }
 
-func (s spoiled) Tensor(name string) (Tensor, error) {
+func (s spoiled) Tensor(name string) (checkpoint.Tensor, error) {
 	tensor, err := s.Source.Tensor(name)
-	if name == embeddingName {
+	if name == checkpoint.EmbeddingName {
 		tensor.DType = dtypes.Float32
-		tensor.numbers = spoiledNumbers{tensor.numbers, s.at, s.value}
+		tensor.Numbers = spoiledNumbers{tensor.Numbers, s.at, s.value}
 	}
 	return tensor, err
 }
 
 type spoiledNumbers struct {
-	numbers
+	checkpoint.Numbers
 	at    int
 	value float32
 }
 
-func (n spoiledNumbers) float32s(dst []float32, from int) {
-	n.numbers.float32s(dst, from)
+func (n spoiledNumbers) Float32s(dst []float32, from int) {
+	n.Numbers.Float32s(dst, from)
 	if n.at >= from && n.at < from+len(dst) {
 		dst[n.at-from] = n.value
 	}

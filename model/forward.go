@@ -6,12 +6,14 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
+
+	"scored/model/checkpoint"
 )
 
-// The forward pass of a dense Qwen3 (arXiv:2505.09388, section 2): pre-norm layers of
-// grouped-query attention with RMSNorm on every query and key head, rotary positions,
-// and a SwiGLU MLP. Qwen2 has biases of queries, keys and values instead of the norms,
-// and Llama neither.
+// decoder is the forward pass of a dense Qwen3 (arXiv:2505.09388, section 2): pre-norm
+// layers of grouped-query attention with RMSNorm on every query and key head, rotary
+// positions, and a SwiGLU MLP. Qwen2 has biases of queries, keys and values instead of
+// the norms, and Llama neither.
 //
 // Shapes are written [T, D]: T packed tokens of a step, D hidden size, H query heads, K
 // key-value heads, G = H/K query heads per key-value head, E head size, F MLP size, V
@@ -20,10 +22,21 @@ import (
 // Numbers: matrix products take their inputs in one dtype and everything between them
 // is float32.
 type decoder struct {
-	Config
+	checkpoint.Config
 	stored   dtypes.DType // of the matrices on the device; vectors are float32
-	products dtypes.DType // of the inputs of matrix products, and of the keys and values in the KV cache
+	products dtypes.DType // of the inputs of matrix products, and of the KV cache
 }
+
+// dtypeOf returns the dtype on the device of a parameter with these axes.
+func (d decoder) dtypeOf(dims []int) dtypes.DType {
+	if len(dims) == 1 {
+		return dtypes.Float32
+	}
+	return d.stored
+}
+
+// rope returns the rotary positions of the model.
+func (d decoder) rope() rope { return rope{d.RopeTheta, d.HeadDim, d.RopeScaling} }
 
 // embed looks up the tokens and computes the angles of RoPE for their positions: ids,
 // positions [T] -> x [T, D] float32, angles [T, 2E] float32, which are the cosines for
@@ -34,27 +47,11 @@ func (d decoder) embed(ids, positions, table *Node) (x, angles *Node) {
 	x = float32s(Gather(table, ExpandDims(ids, -1)))
 	x.AssertDims(tokens, d.HiddenSize)
 
-	radians := d.angles(positions)
+	radians := d.rope().angles(positions)
 	c, s := Cos(radians), Sin(radians)
 	angles = Concatenate([]*Node{c, c, Neg(s), s}, -1)
 	angles.AssertDims(tokens, 2*d.HeadDim)
 	return x, angles
-}
-
-// angles returns position(t) · frequency(i) without full turns: [T] -> [T, E/2] in [-π,
-// π]. A float32 product would be wrong by up to 2^-24 of itself, which grows with the
-// position: 0.002 at 32,000. So a full turn is divided into 2^64 parts, which int64
-// counts exactly; its overflow drops full turns.
-func (d decoder) angles(positions *Node) *Node {
-	parts := make([]int64, d.HeadDim/2)
-	for i, frequency := range d.frequencies() {
-		cycles := frequency / (2 * math.Pi)
-		parts[i] = int64(math.Ldexp(cycles-math.Round(cycles), 64))
-	}
-	counted := Mul(ExpandDims(ConvertDType(positions, dtypes.Int64), -1),
-		ExpandDims(Const(positions.Graph(), parts), 0))
-	counted.AssertDims(positions.Shape().Dim(0), d.HeadDim/2)
-	return MulScalar(float32s(counted), math.Ldexp(math.Pi, -63))
 }
 
 // transform is one transformer layer: x + attention(norm(x)), then x + mlp(norm(x)).

@@ -1,13 +1,14 @@
 package model
 
 import (
+	"scored/model/checkpoint"
 	"scored/model/kernel"
 	"scored/model/mosaic"
 	"scored/model/triton"
 	"scored/score/plan"
 )
 
-// Kernels says whose kernels attend. The zero value is nobody's.
+// Kernels says which kernels compute attention. The zero value means none.
 type Kernels struct {
 	kind   kernelsKind
 	shared int // bytes of shared memory of a GPU
@@ -21,64 +22,77 @@ const (
 	tritonKernels kernelsKind = "triton"
 )
 
-// TPUKernels are those of a TPU, in package mosaic.
+// TPUKernels are those for a TPU, in package mosaic.
 func TPUKernels() Kernels { return Kernels{kind: mosaicKernels} }
 
-// GPUKernels are those of an NVIDIA GPU, in package triton, whose blocks of threads may
-// use so many bytes of shared memory.
+// GPUKernels are those for an NVIDIA GPU, in package triton. sharedMemory is how many
+// bytes of shared memory a block of threads may use there.
 func GPUKernels(sharedMemory int) Kernels { return Kernels{tritonKernels, sharedMemory} }
 
-// Any tells whether there are any.
+// Any reports whether there are any.
 func (k Kernels) Any() bool { return k.kind != noKernels }
 
-// kernelShape is what the kernels for a step shape tell: whether there are any, and how
-// they cut it up.
+// Of returns the kernels for a model's layers.
+func (k Kernels) Of(c checkpoint.Config) LayerKernels { return LayerKernels{k, c} }
+
+// LayerKernels are the kernels for a model's layers, one of each for each step shape.
+type LayerKernels struct {
+	Kernels
+	config checkpoint.Config
+}
+
+// kernelShape is what the kernels for a step shape tell: why there are none, and into
+// which blocks they divide attention.
 type kernelShape interface {
 	Check() error
 	Blocks() kernel.Blocks
 }
 
-// KernelsFit says why there are no kernels for the model in these buckets; nil if there
-// are.
-func (c Config) KernelsFit(k Kernels, buckets []plan.Bucket) error {
+// Fit returns an error that says why one of these buckets has no kernels; nil if all
+// have.
+func (k LayerKernels) Fit(buckets []plan.Bucket) error {
 	for _, b := range buckets {
-		if err := c.kernelShape(k, b.Tokens, b.Context).Check(); err != nil {
+		if err := k.shape(b.Tokens, b.Context).Check(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c Config) kernelShape(k Kernels, tokens, context int) kernelShape {
+// shape returns what the kernels are written for: so many tokens, and a context of so
+// many keys.
+func (k LayerKernels) shape(tokens, context int) kernelShape {
 	if k.kind == tritonKernels {
-		return c.tritonShape(k, tokens, context)
+		return k.triton(tokens, context)
 	}
-	return c.mosaicShape(tokens, context)
+	return k.mosaic(tokens, context)
 }
 
-func (c Config) mosaicShape(tokens, context int) mosaic.Shape {
-	return mosaic.Shape{Shape: c.attention(tokens, context)}
+func (k LayerKernels) mosaic(tokens, context int) mosaic.Shape {
+	return mosaic.Shape{Shape: k.attention(tokens, context)}
 }
 
-func (c Config) tritonShape(k Kernels, tokens, context int) triton.Shape {
-	return triton.Shape{Shape: c.attention(tokens, context), Shared: k.shared}
+func (k LayerKernels) triton(tokens, context int) triton.Shape {
+	return triton.Shape{Shape: k.attention(tokens, context), Shared: k.shared}
 }
 
-func (c Config) attention(tokens, context int) kernel.Shape {
+func (k LayerKernels) attention(tokens, context int) kernel.Shape {
+	c := k.config
 	return kernel.Shape{Tokens: tokens, Context: context, Heads: c.Heads, KVHeads: c.KVHeads,
 		HeadDim: c.HeadDim, Norm: c.QKNorm, Eps: c.RMSEps}
 }
 
-// SharedMemory is how many bytes of shared memory a GPU's kernel of attention takes in
-// a bucket; 0 without kernels.
-func (c Config) SharedMemory(k Kernels, b plan.Bucket) int {
+// SharedMemory returns how many bytes of shared memory a GPU's kernel of attention
+// takes in a bucket; 0 if the kernels are not those of a GPU.
+func (k LayerKernels) SharedMemory(b plan.Bucket) int {
 	if k.kind != tritonKernels {
 		return 0
 	}
-	return triton.Attend(c.tritonShape(k, b.Tokens, b.Context)).Shared
+	return triton.Attend(k.triton(b.Tokens, b.Context)).Shared
 }
 
-// KernelCycles is how long a step's kernels take on a v6e: see mosaic.Shape.Cycles.
-func (c Config) KernelCycles(b plan.Bucket) float64 {
-	return float64(c.Layers) * c.mosaicShape(b.Tokens, b.Context).Cycles()
+// Cycles returns how many cycles a step's kernels take on a v6e: see
+// mosaic.Shape.Cycles.
+func (k LayerKernels) Cycles(b plan.Bucket) float64 {
+	return float64(k.config.Layers) * k.mosaic(b.Tokens, b.Context).Cycles()
 }

@@ -11,16 +11,16 @@ import (
 	"scored/score/plan"
 )
 
-// ErrKernels tells that a device does not take kernels, or that they do not compute
+// ErrKernels means that the device does not take kernels, or that they do not compute
 // their formula there. Attention without kernels may work.
 var ErrKernels = errors.New("kernels of attention do not work on this device")
 
-// mostOff is how far a kernel's numbers may be from its formula's. Rounding to bfloat16
-// makes up to 0.05 of those that checkInputs makes up; a key too many or too few is off
-// by more than twice as much somewhere.
+// mostOff is how far a kernel's numbers may be from its formula's, for the inputs of
+// checkInputs. Rounding to bfloat16 moves them by up to 0.05. A key too many or too few
+// moves one of them by more than twice as much as is allowed.
 const mostOff = 0.1
 
-// check is a program that computes attention in two ways, and gives the largest
+// check is a program that computes attention in two ways and returns the largest
 // difference.
 type check struct {
 	name   string
@@ -28,7 +28,7 @@ type check struct {
 	inputs func() []*tensors.Tensor
 }
 
-// run is an error if the difference is too large.
+// run runs the check's program. It returns an error if the difference is too large.
 func (c check) run(p *program) (err error) {
 	inputs := c.inputs()
 	defer func() { err = errors.Join(err, finalize(inputs...)) }()
@@ -38,7 +38,7 @@ func (c check) run(p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, finalize(outputs...)) }()
 	off := float32(0)
-	// Reading waits for the device, and gives its error.
+	// Reading waits for the device, and returns its error.
 	if err := tensors.ConstFlatData(outputs[0],
 		func(values []float32) { off = values[0] }); err != nil {
 		return err
@@ -61,9 +61,9 @@ func (p packed) checks(buckets []plan.Bucket) (all []check) {
 	return all
 }
 
-// checkBuckets are the shapes in which kernels are checked: with a context and without,
-// the smallest in which kernels go over several blocks of tokens and of context keys,
-// or else the largest.
+// checkBuckets returns the shapes in which kernels are checked, one without a context
+// and one with it: the smallest in which kernels go over several blocks of tokens and
+// of context keys, or else the largest.
 func (p packed) checkBuckets(buckets []plan.Bucket) []plan.Bucket {
 	var chosen []plan.Bucket
 	for _, onContext := range []bool{false, true} {
@@ -80,9 +80,10 @@ func (p packed) checkBuckets(buckets []plan.Bucket) []plan.Bucket {
 	return chosen
 }
 
+// checksBetter reports whether a is the better shape for a check.
 func (p packed) checksBetter(a, b plan.Bucket) bool {
 	several := func(b plan.Bucket) bool {
-		by := p.kernelShape(p.by, b.Tokens, b.Context).Blocks()
+		by := p.kernels.shape(b.Tokens, b.Context).Blocks()
 		return b.Tokens >= 2*by.Tokens && (b.Context == 0 || b.Context >= 2*by.Context)
 	}
 	size := func(b plan.Bucket) int { return b.Tokens * (b.Tokens + b.Context) }
@@ -92,9 +93,9 @@ func (p packed) checksBetter(a, b plan.Bucket) bool {
 	return several(a) == (size(a) < size(b)) && size(a) != size(b)
 }
 
-// checked are the ranges of a context of b.Context keys that checkLayout's tokens see:
-// one right after the other, with keys before and behind that nobody sees, and none.
-// The last of them, from new on, are new: the step's first tokens.
+// checked has the ranges of the context's keys that checkLayout's tokens attend to: one
+// right after the other, and none at all. No token attends to the keys before and
+// behind. Those from new on are new: they belong to the step's first tokens.
 type checked struct {
 	one, other, none [2]int
 	new              int
@@ -107,8 +108,8 @@ func checkedIn(b plan.Bucket) checked {
 		new: end - min(b.Context, b.Tokens)/4}
 }
 
-// checkLayout is a step whose new tokens end the second range, and whose rows, of many
-// lengths, see the first range, the second, or none, in turn.
+// checkLayout returns a step whose new tokens end the second range. Its rows, of many
+// lengths, attend to the first range, the second and none in turn.
 func checkLayout(b plan.Bucket) *layout {
 	l := &layout{from: make([]int32, b.Tokens), to: make([]int32, b.Tokens),
 		start: make([]int32, b.Tokens)}
@@ -135,16 +136,17 @@ func checkLayout(b plan.Bucket) *layout {
 	return l
 }
 
-// checkTensors are the inputs of checkGraph.
+// checkTensors returns the inputs of checkGraph.
 func (p packed) checkTensors(b plan.Bucket) []*tensors.Tensor {
 	l := checkLayout(b)
 	return append([]*tensors.Tensor{l.ranges()}, p.pack(l, shapeOf(b))...)
 }
 
-// checkInputs are what a layer's attention gets, made up: numbers between -2 and 2 that
-// have nothing to do with those beside them. But the values of the first and the last
-// key of each range are large, and of the keys before and behind that nobody sees
-// larger. The context is nil without one.
+// checkInputs makes the inputs of a layer's attention: numbers between -2 and 2 that are
+// unlike their neighbours. The values of the first and the last key of each range are
+// larger, so that a kernel that leaves one out is found. The values of the keys before
+// and behind are larger still, so that one that takes them in is found. The context is
+// nil in a bucket without one.
 func (p packed) checkInputs(g *Graph, b plan.Bucket) (qkv, angles *Node, w layerWeights,
 	context *Node) {
 	e := p.HeadDim
@@ -176,7 +178,7 @@ func (p packed) checkInputs(g *Graph, b plan.Bucket) (qkv, angles *Node, w layer
 	return ConvertDType(qkv, p.products), angles, w, context
 }
 
-// large is x with a row's numbers made larger from a column on.
+// large multiplies a row's numbers of x, from a column on.
 func large(x *Node, row, column int, times float64) *Node {
 	dims := x.Shape().Dimensions
 	at := LogicalAnd(Equal(iota(x.Graph(), 0, dims...), scalarOf(x, row)),
@@ -184,11 +186,13 @@ func large(x *Node, row, column int, times float64) *Node {
 	return Where(at, MulScalar(x, times), x)
 }
 
+// scalarOf returns an array of the integer n, of x's shape.
 func scalarOf(x *Node, n int) *Node {
 	return BroadcastToDims(Scalar(x.Graph(), dtypes.Int32, n), x.Shape().Dimensions...)
 }
 
-// checkGraph computes attention both ways, by kernels and by their formula.
+// checkGraph builds the program that computes attention by kernels and by their formula,
+// on the same inputs.
 func (p packed) checkGraph(b plan.Bucket) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		v := viewParameters(in, p, shapeOf(b))

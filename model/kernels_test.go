@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"scored/model/checkpoint"
 	"scored/score/plan"
 )
 
 // kernelConfig is a small model with heads that kernels take.
-func kernelConfig() Config {
+func kernelConfig() checkpoint.Config {
 	c := smallConfig()
 	c.HeadDim, c.Heads, c.KVHeads = 128, 4, 2
 	return c
@@ -36,7 +37,7 @@ func TestCallKernels(t *testing.T) {
 	}
 	text := func(lines []string) string { return strings.Join(lines, "\n") }
 	program, at := lines("bf16"), 5
-	rewritten, calls := kernelConfig().CallKernels(TPUKernels(), []byte(text(program)))
+	rewritten, calls := TPUKernels().Of(kernelConfig()).call([]byte(text(program)))
 	if calls != 1 {
 		t.Errorf("%d calls are placed, want 1", calls)
 	}
@@ -53,7 +54,7 @@ func TestCallKernels(t *testing.T) {
 			t.Errorf("line %d lacks %s", at, part)
 		}
 	}
-	rewritten, _ = kernelConfig().CallKernels(GPUKernels(99<<10), []byte(text(program)))
+	rewritten, _ = GPUKernels(99 << 10).Of(kernelConfig()).call([]byte(text(program)))
 	call := strings.Split(string(rewritten), "\n")[at]
 	for _, part := range []string{
 		`    %16 = "stablehlo.custom_call"(%p1, %p1, %p2, %p3) {api_version = 4 : i32`, `call_target_name = "__gpu$xla.gpu.triton"`, `name = "keys"`,
@@ -67,28 +68,28 @@ func TestCallKernels(t *testing.T) {
 		"no marks":                              text(append(program[:3:3], program[4], "  }", "}", "")),
 		"float32, for which there is no kernel": text(lines("f32")),
 	} {
-		if got, calls := kernelConfig().CallKernels(TPUKernels(), []byte(unchanged)); string(got) != unchanged || calls != 0 {
+		if got, calls := TPUKernels().Of(kernelConfig()).call([]byte(unchanged)); string(got) != unchanged || calls != 0 {
 			t.Errorf("%s: program becomes %s with %d calls", name, got, calls)
 		}
 	}
 }
 
-// TestKeepCache: a cache that a program takes and gives first stays in its place, and nothing else changes.
-func TestKeepCache(t *testing.T) {
+// TestKeepCaches: a cache that a program takes and gives first stays in its place, and nothing else changes.
+func TestKeepCaches(t *testing.T) {
 	const kind = "tensor<384x512xui16>"
 	text := func(in, out string) string {
 		return "module @layer {\n  func.func @main(" + in + ", %p1: tensor<4xi32>) -> (" + out + ", tensor<4xf32>) {\n    return\n  }\n}\n"
 	}
-	got, caches := KeepCache([]byte(text("%cache: "+kind, kind)))
+	got, caches := keepCaches([]byte(text("%cache: "+kind, kind)))
 	if want := text("%cache: "+kind+" {tf.aliasing_output = 0 : i32}", kind); string(got) != want || caches != 1 {
 		t.Errorf("%d caches in %s, want 1 in %s", caches, got, want)
 	}
-	got, caches = KeepCache([]byte(text("%cache: "+kind+", %cache1: "+kind, kind+", "+kind)))
+	got, caches = keepCaches([]byte(text("%cache: "+kind+", %cache1: "+kind, kind+", "+kind)))
 	if want := text("%cache: "+kind+" {tf.aliasing_output = 0 : i32}, %cache1: "+kind+" {tf.aliasing_output = 1 : i32}", kind+", "+kind); string(got) != want || caches != 2 {
 		t.Errorf("%d caches in %s, want 2 in %s", caches, got, want)
 	}
 	for name, other := range map[string]string{"no cache": text("%p0: "+kind, kind), "it is not given": text("%cache: "+kind, "tensor<384x512xf32>")} {
-		if got, caches := KeepCache([]byte(other)); string(got) != other || caches != 0 {
+		if got, caches := keepCaches([]byte(other)); string(got) != other || caches != 0 {
 			t.Errorf("%s: %d caches in %s", name, caches, got)
 		}
 	}

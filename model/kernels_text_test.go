@@ -9,6 +9,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"scored/model/checkpoint"
 	"scored/model/kernel/kerneltest"
 	"scored/model/mosaic/mosaictest"
 	"scored/model/triton/tritontest"
@@ -28,7 +29,7 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 	gpu := GPUKernels(227 << 10)
 	for name, c := range map[string]struct {
 		by     Kernels
-		cfg    Config
+		cfg    checkpoint.Config
 		bucket plan.Bucket
 	}{
 		"on a prefix": {TPUKernels(), kernelConfig(), kernelBuckets()[1]}, "blocks on a prefix": {TPUKernels(), kernelConfig(), wide},
@@ -93,10 +94,10 @@ func shifted(sight *kerneltest.Array, end int, by float64) *kerneltest.Array {
 
 // runner runs the text of kernels.
 func (p packed) runner(b plan.Bucket) kerneltest.Kernels {
-	if p.by.kind == tritonKernels {
-		return tritontest.Kernels{Shape: p.tritonShape(p.by, b.Tokens, b.Context)}
+	if p.kernels.kind == tritonKernels {
+		return tritontest.Kernels{Shape: p.kernels.triton(b.Tokens, b.Context)}
 	}
-	return mosaictest.Kernels{Shape: p.mosaicShape(b.Tokens, b.Context)}
+	return mosaictest.Kernels{Shape: p.kernels.mosaic(b.Tokens, b.Context)}
 }
 
 // attendByFormula runs the graph, and gives its result and what kernels would have got.

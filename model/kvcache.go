@@ -16,10 +16,10 @@ import (
 	"scored/score/plan"
 )
 
-// cacheName begins the names of a program's first parameters, if those are layers' KV
-// caches. Its first outputs are the same caches with the step's new tokens in them. The
-// parameters are donated, and a Splicer tells the compiler that the outputs take their
-// places.
+// cacheName begins the names of a program's first parameters if those are KV caches of
+// layers. The program's first outputs are the same caches with the step's new tokens.
+// The parameters are donated, and a Splicer tells the compiler that the outputs take
+// their memory: keepCaches finds them by this name.
 const cacheName = "cache"
 
 func cacheNameOf(layer int) string {
@@ -54,17 +54,13 @@ type cacheWriter interface {
 	write(cache, fresh *Node, inputs []*Node) *Node
 }
 
-// newCacheLayout has as many pages as bytes allow for all layers, but enough for the
-// largest context.
-func (d decoder) newCacheLayout(bytes int64, buckets []plan.Bucket,
-	writer cacheWriter) cacheLayout {
-	c := cacheLayout{width: d.KVHeads * 2 * d.HeadDim, dtype: d.products, writer: writer}
-	longest := 0
-	for _, b := range buckets {
-		longest = max(longest, b.Context)
-	}
-	if longest > 0 {
-		c.pages = max(int(bytes/d.PageBytes(c.dtype)), plan.PagesFor(longest))
+// newCacheLayout returns a layout with as many pages as bytes allow for all layers, but
+// enough for the largest context; without a bucket that has a context there is no cache.
+func newCacheLayout(d decoder, bytes int64, buckets []plan.Bucket, writer cacheWriter) cacheLayout {
+	c := cacheLayout{width: d.KeysValues(), dtype: d.products, writer: writer}
+	if longest := longestContext(buckets); longest > 0 {
+		page := tokenBytes(d.Config, c.dtype.Size()) * plan.PageTokens
+		c.pages = max(int(bytes/int64(page)), plan.PagesFor(longest))
 	}
 	return c
 }

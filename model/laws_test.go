@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 
+	"scored/model/checkpoint"
 	"scored/score/plan"
 )
 
@@ -15,7 +16,7 @@ import (
 func variants() map[string]Options {
 	return map[string]Options{
 		"plain":   {DType: dtypes.Float32},
-		"blocks":  {DType: dtypes.Float32, ScoreBytes: 1 << 14, MinBlock: 8},
+		"blocks":  {DType: dtypes.Float32, blocks: scoreBlocks{bytes: 1 << 14, least: 8}},
 		"formula": {DType: dtypes.Float32, Formula: true},
 	}
 }
@@ -33,7 +34,7 @@ func variantEngine(t *testing.T, options Options) *Engine {
 }
 
 // variantConfig has heads that kernels take where those are asked for.
-func variantConfig(options Options) Config {
+func variantConfig(options Options) checkpoint.Config {
 	if options.Formula {
 		return kernelConfig()
 	}
@@ -187,7 +188,7 @@ func TestBrokenTokenStaysInItsRow(t *testing.T) {
 		for _, value := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
 			t.Run(fmt.Sprint(name, "/", value), func(t *testing.T) {
 				options.Buckets = []plan.Bucket{alone, b}
-				engine, err := New(t.Context(), backend, cfg, spoiled{Generate(cfg, 1), bad * cfg.HiddenSize, value}, options)
+				engine, err := New(t.Context(), backend, cfg, spoiled{checkpoint.Generate(cfg, 1), bad * cfg.HiddenSize, value}, options)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -236,7 +237,7 @@ func TestManyRowsAndLabels(t *testing.T) {
 
 // TestBlocksBoundScores: the scores of a block stay within the bound, unless its tokens would be too few.
 func TestBlocksBoundScores(t *testing.T) {
-	n, err := newNetwork(pureGo(t), Qwen3_0_6B(), Options{DType: dtypes.BFloat16})
+	n, err := newNetwork(pureGo(t), checkpoint.Qwen3_0_6B(), Options{DType: dtypes.BFloat16})
 	if err != nil {
 		t.Fatal(err)
 	}

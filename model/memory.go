@@ -1,36 +1,57 @@
 package model
 
-import "scored/score/plan"
+import (
+	"scored/model/checkpoint"
+	"scored/score/plan"
+)
 
-// queuedSteps is how many steps are on a device at a time: one that runs, and one
+// Memory is what an engine takes on its device, in bytes.
+type Memory struct {
+	Weights int64
+	// Steps bounds what the steps on the device take beside weights and the KV cache:
+	// the arrays of a layer, as if all existed at once, the gathered context, and the
+	// vocabulary head's arrays, for each step that is queued.
+	Steps int64
+	// Cache is the KV cache: Options.PrefixCacheBytes, or room for the largest context
+	// if that is more, and the engine's own page. It is 0 if no bucket has a context.
+	Cache int64
+	Page  int64 // a page of the KV cache: plan.PageTokens tokens in all layers
+}
+
+// queuedSteps is how many steps are on a device at a time: the one that runs, and one
 // behind it.
 const queuedSteps = 2
 
-// StepBytes bounds what steps of an engine with the options take on a device beside
-// weights and the KV cache: the arrays of a layer, all taken to be there at once, its
-// context, and what the vocabulary head makes, for each step that is queued. What
-// native attention holds of scores is taken to be three times Options.ScoreBytes:
-// scores, their powers, and a copy.
-func (c Config) StepBytes(o Options) (most int64) {
-	size := int64(o.Products.Size())
-	if size == 0 {
-		size = int64(o.DType.Size())
+// MemoryOf returns what an engine with these options takes for a model.
+func MemoryOf(c checkpoint.Config, o Options) Memory {
+	o = o.withProducts()
+	m := Memory{
+		Weights: c.Parameters() * int64(o.DType.Size()),
+		Steps:   stepBytes(c, o),
+		Page:    int64(tokenBytes(c, o.Products.Size())) * plan.PageTokens,
 	}
-	queries, keys := int64(c.Heads*c.HeadDim), int64(2*c.KVHeads*c.HeadDim)
+	if longest := longestContext(o.Buckets); longest > 0 {
+		m.Cache = (max(o.PrefixCacheBytes/m.Page, int64(plan.PagesFor(longest))) + 1) * m.Page
+	}
+	return m
+}
+
+// stepBytes returns Memory.Steps. Native attention is taken to hold three arrays of
+// scoreBytes: scores, their exponentials, and a copy.
+func stepBytes(c checkpoint.Config, o Options) int64 {
+	size := int64(o.Products.Size())
+	queries, keys := int64(c.Heads*c.HeadDim), int64(c.KeysValues())
 	hidden, mlp := int64(c.HiddenSize), int64(c.IntermediateSize)
-	// Hidden states before and behind, in float32; norms, products and what is mixed in
-	// the dtype of products; keys and values twice, as they are made and as they are
-	// kept.
+	// Of each token: hidden states before and after a layer, in float32; norms, products
+	// and the attention output in the dtype of products; keys and values twice, as they
+	// are computed and as they are kept.
 	token := 2*4*hidden + size*(4*hidden+2*queries+3*keys+3*mlp)
 	scores := int64(0)
 	if !o.Kernels.Any() {
-		held := int64(o.ScoreBytes)
-		if held == 0 {
-			held = scoreBytes
-		}
-		scores = 3 * held
-		token += 4 * (queries + keys) // normed and turned in float32
+		scores = 3 * scoreBytes
+		token += 4 * (queries + keys) // after RMSNorm and RoPE, in float32
 	}
+	most := int64(0)
 	for _, b := range o.Buckets {
 		context := size * keys * int64(b.Context) // gathered
 		most = max(most, int64(b.Tokens)*token+context+scores)
@@ -39,21 +60,10 @@ func (c Config) StepBytes(o Options) (most int64) {
 	return queuedSteps * (most + head)
 }
 
-// CacheBytes is what the KV cache of an engine with the options takes on a device:
-// Options.PrefixCacheBytes, or room for the largest context if that is more, and the
-// engine's own page.
-func (c Config) CacheBytes(o Options) int64 {
-	products := o.Products
-	if products.Size() == 0 {
-		products = o.DType
-	}
-	longest := 0
-	for _, b := range o.Buckets {
+// longestContext returns the largest context of the buckets, in tokens.
+func longestContext(buckets []plan.Bucket) (longest int) {
+	for _, b := range buckets {
 		longest = max(longest, b.Context)
 	}
-	if longest == 0 {
-		return 0
-	}
-	page := c.PageBytes(products)
-	return (max(o.PrefixCacheBytes/page, int64(plan.PagesFor(longest))) + 1) * page
+	return longest
 }

@@ -7,53 +7,55 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+
+	"scored/model/checkpoint"
 )
 
-// network is the decoder as an engine runs it.
+// network is the decoder as an engine runs it: with a variant of attention, a KV cache
+// and programs for groups of layers.
 type network struct {
 	decoder
 	attention attention
 	cache     cacheLayout
-	group     int      // how many layers a program computes
-	splicer   *Splicer // that rewrites the programs; nil: they run as they are, and copy the KV cache
+	runs      Runs
+	splicer   *Splicer // rewrites the programs; nil: they run as they are, and copy the KV cache
 }
 
-func newNetwork(backend compute.Backend, cfg Config, opts Options) (n network, err error) {
-	if opts.Products == dtypes.InvalidDType {
-		opts.Products = opts.DType
-	}
+func newNetwork(backend compute.Backend, cfg checkpoint.Config,
+	opts Options) (n network, err error) {
+	opts = opts.withProducts()
 	for _, dtype := range []dtypes.DType{opts.DType, opts.Products} {
 		if dtype != dtypes.Float32 && dtype != dtypes.BFloat16 {
 			return n, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
 	}
-	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products},
-		group: 1, splicer: opts.Splicer}
+	group := 1
 	if opts.Scatter {
-		n.group = cfg.Group(opts.Group)
+		group = opts.Group
 	}
+	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products},
+		runs: RunsOf(cfg.Layers, group), splicer: opts.Splicer}
 	writer := chooseWriter(backend, opts)
 	if n.attention, err = n.chooseAttention(opts, writer); err != nil {
 		return n, err
 	}
-	n.cache = n.newCacheLayout(opts.PrefixCacheBytes, opts.Buckets, writer)
+	n.cache = newCacheLayout(n.decoder, opts.PrefixCacheBytes, opts.Buckets, writer)
 	return n, nil
 }
 
-// scoreBytes is Options.ScoreBytes where that is 0.
-const scoreBytes = 64 << 20
-
+// chooseAttention returns the variant that the options ask for.
 func (n network) chooseAttention(opts Options, writer cacheWriter) (attention, error) {
 	by := opts.Kernels
 	if !by.Any() && !opts.Formula {
-		_, loops := writer.(windows) // they are a loop, too
-		return banded{n.decoder, cmp.Or(opts.ScoreBytes, scoreBytes), cmp.Or(opts.MinBlock, 128),
-			loops}, nil
+		// A device that runs the loop of windows also runs the loop over the context.
+		_, loops := writer.(windows)
+		return banded{n.decoder, cmp.Or(opts.blocks, usualBlocks()), loops}, nil
 	}
 	if !by.Any() {
-		by = TPUKernels() // whose formula is asked for
+		by = TPUKernels() // Options.Formula alone: both languages have the same formula
 	}
-	if err := n.KernelsFit(by, opts.Buckets); err != nil {
+	kernels := by.Of(n.Config)
+	if err := kernels.Fit(opts.Buckets); err != nil {
 		return nil, fmt.Errorf("kernels do not fit: %w; leave Options.Kernels out", err)
 	}
 	called := !opts.Formula
@@ -61,12 +63,13 @@ func (n network) chooseAttention(opts Options, writer cacheWriter) (attention, e
 		return nil, errors.New("kernels need Options.Splicer, which calls them")
 	}
 	if called {
-		opts.Splicer.take(by)
+		opts.Splicer.use(by)
 	}
-	return packed{n.decoder, by, called}, nil
+	return packed{n.decoder, kernels, called}, nil
 }
 
-// chooseWriter: windows where the device can run them.
+// chooseWriter returns windows if the device can run their loop without the host, and
+// scatter otherwise.
 func chooseWriter(backend compute.Backend, opts Options) cacheWriter {
 	operations := backend.Capabilities().Operations
 	if opts.Scatter || !operations[compute.OpTypeDynamicUpdateSlice] {

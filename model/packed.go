@@ -8,21 +8,20 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// packed attends by kernels, for a TPU or an NVIDIA GPU. The graph says what each
-// kernel computes, as a formula that any backend can run, and marks where it begins and
-// ends. A Splicer replaces the formula by a call of the kernel in the program's text,
-// since GoMLX knows no custom calls. With Options.Formula nobody does, and the formula
-// runs.
+// packed computes attention by kernels, for a TPU or an NVIDIA GPU. The graph has each
+// kernel's formula, which any backend can run, between two marks. A Splicer replaces
+// the formula in the program's text by a call of the kernel, since GoMLX has no custom
+// calls. With Options.Formula there are no marks, and the formula runs.
 //
-// A kernel takes packed tokens as they are, so that a step may hold any rows that its
-// tokens have room for.
+// Kernels take packed tokens as they are. So a step may hold any rows for whose tokens
+// it has room, whatever their lengths.
 type packed struct {
 	decoder
-	by     Kernels // whose they are
-	called bool    // a Splicer calls them: so they are marked
+	kernels LayerKernels
+	called  bool // a Splicer calls the kernels, so their formulas are marked
 }
 
-// kernelCalls is how many kernels a layer calls: one makes keys ready, one attends.
+// kernelCalls is how many kernels a layer calls: one prepares keys, one attends.
 const kernelCalls = 2
 
 func (p packed) calls() int {
@@ -32,19 +31,22 @@ func (p packed) calls() int {
 	return 0
 }
 
-// transposed: beside kernels a TPU wants a token's numbers one below the other, where
-// it adds up their squares without moving them. So [D, T] spares it two copies a layer.
-func (p packed) transposed() bool { return p.by.kind == mosaicKernels }
+// transposed is true on a TPU. Beside kernels its compiler lays a token's numbers out as
+// a column, where it adds up their squares without moving them. Passing [D, T] saves two
+// copies of the hidden states a layer.
+func (p packed) transposed() bool { return p.kernels.kind == mosaicKernels }
 
-// inputs takes spans, which blocks of keys each block of tokens needs: see mosaic.Attend.
+// inputs declares the spans of package kernel: which blocks of keys each block of tokens
+// needs.
 func (p packed) inputs(in *parameters, s shape) []*Node {
-	return []*Node{in.next(dtypes.Int32,
-		3*s.tokens/p.kernelShape(p.by, s.tokens, s.context).Blocks().Tokens)}
+	blocks := p.kernels.shape(s.tokens, s.context).Blocks()
+	return []*Node{in.next(dtypes.Int32, 3*s.tokens/blocks.Tokens)}
 }
 
+// pack computes the spans.
 func (p packed) pack(l *layout, s shape) []*tensors.Tensor {
-	return []*tensors.Tensor{vector(p.kernelShape(p.by, s.tokens, s.context).Blocks().Spans(l.from,
-		l.to, l.start))}
+	blocks := p.kernels.shape(s.tokens, s.context).Blocks()
+	return []*tensors.Tensor{vector(blocks.Spans(l.from, l.to, l.start))}
 }
 
 // attend implements attention.
@@ -59,7 +61,9 @@ func (p packed) attend(qkv, angles *Node, w layerWeights, v view,
 		angles)...)
 }
 
-// keyWeight and queryWeight are the kernels' weights, [1, E] float32.
+// keyWeight and queryWeight return what the kernels multiply keys and queries by, [1, E]
+// float32. That of queries includes log2(e), because the kernels' softmax takes powers
+// of two.
 func (p packed) keyWeight(w layerWeights, g *Graph) *Node {
 	return ExpandDims(p.headWeight(w.keyNorm, g, 1), 0)
 }
@@ -70,8 +74,8 @@ func (p packed) queryWeight(w layerWeights, g *Graph) *Node {
 
 // kernel puts the formula between two optimization barriers, which change nothing and
 // which nothing else here uses. The first takes the operands. The second takes the
-// result and, so that it can be told from a first one, the first barrier's output for
-// the first operand. Splicer relies on exactly that.
+// result and the first barrier's output for the first operand, which tells it from a
+// first barrier. LayerKernels.call relies on exactly that.
 func (p packed) kernel(formula func(in []*Node) *Node, operands ...*Node) *Node {
 	if !p.called {
 		return formula(operands)
@@ -105,7 +109,8 @@ func (p packed) attendPacked(in []*Node) *Node {
 	queries := ConvertDType(p.normRope(p.cut(qkv, 0, p.Heads), ExpandDims(weight, 1), angles),
 		p.products)
 	queries = Reshape(TransposeAllDims(queries, 1, 0, 2), p.KVHeads, groups*tokens, p.HeadDim)
-	both := float32s(TransposeAllDims(Reshape(keys, size, p.KVHeads, 2*p.HeadDim), 1, 0, 2)) // [K, C+T, 2E]
+	// [K, C+T, 2E]
+	both := float32s(TransposeAllDims(Reshape(keys, size, p.KVHeads, 2*p.HeadDim), 1, 0, 2))
 
 	row := func(i int) *Node {
 		return BroadcastToDims(Reshape(Slice(ranges, AxisElem(i)), 1, tokens, 1), groups, tokens, size)

@@ -25,62 +25,6 @@ type programs struct {
 	blank    *program            // a layer's KV cache of zeros; nil without one
 }
 
-// shape is what of a bucket a layer's program depends on. How many rows a step has it
-// does not.
-type shape struct{ tokens, length, context int }
-
-func shapeOf(b plan.Bucket) shape { return shape{b.Tokens, b.Length, b.Context} }
-
-// fresh is how many new tokens of prefixes a step can have: all of them are in its
-// context.
-func (s shape) fresh() int { return min(s.tokens, s.context) }
-
-// name is that of the program of a group of layers.
-func (s shape) name(group int) string {
-	what := "layer"
-	if group > 1 {
-		what = fmt.Sprintf("layers%d", group)
-	}
-	return fmt.Sprintf("%s_t%d_l%d_c%d", what, s.tokens, s.length, s.context)
-}
-
-func embedName(tokens int) string { return fmt.Sprintf("embed_t%d", tokens) }
-
-func lastName(tokens int) string { return fmt.Sprintf("last_t%d", tokens) }
-
-// Group is how many layers a program computes where so many are wanted: the most of
-// those that divide the model's.
-func (c Config) Group(wanted int) int {
-	for n := min(wanted, c.Layers); n > 1; n-- {
-		if c.Layers%n == 0 {
-			return n
-		}
-	}
-	return 1
-}
-
-// LayerProgram is the name of the program that computes a layer, or a group of so many,
-// in steps of the bucket.
-func (c Config) LayerProgram(b plan.Bucket, group int) string { return shapeOf(b).name(group) }
-
-// BodyRuns is how often a step of the bucket runs each program, by name, but for the
-// heads.
-func (c Config) BodyRuns(b plan.Bucket, group int) map[string]int {
-	return map[string]int{embedName(b.Tokens): 1, shapeOf(b).name(group): c.Layers / group}
-}
-
-// StepRuns is BodyRuns with the heads of as many rows as the bucket holds, if they only
-// compare their labels.
-func (c Config) StepRuns(b plan.Bucket, group int) map[string]int {
-	runs := c.BodyRuns(b, group)
-	for left := b.Rows; left > 0; {
-		runs[lastName(b.Tokens)]++
-		runs[headKey{lastRows, false}.name()]++
-		left -= lastRows
-	}
-	return runs
-}
-
 // compileAll compiles what the buckets need, until ctx ends, and tells progress of each
 // program.
 func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucket,
@@ -134,11 +78,11 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 		if s := shapeOf(b); once(s) {
 			caches := 0
 			if s.context > 0 {
-				caches = n.group
+				caches = n.runs.Group
 			}
-			name := s.name(n.group)
-			list = append(list, n.demanding(name, n.group*n.attention.calls(), caches, add(p.layer, s, name,
-				n.layerGraph(s))))
+			name := s.name(n.runs.Group)
+			list = append(list, n.demanding(name, n.runs.Group*n.attention.calls(), caches,
+				add(p.layer, s, name, n.layerGraph(s))))
 		}
 		if once(b.Tokens) {
 			list = append(list, add(p.embed, b.Tokens, embedName(b.Tokens), n.embedGraph(b.Tokens)),
@@ -221,7 +165,7 @@ func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 		var at places
 		var outputs []*Node // the caches before, then those after
 		if s.context > 0 {
-			for i := range n.group {
+			for i := range n.runs.Group {
 				outputs = append(outputs, in.named(cacheNameOf(i), n.cache.shape()))
 			}
 		}
@@ -230,7 +174,7 @@ func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 		if s.context > 0 {
 			at = n.cache.inputs(in, s)
 		}
-		for i := range n.group {
+		for i := range n.runs.Group {
 			var keep func(fresh *Node) contextKeys
 			if s.context > 0 {
 				at.cache = outputs[i]
@@ -284,7 +228,7 @@ func (n network) headGraph(key headKey) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		h, rows := in.next(dtypes.Float32, lastRows, n.HiddenSize), in.next(dtypes.Int32, key.rows)
 		pairs := in.next(dtypes.Int32, key.rows*plan.LabelsPerRow, 2)
-		table := in.next(n.stored, n.head().Shape...)
+		table := in.next(n.stored, n.Head().Shape...)
 		h = Gather(h, ExpandDims(rows, -1))
 		if key.vocabulary {
 			return []*Node{n.logprobs(h, pairs, table)}

@@ -1,137 +1,56 @@
 package model
 
 import (
-	"errors"
-	"fmt"
 	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph" // the forward pass reads as formulas
+
+	"scored/model/checkpoint"
 )
 
-// RopeScaling stretches rotary positions beyond the length that a model was first
-// trained for, as Llama 3.1 and later do (rope_type "llama3"): frequencies whose wave
-// is long beside that length are divided by Factor, those whose wave is short stay, and
-// those between go over from one to the other. The zero value leaves all as they are.
-type RopeScaling struct {
-	Factor     float64 // factor
-	LowFactor  float64 // low_freq_factor: waves longer than OriginalPositions / LowFactor are long
-	HighFactor float64 // high_freq_factor: waves shorter than OriginalPositions / HighFactor are short
-	// OriginalPositions is original_max_position_embeddings, the length of the first
-	// training.
-	OriginalPositions int
+// rope computes the angles of rotary positions (RoPE: RoFormer, arXiv:2104.09864).
+type rope struct {
+	theta   float64
+	headDim int // E
+	scaling checkpoint.RopeScaling
 }
 
-// frequencies are how fast each pair of a head's numbers turns, in radians a token,
-// [E/2]: position(t) times them are the angles of token t. They are theta^(-2i/E)
-// (RoFormer, arXiv:2104.09864, equation 15), scaled.
-func (c Config) frequencies() []float64 {
-	frequencies := make([]float64, c.HeadDim/2)
+// frequencies returns by how many radians each token turns each pair of a head's
+// numbers further, [E/2]: theta^(-2i/E) (equation 15 there), scaled.
+func (r rope) frequencies() []float64 {
+	frequencies := make([]float64, r.headDim/2)
 	for i := range frequencies {
-		frequencies[i] = c.RopeScaling.scale(math.Pow(c.RopeTheta, -float64(2*i)/float64(c.HeadDim)))
+		frequencies[i] = r.scale(math.Pow(r.theta, -float64(2*i)/float64(r.headDim)))
 	}
 	return frequencies
 }
 
-func (s RopeScaling) scale(frequency float64) float64 {
-	if s == (RopeScaling{}) {
+// scale stretches a frequency as checkpoint.RopeScaling says.
+func (r rope) scale(frequency float64) float64 {
+	s := r.scaling
+	if s == (checkpoint.RopeScaling{}) {
 		return frequency
 	}
-	// How many waves fit the original length: from LowFactor to HighFactor the share
-	// that stays goes from 0 to 1.
+	// How many waves fit the original length. From LowFactor to HighFactor waves, the
+	// share of the frequency that stays grows from 0 to 1.
 	waves := float64(s.OriginalPositions) * frequency / (2 * math.Pi)
 	stays := min(max((waves-s.LowFactor)/(s.HighFactor-s.LowFactor), 0), 1)
 	return frequency * (stays + (1-stays)/s.Factor)
 }
 
-// rope is a field of config.json that is about rotary positions. A nil pointer is a
-// field that is absent or null.
-type rope struct {
-	Theta         *float64 `json:"rope_theta"`
-	Type          *string  `json:"rope_type"`
-	OldType       *string  `json:"type"`
-	PartialRotary *float64 `json:"partial_rotary_factor"`
-
-	Factor     *float64 `json:"factor"`
-	LowFactor  *float64 `json:"low_freq_factor"`
-	HighFactor *float64 `json:"high_freq_factor"`
-	Original   *int     `json:"original_max_position_embeddings"`
-}
-
-// rotary finds the base of the rotary angles and their scaling: in rope_theta and
-// rope_scaling, as transformers 4 writes them, or both in rope_parameters, as
-// transformers 5 does. Kinds of scaling other than "llama3" are refused by name.
-func (f *configFile) rotary(kind family) (theta float64, scaling RopeScaling, err error) {
-	base, scaled := f.RopeTheta, (*RopeScaling)(nil)
-	for _, part := range []struct {
-		name string
-		*rope
-	}{{"rope_scaling", f.RopeScaling}, {"rope_parameters", f.RopeParameters}} {
-		if part.rope == nil {
-			continue
-		}
-		found, err := part.scaling()
-		if err != nil {
-			return 0, RopeScaling{}, fmt.Errorf("field %s%w", part.name, err)
-		}
-		if scaled != nil && *scaled != found {
-			return 0, RopeScaling{}, errors.New("fields rope_scaling and rope_parameters " +
-				"disagree; remove one of them")
-		}
-		scaled, scaling = &found, found
-		if part.Theta == nil {
-			continue
-		}
-		if base != nil && *base != *part.Theta {
-			return 0, RopeScaling{}, fmt.Errorf("fields rope_theta (%v) and %s.rope_theta (%v) "+
-				"disagree", *base, part.name, *part.Theta)
-		}
-		base = part.Theta
+// angles returns position(t) · frequency(i) without full turns: [T] -> [T, E/2] in [-π,
+// π]. A float32 product would be wrong by up to 2^-24 of itself, which grows with the
+// position: 0.002 at 32,000. So a full turn is divided into 2^64 parts, which int64
+// counts exactly; its overflow drops full turns.
+func (r rope) angles(positions *Node) *Node {
+	parts := make([]int64, r.headDim/2)
+	for i, frequency := range r.frequencies() {
+		cycles := frequency / (2 * math.Pi)
+		parts[i] = int64(math.Ldexp(cycles-math.Round(cycles), 64))
 	}
-	if base == nil && kind.ropeTheta != 0 {
-		base = &kind.ropeTheta
-	}
-	if base == nil || !(*base > 1 && *base <= math.MaxFloat32) {
-		return 0, RopeScaling{}, fmt.Errorf("field rope_theta is %s; it must be a number above 1",
-			shown(base))
-	}
-	return *base, scaling, nil
-}
-
-// scaling reads one field. Errors go on from the field's name.
-func (r *rope) scaling() (s RopeScaling, err error) {
-	llama3 := false
-	for _, kind := range []*string{r.Type, r.OldType} {
-		if kind != nil && *kind != "default" && *kind != "llama3" {
-			return s, fmt.Errorf(" is of type %q; only unscaled rotary positions (\"default\") "+
-				"and \"llama3\" are supported: "+
-				"remove the field to run within the length the model was trained for", *kind)
-		}
-		llama3 = llama3 || kind != nil && *kind == "llama3"
-	}
-	if p := r.PartialRotary; p != nil && *p != 1 {
-		return s, fmt.Errorf(".partial_rotary_factor is %v; only 1 is supported", *p)
-	}
-	if !llama3 {
-		return s, nil
-	}
-	for _, field := range []struct {
-		name  string
-		value *float64
-		to    *float64
-	}{{"factor", r.Factor, &s.Factor}, {"low_freq_factor", r.LowFactor, &s.LowFactor},
-		{"high_freq_factor", r.HighFactor, &s.HighFactor}} {
-		if field.value == nil || !(*field.value > 0 && *field.value <= math.MaxFloat32) {
-			return s, fmt.Errorf(".%s is %s; type \"llama3\" needs a number above 0", field.name,
-				shown(field.value))
-		}
-		*field.to = *field.value
-	}
-	if s.HighFactor <= s.LowFactor {
-		return s, fmt.Errorf(".high_freq_factor is %v; it must be above low_freq_factor (%v)",
-			s.HighFactor, s.LowFactor)
-	}
-	if r.Original == nil || *r.Original < 1 {
-		return s, fmt.Errorf(".original_max_position_embeddings is %s; type \"llama3\" needs a "+
-			"length of 1 or more", shown(r.Original))
-	}
-	s.OriginalPositions = *r.Original
-	return s, nil
+	counted := Mul(ExpandDims(ConvertDType(positions, dtypes.Int64), -1),
+		ExpandDims(Const(positions.Graph(), parts), 0))
+	counted.AssertDims(positions.Shape().Dim(0), r.headDim/2)
+	return MulScalar(float32s(counted), math.Ldexp(math.Pi, -63))
 }

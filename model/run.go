@@ -67,8 +67,8 @@ func (e *Engine) layers(
 	hidden = embedded[0]
 	inputs := slices.Concat(embedded[1:], e.net.stepInputs(l, s))
 	defer func() { err = errors.Join(err, finalize(inputs...)) }()
-	for i := 0; i < len(e.weights.layers); i += e.net.group {
-		weights := slices.Concat(e.weights.layers[i : i+e.net.group]...)
+	for i := 0; i < len(e.weights.layers); i += e.net.runs.Group {
+		weights := slices.Concat(e.weights.layers[i : i+e.net.runs.Group]...)
 		arguments := slices.Concat([]*tensors.Tensor{hidden}, inputs, weights)
 		var next *tensors.Tensor
 		if s.context == 0 {
@@ -108,7 +108,7 @@ func (e *Engine) alone(
 // is gone if that fails.
 func (e *Engine) onCache(program *program, i int, arguments []*tensors.Tensor,
 	p *pending) (hidden *tensors.Tensor, err error) {
-	caches := e.cache.layers[i : i+e.net.group]
+	caches := e.cache.layers[i : i+e.net.runs.Group]
 	outputs, err := program.update(caches, arguments)
 	clear(caches)
 	if err != nil {

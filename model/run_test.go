@@ -223,7 +223,7 @@ func TestPages(t *testing.T) {
 		buckets []plan.Bucket
 		want    int
 	}{{0, context, 3}, {10*page + 1, context, 10}, {10 * page, context[:1], 0}} {
-		if got := n.newCacheLayout(c.bytes, c.buckets, scatter{}).pages; got != c.want {
+		if got := newCacheLayout(n, c.bytes, c.buckets, scatter{}).pages; got != c.want {
 			t.Errorf("%d bytes for %d buckets: %d pages, want %d", c.bytes, len(c.buckets), got, c.want)
 		}
 	}

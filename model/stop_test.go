@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+
+	"scored/model/checkpoint"
 )
 
 // TestNewStops: wherever ctx ends, New does no more of its work and gives ctx's error.
@@ -22,7 +24,7 @@ func TestNewStops(t *testing.T) {
 			t.Errorf("stage %s is %d of %d", stage, done, total)
 		}
 	}
-	engine, err := New(t.Context(), backend, cfg, Generate(cfg, 1), options)
+	engine, err := New(t.Context(), backend, cfg, checkpoint.Generate(cfg, 1), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func TestNewStops(t *testing.T) {
 				cancel()
 			}
 		}
-		engine, err := New(ctx, backend, cfg, Generate(cfg, 1), options)
+		engine, err := New(ctx, backend, cfg, checkpoint.Generate(cfg, 1), options)
 		cancel()
 		if at == len(all)-1 { // nothing was left to do
 			if err != nil {
@@ -62,15 +64,15 @@ func TestNewStops(t *testing.T) {
 
 // cancelling ends a context when numbers are read.
 type cancelling struct {
-	numbers
+	checkpoint.Numbers
 	cancel context.CancelFunc
 	reads  *atomic.Int64
 }
 
-func (c cancelling) float32s(dst []float32, from int) {
+func (c cancelling) Float32s(dst []float32, from int) {
 	c.reads.Add(1)
 	c.cancel()
-	c.numbers.float32s(dst, from)
+	c.Numbers.Float32s(dst, from)
 }
 
 // TestReadingStops: a large tensor is not read to its end.
@@ -78,8 +80,13 @@ func TestReadingStops(t *testing.T) {
 	const pieces = 64
 	ctx, cancel := context.WithCancel(t.Context())
 	var reads atomic.Int64
-	tensor := Tensor{TensorSpec{"large", []int{pieces, fillChunk}}, dtypes.Float32, cancelling{&sequence{}, cancel, &reads}}
-	err := fill(ctx, make([]float32, tensor.Size()), []Tensor{tensor})
+	some, err := checkpoint.Generate(smallConfig(), 1).Tensor(checkpoint.NormName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := checkpoint.TensorSpec{Name: "large", Shape: []int{pieces, fillChunk}}
+	tensor := checkpoint.Tensor{TensorSpec: spec, DType: dtypes.Float32, Numbers: cancelling{some.Numbers, cancel, &reads}}
+	err = fill(ctx, make([]float32, tensor.Size()), []checkpoint.Tensor{tensor})
 	if n := reads.Load(); !errors.Is(err, context.Canceled) || n > int64(runtime.GOMAXPROCS(0)) {
 		t.Errorf("error %v after %d of %d pieces", err, n, pieces)
 	}

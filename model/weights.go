@@ -12,76 +12,84 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"golang.org/x/sync/errgroup"
+
+	"scored/model/checkpoint"
 )
 
 // weights are the model's parameters on the device. Matrices are in the stored dtype
-// and stay [out, in] as checkpoints store them, which products on CPU like at least as
-// well as [in, out]; those that read the same input are stacked. Vectors are float32,
-// as which they are used: a TPU takes longer to convert one than to use it.
+// and stay [out, in], as in checkpoints: products on a CPU are at least as fast as with
+// [in, out]. Vectors are float32, which is how they are used: converting one takes a
+// TPU longer than using it.
 type weights struct {
 	table     *tensors.Tensor     // [V, D]
 	head      *tensors.Tensor     // [V, D], or [n, D] of n classes; the table itself if tied
 	finalNorm *tensors.Tensor     // [D]
-	layers    [][]*tensors.Tensor // of each layer, in the order of Config.layer
+	layers    [][]*tensors.Tensor // of each layer, in the order of Config.Layer
 }
 
-// load reads every parameter once and puts it on the device, until ctx ends.
-func (d decoder) load(ctx context.Context, on device, source Source,
-	progress func(stage Stage, done, total int64)) (w *weights, err error) {
-	w = &weights{}
-	done, total := int64(0), int64(0)
+// loader puts a model's parameters on a device, each once. After the first error it
+// does nothing more.
+type loader struct {
+	on     device
+	source checkpoint.Source
+	dtype  func(dims []int) dtypes.DType // of an array on the device
+	// progress is called after each array; nil for nobody. done and total are bytes on
+	// the device.
+	progress    func(stage Stage, done, total int64)
+	done, total int64
+	err         error
+}
+
+// load loads all parameters, until ctx ends. After an error it has freed them.
+func (d decoder) load(ctx context.Context, on device, source checkpoint.Source,
+	progress func(stage Stage, done, total int64)) (*weights, error) {
+	l := &loader{on: on, source: source, dtype: d.dtypeOf, progress: progress}
 	for _, spec := range d.Tensors() {
-		total += int64(spec.Size() * d.dtypeOf(spec.Shape).Size())
+		l.total += int64(spec.Size() * d.dtypeOf(spec.Shape).Size())
 	}
-	put := func(names ...string) (t *tensors.Tensor) {
-		if err == nil {
-			t, err = d.upload(ctx, on, source, names)
-		}
-		if err == nil && progress != nil {
-			done += t.ByteSize()
-			progress(StageWeights, done, total)
-		}
-		return t
-	}
-	w.table = put(embeddingName)
+	w := &weights{table: l.put(ctx, checkpoint.EmbeddingName)}
 	for i := range d.Layers {
 		var layer []*tensors.Tensor
-		for _, p := range d.layer() {
+		for _, array := range d.Layer() {
 			var names []string
-			for _, spec := range p.tensors(i) {
+			for _, spec := range array.Tensors(i) {
 				names = append(names, spec.Name)
 			}
-			layer = append(layer, put(names...))
+			layer = append(layer, l.put(ctx, names...))
 		}
 		w.layers = append(w.layers, layer)
 	}
-	w.finalNorm = put(normName)
+	w.finalNorm = l.put(ctx, checkpoint.NormName)
 	w.head = w.table
-	if head := d.head(); head.Name != embeddingName {
-		w.head = put(head.Name)
+	if head := d.Head(); head.Name != checkpoint.EmbeddingName {
+		w.head = l.put(ctx, head.Name)
 	}
-	if err != nil {
-		return nil, errors.Join(err, w.close())
+	if l.err != nil {
+		return nil, errors.Join(l.err, w.close())
 	}
 	return w, nil
 }
 
-// dtypeOf is the dtype of a parameter on the device.
-func (d decoder) dtypeOf(dims []int) dtypes.DType {
-	if len(dims) == 1 {
-		return dtypes.Float32
+// put puts the named tensors on the device as one array, one after the other along the
+// first axis. It returns nil after an error.
+func (l *loader) put(ctx context.Context, names ...string) (t *tensors.Tensor) {
+	if l.err == nil {
+		t, l.err = l.upload(ctx, names)
 	}
-	return d.stored
+	if l.err == nil && l.progress != nil {
+		l.done += t.ByteSize()
+		l.progress(StageWeights, l.done, l.total)
+	}
+	return t
 }
 
-// upload stacks the named tensors into one array on the device. Where device and host
-// share memory, the values are written in place and exist once.
-func (d decoder) upload(ctx context.Context, on device, source Source,
-	names []string) (*tensors.Tensor, error) {
-	parts := make([]Tensor, len(names))
+// upload is put without its bookkeeping. Where device and host share memory, the values
+// are written in place and exist once.
+func (l *loader) upload(ctx context.Context, names []string) (*tensors.Tensor, error) {
+	parts := make([]checkpoint.Tensor, len(names))
 	var dims []int
 	for i, name := range names {
-		part, err := source.Tensor(name)
+		part, err := l.source.Tensor(name)
 		if err != nil {
 			return nil, err
 		}
@@ -92,9 +100,9 @@ func (d decoder) upload(ctx context.Context, on device, source Source,
 		}
 		dims[0] += part.Shape[0]
 	}
-	shape := shapes.Make(d.dtypeOf(dims), dims...)
-	if on.HasSharedBuffers() {
-		buffer, flat, err := on.NewSharedBuffer(on.number, shape)
+	shape := shapes.Make(l.dtype(dims), dims...)
+	if l.on.HasSharedBuffers() {
+		buffer, flat, err := l.on.NewSharedBuffer(l.on.number, shape)
 		if err != nil {
 			return nil, err
 		}
@@ -104,14 +112,15 @@ func (d decoder) upload(ctx context.Context, on device, source Source,
 	if err := fill(ctx, flat, parts); err != nil {
 		return nil, err
 	}
-	buffer, err := on.BufferFromFlatData(on.number, flat, shape)
+	buffer, err := l.on.BufferFromFlatData(l.on.number, flat, shape)
 	if err != nil {
 		return nil, err
 	}
 	return tensorOf(buffer, nil)
 }
 
-// tensorOf wraps a buffer, or frees it if it could not be filled.
+// tensorOf wraps a buffer, or frees it if it could not be filled, for which err is the
+// reason.
 func tensorOf(buffer compute.Buffer, err error) (*tensors.Tensor, error) {
 	if err != nil {
 		return nil, errors.Join(err, buffer.Finalize())
@@ -119,12 +128,13 @@ func tensorOf(buffer compute.Buffer, err error) (*tensors.Tensor, error) {
 	return tensors.FromBuffer(buffer)
 }
 
-// fillChunk is how many weights one goroutine converts at a time.
+// fillChunk is how many weights one goroutine converts at a time. Between two of them
+// it looks whether the context has ended.
 const fillChunk = 1 << 20
 
 // fill writes the parts one after the other into flat, a slice of the device's dtype,
 // on all processors, until ctx ends.
-func fill(ctx context.Context, flat any, parts []Tensor) error {
+func fill(ctx context.Context, flat any, parts []checkpoint.Tensor) error {
 	var workers errgroup.Group
 	workers.SetLimit(runtime.GOMAXPROCS(0))
 	offset := 0
@@ -151,7 +161,7 @@ func fill(ctx context.Context, flat any, parts []Tensor) error {
 	return workers.Wait()
 }
 
-// close frees the arrays. It may be called on a half-made or nil receiver.
+// close frees the arrays. w may be nil, or half loaded.
 func (w *weights) close() error {
 	if w == nil {
 		return nil
@@ -167,7 +177,8 @@ func (w *weights) close() error {
 	return err
 }
 
-// finalize frees device memory at once; Go's collector does not see how large it is.
+// finalize frees device memory at once. Go's collector does not know how large it is,
+// and would leave it for too long. nil tensors are skipped.
 func finalize(all ...*tensors.Tensor) error {
 	var errs []error
 	for _, t := range all {

@@ -14,7 +14,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 scored=${SCORED:-bin/scored} device=${DEVICE:-cuda} golden=${GOLDEN:-}
-model=${MODEL:-model/testdata/config/Qwen3-0.6B}
+model=${MODEL:-model/checkpoint/testdata/config/Qwen3-0.6B}
 buckets=${BUCKETS:-256x1x256x0,512x1x512x0,2048x6x512x0,2048x12x192x128,2048x128x32x2048}
 plugin=${1:-}
 limit=225 # seconds for everything; each part below gets what is left of it at most

@@ -10,6 +10,7 @@ import (
 
 	"scored/bench"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/hlo"
 	"scored/score"
@@ -116,7 +117,7 @@ func perSecond(items, steps int, seconds float64) float64 {
 // operation's time, which knows nothing of gathers, to the bound of arithmetic and of
 // traffic with main memory, which no step can pass. Kernels, which the compiler cannot
 // see into, count with the instructions it schedules for them.
-func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options model.Options,
+func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options model.Options,
 	costs map[string]ahead) ([]timed, error) {
 	var all []timed
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -129,7 +130,7 @@ func reportAhead(w io.Writer, chip target.Target, cfg model.Config, options mode
 	for _, b := range options.Buckets {
 		step := stepAhead(cfg, options, b, costs)
 		if options.Kernels.Any() {
-			step.cycles += cfg.KernelCycles(b)
+			step.cycles += options.Kernels.Of(cfg).Cycles(b)
 		}
 		flops, accessed, main := step.Flops/chip.Peak, step.BytesAccessed/chip.Bandwidth,
 			step.traffic/chip.Bandwidth
@@ -178,9 +179,9 @@ func reportLoads(w io.Writer, loads []load, steps []timed) error {
 
 // stepAhead adds up the programs of a step: their work, and the most that one of them
 // holds.
-func stepAhead(cfg model.Config, options model.Options, b score.Bucket,
+func stepAhead(cfg checkpoint.Config, options model.Options, b score.Bucket,
 	costs map[string]ahead) (step ahead) {
-	for name, runs := range cfg.StepRuns(b, cfg.Group(options.Group)) {
+	for name, runs := range model.RunsOf(cfg.Layers, options.Group).Step(b) {
 		cost := costs[name]
 		step.Flops += float64(runs) * cost.Flops
 		step.BytesAccessed += float64(runs) * cost.BytesAccessed

@@ -17,6 +17,7 @@ import (
 
 	"scored/app"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/target"
 )
@@ -196,15 +197,15 @@ const (
 )
 
 // timeSteps runs the steps, and keeps the shortest time of each.
-func timeSteps(ctx context.Context, engine *model.Engine, cfg model.Config, t target.Target,
+func timeSteps(ctx context.Context, engine *model.Engine, cfg checkpoint.Config, t target.Target,
 	p app.Price, all []sampledStep) (samples []target.Sample, err error) {
 	for _, one := range all {
 		keys := one.keys
 		if p.Attention == target.Native && t.HostLoops {
 			keys = one.bucket.Context
 		}
-		samples = append(samples, target.Sample{Work: cfg.Work(one.bucket, p.Attention, p.DType, keys),
-			Seconds: math.Inf(1)})
+		work := model.Costs{Config: cfg, Attention: p.Attention, Weights: p.DType}
+		samples = append(samples, target.Sample{Work: work.Work(one.bucket, keys), Seconds: math.Inf(1)})
 	}
 	begun := time.Now()
 	for round := 0; round < 2 || round < timedRounds && time.Since(begun) < timedFor; round++ {

@@ -15,6 +15,7 @@ import (
 
 	"scored/app"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/target"
 )
@@ -45,7 +46,7 @@ func TestCalibrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, b := range options.Buckets {
-		if want := p.Price.Step(tinyShape(t).Work(b, p.Attention, p.DType, 0)); b.Cost != want {
+		if want := p.Price.Step(model.Costs{Config: tinyShape(t), Attention: p.Attention, Weights: p.DType}.Work(b, 0)); b.Cost != want {
 			t.Errorf("%s costs %s, want %s of the file", bucketText(b), b.Cost, want)
 		}
 	}
@@ -100,7 +101,7 @@ func TestSampleSteps(t *testing.T) {
 	for _, name := range []string{"cpu-avx2", "cpu-avx512", "cpu-bf16"} {
 		cpu, _ := target.Named(name)
 		least, most, all := map[int]int{}, map[int]int{}, time.Duration(0)
-		for _, one := range sampleSteps(model.Qwen3_0_6B().Buckets(cpu, target.Native, 8192)) {
+		for _, one := range sampleSteps((model.Costs{Config: checkpoint.Qwen3_0_6B(), Attention: target.Native, Weights: cpu.Weights}.Buckets(cpu, 8192))) {
 			least[one.keys], most[one.keys] = cmp.Or(least[one.keys], one.bucket.Tokens), max(most[one.keys], one.bucket.Tokens)
 			all += fullStep(one).Cost()
 		}

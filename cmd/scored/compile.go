@@ -12,6 +12,7 @@ import (
 
 	"scored/app"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/target"
@@ -219,7 +220,7 @@ type captured struct{ text, options []byte }
 
 // capture builds the programs that serve would. The plugin that takes them is the
 // CPU's: it has a client here, and what GoMLX writes is the same for all.
-func capture(ctx context.Context, start *app.Start, cfg model.Config,
+func capture(ctx context.Context, start *app.Start, cfg checkpoint.Config,
 	options model.Options) (programs []captured, err error) {
 	path, err := wheel.Resolve(ctx, "cpu", start.FetchOptions())
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"scored/app"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/target"
 )
@@ -28,23 +29,24 @@ func (c *compileConfig) openTarget(library string) (*pjrt.Topology, error) {
 // its matrix products, the shared memory of its kernel of attention, and the least time
 // of all programs by the card's arithmetic and memory. How long they take only the card
 // can tell.
-func reportCard(w io.Writer, device *app.Device, cfg model.Config, options model.Options,
+func reportCard(w io.Writer, device *app.Device, cfg checkpoint.Config, options model.Options,
 	costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved "+
 		"MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")
-	group := cfg.Group(options.Group)
+	runs := model.RunsOf(cfg.Layers, options.Group)
 	for _, b := range options.Buckets {
-		step, layer := stepAhead(cfg, options, b, costs), costs[cfg.LayerProgram(b, group)]
-		attention, layers := target.Native, float64(group)
+		step, layer := stepAhead(cfg, options, b, costs), costs[runs.Layer(b)]
+		attention, layers := target.Native, float64(runs.Group)
 		if options.Kernels.Any() {
 			attention = target.Fused // a kernel computes what its rows see of themselves, which is little
 		}
-		flops := cfg.Work(b, attention, app.DTypeOf(options.DType), b.Context).Flops()
+		work := model.Costs{Config: cfg, Attention: attention, Weights: app.DTypeOf(options.DType)}
+		flops := work.Work(b, b.Context).Flops()
 		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%.3g\t%.3g\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
 			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(layer.kernels.All)/layers,
 			float64(layer.kernels.Products)/layers, layer.traffic/1e6/layers,
-			layer.kernels.Beside/1e6/layers, float64(cfg.SharedMemory(options.Kernels, b))/1024,
+			layer.kernels.Beside/1e6/layers, float64(options.Kernels.Of(cfg).SharedMemory(b))/1024,
 			flops/device.Target.Peak*1e3, step.traffic/device.Target.Bandwidth*1e3, step.took.Seconds())
 	}
 	if err := table.Flush(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/score"
@@ -173,7 +174,7 @@ func TestProgramsCallKernels(t *testing.T) {
 
 // captureTiny gives the programs that `scored compile` makes of the tiny model, and
 // what they are made from.
-func captureTiny(t *testing.T, more ...string) (model.Config, model.Options, []captured) {
+func captureTiny(t *testing.T, more ...string) (checkpoint.Config, model.Options, []captured) {
 	t.Helper()
 	args := []string{"--model-path", "../../tests/models/tiny", "--out", t.TempDir(), "--plugin-dir", "../../.cache/plugins", "--offline",
 		"--context-length", "32", "--buckets", "32x2x16x0,32x4x16x32"}
@@ -235,7 +236,7 @@ func TestCompileTakesWhatServeCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := model.New(t.Context(), plugin.Backend(), cfg, model.Generate(cfg, 1), options)
+	engine, err := model.New(t.Context(), plugin.Backend(), cfg, checkpoint.Generate(cfg, 1), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,20 +364,20 @@ func TestReportAhead(t *testing.T) {
 	}
 	// Kernels, of which the compiler says nothing, count by themselves.
 	out.Reset()
-	cfg = model.Qwen3_0_6B()
+	cfg = checkpoint.Qwen3_0_6B()
 	options = model.Options{Buckets: []score.Bucket{{Tokens: 256, Rows: 8, Length: 256, Context: 128}}, Kernels: model.TPUKernels()}
 	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, nil); err != nil {
 		t.Fatal(err)
 	}
-	want := strconv.FormatFloat(cfg.KernelCycles(options.Buckets[0])/1e6, 'f', 2, 64)
+	want := strconv.FormatFloat(options.Kernels.Of(cfg).Cycles(options.Buckets[0])/1e6, 'f', 2, 64)
 	if fields := strings.Fields(strings.Split(out.String(), "\n")[1]); fields[10] != want || want == "0.00" {
 		t.Errorf("kernels take %s ms by estimate, want %s", fields[10], want)
 	}
 }
 
-func tinyShape(t *testing.T) model.Config {
+func tinyShape(t *testing.T) checkpoint.Config {
 	t.Helper()
-	cfg, err := model.LoadConfig("../../tests/models/tiny")
+	cfg, err := checkpoint.LoadConfig("../../tests/models/tiny")
 	if err != nil {
 		t.Fatal(err)
 	}

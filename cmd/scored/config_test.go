@@ -9,6 +9,7 @@ import (
 
 	"scored/app"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/score/scoretest"
 	"scored/target"
@@ -25,7 +26,7 @@ func environment(pairs ...string) lookup {
 }
 
 // engineOptions are those of the flags for a model of this shape.
-func (c *config) engineOptions(cfg model.Config) (model.Options, int, error) {
+func (c *config) engineOptions(cfg checkpoint.Config) (model.Options, int, error) {
 	device, err := app.NewDevice(c.options(io.Discard))
 	if err != nil {
 		return model.Options{}, 0, err
@@ -91,7 +92,7 @@ func TestKeyIsNotShown(t *testing.T) {
 func TestDefaultBuckets(t *testing.T) {
 	for _, contextLength := range []int{64, 128, 2048, 4096, 10_000, 40_960, 131_072} {
 		cpu, _ := target.Find("cpu", "")
-		buckets := model.Qwen3_0_6B().Buckets(cpu, target.Native, contextLength)
+		buckets := model.Costs{Config: checkpoint.Qwen3_0_6B(), Attention: target.Native, Weights: cpu.Weights}.Buckets(cpu, contextLength)
 		s, err := score.New(score.Config{Vocab: 10, ContextLength: contextLength}, nil, engineOf(buckets))
 		if err != nil {
 			t.Errorf("context length %d: %v", contextLength, err)

@@ -16,6 +16,7 @@ import (
 
 	"scored/app"
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/sglang/launch"
 	"scored/target"
@@ -187,7 +188,7 @@ func TestIgnoredVariables(t *testing.T) {
 
 // TestCapacity: sglang-jax's bounds of memory and of a step reach the planner.
 func TestCapacity(t *testing.T) {
-	cfg := model.Qwen3_0_6B()
+	cfg := checkpoint.Qwen3_0_6B()
 	options := func(args ...string) (model.Options, error) {
 		o, _, err := parse(t, environment(), append([]string{"--model", "m"}, args...)...).engineOptions(cfg)
 		return o, err

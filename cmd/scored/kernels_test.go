@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"scored/model"
+	"scored/model/checkpoint"
 )
 
 // TestAttentionBackend: kernels where they fit, and nowhere else.
@@ -27,7 +27,7 @@ func TestAttentionBackend(t *testing.T) {
 		"--device cpu --attention-backend fa":                             false,
 		"--device tpu --context-length 262144 --chunked-prefill-size 256": false, // such a prefix does not fit fast memory
 	} {
-		options, _, err := parse(t, environment(), append([]string{"--model", "m"}, strings.Fields(line)...)...).engineOptions(model.Qwen3_0_6B())
+		options, _, err := parse(t, environment(), append([]string{"--model", "m"}, strings.Fields(line)...)...).engineOptions(checkpoint.Qwen3_0_6B())
 		if err != nil || options.Kernels.Any() != want {
 			t.Errorf("%s: kernels %t, %v; want %t", line, options.Kernels.Any(), err, want)
 		}

@@ -203,7 +203,7 @@ def arguments():
     p.add_argument("--scored", default=os.environ.get("SCORED", f"{ROOT}/bin/scored"), help="the binary")
     p.add_argument("--golden", default=os.environ.get("GOLDEN", ""), help="test binary of tests/golden, may be gzipped (default: golden.test or golden.test.gz beside the binary)")
     p.add_argument("--golden-vectors", default="full", help="model of the golden vectors, a name in tests/golden")
-    p.add_argument("--model", default=f"{ROOT}/model/testdata/config/Qwen3-0.6B", help="folder of config.json; weights are generated")
+    p.add_argument("--model", default=f"{ROOT}/model/checkpoint/testdata/config/Qwen3-0.6B", help="folder of config.json; weights are generated")
     p.add_argument("--tokenizer", default="", help="folder of tokenizer.json (default: Qwen3's, or a small one where that was not fetched)")
     p.add_argument("--context-length", type=int, default=8192)
     p.add_argument("--buckets", default="", help="step shapes (default: those of the device)")

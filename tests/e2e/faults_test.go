@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"scored/model"
+	"scored/model/checkpoint"
 )
 
 // broken is the token whose embedding is NaN in the checkpoint of TestBug11NotANumber.
@@ -24,11 +24,11 @@ func TestBug11NotANumber(t *testing.T) {
 	scored := binary(t)
 	for _, c := range []struct {
 		name, tensor string
-		at           func(cfg model.Config) int // index of the weight
-		all          bool                       // every prompt meets it
+		at           func(cfg checkpoint.Config) int // index of the weight
+		all          bool                            // every prompt meets it
 	}{
-		{"final norm", "model.norm.weight", func(model.Config) int { return 3 }, true},
-		{"one embedding", "model.embed_tokens.weight", func(cfg model.Config) int { return broken * cfg.HiddenSize }, false},
+		{"final norm", "model.norm.weight", func(checkpoint.Config) int { return 3 }, true},
+		{"one embedding", "model.embed_tokens.weight", func(cfg checkpoint.Config) int { return broken * cfg.HiddenSize }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -92,7 +92,7 @@ func (c client) notANumber(query string, bad int, all bool) {
 }
 
 // zerosBut writes a checkpoint of the tiny shape, with a head of its own, whose weights are all 0 but one, which is NaN.
-func zerosBut(t *testing.T, dir, tensor string, at func(model.Config) int) {
+func zerosBut(t *testing.T, dir, tensor string, at func(checkpoint.Config) int) {
 	t.Helper()
 	config, err := os.ReadFile("../models/tiny/config.json")
 	if err != nil {
@@ -102,7 +102,7 @@ func zerosBut(t *testing.T, dir, tensor string, at func(model.Config) int) {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := checkpoint.LoadConfig(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/tests/rounding"
 )
 
@@ -16,7 +17,7 @@ type checker struct {
 }
 
 // newChecker has the rule for the dtype of the model's products.
-func newChecker(cfg model.Config, options model.Options) *checker {
+func newChecker(cfg checkpoint.Config, options model.Options) *checker {
 	shape := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}
 	if options.DType == dtypes.BFloat16 && options.Products != dtypes.Float32 {
 		return &checker{rule: shape.BFloat16()}

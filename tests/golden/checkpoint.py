@@ -3,7 +3,7 @@
 
     checkpoint.py FOLDER [--model full] [--seed 1] [--dtype bfloat16] [--shard 5GB]
 
-model/testdata/checkpoint is: checkpoint.py FOLDER --model mini --shard 12KB
+model/checkpoint/testdata/checkpoint is: checkpoint.py FOLDER --model mini --shard 12KB
 """
 
 import argparse

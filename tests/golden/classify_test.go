@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 )
 
@@ -49,7 +50,7 @@ func TestClassifiers(t *testing.T) {
 				for k, want := range c.Logits {
 					where := fmt.Sprintf("%s class %d", c.Name, k)
 					within.logprob(t, where, result.Logits[i][k], want)
-					if cfg.Activation != model.Logits {
+					if cfg.Activation != checkpoint.Logits {
 						within.score(t, where, result.Scores[i][k], scores[k])
 					} else if result.Scores[i][k] != result.Logits[i][k] {
 						t.Errorf("%s: score is %v, its logit %v", where, result.Scores[i][k], result.Logits[i][k])
@@ -62,13 +63,13 @@ func TestClassifiers(t *testing.T) {
 }
 
 // activated are scores by the activation's definition.
-func activated(a model.Activation, logits []float64) (scores []float64) {
+func activated(a checkpoint.Activation, logits []float64) (scores []float64) {
 	sum := 0.0
 	for _, x := range logits {
 		sum += math.Exp(x)
 	}
 	for _, x := range logits {
-		if a == model.SoftmaxOf {
+		if a == checkpoint.SoftmaxOf {
 			scores = append(scores, math.Exp(x)/sum)
 		} else {
 			scores = append(scores, 1/(1+math.Exp(-x)))

@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/compute/gobackend"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/score"
@@ -56,13 +57,13 @@ func TestTinyInPureGo(t *testing.T) {
 	compare(t, device{Backend: backend}, "narrow", model.Options{DType: dtypes.Float32}) // the smallest: pure Go is slow
 }
 
-// TestTinyQueued queues executions, as an accelerator does, and attends in small blocks.
+// TestTinyQueued queues executions, as an accelerator does.
 func TestTinyQueued(t *testing.T) {
 	for name, o := range map[string]model.Options{
 		"loops": {}, "no loops": {Scatter: true}, "all layers in a program, no loops": {Group: 3, Scatter: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.DType, o.ScoreBytes, o.MinBlock = dtypes.Float32, 1<<16, 8
+			o.DType = dtypes.Float32
 			compare(t, pluginWith(t, pjrt.Options{Async: true}), "tiny", o)
 		})
 	}
@@ -113,7 +114,7 @@ func TestContractOnDevice(t *testing.T) {
 	onDevice(t, func(t *testing.T, on device, name string, options model.Options) {
 		v, cfg := read(t, name)
 		options.Splicer, options.Buckets, options.PrefixCacheBytes = on.splicer, bucketsFor(options), 1<<28
-		engine, err := model.New(t.Context(), on.Backend, cfg, model.Generate(cfg, v.Seed), options)
+		engine, err := model.New(t.Context(), on.Backend, cfg, checkpoint.Generate(cfg, v.Seed), options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,11 +165,11 @@ func onDevice(t *testing.T, test func(t *testing.T, on device, name string, opti
 	}
 }
 
-// acceleratorOptions are those of a TPU, whose kernels' formula stands for them elsewhere; the second with blocks small enough to have several.
+// acceleratorOptions are those of a TPU, whose kernels' formula stands for them elsewhere.
 func acceleratorOptions() map[string]model.Options {
 	return map[string]model.Options{
 		"kernels": {DType: dtypes.BFloat16, Formula: true},
-		"native":  {DType: dtypes.BFloat16, ScoreBytes: 1 << 20, MinBlock: 32},
+		"native":  {DType: dtypes.BFloat16},
 	}
 }
 
@@ -221,12 +222,12 @@ func kernelBuckets() []score.Bucket {
 }
 
 // newScorer scores prompts shorter than 2,048 tokens with generated weights until the test ends.
-func newScorer(t *testing.T, backend compute.Backend, words score.Encoder, cfg model.Config, seed uint64, options model.Options) *score.Scorer {
+func newScorer(t *testing.T, backend compute.Backend, words score.Encoder, cfg checkpoint.Config, seed uint64, options model.Options) *score.Scorer {
 	t.Helper()
-	return scorerOf(t, backend, words, cfg, model.Generate(cfg, seed), options)
+	return scorerOf(t, backend, words, cfg, checkpoint.Generate(cfg, seed), options)
 }
 
-func scorerOf(t *testing.T, backend compute.Backend, words score.Encoder, cfg model.Config, weights model.Source, options model.Options) *score.Scorer {
+func scorerOf(t *testing.T, backend compute.Backend, words score.Encoder, cfg checkpoint.Config, weights checkpoint.Source, options model.Options) *score.Scorer {
 	t.Helper()
 	engine, err := model.New(t.Context(), backend, cfg, weights, options)
 	if err != nil {
@@ -280,7 +281,7 @@ func (r goldenRequest) where(item, label int) string {
 	return fmt.Sprintf("%s: item %d label %d", r.Name, item, label)
 }
 
-func read(t *testing.T, name string) (v vectors, cfg model.Config) {
+func read(t *testing.T, name string) (v vectors, cfg checkpoint.Config) {
 	t.Helper()
 	readJSON(t, name, &v)
 	return v, configOf(t, v.Config)
@@ -299,13 +300,13 @@ func readJSON(t *testing.T, name string, to any) {
 }
 
 // configOf reads a config.json.
-func configOf(t *testing.T, config json.RawMessage) model.Config {
+func configOf(t *testing.T, config json.RawMessage) checkpoint.Config {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/config.json", config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := checkpoint.LoadConfig(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,7 @@ type device struct {
 
 func pluginWith(t *testing.T, options pjrt.Options) device {
 	t.Helper()
-	splicer := model.NewSplicer(model.Config{}) // without kernels no matter of the model
+	splicer := model.NewSplicer(checkpoint.Config{}) // without kernels no matter of the model
 	options.Rewrite = splicer.Rewrite
 	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {

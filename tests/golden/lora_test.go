@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 )
 
 // TestLoRA scores with adapters as PEFT saves them, merged into generated weights, and wants what PEFT answers.
@@ -38,17 +39,17 @@ func TestLoRA(t *testing.T) {
 }
 
 // adapted are generated weights with adapters of lora/ merged into them.
-func adapted(t *testing.T, cfg model.Config, seed uint64, names []string) model.Source {
+func adapted(t *testing.T, cfg checkpoint.Config, seed uint64, names []string) checkpoint.Source {
 	t.Helper()
-	var adapters []*model.Adapter
+	var adapters []*checkpoint.Adapter
 	for _, name := range names {
-		a, err := model.OpenAdapter("lora/" + name)
+		a, err := checkpoint.OpenAdapter("lora/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		adapters = append(adapters, a)
 	}
-	weights, err := model.Merge(model.Generate(cfg, seed), cfg, adapters...)
+	weights, err := checkpoint.Merge(checkpoint.Generate(cfg, seed), cfg, adapters...)
 	if err != nil {
 		t.Fatal(err)
 	}

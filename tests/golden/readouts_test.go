@@ -32,7 +32,7 @@ func TestReadouts(t *testing.T) {
 	v, cfg := read(t, "readouts")
 	on := plugin(t)
 	for name, options := range map[string]model.Options{
-		"float32": {DType: dtypes.Float32}, "small blocks": {DType: dtypes.Float32, ScoreBytes: 1 << 16, MinBlock: 8},
+		"loops": {DType: dtypes.Float32}, "no loops": {DType: dtypes.Float32, Scatter: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options.Splicer, options.Buckets, options.PrefixCacheBytes = on.splicer, buckets(), 1<<28

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/score"
 )
@@ -34,7 +35,7 @@ func TestReplicas(t *testing.T) {
 	}
 	var engines []score.Engine
 	for device := range 2 {
-		engine, err := model.New(t.Context(), backend.Backend, cfg, model.Generate(cfg, v.Seed),
+		engine, err := model.New(t.Context(), backend.Backend, cfg, checkpoint.Generate(cfg, v.Seed),
 			model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30, Device: device, Splicer: backend.splicer})
 		if err != nil {
 			t.Fatal(err)

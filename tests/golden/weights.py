@@ -1,4 +1,4 @@
-"""The generated weights of model/generate.go, number for number, and models of transformers that hold them.
+"""The generated weights of model/checkpoint/generate.go, number for number, and models of transformers that hold them.
 
 Element i of a tensor is byte i % 8 of word i // 8 of a SplitMix64 sequence keyed by seed and tensor name, looked up in
 a table of 256 numbers that depends on the tensor's kind. All numbers are exact in bfloat16.
@@ -34,7 +34,7 @@ _SIZES = {
     "qwen2": (64, 3, 4, 2, 16, 128, 512, True),  # biases instead of norms of queries and keys
     "llama": (128, 2, 4, 2, 64, 192, 512, True),  # heads of 64, positions scaled as in Llama 3
     "llama2": (128, 2, 2, 2, 128, 192, 300, False),  # heads of 128
-    "mini": (32, 2, 2, 1, 16, 48, 64, False),  # for model/testdata/checkpoint
+    "mini": (32, 2, 2, 1, 16, 48, 64, False),  # for model/checkpoint/testdata/checkpoint
 }
 _LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "rms_norm_eps": 1e-05, "mlp_bias": False}
 _OTHER = {

@@ -15,14 +15,15 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/score/plan"
 	"scored/tests/rounding"
 )
 
-func config() model.Config {
-	return model.Config{HiddenSize: 64, Layers: 4, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 96, VocabSize: 512,
+func config() checkpoint.Config {
+	return checkpoint.Config{HiddenSize: 64, Layers: 4, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 96, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, QKNorm: true, TieEmbeddings: true, MaxPositions: 4096}
 }
 
@@ -33,10 +34,10 @@ func buckets() []plan.Bucket {
 // open gives the CPU plugin and an engine on it with generated weights.
 func open(t *testing.T, options pjrt.Options, how model.Options) (*pjrt.Plugin, *model.Engine) {
 	t.Helper()
-	return openOn(t, options, how, model.Generate(config(), 1))
+	return openOn(t, options, how, checkpoint.Generate(config(), 1))
 }
 
-func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model.Source) (*pjrt.Plugin, *model.Engine) {
+func openOn(t *testing.T, options pjrt.Options, how model.Options, weights checkpoint.Source) (*pjrt.Plugin, *model.Engine) {
 	t.Helper()
 	path, err := wheel.Resolve(t.Context(), "cpu", wheel.Options{Folder: "../../.cache/plugins", Offline: true})
 	if err != nil {
@@ -59,7 +60,7 @@ func openOn(t *testing.T, options pjrt.Options, how model.Options, weights model
 	return p, engineOn(t, p, how, weights)
 }
 
-func engineOn(t *testing.T, p *pjrt.Plugin, how model.Options, weights model.Source) *model.Engine {
+func engineOn(t *testing.T, p *pjrt.Plugin, how model.Options, weights checkpoint.Source) *model.Engine {
 	t.Helper()
 	e, err := model.New(t.Context(), p.Backend(), config(), weights, how)
 	if err != nil {

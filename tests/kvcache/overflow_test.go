@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score/plan"
 )
 
@@ -52,7 +52,7 @@ func TestLargeValuesStayInTheirPrefix(t *testing.T) {
 }
 
 // largeValues is a checkpoint of the generated weights but for largeToken.
-func largeValues(t *testing.T) model.Source {
+func largeValues(t *testing.T) checkpoint.Source {
 	t.Helper()
 	const embedding, values = "model.embed_tokens.weight", "model.layers.0.self_attn.v_proj.weight"
 	type entry struct {
@@ -61,7 +61,7 @@ func largeValues(t *testing.T) model.Source {
 		Offsets [2]int `json:"data_offsets"`
 	}
 	header, data := map[string]entry{}, &bytes.Buffer{}
-	generated := model.Generate(config(), 1)
+	generated := checkpoint.Generate(config(), 1)
 	for _, spec := range config().Tensors() {
 		tensor, err := generated.Tensor(spec.Name)
 		if err != nil {
@@ -94,7 +94,7 @@ func largeValues(t *testing.T) model.Source {
 	if err := os.WriteFile(filepath.Join(dir, "model.safetensors"), file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := model.Open(dir, config())
+	c, err := checkpoint.Open(dir, config())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/score/plan"
 	"scored/score/scoretest"
@@ -65,7 +66,7 @@ func TestTwoDevicesKeepTheContract(t *testing.T) {
 			how := model.Options{DType: dtypes.Float32, Splicer: model.NewSplicer(config()), Buckets: buckets()}
 			p, first := open(t, pjrt.Options{Async: async, Client: map[string]any{"cpu_device_count": int64(2)}}, how)
 			how.Device = 1
-			engines := []*model.Engine{first, engineOn(t, p, how, model.Generate(config(), 1))}
+			engines := []*model.Engine{first, engineOn(t, p, how, checkpoint.Generate(config(), 1))}
 			t.Run("both", func(t *testing.T) { // returns when both have ended
 				for device, engine := range engines {
 					t.Run(fmt.Sprint(device), func(t *testing.T) { t.Parallel(); keepsTheContract(t, engine, float32s()) })

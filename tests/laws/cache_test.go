@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomlx/compute/dtypes"
-
 	"scored/score"
 )
 
@@ -18,7 +16,7 @@ func TestPrefixCacheIsBounded(t *testing.T) {
 	plugin := openPlugin(t)
 	cfg := tiny()
 	buckets := []score.Bucket{{Tokens: 160, Rows: 4, Length: 32, Context: 128, Cost: 1}}
-	scorer := newScorer(t, newEngine(t, plugin, cfg, buckets, kept*cfg.PageBytes(dtypes.Float32)), holds(buckets[0]), nil)
+	scorer := newScorer(t, newEngine(t, plugin, cfg, buckets, kept*pageBytes(cfg)), holds(buckets[0]), nil)
 	items := among(tokens(7, 5), 2, 1)
 	ask := func(n int) *score.Result { return run(t, scorer, request(tokens(n, 100), items...)) } // a page each
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 )
 
@@ -50,7 +50,7 @@ func TestNothingCompilesAfterReady(t *testing.T) {
 func TestLongPrompts(t *testing.T) {
 	const context, slice = 16384, 256
 	plugin := openPlugin(t)
-	cfg := model.Config{HiddenSize: 16, Layers: 1, Heads: 1, KVHeads: 1, HeadDim: 8, IntermediateSize: 16, VocabSize: 512,
+	cfg := checkpoint.Config{HiddenSize: 16, Layers: 1, Heads: 1, KVHeads: 1, HeadDim: 8, IntermediateSize: 16, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: context}
 	seen, near := &spans{}, nearness(t, cfg)
 	scorer := newScorer(t, newEngine(t, plugin, cfg, defaults(cfg, context), 1<<30), context, seen)

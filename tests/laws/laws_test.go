@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/score"
@@ -21,23 +22,23 @@ import (
 )
 
 // tiny is the smallest shape that has all a Qwen3 has: several layers, grouped heads, a tied embedding.
-func tiny() model.Config {
-	return model.Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
+func tiny() checkpoint.Config {
+	return checkpoint.Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960}
 }
 
 // defaults are the step shapes of a processor for prompts shorter than contextLength.
-func defaults(cfg model.Config, contextLength int) []score.Bucket {
+func defaults(cfg checkpoint.Config, contextLength int) []score.Bucket {
 	return priced(cfg, "cpu-avx2", target.Native, contextLength)
 }
 
 // priced are a target's step shapes, with what each takes there.
-func priced(cfg model.Config, name string, attention target.Attention, contextLength int) []score.Bucket {
+func priced(cfg checkpoint.Config, name string, attention target.Attention, contextLength int) []score.Bucket {
 	t, ok := target.Named(name)
 	if !ok {
 		panic("no target is named " + name)
 	}
-	return cfg.Buckets(t, attention, contextLength)
+	return model.Costs{Config: cfg, Attention: attention, Weights: t.Weights}.Buckets(t, contextLength)
 }
 
 // device is a plugin, and what rewrites its programs.
@@ -67,9 +68,9 @@ func openPlugin(t *testing.T) device {
 }
 
 // newEngine compiles the buckets; cacheBytes bounds the prefixes kept.
-func newEngine(t *testing.T, plugin device, cfg model.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
+func newEngine(t *testing.T, plugin device, cfg checkpoint.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
 	t.Helper()
-	engine, err := model.New(t.Context(), plugin.Backend(), cfg, model.Generate(cfg, 1),
+	engine, err := model.New(t.Context(), plugin.Backend(), cfg, checkpoint.Generate(cfg, 1),
 		model.Options{DType: dtypes.Float32, Buckets: buckets, PrefixCacheBytes: cacheBytes, Splicer: plugin.splicer})
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +183,7 @@ func sameBits(t *testing.T, what string, got, want []float64) {
 
 // nearness gives a check that wants two rows of a model's log-probabilities to be as close as two roundings of the same
 // numbers. The test says in the end how close they were. Several goroutines may call the check.
-func nearness(t *testing.T, cfg model.Config) func(t *testing.T, what string, got, want []float64) {
+func nearness(t *testing.T, cfg checkpoint.Config) func(t *testing.T, what string, got, want []float64) {
 	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32().Both()
 	seen := &rounding.Seen{}
 	t.Cleanup(func() { t.Log(seen) })
@@ -198,4 +199,9 @@ func nearness(t *testing.T, cfg model.Config) func(t *testing.T, what string, go
 			}
 		}
 	}
+}
+
+// pageBytes is what a page of the KV cache takes in float32.
+func pageBytes(cfg checkpoint.Config) int64 {
+	return model.MemoryOf(cfg, model.Options{DType: dtypes.Float32}).Page
 }

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/goleak"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 )
 
@@ -28,7 +29,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 // serve starts an engine and a Scorer, asks for something and ends them.
 func serve(t *testing.T, plugin device) {
 	t.Helper()
-	engine, err := model.New(t.Context(), plugin.Backend(), tiny(), model.Generate(tiny(), 1),
+	engine, err := model.New(t.Context(), plugin.Backend(), tiny(), checkpoint.Generate(tiny(), 1),
 		model.Options{DType: dtypes.Float32, Buckets: shapes(), PrefixCacheBytes: 1 << 20, Splicer: plugin.splicer})
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomlx/compute/dtypes"
-
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/tests/rounding"
 )
@@ -22,11 +20,11 @@ import (
 func TestMixesOfRequests(t *testing.T) {
 	cfg := tiny()
 	cfg.QKNorm = true
-	reference := newPlain(t, cfg, model.Generate(cfg, 1))
+	reference := newPlain(t, cfg, checkpoint.Generate(cfg, 1))
 	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32()
 	seen := &rounding.Seen{}
 	buckets := append(shapes(), score.Bucket{Tokens: 64, Rows: 4, Length: 32, Context: 512, Cost: 1})
-	engine := newEngine(t, openPlugin(t), cfg, buckets, 6*cfg.PageBytes(dtypes.Float32))
+	engine := newEngine(t, openPlugin(t), cfg, buckets, 6*pageBytes(cfg))
 	steps := &spans{}
 	scorer := newScorer(t, engine, 512, steps)
 	var clients sync.WaitGroup

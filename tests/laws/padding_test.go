@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/target"
 )
@@ -121,12 +122,12 @@ func TestPaddingReport(t *testing.T) {
 			{Tokens: 2048, Rows: 512, Length: 2048, Context: 40_960}}},
 	} {
 		t.Run(d.name(), func(t *testing.T) {
-			cfg := model.Qwen3_0_6B()
+			cfg := checkpoint.Qwen3_0_6B()
 			row, _ := target.Named(d.target)
 			buckets := priced(cfg, d.target, d.attention, cfg.MaxPositions)
 			if d.buckets != nil {
 				buckets = d.buckets
-				cfg.Predict(buckets, row, row.Prices[d.attention], d.attention, row.Weights)
+				model.Costs{Config: cfg, Attention: d.attention, Weights: row.Weights}.Predict(buckets, row, row.Prices[d.attention])
 			}
 			for _, w := range d.workloads {
 				t.Run(w.name, func(t *testing.T) {
@@ -137,7 +138,7 @@ func TestPaddingReport(t *testing.T) {
 	}
 }
 
-func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket, on target.Target, attention target.Attention) {
+func (w workload) report(t *testing.T, cfg checkpoint.Config, buckets []score.Bucket, on target.Target, attention target.Attention) {
 	seen := &spans{}
 	device := &nullEngine{buckets: buckets, pages: cachePages, queues: on.Async}
 	scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, device)
@@ -161,6 +162,7 @@ func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket,
 	took := time.Since(begun)
 	items = w.requests * len(w.make(rand.New(rand.NewPCG(1, 1))).Items)
 
+	costs := model.Costs{Config: cfg, Attention: attention, Weights: on.Weights}
 	steps := seen.take()
 	var used, room int
 	var predicted, useful float64
@@ -169,7 +171,7 @@ func (w workload) report(t *testing.T, cfg model.Config, buckets []score.Bucket,
 		used += step.Tokens
 		room += step.Bucket.Tokens
 		predicted += step.Predicted.Seconds()
-		useful += float64(step.Tokens) * cfg.Work(step.Bucket, attention, on.Weights, 0).TokenFlops / on.Prices[attention].Flops
+		useful += float64(step.Tokens) * costs.Work(step.Bucket, 0).TokenFlops / on.Prices[attention].Flops
 		shapes[fmt.Sprintf("%dx%dx%dx%d", step.Bucket.Tokens, step.Bucket.Rows, step.Bucket.Length, step.Bucket.Context)]++
 	}
 	padding, perRequest := 1-float64(used)/float64(room), float64(len(steps))/float64(w.requests)

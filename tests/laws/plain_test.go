@@ -4,17 +4,17 @@ import (
 	"math"
 	"testing"
 
-	"scored/model"
+	"scored/model/checkpoint"
 )
 
 // plain is a Qwen3 in plain Go and float64: one prompt at a time, from its first token to its last. It knows no cache, no
 // steps and no prefixes, and shares no code with the engine but the weights.
 type plain struct {
-	cfg     model.Config
+	cfg     checkpoint.Config
 	numbers map[string][]float64 // by a parameter's name, matrices row by row
 }
 
-func newPlain(t *testing.T, cfg model.Config, weights model.Source) *plain {
+func newPlain(t *testing.T, cfg checkpoint.Config, weights checkpoint.Source) *plain {
 	t.Helper()
 	p := &plain{cfg: cfg, numbers: map[string][]float64{}}
 	for _, spec := range cfg.Tensors() {

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"scored/model"
+	"scored/model/checkpoint"
 	"scored/score"
 	"scored/target"
 )
@@ -26,7 +26,7 @@ func TestClientsStayTogether(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg, seen := model.Qwen3_0_6B(), &spans{}
+				cfg, seen := checkpoint.Qwen3_0_6B(), &spans{}
 				buckets := priced(cfg, "h100", target.Fused, cfg.MaxPositions)
 				device := &nullEngine{buckets: buckets, pages: cachePages, queues: true}
 				scorer, err := score.New(score.Config{Vocab: cfg.VocabSize, ContextLength: cfg.MaxPositions, Observer: seen}, nil, device)

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"scored/model"
+	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/wheel"
 	"scored/score"
@@ -166,11 +167,11 @@ func TestBFloat16Products(t *testing.T) {
 func newScorer(t *testing.T, options model.Options) *score.Scorer {
 	t.Helper()
 	dir := folder(t)
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := checkpoint.LoadConfig(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights, err := model.Open(dir, cfg)
+	weights, err := checkpoint.Open(dir, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"fmt"
@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openRegular opens a file, and nothing else that a path may be: opening a pipe would wait for a writer, and a device may
-// give bytes for ever.
+// openRegular opens a regular file and refuses anything else that a path may name. A
+// pipe would wait for a writer, so the file is opened without blocking, and a device
+// may give bytes for ever. The caller closes the file.
 func openRegular(path string) (*os.File, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -26,7 +27,7 @@ func openRegular(path string) (*os.File, os.FileInfo, error) {
 	return file, info, nil
 }
 
-// readRegular reads a whole file of at most so many bytes.
+// readRegular reads a whole regular file of at most most bytes.
 func readRegular(path string, most int64) ([]byte, error) {
 	file, info, err := openRegular(path)
 	if err != nil {
@@ -34,12 +35,14 @@ func readRegular(path string, most int64) ([]byte, error) {
 	}
 	defer file.Close()
 	if info.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d of any such file; download it again", path, info.Size(), most)
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d of any such file; download it again",
+			path, info.Size(), most)
 	}
 	return io.ReadAll(file)
 }
 
-// Bounds far above the files of every known model.
+// Bounds of files in bytes, far above those of every known model. They turn a wrong
+// file into an error instead of an allocation.
 const (
 	maxConfig = 16 << 20
 	maxIndex  = 256 << 20

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"errors"
@@ -11,15 +11,17 @@ import (
 	"strings"
 )
 
+// Names in the files of PEFT (https://huggingface.co/docs/peft), which trains adapters.
 const (
 	adapterConfigName = "adapter_config.json"
 	adapterFile       = "adapter_model.safetensors"
-	adapterPrefix     = "base_model.model." // of every tensor's name in PEFT's files
+	adapterPrefix     = "base_model.model." // begins every tensor's name
 )
 
-// Adapter is a LoRA adapter (arXiv:2106.09685) in PEFT's format: for some matrices of a
-// model [out, in] two more, B [out, r] and A [r, in], whose product is added to it; and
-// whole parameters that replace the model's (modules_to_save).
+// Adapter is a LoRA adapter (arXiv:2106.09685) in PEFT's format. For some of a model's
+// matrices [out, in] it has two more, B [out, r] and A [r, in], whose product is added
+// to the matrix. It may also have whole parameters that replace the model's
+// (modules_to_save). It is in memory, needs no closing, and does not change.
 type Adapter struct {
 	dir      string
 	config   adapterConfig
@@ -27,21 +29,21 @@ type Adapter struct {
 	saved    map[string]matrix  // by parameter, e.g. lm_head.weight
 }
 
-// product is what a module's adapter adds to its weight: scale · B · A.
+// product is what is added to a module's weight: scale · B · A.
 type product struct {
 	a, b  matrix
 	scale float64
 }
 
-// matrix holds a tensor of an adapter's file.
+// matrix is a tensor of an adapter's file, in row-major order.
 type matrix struct {
 	shape   []int
 	numbers []float32
 }
 
-// OpenAdapter reads an adapter's adapter_config.json and adapter_model.safetensors in
-// dir. What of them would change the merged weights is honoured or refused by name. The
-// files are not needed any more afterwards.
+// OpenAdapter reads adapter_config.json and adapter_model.safetensors in dir. It honours
+// every field and tensor that would change the merged weights, or refuses it by name.
+// The files are not used after it returns.
 func OpenAdapter(dir string) (*Adapter, error) {
 	a := &Adapter{dir: dir, products: map[string]product{}, saved: map[string]matrix{}}
 	path := filepath.Join(dir, adapterConfigName)
@@ -56,28 +58,27 @@ func OpenAdapter(dir string) (*Adapter, error) {
 	if a.config, err = parseAdapterConfig(data); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := a.read(); err != nil {
+	if err := a.read(filepath.Join(dir, adapterFile)); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-// read reads the adapter's tensors.
-func (a *Adapter) read() (err error) {
-	path := filepath.Join(a.dir, adapterFile)
-	c := &Checkpoint{files: map[string]mapped{}}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := c.mapFile(a.dir, adapterFile); errors.Is(err, fs.ErrNotExist) {
+// read reads the adapter's tensors from its file.
+func (a *Adapter) read(path string) (err error) {
+	file, err := mapFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(a.dir, "adapter_model.bin")); err == nil {
 			return fmt.Errorf("adapter %s has pickled weights and no %s; save it again with "+
 				"safe_serialization=True", a.dir, adapterFile)
 		}
 		return fmt.Errorf("adapter %s has no %s; save it again with PEFT's save_pretrained", a.dir,
 			adapterFile)
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
-	file := c.files[adapterFile]
+	defer func() { err = errors.Join(err, file.close()) }()
 	for _, name := range slices.Sorted(maps.Keys(file.tensors)) {
 		tensor, err := file.tensor(TensorSpec{name, file.tensors[name].shape})
 		if err != nil {
@@ -85,7 +86,7 @@ func (a *Adapter) read() (err error) {
 		}
 		m := matrix{tensor.Shape, make([]float32, tensor.Size())}
 		tensor.Float32(m.numbers, 0)
-		if err := a.take(name, m); err != nil {
+		if err := a.add(name, m); err != nil {
 			return fmt.Errorf("%s: tensor %s %w", path, name, err)
 		}
 	}
@@ -95,8 +96,9 @@ func (a *Adapter) read() (err error) {
 	return nil
 }
 
-// take finds out what a tensor is for. Errors go on from its name.
-func (a *Adapter) take(name string, m matrix) error {
+// add puts a tensor where its name says that it belongs. An error's text continues a
+// sentence that begins with the tensor's name.
+func (a *Adapter) add(name string, m matrix) error {
 	parameter, ok := strings.CutPrefix(name, adapterPrefix)
 	if !ok {
 		return fmt.Errorf("is not named as PEFT names them, %s…", adapterPrefix)
@@ -117,31 +119,31 @@ func (a *Adapter) take(name string, m matrix) error {
 		return errors.New("belongs to a kind of adapter that is not supported; merge it into the model " +
 			"with PEFT's merge_and_unload")
 	}
-	// PEFT also saves the embedding and the head as they were where an adapter is on one
-	// of them.
+	// PEFT also saves the unchanged embedding and head if one of them has an adapter.
 	if module, ok := strings.CutSuffix(parameter, ".base_layer.weight"); ok {
 		parameter = module + ".weight"
-	} else if !a.saves(parameter) && parameter != embeddingName && parameter != headName {
+	} else if !a.saves(parameter) && parameter != EmbeddingName && parameter != headName {
 		return errors.New("is no part of a LoRA adapter, and field modules_to_save does not name it")
 	}
 	a.saved[parameter] = m
 	return nil
 }
 
-// saves tells whether modules_to_save names the parameter's module: "norm" names every
-// input_layernorm too.
+// saves reports whether modules_to_save names the parameter's module, by the end of its
+// name as PEFT does: "norm" also names every input_layernorm.
 func (a *Adapter) saves(parameter string) bool {
 	return slices.ContainsFunc(a.config.Saved,
 		func(name string) bool { return strings.HasSuffix(moduleOf(parameter), name) })
 }
 
-// moduleOf is the module that has a parameter.
+// moduleOf returns the name of the module that has a parameter.
 func moduleOf(parameter string) string {
 	return parameter[:max(0, strings.LastIndexByte(parameter, '.'))]
 }
 
-// checkComplete wants both matrices of each module, in shapes that fit together and the
-// config's rank, and a module of each name among the targets.
+// checkComplete checks that each module has both matrices, in shapes that fit each
+// other and the config's rank, and that each target of the config has weights. It sets
+// the products' scales.
 func (a *Adapter) checkComplete() error {
 	for _, module := range slices.Sorted(maps.Keys(a.products)) {
 		p := a.products[module]
@@ -150,7 +152,7 @@ func (a *Adapter) checkComplete() error {
 				return fmt.Errorf("module %s has %s of shape %v; it must be a matrix", module, name, m.shape)
 			}
 		}
-		rank, scale, err := a.config.of(module)
+		rank, scale, err := a.config.rank(module)
 		if err != nil {
 			return err
 		}
@@ -170,10 +172,10 @@ func (a *Adapter) checkComplete() error {
 	}
 	for _, name := range a.config.Targets.names {
 		if a.config.Excluded.pattern != nil || a.config.Excluded.has(name) {
-			continue // what is left of it is not known here
+			continue // the exclusion may leave none of the target's modules
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(a.products)),
-			func(module string) bool { return endsIn(module, name) }) {
+			func(module string) bool { return isNamed(module, name) }) {
 			return fmt.Errorf("field target_modules of %s names %q, of which the file has no weights",
 				adapterConfigName, name)
 		}
@@ -181,7 +183,7 @@ func (a *Adapter) checkComplete() error {
 	return nil
 }
 
-// Parameters is how many numbers the adapter has.
+// Parameters returns how many numbers the adapter has.
 func (a *Adapter) Parameters() (n int64) {
 	for _, p := range a.products {
 		n += int64(len(p.a.numbers) + len(p.b.numbers))
@@ -192,8 +194,8 @@ func (a *Adapter) Parameters() (n int64) {
 	return n
 }
 
-// Modules is how many of the model's modules it changes.
+// Modules returns how many of the model's modules the adapter changes.
 func (a *Adapter) Modules() int { return len(a.products) + len(a.saved) }
 
-// Folder is where it was read from.
+// Folder returns the folder that the adapter was read from.
 func (a *Adapter) Folder() string { return a.dir }

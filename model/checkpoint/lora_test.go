@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"encoding/binary"
@@ -130,7 +130,7 @@ func savedHead(t *testing.T, cfg Config, module string) {
 	f := goodAdapter(t, cfg)
 	f.config["modules_to_save"] = []string{module, "classifier"} // PEFT names modules that the model may lack
 	headName := module + ".weight"
-	f.tensor(adapterPrefix+headName, cfg.head().Shape...)
+	f.tensor(adapterPrefix+headName, cfg.Head().Shape...)
 	a, err := OpenAdapter(f.save(t))
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"bytes"
@@ -16,9 +16,10 @@ import (
 type adapterConfig struct {
 	Rank  int     `json:"r"`
 	Alpha float64 `json:"lora_alpha"`
-	// regular expressions of modules that have another rank
+	// Other ranks and alphas of some modules, by regular expressions for the ends of
+	// their names.
 	RankPattern   map[string]int     `json:"rank_pattern"`
-	AlphaPattern  map[string]float64 `json:"alpha_pattern"` // and another alpha
+	AlphaPattern  map[string]float64 `json:"alpha_pattern"`
 	RootScale     bool               `json:"use_rslora"`
 	Targets       modules            `json:"target_modules"`
 	Excluded      modules            `json:"exclude_modules"`
@@ -30,15 +31,17 @@ type adapterConfig struct {
 	LayersPattern json.RawMessage    `json:"layers_pattern"`
 }
 
-// harmless are the fields that say nothing of what merged weights are: where the
-// adapter comes from, how it was trained, and options of kinds of adapters that other
-// fields turn on.
-func harmless() []string {
+// ignored lists the fields that do not change merged weights: where the adapter comes
+// from, how it was trained, and options of kinds of adapters that other fields turn on.
+func ignored() []string {
 	return []string{"auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying",
 		"eva_config", "inference_mode", "lora_dropout", "lora_ga_config", "megatron_core", "peft_version",
 		"qalora_group_size", "revision", "task_type"}
 }
 
+// parseAdapterConfig reads the text of an adapter_config.json. PEFT adds fields with
+// most versions. A field that is not known is refused unless it is off, since it may
+// change what merged weights are.
 func parseAdapterConfig(data []byte) (c adapterConfig, err error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
@@ -53,7 +56,7 @@ func parseAdapterConfig(data []byte) (c adapterConfig, err error) {
 	if err := c.check(fields); err != nil {
 		return c, err
 	}
-	for _, known := range slices.Concat(harmless(),
+	for _, known := range slices.Concat(ignored(),
 		[]string{"r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "target_modules",
 			"exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save", "peft_type",
 			"bias", "init_lora_weights"}) {
@@ -68,7 +71,7 @@ func parseAdapterConfig(data []byte) (c adapterConfig, err error) {
 	return c, nil
 }
 
-// compact is JSON without spaces, cut to what an error can show.
+// compact returns JSON without spaces, or "set" if it is too long for an error's text.
 func compact(value json.RawMessage) string {
 	var out bytes.Buffer
 	if err := json.Compact(&out, value); err != nil || out.Len() > 80 {
@@ -77,8 +80,8 @@ func compact(value json.RawMessage) string {
 	return out.String()
 }
 
-// given is a field's value as errors show it.
-func given(fields map[string]json.RawMessage, name string) string {
+// shownField formats a field's value for an error's text.
+func shownField(fields map[string]json.RawMessage, name string) string {
 	value, ok := fields[name]
 	if !ok {
 		return "missing"
@@ -86,18 +89,18 @@ func given(fields map[string]json.RawMessage, name string) string {
 	return compact(value)
 }
 
-// check refuses what is not plain LoRA over an unchanged base model. fields are the
-// file's.
+// check refuses whatever is not plain LoRA over an unchanged base model. fields are the
+// file's fields, which c was read from.
 func (c adapterConfig) check(fields map[string]json.RawMessage) error {
 	if c.Type == nil || *c.Type != "LORA" {
 		return fmt.Errorf("field peft_type is %s; only \"LORA\" adapters are supported",
-			given(fields, "peft_type"))
+			shownField(fields, "peft_type"))
 	}
 	if c.Bias != nil && *c.Bias != "none" {
 		return fmt.Errorf("field bias is %q; only \"none\" is supported", *c.Bias)
 	}
-	// Other ways to begin, such as pissa, change the base model's weights, so that the
-	// adapter does not fit the model as it was.
+	// Other initializations, such as pissa, change the base model's weights, and the
+	// adapter does not fit the unchanged model.
 	if initial := compact(c.Initial); !slices.Contains([]string{"true", "false", `"gaussian"`, `"eva"`,
 		`"orthogonal"`, "null"}, initial) && c.Initial != nil {
 		return fmt.Errorf("field init_lora_weights is %s, which changes the base model too; save the "+
@@ -110,33 +113,41 @@ func (c adapterConfig) check(fields map[string]json.RawMessage) error {
 	}
 	if !(c.Alpha > 0) || math.IsInf(c.Alpha, 0) {
 		return fmt.Errorf("field lora_alpha is %s; it must be a number above 0",
-			given(fields, "lora_alpha"))
+			shownField(fields, "lora_alpha"))
 	}
+	if err := c.checkPatterns(fields); err != nil {
+		return err
+	}
+	if c.Rank < 1 {
+		return fmt.Errorf("field r is %s; it must be at least 1", shownField(fields, "r"))
+	}
+	return nil
+}
+
+// checkPatterns refuses ranks and alphas of single modules that cannot be.
+func (c adapterConfig) checkPatterns(fields map[string]json.RawMessage) error {
+	// The texts are only for errors, and c was read from them: they are valid.
 	ranks, alphas := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	// of which c was read
-	_, _ = json.Unmarshal(fields["rank_pattern"], &ranks), json.Unmarshal(fields["alpha_pattern"],
-		&alphas)
+	_ = json.Unmarshal(fields["rank_pattern"], &ranks)
+	_ = json.Unmarshal(fields["alpha_pattern"], &alphas)
 	for _, name := range slices.Sorted(maps.Keys(c.RankPattern)) {
 		if c.RankPattern[name] < 1 {
 			return fmt.Errorf("field rank_pattern[%q] is %s; it must be at least 1", name,
-				given(ranks, name))
+				shownField(ranks, name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.AlphaPattern)) {
 		if !(c.AlphaPattern[name] > 0) {
 			return fmt.Errorf("field alpha_pattern[%q] is %s; it must be a number above 0", name,
-				given(alphas, name))
+				shownField(alphas, name))
 		}
-	}
-	if c.Rank < 1 {
-		return fmt.Errorf("field r is %s; it must be at least 1", given(fields, "r"))
 	}
 	return nil
 }
 
-// of gives the rank of a module's adapter, and what the product of its matrices is
-// multiplied by.
-func (c adapterConfig) of(module string) (rank int, scale float64, err error) {
+// rank returns the rank of a module's adapter, and the scale of the product of its
+// matrices: alpha/rank, or alpha/sqrt(rank) with use_rslora.
+func (c adapterConfig) rank(module string) (rank int, scale float64, err error) {
 	if rank, err = patternOf("rank_pattern", c.RankPattern, module, c.Rank); err != nil {
 		return 0, 0, err
 	}
@@ -150,9 +161,9 @@ func (c adapterConfig) of(module string) (rank int, scale float64, err error) {
 	return rank, alpha / float64(rank), nil
 }
 
-// patternOf is what the one pattern that the end of the module's name matches says, or
-// otherwise. PEFT takes the first of several; JSON objects have no first, so those must
-// agree.
+// patternOf returns the value of the pattern that matches the end of the module's name,
+// or otherwise if none does. PEFT takes the first of several patterns. A JSON object
+// has no first, so here they must agree.
 func patternOf[V comparable](field string, patterns map[string]V, module string,
 	otherwise V) (V, error) {
 	found, value := "", otherwise
@@ -174,17 +185,18 @@ func patternOf[V comparable](field string, patterns map[string]V, module string,
 	return value, nil
 }
 
-// modules is a field that names modules: by the ends of their names, or by a regular
-// expression for the whole of them.
+// modules is a field that names modules: by a list of the ends of their names, or by one
+// regular expression for whole names.
 type modules struct {
 	names   []string
 	pattern *regexp.Regexp
-	text    string // of the pattern, or allLinear
+	text    string // the pattern as it was written, or allLinear
 }
 
 // allLinear is PEFT's word for every linear layer but the head.
 const allLinear = "all-linear"
 
+// UnmarshalJSON implements json.Unmarshaler.
 func (m *modules) UnmarshalJSON(data []byte) (err error) {
 	if len(data) == 0 || data[0] != '"' {
 		return json.Unmarshal(data, &m.names)
@@ -203,20 +215,23 @@ func (m *modules) UnmarshalJSON(data []byte) (err error) {
 	return nil
 }
 
+// has reports whether the field names a module.
 func (m modules) has(module string) bool {
 	if m.pattern != nil {
 		return m.pattern.MatchString(module)
 	}
-	return slices.ContainsFunc(m.names, func(name string) bool { return endsIn(module, name) })
+	return slices.ContainsFunc(m.names, func(name string) bool { return isNamed(module, name) })
 }
 
-func endsIn(module, name string) bool {
+// isNamed reports whether name is a module's whole name or its last parts.
+func isNamed(module, name string) bool {
 	return module == name || strings.HasSuffix(module, "."+name)
 }
 
-// layerNumbers is a list of layers, or one.
+// layerNumbers is a list of layers; in JSON it may also be a single number.
 type layerNumbers []int
 
+// UnmarshalJSON implements json.Unmarshaler.
 func (l *layerNumbers) UnmarshalJSON(data []byte) error {
 	var one int
 	if json.Unmarshal(data, &one) == nil && string(data) != "null" {
@@ -226,7 +241,7 @@ func (l *layerNumbers) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]int)(l))
 }
 
-// targets tells whether the config names a module.
+// targets reports whether the config names a module as one that has an adapter.
 func (c adapterConfig) targets(module string) bool {
 	if !c.Targets.has(module) || c.Excluded.has(module) {
 		return false

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"fmt"
@@ -10,16 +10,16 @@ import (
 	"github.com/gomlx/compute/dtypes/bfloat16"
 )
 
-// merged is a Source whose tensors have adapters merged into them when they are read.
+// merged is a Source that merges adapters into tensors when their numbers are read.
 type merged struct {
 	Source
 	adapters []*Adapter
 }
 
-// Merge gives source, the weights of cfg, with adapters merged into it one after the
-// other, as PEFT's merge_and_unload does. A sum W + scale·B·A is computed in float64
-// and rounded once. It refuses, by the name of a module, an adapter of another model.
-// Closing the result closes source.
+// Merge returns source, which has the weights of cfg, with adapters merged into it one
+// after the other, as PEFT's merge_and_unload does. A sum W + scale·B·A is computed in
+// float64 and rounded once. An adapter of another model is refused by the name of a
+// module. Closing the result closes source; after an error source is still open.
 func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 	if len(adapters) == 0 {
 		return source, nil
@@ -51,10 +51,11 @@ func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 	return merged{source, adapters}, nil
 }
 
-// checkPlace wants the model to have a parameter, in a shape.
+// checkPlace checks that the model has a parameter of this name and shape. specs are
+// the model's parameters by name.
 func (a *Adapter) checkPlace(cfg Config, specs map[string]TensorSpec, name string,
 	shape []int) error {
-	if cfg.TieEmbeddings && (name == headName || name == embeddingName) {
+	if cfg.TieEmbeddings && (name == headName || name == EmbeddingName) {
 		return fmt.Errorf("adapter %s changes %s alone, but the model has one matrix for embedding and "+
 			"head; untie them before training", a.dir, name)
 	}
@@ -76,11 +77,11 @@ func (m merged) Tensor(name string) (Tensor, error) {
 	if err != nil {
 		return tensor, err
 	}
-	sum := sums{numbers: tensor.numbers, columns: tensor.Shape[len(tensor.Shape)-1]}
+	sum := sums{Numbers: tensor.Numbers, columns: tensor.Shape[len(tensor.Shape)-1]}
 	changed := false
 	for _, a := range m.adapters {
 		if saved, ok := a.saved[name]; ok {
-			sum.numbers, sum.products, changed = floats(saved.numbers), nil, true
+			sum.Numbers, sum.products, changed = floats(saved.numbers), nil, true
 		}
 		if p, ok := a.products[moduleOf(name)]; ok && moduleOf(name)+".weight" == name {
 			sum.products, changed = append(sum.products, p), true
@@ -92,15 +93,16 @@ func (m merged) Tensor(name string) (Tensor, error) {
 	return Tensor{tensor.TensorSpec, dtypes.Float32, sum}, nil
 }
 
-// sums are a matrix's numbers with products added to them.
+// sums are the Numbers of a matrix with products added to them.
 type sums struct {
-	numbers
+	Numbers
 	columns  int
 	products []product
 }
 
-func (s sums) float32s(dst []float32, from int) {
-	s.numbers.float32s(dst, from)
+// Float32s implements Numbers.
+func (s sums) Float32s(dst []float32, from int) {
+	s.Numbers.Float32s(dst, from)
 	if len(s.products) == 0 {
 		return
 	}
@@ -121,14 +123,15 @@ func (s sums) float32s(dst []float32, from int) {
 	}
 }
 
-func (s sums) bfloat16s(dst []bfloat16.BFloat16, from int) {
+// BFloat16s implements Numbers. It rounds each sum to float32, and that to bfloat16.
+func (s sums) BFloat16s(dst []bfloat16.BFloat16, from int) {
 	wide := make([]float32, len(dst))
-	s.float32s(wide, from)
-	floats(wide).bfloat16s(dst, 0)
+	s.Float32s(wide, from)
+	floats(wide).BFloat16s(dst, 0)
 }
 
-// addTo adds a row's numbers from column at on to dst, four of A's rows at a time: dst
-// is read and written as often.
+// addTo adds the product's numbers in a row, from column at on, to dst. It takes four of
+// A's rows at a time, so that dst is read and written a quarter as often.
 func (p product) addTo(dst []float64, row, at int) {
 	rank, columns := p.a.shape[0], p.a.shape[1]
 	b := p.b.numbers[row*rank : (row+1)*rank]
@@ -153,12 +156,14 @@ func (p product) addTo(dst []float64, row, at int) {
 	}
 }
 
-// floats are numbers in memory.
+// floats are Numbers in memory.
 type floats []float32
 
-func (f floats) float32s(dst []float32, from int) { copy(dst, f[from:]) }
+// Float32s implements Numbers.
+func (f floats) Float32s(dst []float32, from int) { copy(dst, f[from:]) }
 
-func (f floats) bfloat16s(dst []bfloat16.BFloat16, from int) {
+// BFloat16s implements Numbers.
+func (f floats) BFloat16s(dst []bfloat16.BFloat16, from int) {
 	for i := range dst {
 		dst[i] = roundToBFloat16(math.Float32bits(f[from+i]))
 	}

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"os"
@@ -42,7 +42,7 @@ func TestCheckFormat(t *testing.T) {
 			}
 		}
 	}
-	if _, err := os.Stat("../scripts/gguf-checkpoint.py"); err != nil {
+	if _, err := os.Stat("../../scripts/gguf-checkpoint.py"); err != nil {
 		t.Errorf("the script that the error names: %v", err)
 	}
 }

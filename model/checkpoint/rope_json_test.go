@@ -1,7 +1,6 @@
-package model
+package checkpoint
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -87,35 +86,5 @@ func TestLoadConfigLlama(t *testing.T) {
 				t.Errorf("error is %v, want one with %q", err, test.want)
 			}
 		})
-	}
-}
-
-// TestRopeScaling: short waves stay, long ones are stretched by the whole factor, none is sped up, and the order is kept.
-func TestRopeScaling(t *testing.T) {
-	cfg := Config{HeadDim: 128, RopeTheta: 5e5}
-	plain := cfg.frequencies()
-	cfg.RopeScaling = llama3()
-	scaled := cfg.frequencies()
-	between := 0
-	for i := range plain {
-		wave := 2 * math.Pi / plain[i]
-		ratio := plain[i] / scaled[i]
-		switch {
-		case wave < 8192/4 && ratio != 1:
-			t.Errorf("pair %d turns once in %.0f tokens and is slowed %v times, want once", i, wave, ratio)
-		case wave > 8192/1 && math.Abs(ratio-32) > 1e-12:
-			t.Errorf("pair %d turns once in %.0f tokens and is slowed %v times, want 32", i, wave, ratio)
-		case wave > 8192/4 && wave < 8192:
-			between++
-			if ratio < 1 || ratio > 32 {
-				t.Errorf("pair %d is slowed %v times, want 1 to 32", i, ratio)
-			}
-		}
-		if i > 0 && scaled[i] >= scaled[i-1] {
-			t.Errorf("pair %d turns no slower than the one before", i)
-		}
-	}
-	if between == 0 {
-		t.Error("no pair lies between short and long waves")
 	}
 }

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"bytes"
@@ -11,21 +11,23 @@ import (
 	"slices"
 )
 
-// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes of
-// little-endian header length, a JSON object of that length that maps names to dtype,
-// shape and data_offsets, and the tensors, end to end without holes.
+// The safetensors format (https://huggingface.co/docs/safetensors) is a header and then
+// the tensors, end to end without holes. The header is its length in bytes as a
+// little-endian number of eight bytes, and a JSON object that maps names to dtype, shape
+// and data_offsets. Offsets count from the end of the header.
 
-// maxHeader is the reference implementation's bound on the header.
+// maxHeader is the reference implementation's bound on the JSON object, in bytes.
 const maxHeader = 100_000_000
 
 // stored is one tensor of a safetensors file.
 type stored struct {
 	dtype      string // as in the header, e.g. "BF16"
 	shape      []int
-	begin, end int // bytes of the file
+	begin, end int // offsets in the file, in bytes
 }
 
-// safetensorsBits are the sizes of the format's element types.
+// safetensorsBits returns the size of an element of one of the format's types, or 0 if
+// the type is not known.
 func safetensorsBits(dtype string) int {
 	switch dtype {
 	case "F64", "I64", "U64", "C64":
@@ -44,8 +46,9 @@ func safetensorsBits(dtype string) int {
 	return 0
 }
 
-// parseSafetensors reads the header of a whole file, and checks that what it says fits
-// the file exactly.
+// parseSafetensors reads the header of a file, given as a whole. It checks that each
+// tensor has as many bytes as its shape needs, and that the tensors cover the file. So
+// no later read can leave the file, and one that was cut short is found here.
 func parseSafetensors(file []byte) (map[string]stored, error) {
 	if len(file) < 8 {
 		return nil, fmt.Errorf("file of %d bytes is too short for a safetensors header; it may not be "+
@@ -76,14 +79,15 @@ func parseSafetensors(file []byte) (map[string]stored, error) {
 	return tensors, checkCover(tensors, data, len(file))
 }
 
+// headerEntry is what the header says of a tensor.
 type headerEntry struct {
 	DType   string `json:"dtype"`
 	Shape   []int  `json:"shape"`
 	Offsets []int  `json:"data_offsets"`
 }
 
-// decodeHeader decodes the header name by name, since a JSON map would hide names given
-// twice.
+// decodeHeader decodes the JSON object name by name, because decoding it into a map
+// would hide a name that is there twice.
 func decodeHeader(header []byte) (map[string]headerEntry, error) {
 	decoder := json.NewDecoder(bytes.NewReader(header))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -96,7 +100,7 @@ func decodeHeader(header []byte) (map[string]headerEntry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("header is not valid JSON: %w", err)
 		}
-		name, _ := token.(string) // the decoder lets nothing else be a key
+		name, _ := token.(string) // the decoder accepts no other key
 		var entry headerEntry
 		var into any = &entry
 		_, twice := entries[name]
@@ -122,7 +126,8 @@ func decodeHeader(header []byte) (map[string]headerEntry, error) {
 	return entries, nil
 }
 
-// check wants as many bytes as the shape needs. data is where the file's tensors begin.
+// check checks that the tensor has as many bytes as its shape needs. data is the offset
+// of the first tensor in the file.
 func (e headerEntry) check(data int) (stored, error) {
 	bits := safetensorsBits(e.DType)
 	if bits == 0 {
@@ -149,8 +154,8 @@ func (e headerEntry) check(data int) (stored, error) {
 	return stored{e.DType, e.Shape, data + begin, data + end}, nil
 }
 
-// checkCover wants the tensors to fill the file from data to its end, none over
-// another.
+// checkCover checks that the tensors fill the file from offset data to its end, without
+// overlap. fileSize is in bytes.
 func checkCover(tensors map[string]stored, data, fileSize int) error {
 	type place struct {
 		name string

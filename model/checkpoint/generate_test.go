@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 // tests/golden/weights.json holds pieces of tensors as tests/golden/weights.py computes
 // them.
 func TestGenerateAsPython(t *testing.T) {
-	data, err := os.ReadFile("../tests/golden/weights.json")
+	data, err := os.ReadFile("../../tests/golden/weights.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestGenerateRanges(t *testing.T) {
 }
 
 func TestTensorRangeOutside(t *testing.T) {
-	tensor, err := Generate(smallConfig(), 3).Tensor(normName)
+	tensor, err := Generate(smallConfig(), 3).Tensor(NormName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestGenerateDistribution(t *testing.T) {
 		name            string
 		mean, deviation float64
 	}{
-		{embeddingName, 0, 147.8 / (1 << 9)},                             // in = 64, doubled
+		{EmbeddingName, 0, 147.8 / (1 << 9)},                             // in = 64, doubled
 		{"model.layers.0.self_attn.o_proj.weight", 0, 147.8 / (1 << 10)}, // in = 64
 		{"model.layers.0.mlp.down_proj.weight", 0, 147.8 / (1 << 11)},    // in = 128
 		{"model.layers.0.input_layernorm.weight", 1, 0.144},

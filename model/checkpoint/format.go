@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"bytes"
@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 )
 
-// CheckFormat refuses a path that is there but is no checkpoint folder: a file, or a folder of GGUF files without
-// safetensors. What the folder's files hold is for LoadConfig and Open to judge.
+// CheckFormat refuses a path that exists but is no checkpoint folder: a file, or a
+// folder of GGUF files without safetensors. It looks no further: LoadConfig and Open
+// check what the folder's files hold.
 func CheckFormat(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -27,7 +28,8 @@ func CheckFormat(path string) error {
 		}
 		return fmt.Errorf("model path %s is a file; name %s", path, supported)
 	}
-	if weights, err := filepath.Glob(filepath.Join(path, "*.safetensors")); err != nil || len(weights) > 0 {
+	weights, err := filepath.Glob(filepath.Join(path, "*.safetensors"))
+	if err != nil || len(weights) > 0 {
 		return err
 	}
 	files, err := filepath.Glob(filepath.Join(path, "*.gguf"))
@@ -37,11 +39,14 @@ func CheckFormat(path string) error {
 	return ggufError(files[0], supported)
 }
 
+// ggufError names the file, and the way to make a checkpoint of it.
 func ggufError(path, supported string) error {
-	return fmt.Errorf("model path holds %s, and GGUF is not supported; name %s, which scripts/gguf-checkpoint.py makes of a Llama's GGUF file", path, supported)
+	return fmt.Errorf("model path holds %s, and GGUF is not supported; name %s, which "+
+		"scripts/gguf-checkpoint.py makes of a Llama's GGUF file", path, supported)
 }
 
-// isGGUF tells whether a file begins as the format says (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+// isGGUF reports whether a file begins with GGUF's magic number
+// (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 func isGGUF(path string) (is bool, err error) {
 	file, _, err := openRegular(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"fmt"
@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// mostClasses is far beyond any published classifier.
+// mostClasses bounds the classes of a classifier, far above any published one: a class
+// is a name in memory, and num_labels alone may name any number.
 const mostClasses = 1 << 16
 
-// classes are the names of a classifier's classes, and what makes scores of their
-// logits.
+// classes returns the names of a classifier's classes in the order of its logits, and
+// the function that turns logits into scores. id2label gives the names, or num_labels
+// how many classes there are; their names are then those that transformers gives them.
 func (f *configFile) classes() (names []string, activation Activation, err error) {
 	n := 2 // transformers' default, which it leaves out of config.json
 	switch {
@@ -40,8 +42,9 @@ func (f *configFile) classes() (names []string, activation Activation, err error
 	return names, activation, err
 }
 
-// activation follows what config.json says: for sentence-transformers, or of the loss
-// that it was trained with.
+// activation follows sentence_transformers.activation_fn, by which cross-encoders are
+// published, or else problem_type, which names the loss of the training. Without either
+// a single class is a probability of its own and several classes share 1, as vLLM has it.
 func (f *configFile) activation(classes int) (Activation, error) {
 	if name := f.Sentence.Activation; name != nil {
 		switch (*name)[strings.LastIndexByte(*name, '.')+1:] {

@@ -3,6 +3,7 @@ package model
 import (
 	"testing"
 
+	"scored/model/checkpoint"
 	"scored/score/plan"
 	"scored/target"
 )
@@ -46,12 +47,13 @@ func TestBands(t *testing.T) {
 
 // TestFusedBuckets: kernels take all of them, whatever the context, and they hold its longest prompt.
 func TestFusedBuckets(t *testing.T) {
-	cfg := Qwen3_0_6B()
+	cfg := checkpoint.Qwen3_0_6B()
 	v6e, _ := target.Named("v6e")
+	costs := Costs{cfg, target.Fused, v6e.Weights}
 	for _, context := range []int{32, 128, 500, 2048, 2049, 8192, 9000, 32_768, 40_960} {
-		buckets, longest := cfg.Buckets(v6e, target.Fused, context), 0
+		buckets, longest := costs.Buckets(v6e, context), 0
 		for _, kernels := range []Kernels{TPUKernels(), GPUKernels(227 << 10), GPUKernels(99 << 10)} {
-			if err := cfg.KernelsFit(kernels, buckets); err != nil {
+			if err := kernels.Of(cfg).Fit(buckets); err != nil {
 				t.Errorf("context of %d tokens, %v: %v", context, kernels, err)
 			}
 		}
@@ -66,13 +68,13 @@ func TestFusedBuckets(t *testing.T) {
 
 // TestWork: counts of Qwen3-0.6B's layers, from its shape.
 func TestWork(t *testing.T) {
-	cfg := Qwen3_0_6B()
-	w := cfg.Work(plan.Bucket{Tokens: 256, Rows: 2, Length: 128, Context: 512}, target.Native, target.BFloat16, 512)
+	cfg := checkpoint.Qwen3_0_6B()
+	w := Costs{cfg, target.Native, target.BFloat16}.Work(plan.Bucket{Tokens: 256, Rows: 2, Length: 128, Context: 512}, 512)
 	want := target.Work{Tokens: 256, TokenFlops: 880_803_840, WeightBytes: 880_803_840, PairFlops: 229_376, RowPairs: 128*128 + 128*256, PrefixPairs: 256 * 512}
 	if w != want {
 		t.Errorf("work %+v, want %+v", w, want)
 	}
-	fused := cfg.Work(plan.Bucket{Tokens: 256, Rows: 64, Length: 256, Context: 512}, target.Fused, target.Float32, 512)
+	fused := Costs{cfg, target.Fused, target.Float32}.Work(plan.Bucket{Tokens: 256, Rows: 64, Length: 256, Context: 512}, 512)
 	if fused.PackedTokens != 256 || fused.RowPairs != 0 || fused.WeightBytes != 2*880_803_840 {
 		t.Errorf("for kernels: %+v", fused)
 	}
@@ -80,13 +82,13 @@ func TestWork(t *testing.T) {
 
 // TestBucketsCoverTheirWorkloads: the steps that the default shapes are meant for fit one of them.
 func TestBucketsCoverTheirWorkloads(t *testing.T) {
-	cfg := Qwen3_0_6B()
-	row := func(name string) target.Target {
-		found, _ := target.Named(name)
-		return found
+	cfg := checkpoint.Qwen3_0_6B()
+	buckets := func(name string, attention target.Attention) []plan.Bucket {
+		row, _ := target.Named(name)
+		return Costs{cfg, attention, row.Weights}.Buckets(row, 40_960)
 	}
-	kinds := map[string][]plan.Bucket{"cpu": cfg.Buckets(row("cpu-avx2"), target.Native, 40_960), "wide": cfg.Buckets(row("h100"), target.Native, 40_960),
-		"kernels": cfg.Buckets(row("v6e"), target.Fused, 40_960)}
+	kinds := map[string][]plan.Bucket{"cpu": buckets("cpu-avx2", target.Native), "wide": buckets("h100", target.Native),
+		"kernels": buckets("v6e", target.Fused)}
 	for _, c := range []struct {
 		kind                         string
 		tokens, rows, length, prefix int
@@ -131,7 +133,7 @@ func TestGroup(t *testing.T) {
 	for _, c := range []struct{ layers, wanted, group int }{
 		{28, 4, 4}, {28, 0, 1}, {28, 1, 1}, {28, 5, 4}, {28, 100, 28}, {36, 4, 4}, {30, 4, 3}, {2, 4, 2}, {7, 4, 1}, {1, 4, 1},
 	} {
-		if got := (Config{Layers: c.layers}).Group(c.wanted); got != c.group {
+		if got := RunsOf(c.layers, c.wanted).Group; got != c.group {
 			t.Errorf("of %d layers, %d wanted: %d in a program, want %d", c.layers, c.wanted, got, c.group)
 		}
 	}

@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// LoadConfig reads config.json in dir, as Hugging Face lays it out (transformers 4 and
-// 5). Every field that would change an answer is either honoured or refused by name;
-// the others are ignored.
+// LoadConfig reads config.json in dir, as transformers 4 and 5 write it. It honours
+// every field that would change an answer, or refuses it by name; other fields are
+// ignored.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := readRegular(path, maxConfig)
@@ -25,7 +25,8 @@ func LoadConfig(dir string) (Config, error) {
 	return cfg, nil
 }
 
-// configFile is config.json. A nil pointer is a field that is absent or null.
+// configFile is config.json as it is decoded. A nil pointer is a field that is absent or
+// null. Fields that are read only to be refused come last.
 type configFile struct {
 	ModelType     *string  `json:"model_type"`
 	Architectures []string `json:"architectures"`
@@ -63,6 +64,7 @@ type configFile struct {
 	Quantization     json.RawMessage `json:"quantization_config"`
 }
 
+// parseConfig reads the text of a config.json.
 func parseConfig(data []byte) (Config, error) {
 	var file configFile
 	if err := json.Unmarshal(data, &file); err != nil {
@@ -71,7 +73,7 @@ func parseConfig(data []byte) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("not a JSON object: %w", err)
 	}
-	kind, classifies, err := file.kind()
+	kind, classifies, err := file.family()
 	if err != nil {
 		return Config{}, err
 	}
@@ -103,11 +105,12 @@ func parseConfig(data []byte) (Config, error) {
 	return cfg, nil
 }
 
-// kind finds the model's family, and whether it is a classifier.
-func (f *configFile) kind() (found family, classifies bool, err error) {
+// family finds the model's family by model_type. classifies reports whether the model
+// is a classifier of it, which architectures says; without that field it is a language
+// model.
+func (f *configFile) family() (found family, classifies bool, err error) {
 	i := slices.IndexFunc(families(), func(k family) bool {
-		return f.ModelType != nil &&
-			*f.ModelType == k.modelType
+		return f.ModelType != nil && *f.ModelType == k.modelType
 	})
 	if i < 0 {
 		return found, false, fmt.Errorf("field model_type is %s; only dense Qwen3, Qwen2 and Llama "+
@@ -123,7 +126,8 @@ func (f *configFile) kind() (found family, classifies bool, err error) {
 	return found, classifies, f.checkPlain()
 }
 
-// checkPlain refuses whatever is not full attention over plain weights.
+// checkPlain refuses every variant of the forward pass that the families do not have:
+// other activations, biases, sliding windows, quantized weights.
 func (f *configFile) checkPlain() error {
 	switch {
 	case f.HiddenAct == nil || *f.HiddenAct != "silu":
@@ -150,9 +154,9 @@ func (f *configFile) checkPlain() error {
 	return nil
 }
 
-// sizes fills in the integer fields. The bounds are far beyond any published model:
-// they keep products of sizes within an int and turn a corrupt file into an error
-// instead of an allocation.
+// sizes reads the integer fields. The bounds are far above any published model. They
+// keep products of sizes within an int, and turn a corrupt file into an error instead
+// of an allocation.
 func (f *configFile) sizes() (Config, error) {
 	var cfg Config
 	if f.KVHeads == nil {
@@ -195,7 +199,7 @@ func (f *configFile) sizes() (Config, error) {
 	return cfg, nil
 }
 
-// shown is a field's value for an error message.
+// shown formats a field's value for an error message.
 func shown[T any](value *T) string {
 	if value == nil {
 		return "missing"
@@ -203,8 +207,8 @@ func shown[T any](value *T) string {
 	return fmt.Sprintf("%#v", *value)
 }
 
-// wrongType says in JSON's terms that a field has a value of another type than it must
-// have; nil if err says something else.
+// wrongType returns an error, in the words of JSON, for a field whose value has the
+// wrong type. It returns nil if err is about anything else.
 func wrongType(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" {

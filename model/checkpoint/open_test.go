@@ -1,4 +1,4 @@
-package model
+package checkpoint
 
 import (
 	"encoding/binary"
@@ -62,10 +62,10 @@ func TestOpenDamaged(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		shards int
-		change func(w *writer)                   // before it is saved
-		damage func(dir string) error            // after
-		want   []string                          // parts of the error; none: it opens
-		check  func(t *testing.T, c *Checkpoint) // if it opens
+		change func(w *writer)              // before it is saved
+		damage func(dir string) error       // after
+		want   []string                     // parts of the error; none: it opens
+		check  func(t *testing.T, c *Files) // if it opens
 	}{
 		{name: "missing tensor", shards: 1, change: func(w *writer) { w.remove(query) },
 			want: []string{"model.safetensors lacks", query, "(1 of the model's 35"}},
@@ -77,7 +77,7 @@ func TestOpenDamaged(t *testing.T) {
 		{name: "quantized", shards: 1, change: func(w *writer) { e := w.entry(query); e.DType, e.data = "F8_E4M3", e.data[:64*64] },
 			want: []string{query, "F8_E4M3", "unquantized"}},
 		{name: "tied head shipped all the same", shards: 1, change: func(w *writer) { w.add(headName, "F32", 512, 64) },
-			check: func(t *testing.T, c *Checkpoint) {
+			check: func(t *testing.T, c *Files) {
 				if len(c.Unused()) != 0 {
 					t.Errorf("unused tensors are %v, want none", c.Unused())
 				}
@@ -88,7 +88,7 @@ func TestOpenDamaged(t *testing.T) {
 		{name: "tensors of no use", shards: 2, change: func(w *writer) {
 			w.add("visual.patch.bias", "I64", 3)
 			w.add("adapter.scale", "F64")
-		}, check: func(t *testing.T, c *Checkpoint) {
+		}, check: func(t *testing.T, c *Files) {
 			if want := []string{"adapter.scale", "visual.patch.bias"}; !slices.Equal(c.Unused(), want) {
 				t.Errorf("unused tensors are %v, want %v", c.Unused(), want)
 			}
@@ -99,7 +99,7 @@ func TestOpenDamaged(t *testing.T) {
 			want: []string{shardName(1) + " holds", "model.layers.3.input_layernorm.weight"}},
 		{name: "rotary frequencies as old checkpoints keep them", shards: 1,
 			change: func(w *writer) { w.add("model.layers.0.self_attn.rotary_emb.inv_freq", "F32", 8) },
-			check:  func(*testing.T, *Checkpoint) {}},
+			check:  func(*testing.T, *Files) {}},
 		{name: "no files", shards: 1, damage: func(dir string) error { return os.Remove(filepath.Join(dir, singleFile)) },
 			want: []string{"neither", singleFile, indexFile}},
 		{name: "cut file", shards: 1, damage: func(dir string) error { return cut(filepath.Join(dir, singleFile), -1) },
@@ -171,7 +171,7 @@ func TestCloseTwice(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := c.Tensor(normName); err == nil {
+	if _, err := c.Tensor(NormName); err == nil {
 		t.Error("a closed checkpoint still gives tensors")
 	}
 }
@@ -245,7 +245,7 @@ func sameNumbers(t *testing.T, cfg Config, got, want Source, dtype dtypes.DType)
 	}
 }
 
-func open(t *testing.T, dir string, cfg Config) *Checkpoint {
+func open(t *testing.T, dir string, cfg Config) *Files {
 	t.Helper()
 	c, err := Open(dir, cfg)
 	if err != nil {
