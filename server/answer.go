@@ -9,9 +9,10 @@ import (
 )
 
 // success returns the body of a scored request, with keys in this order. sglang-jax's
-// four keys come first; further keys follow only if the client asked for them. The row
-// of an item that failed is null, and so is a logarithm of 0, which JSON cannot hold.
-// words gives an error's message.
+// four keys come first; further keys follow only if the client asked for them, so that
+// the answer to a request of sglang-jax is its answer, byte for byte. The row of an item
+// that failed is null, and so is a logarithm of 0, which JSON cannot hold. words gives an
+// error's message.
 func success(b *body, result *score.Result, words func(*score.Error) string) string {
 	var answer sglang.Object
 	add := func(key string, value any) {
@@ -36,7 +37,8 @@ func success(b *body, result *score.Result, words func(*score.Error) string) str
 			add("position_logprobs", result.PositionLogprobs)
 		}
 	}
-	// Labels that came as texts are sent back as ids, so that a client knows what was scored.
+	// Labels that came as texts are sent back as ids, so that a client knows what was
+	// scored.
 	if b.labels.sequences.field == "labels" {
 		add("label_tokens", b.labels.sequences.tokens)
 	} else if b.labels.hasTexts {
@@ -55,7 +57,8 @@ func success(b *body, result *score.Result, words func(*score.Error) string) str
 	return sglang.JSON(answer)
 }
 
-// failures lists the items that failed by themselves, in order.
+// failures lists the items that failed by themselves, in order, each as the envelope of a
+// request that had failed for it.
 func failures(items map[int]*score.Error,
 	words func(*score.Error) string) (all []sglang.Object) {
 	for _, item := range slices.Sorted(maps.Keys(items)) {

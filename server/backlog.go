@@ -8,12 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// backlog exports, by device, the predicted time of the work in hand. It implements
-// prometheus.Collector.
+// backlog exports, by device, the predicted time of the work in hand, in seconds. It
+// implements prometheus.Collector, because a GaugeFunc cannot have a label whose values
+// come with the model.
 type backlog struct {
 	desc    *prometheus.Desc
-	devices atomic.Int64 // how many have a series, even before there is a model
-	model   atomic.Pointer[modelSlot]
+	devices atomic.Int64              // how many have a series, even before there is a model
+	model   atomic.Pointer[modelSlot] // nil until Metrics.watch
 }
 
 // newBacklog returns a collector for no devices. Metrics.Devices and Metrics.watch
@@ -27,7 +28,7 @@ func newBacklog() *backlog {
 // Describe implements prometheus.Collector.
 func (b *backlog) Describe(all chan<- *prometheus.Desc) { all <- b.desc }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. Devices without a model have 0 seconds.
 func (b *backlog) Collect(all chan<- prometheus.Metric) {
 	now := make([]time.Duration, b.devices.Load())
 	if of := b.model.Load(); of != nil {

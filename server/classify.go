@@ -9,7 +9,8 @@ import (
 	"scored/sglang/python"
 )
 
-// classRequest is a request for a classifier's classes, in any dialect.
+// classRequest is a request for a classifier's classes, in any dialect. Its texts are
+// prompts as they are, without a template.
 type classRequest struct {
 	model, requestID string // "" if not given
 	field            string // the client's name of its texts

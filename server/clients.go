@@ -12,12 +12,14 @@ import (
 type clients struct {
 	most int // requests of one client; 0: no bound
 
-	mu     sync.Mutex
-	inHand map[string]int // only clients with requests in hand
+	mu sync.Mutex
+	// inHand has only clients with requests in hand, so that it does not grow with the
+	// number of clients ever seen. mu must be held.
+	inHand map[string]int
 }
 
-// enter counts a request, or returns an error if its client has too many in hand.
-// Without an error the caller must call leave once.
+// enter counts a request, or returns an error with status 429 if its client has too many
+// in hand. Without an error the caller must call leave once.
 func (c *clients) enter(r *http.Request) (leave func(), err error) {
 	if c.most == 0 {
 		return func() {}, nil
@@ -45,7 +47,7 @@ func (c *clients) enter(r *http.Request) (leave func(), err error) {
 
 // clientOf identifies the client of a request: by the name of its key, else by the
 // header X-Client-Id, which a gateway in front should set, else by the address that it
-// comes from.
+// comes from. A prefix keeps a key's name and a header of the same text apart.
 func clientOf(r *http.Request) string {
 	if key := keyOf(r); key != "" {
 		return "key " + key

@@ -122,7 +122,8 @@ func (b *body) readTexts(list []python.Value) bool {
 	return true
 }
 
-// readTokens reads the items as lists of token ids, or returns the faults.
+// readTokens reads the items as lists of token ids, or returns the faults, at most
+// MaxFaults of them.
 func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
 	b.items = make([]score.Part, 0, len(list))
 	for i, item := range list {
@@ -135,7 +136,8 @@ func (b *body) readTokens(list []python.Value) (faults []sglang.Fault) {
 	return faults
 }
 
-// noTexts returns the faults of a list as a list of texts.
+// noTexts returns the faults of a list as a list of texts. They are reported only if the
+// items are no lists of token ids either.
 func noTexts(list []python.Value) (faults []sglang.Fault) {
 	for i, item := range list {
 		if _, ok := item.(python.String); ok {
@@ -149,12 +151,14 @@ func noTexts(list []python.Value) (faults []sglang.Fault) {
 	return faults
 }
 
-// tokenPart returns a list of token ids as a Part. It shares memory with ints.
+// tokenPart returns a list of token ids as a Part. It shares memory with ints. Whether
+// the ids are in the vocabulary, the Scorer checks.
 func tokenPart(ints sglang.Integers) score.Part {
 	return score.Part{IsTokens: true, Tokens: ints.Small, Beyond: beyond(ints)}
 }
 
-// beyond returns the first integer that does not fit 64 bits; nil if all fit.
+// beyond returns the first integer that does not fit 64 bits; nil if all fit. Its digits
+// are kept, because sglang-jax's error repeats them.
 func beyond(ints sglang.Integers) *score.Beyond {
 	if len(ints.Big) == 0 {
 		return nil

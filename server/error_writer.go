@@ -11,7 +11,8 @@ import (
 	"scored/score"
 )
 
-// errorWriter answers requests that cannot be served. Every handler has the same one.
+// errorWriter answers requests that cannot be served. All handlers share one. An error
+// that is no *apiError and no *score.Error is the server's own fault.
 type errorWriter struct {
 	log     *slog.Logger // of errors with status 500
 	metrics *Metrics
@@ -38,7 +39,8 @@ func (e *errorWriter) write(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // writeAs answers with err in the shape and returns the status. Internal errors are
-// logged in full; the client sees only the request id.
+// logged in full; the client sees only the request id. The headers are the same in every
+// shape: when to come back, whether a retry is useless, and the field at fault.
 func (e *errorWriter) writeAs(w http.ResponseWriter, r *http.Request, err error,
 	shape errorShape) int {
 	var answer *apiError
@@ -58,7 +60,7 @@ func (e *errorWriter) writeAs(w http.ResponseWriter, r *http.Request, err error,
 		w.Header().Set("X-Scored-Error-Param", answer.param)
 	}
 	status, body := shape(answer)
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) { // of a deadline it is DeadlineExceeded
 		status = statusGone
 	}
 	if answer.plain != "" {

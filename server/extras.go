@@ -17,7 +17,8 @@ type extras struct {
 	plainSpecials bool          // the text of a special token, as "<|im_end|>", is plain text
 }
 
-// read reads them by the same rules as sglang-jax's fields.
+// read reads them by the same rules as sglang-jax's fields. Null is as absent, because
+// many typed clients send null for a field that they leave out.
 func (x *extras) read(f *sglang.Fields) {
 	for _, field := range []struct {
 		name string

@@ -20,7 +20,8 @@ func (f *fieldReader) part(field string, v python.Value) score.Part {
 	return tokenPart(f.integers(field, v))
 }
 
-// items reads a list of at least one text, or of lists of token ids.
+// items reads a list of at least one text, or of lists of token ids. The first element
+// decides which; the Scorer takes no mixture.
 func (f *fieldReader) items(field string) []score.Part {
 	list, ok := sglang.ListOf(f.Get(field))
 	if !ok || len(list) == 0 {
@@ -39,7 +40,8 @@ func (f *fieldReader) items(field string) []score.Part {
 	return items
 }
 
-// integers reads a list of integers.
+// integers reads a list of integers, which are token ids. The result may share memory
+// with v.
 func (f *fieldReader) integers(field string, v python.Value) sglang.Integers {
 	ints, faults := sglang.ReadInts(v, field)
 	if len(faults) > 0 {

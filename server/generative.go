@@ -41,7 +41,8 @@ type generativeRequest struct {
 	score            *score.Request
 }
 
-// readGenerative reads a body, without its request's ID.
+// readGenerative reads a body, without its request's ID. words is nil if there is no
+// tokenizer.
 func readGenerative(o *python.Object, words Words) (*generativeRequest, error) {
 	f := fieldsOf(o)
 	r := &generativeRequest{model: f.name("model"), requestID: f.name("request_id")}

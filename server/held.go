@@ -9,6 +9,8 @@ import (
 )
 
 // held counts the bytes of the bodies of all requests in hand, from reading to answer.
+// MaxBody bounds one request; without held, many of them together could take all memory
+// before the queue refuses one. It is safe for concurrent use.
 type held struct {
 	most  int64 // bytes; 0: no bound
 	bytes atomic.Int64
@@ -47,7 +49,8 @@ const (
 )
 
 // readAll reads to the end in pieces of growing size, and joins them once. So memory
-// follows what has arrived, and not what was announced.
+// follows what has arrived, and not what was announced. While it joins, the body takes
+// twice its bytes, of which the pieces are counted.
 func (h *holding) readAll(r io.Reader) ([]byte, error) {
 	var pieces [][]byte
 	total := 0

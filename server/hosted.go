@@ -11,8 +11,9 @@ import (
 // Cloud platforms that host a container send requests of all dialects to one path. The
 // functions of this file tell the dialects apart.
 
-// shapes returns the dialects that can be recognized by the body alone. A body with
-// items or labels is of the sglang dialect.
+// shapes returns the dialects that can be recognized by the body alone, in the order in
+// which they are tried: docs/api.md promises it. A body with items or labels is of the
+// sglang dialect.
 func shapes() []dialect {
 	rerank, scores := rerankDialect(), scoreDialect()
 	rerank.accepts, scores.accepts = has("documents"),
@@ -102,8 +103,8 @@ func readInstances(m *loaded, id string, o *python.Object) (parts []part, err er
 	return parts, nil
 }
 
-// readParameters reads the fields that all instances have. The object is empty if there
-// are none.
+// readParameters reads the fields that all instances have. An instance's own field has
+// priority. The object is empty if there are none.
 func readParameters(f *fieldReader) *python.Object {
 	const field = "parameters"
 	v := f.Get(field)
@@ -121,7 +122,8 @@ func readParameters(f *fieldReader) *python.Object {
 	return &python.Object{}
 }
 
-// readInstance reads one instance as a body of one of the known dialects.
+// readInstance reads one instance as a body of one of the known dialects. Those have a
+// single part each.
 func readInstance(m *loaded, id string, known []dialect, o *python.Object) (part, error) {
 	d := dialectOf(known, o)
 	if !d.accepts(o) {

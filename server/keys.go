@@ -12,8 +12,9 @@ import (
 	"sync/atomic"
 )
 
-// Keys holds the API keys that requests may send, as hashes only. It is safe for
-// concurrent use once Read has succeeded.
+// Keys holds the API keys that requests may send, as hashes only, so that nothing
+// can show a key by mistake. It is safe for concurrent use once Read has succeeded, and
+// Read may be called again while requests are answered.
 type Keys struct {
 	names atomic.Pointer[map[[sha256.Size]byte]string] // by hash; "" for a key without a name
 }
@@ -65,7 +66,8 @@ func (k *Keys) find(authorization string) (by caller, ok bool) {
 	return by, ok
 }
 
-// caller is the key that a request was sent with.
+// caller is the key that a request was sent with. The zero caller is that of a request
+// without a key.
 type caller struct {
 	name string // "" for a key without a name
 	hash [sha256.Size]byte

@@ -99,7 +99,8 @@ func (l *labels) check(vocab int) error {
 // have a few hundred at most.
 const longestLabel = 4096
 
-// labelToken returns the id of a label's text, which must be one token.
+// labelToken returns the id of a label's text, which must be one token. A text longer
+// than any token is refused without tokenizing it.
 func labelToken(words Words, field, text string) (int32, error) {
 	if len(text) > longestLabel {
 		return 0, score.Errorf(score.Invalid, field,

@@ -21,7 +21,8 @@ const (
 var errSibling = errors.New("another part of the request failed")
 
 // scoreAll scores several parts at once and joins their answers. The first failure ends
-// all parts.
+// all parts: the dialects with several parts have no answer for a body that failed in
+// part. It returns when no part runs any more.
 func (s *scoring) scoreAll(ctx context.Context, m *loaded, parts []part,
 	join func([]string) string) (*reply, error) {
 	if err := checkParts(m, parts); err != nil {
@@ -51,7 +52,7 @@ func (s *scoring) scoreAll(ctx context.Context, m *loaded, parts []part,
 }
 
 // joined combines the replies of parts that ran at the same time. Of each stage it
-// keeps the longest time.
+// keeps the longest time, as a sum would be more than the request took.
 func joined(replies []*reply, join func([]string) string) *reply {
 	joint := &reply{body: func() string {
 		bodies := make([]string, len(replies))
@@ -69,7 +70,8 @@ func joined(replies []*reply, join func([]string) string) *reply {
 	return joint
 }
 
-// checkParts bounds the numbers of all parts together by the bound of one answer.
+// checkParts bounds the numbers of all parts together by the bound of one answer. The
+// Scorer checks each part alone, and the answer holds all of them.
 func checkParts(m *loaded, parts []part) error {
 	numbers, most := 0, m.Scorer.MaxScores()
 	for _, p := range parts {

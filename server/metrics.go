@@ -15,32 +15,42 @@ import (
 )
 
 // Metrics counts spans and answers. It implements score.Observer and, for Prometheus,
-// http.Handler. A nil *Metrics counts nothing.
+// http.Handler. A nil *Metrics counts nothing. It is safe for concurrent use.
+//
+// Names follow https://prometheus.io/docs/practices/naming/: the prefix scored_, base
+// units, and _total for counters. Dashboards and alerts rely on them.
 type Metrics struct {
 	registry *prometheus.Registry
 	handler  http.Handler
 
-	requests                          *prometheus.CounterVec
-	dialects                          *prometheus.CounterVec
-	refused                           *prometheus.CounterVec
-	notFinite, cancelled, cancelledIn prometheus.Counter
-	seconds                           prometheus.Histogram
-	stages                            *prometheus.HistogramVec
-	items                             prometheus.Counter
-	tokens                            *prometheus.CounterVec
-	steps                             *prometheus.CounterVec
-	stepSeconds, stepPredicted        prometheus.Histogram
-	stepRows                          prometheus.Histogram
-	backlog                           *backlog
+	// Of answers, which accessLog and scoring count.
+	requests  *prometheus.CounterVec // by status
+	seconds   prometheus.Histogram
+	dialects  *prometheus.CounterVec // by dialect
+	refused   *prometheus.CounterVec // by reason
+	notFinite prometheus.Counter
+
+	// Of requests, from their spans.
+	stages                    *prometheus.HistogramVec // by stage
+	cancelled, cancelledItems prometheus.Counter
+	items                     prometheus.Counter
+	tokens                    *prometheus.CounterVec // by kind; some are of steps
+
+	// Of steps, from their spans.
+	steps                                *prometheus.CounterVec // by device and result
+	stepSeconds, stepPredicted, stepRows prometheus.Histogram
+
+	backlog *backlog // read when scraped
 }
 
-// Device is the state of a device's plugin.
+// Device is the state of a device's plugin. Compiles and CacheHits count from the start
+// of the process; Buffers are those alive.
 type Device struct {
 	Compiles, CacheHits, Buffers int64
 }
 
 // NewMetrics returns the metrics of one server. All series exist from the start, at
-// zero.
+// zero: an alert on a rate misses the first event of a series that did not exist before.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
@@ -56,7 +66,7 @@ func NewMetrics(version string) *Metrics {
 		"Items without a score because the model produced NaN or infinity.")
 	m.cancelled = m.counter("cancelled_requests_total",
 		"Requests whose client left, or whose time was up, before they were scored.")
-	m.cancelledIn = m.counter("cancelled_items_total",
+	m.cancelledItems = m.counter("cancelled_items_total",
 		"Items of those requests that were dropped before a step took them.")
 	m.seconds = m.histogram("request_seconds",
 		"Time from a request's first byte to its answer, probes and scrapes left out.", seconds)
@@ -91,8 +101,7 @@ func NewMetrics(version string) *Metrics {
 }
 
 // answerCodes lists the statuses that a server answers with, and 499 for a client that
-// left. Their series exist from the start, because an alert on a rate misses the first
-// 500 of a series that did not exist before.
+// left. A test compares it with the API's description.
 func answerCodes() []string {
 	return strings.Fields("200 307 400 401 403 404 405 408 409 413 415 422 424 429 499 500 501 " +
 		"503 504 507")
@@ -107,7 +116,8 @@ func requestStages() []score.Stage {
 // ServeHTTP implements http.Handler: it answers a scrape.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
 
-// Observe implements score.Observer.
+// Observe implements score.Observer. A request that ended before it was scored counts as
+// cancelled; its span has the rows that no step had taken.
 func (m *Metrics) Observe(span score.Span) {
 	if m == nil {
 		return
@@ -123,7 +133,7 @@ func (m *Metrics) Observe(span score.Span) {
 	case span.Stage == score.StageWait && errors.As(span.Err, &failure) &&
 		failure.Kind == score.Deadline:
 		m.cancelled.Inc()
-		m.cancelledIn.Add(float64(span.Rows))
+		m.cancelledItems.Add(float64(span.Rows))
 	case span.Stage == score.StageRun && span.Err == nil:
 		m.items.Add(float64(span.Rows))
 		m.tokens.WithLabelValues("prompt").Add(float64(span.Tokens))
@@ -131,7 +141,8 @@ func (m *Metrics) Observe(span score.Span) {
 	}
 }
 
-// step counts a step that took so many seconds.
+// step counts a step that took so many seconds. One that failed has computed no tokens,
+// and its time says nothing about the prediction.
 func (m *Metrics) step(span score.Span, took float64) {
 	device := strconv.Itoa(span.Device)
 	m.stepSeconds.Observe(took)
@@ -158,7 +169,8 @@ func (m *Metrics) Devices(n int) {
 	}
 }
 
-// WatchDevice adds the plugin's state. read is called for every scrape.
+// WatchDevice adds the plugin's state. read is called for every scrape, several times,
+// and must be safe for concurrent use. WatchDevice must be called at most once.
 func (m *Metrics) WatchDevice(read func() Device) {
 	if m == nil {
 		return
@@ -172,7 +184,7 @@ func (m *Metrics) WatchDevice(read func() Device) {
 }
 
 // Engine adds a metric that names the kind of device and the attention backend that
-// runs on it.
+// runs on it. It must be called at most once.
 func (m *Metrics) Engine(device, attention string) {
 	if m == nil {
 		return
@@ -184,7 +196,8 @@ func (m *Metrics) Engine(device, attention string) {
 	m.registry.MustRegister(info)
 }
 
-// watch adds the state of the model's queue, and whether requests can be answered.
+// watch adds the state of the model's queue, and whether requests can be answered. All
+// are 0 until the model is loaded.
 func (m *Metrics) watch(slot *modelSlot) {
 	if m == nil {
 		return
@@ -227,7 +240,8 @@ func (m *Metrics) dialect(name string) {
 	}
 }
 
-// failure counts a request, or an item, that was not scored.
+// failure counts a request, or an item, that was not scored. Kinds that are a client's
+// fault are not counted here: the status of the answer tells them.
 func (m *Metrics) failure(kind score.Kind) {
 	if m == nil {
 		return
@@ -262,6 +276,7 @@ func (m *Metrics) counters(name, help, label string, values ...string) *promethe
 	return c
 }
 
+// histogram makes a histogram with these upper bounds.
 func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scored_" + name, Help: help,
 		Buckets: buckets})
@@ -269,11 +284,13 @@ func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.His
 	return h
 }
 
+// gaugeFunc makes a gauge that is read for every scrape.
 func (m *Metrics) gaugeFunc(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scored_" + name,
 		Help: help}, read))
 }
 
+// counterFunc makes a counter that is read for every scrape. It must never fall.
 func (m *Metrics) counterFunc(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "scored_" + name,
 		Help: help}, read))

@@ -8,7 +8,8 @@ import (
 	"scored/sglang/python"
 )
 
-// nimDialect is that of NVIDIA's reranking NIMs:
+// nimDialect is that of NVIDIA's reranking NIMs, which answer with logits and never with
+// probabilities:
 // https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html.
 func nimDialect() dialect {
 	return dialect{name: "nim", accepts: has("passages"), shape: nimError,
@@ -28,7 +29,7 @@ func nimDialect() dialect {
 		}}
 }
 
-// nimRankings is NIM's answer: passages by descending logit.
+// nimRankings is NIM's answer: all passages, by descending logit.
 type nimRankings struct {
 	Rankings []nimRanking `json:"rankings"`
 	Usage    nimUsage     `json:"usage"`
@@ -46,7 +47,9 @@ type nimUsage struct {
 	TotalTokens  int `json:"total_tokens"`
 }
 
-// readRanking reads a request to rank passages.
+// readRanking reads a request to rank passages. A query and a passage are objects with a
+// text. A NIM's passage may have an image beside its text; an answer that ignored it
+// would rank something else, so it is refused.
 func readRanking(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	r := &rerankRequest{query: f.text("query", f.Get("query")), field: "passages", raw: true}

@@ -115,13 +115,15 @@ func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	return r, f.done(rerankUnserved())
 }
 
-// pairReader reads the two sides of pairs.
+// pairReader reads the two sides of pairs. A side may be of any length that fits into a
+// body, so its length is looked at before its texts are.
 type pairReader struct {
 	*fieldReader
 	most int // texts of a side
 }
 
-// side reads one text, or a list of at least one. list reports which it was.
+// side reads one text, or a list of at least one. list reports which it was, because an
+// error names an element only in a list.
 func (f pairReader) side(field string) (texts []string, list bool) {
 	switch v := f.Get(field).(type) {
 	case python.String, *python.Object:

@@ -31,7 +31,7 @@ func predictDialect() dialect {
 		}}
 }
 
-// teiClass is a class and its score in TEI's answer.
+// teiClass is a class and its score, or its logit, in TEI's answer.
 type teiClass struct {
 	Score float64 `json:"score"`
 	Label string  `json:"label"`
@@ -47,7 +47,8 @@ func teiClasses(row []float64, names []string) (all []teiClass) {
 	return all
 }
 
-// readPredict reads TEI's request.
+// readPredict reads TEI's request. truncate is false unless it is sent; in TEI it
+// depends on how the server was started.
 func readPredict(o *python.Object) (*classRequest, error) {
 	f := fieldsOf(o)
 	r := &classRequest{field: "inputs", raw: f.Bool("raw_scores", false),

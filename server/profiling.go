@@ -12,7 +12,8 @@ import (
 // maxProfileBody is far more than a profile's options need, in bytes.
 const maxProfileBody = 64 << 10
 
-// profiling starts and stops profiles, with sglang-jax's paths and texts.
+// profiling starts and stops profiles, with sglang-jax's paths and texts. What a profile
+// is, package profile knows; here are its body, its answers and its errors.
 type profiling struct {
 	errors  *errorWriter
 	bodies  *bodyReader
@@ -41,7 +42,8 @@ func (p *profiling) stop(w http.ResponseWriter, r *http.Request, m *loaded) {
 	p.do(w, r, m, (*profile.Profiler).Stop, "Stop profiling. This will take some time.\n")
 }
 
-// do answers with the text if the model has a profiler and the action succeeds.
+// do answers with the text if the model has a profiler and the action succeeds, and with
+// the error otherwise.
 func (p *profiling) do(w http.ResponseWriter, r *http.Request, m *loaded,
 	action func(*profile.Profiler) error, text string) {
 	if m.Profiler == nil {
@@ -55,7 +57,9 @@ func (p *profiling) do(w http.ResponseWriter, r *http.Request, m *loaded,
 	writeBare(w, http.StatusOK, text)
 }
 
-// status answers as sglang-jax does, and with all details if asked for ?details=true.
+// status answers as sglang-jax does: in_progress while a profile is recorded or written,
+// otherwise idle, even if one is armed. With ?details=true it adds all that the profiler
+// knows.
 func (p *profiling) status(w http.ResponseWriter, r *http.Request, m *loaded) {
 	if m.Profiler == nil {
 		p.errors.write(w, r, errNoProfiler())
@@ -153,7 +157,8 @@ func decodeProfile(contentType []string, data []byte) (opts profile.Options, err
 	return opts, nil
 }
 
-// count reads an integer, saturated to 64 bits; nil if it is absent or at fault.
+// count reads an integer, saturated to 64 bits; nil if it is absent or at fault. No
+// server runs so many steps, so a saturated count means the same.
 func count(f *sglang.Fields, field string) *int64 {
 	n, ok := f.Int(field)
 	if !ok {

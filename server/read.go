@@ -36,14 +36,7 @@ func (b *bodyReader) read(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if r.ContentLength > most {
 		return nil, tooLarge(most)
 	}
-	until := time.Time{}
-	if b.timeout > 0 {
-		until = time.Now().Add(b.timeout)
-	}
-	deadline, timed := ctx.Deadline()
-	if timed = timed && (until.IsZero() || deadline.Before(until)); timed {
-		until = deadline
-	}
+	until, timed := b.until(ctx)
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(until) // fails only on connections of tests
 	inner := w
@@ -64,10 +57,22 @@ func (b *bodyReader) read(ctx context.Context, w http.ResponseWriter, r *http.Re
 	return decompress(data, r.Header.Get("Content-Encoding"), share, most)
 }
 
+// until returns when the body must have arrived; the zero time if it may take for ever.
+// timed reports that this is the deadline of ctx, and not the bodies' timeout: an error
+// says which of the two has passed.
+func (b *bodyReader) until(ctx context.Context) (until time.Time, timed bool) {
+	if b.timeout > 0 {
+		until = time.Now().Add(b.timeout)
+	}
+	if deadline, ok := ctx.Deadline(); ok && (until.IsZero() || deadline.Before(until)) {
+		return deadline, true
+	}
+	return until, false
+}
+
 // bodyError returns the error of a body that could not be read: it is too large, the
-// request's own deadline ended (timed says that it comes before the bodies' timeout), it
-// arrived too slowly, or its bytes are malformed. Clients repeat a request after 408 and
-// 504.
+// request's own deadline has passed (timed), it arrived too slowly, or its bytes are
+// malformed. Clients repeat a request after 408 and 504.
 func bodyError(err error, timed bool) error {
 	var domain *score.Error
 	var over *http.MaxBytesError
@@ -91,13 +96,14 @@ func bodyError(err error, timed bool) error {
 	}
 }
 
-// tooLarge returns the error of a body larger than most bytes.
+// tooLarge returns the error, status 413, of a body larger than most bytes.
 func tooLarge(most int64) error {
 	return score.Errorf(score.TooLarge, "", "body is larger than %d bytes; split the request", most)
 }
 
 // decompress undoes the Content-Encoding. It stops and refuses a body that unpacks to
-// more than most bytes.
+// more than most bytes. sglang-jax takes no compressed bodies; the field's clients send
+// gzip if they send any.
 func decompress(data []byte, encoding string, share *holding, most int64) ([]byte, error) {
 	switch encoding := strings.ToLower(strings.TrimSpace(encoding)); encoding {
 	case "", "identity":

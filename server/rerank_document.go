@@ -108,7 +108,8 @@ func (d documentReader) document(field string, v python.Value) string {
 	return strings.Join(lines, "\n")
 }
 
-// line reads a field of a document: a string, or a number or boolean as text.
+// line reads a field of a document: a string, or a number or boolean as text. A float is
+// written as Python writes it; another form of the same number would be other tokens.
 func (d documentReader) line(field string, o *python.Object, key python.String) string {
 	switch v, _ := o.Get(key); v := v.(type) {
 	case python.String:

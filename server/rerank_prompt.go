@@ -6,8 +6,9 @@ import (
 	"scored/score"
 )
 
-// The template of Qwen3-Reranker, from its model card. Instruction, query and document
-// stand between the two parts.
+// The template of Qwen3-Reranker, from its model card:
+// https://huggingface.co/Qwen/Qwen3-Reranker-0.6B. Instruction, query and document stand
+// between the two parts. Other models get the same, so that any model can be tried.
 const (
 	rerankBefore = "<|im_start|>system\nJudge whether the Document meets the requirements based " +
 		"on the Query and the Instruct provided. " +
@@ -86,7 +87,8 @@ func (t *rerankTemplate) request(id string, r *rerankRequest) *score.Request {
 	if !t.classify {
 		rows.Labels = []score.Label{{ID: int64(t.yes)}, {ID: int64(t.no)}}
 	}
-	// The pair begins with before + query + after, which all documents share.
+	// The pair begins with before + query + after, which all documents share. A blank
+	// begins each document, as in the model card's "<Document>: ".
 	before, after := "<Instruct>: "+r.instruction+"\n<Query>: ", "\n<Document>:"
 	if r.queries == nil {
 		rows.Query.Text = before + r.query + after

@@ -54,7 +54,7 @@ func readRerank(o *python.Object) (*rerankRequest, error) {
 }
 
 // readRaw reads whether relevance is a logit, under vLLM's present and former names and
-// TEI's.
+// TEI's. One of them is enough.
 func (r *rerankRequest) readRaw(f *fieldReader) {
 	r.raw = !f.Bool("use_activation", true) || !f.Bool("activation", true) ||
 		f.Bool("raw_scores", false)
@@ -71,7 +71,8 @@ func (r *rerankRequest) readCuts(f *fieldReader) {
 	r.remedy = ", or set truncate_prompt_tokens to -1 to have its end cut off"
 }
 
-// readInstruction reads the fields about the prompt that every dialect may have.
+// readInstruction reads the fields about the prompt that every dialect may have. Of
+// the names of the instruction the first that has a text counts.
 func (r *rerankRequest) readInstruction(f *fieldReader) {
 	r.instruction = cmp.Or(f.name("instruction"), f.name("instruct"), templateInstruction(f),
 		rerankInstruction)
@@ -98,7 +99,7 @@ func templateInstruction(f *fieldReader) string {
 	return f.characters(field+".instruction", f.TextOf(instruction, field, "instruction"))
 }
 
-// documentField returns the client's name of document i.
+// documentField returns the client's name of document i, for errors.
 func (r *rerankRequest) documentField(i int) string {
 	if r.one {
 		return r.field

@@ -10,7 +10,8 @@ import (
 	"scored/sglang/python"
 )
 
-// scoring answers requests for scores, in every dialect.
+// scoring answers requests for scores, in every dialect: it admits them, reads their
+// bodies, has the model's Scorer score them, and writes answers, errors and spans.
 type scoring struct {
 	model   *modelSlot
 	errors  *errorWriter
@@ -21,7 +22,8 @@ type scoring struct {
 	metrics *Metrics
 }
 
-// route adds the paths that score to the router.
+// route adds the paths that score to the router. While the model is loading, a path that
+// only classifiers serve says so, since it is not known yet what the model is.
 func (s *scoring) route(r *router, all []route) {
 	for _, at := range all {
 		handle := func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +41,8 @@ func (s *scoring) route(r *router, all []route) {
 
 // handle answers a request for scores in one of the dialects. It admits the request:
 // readiness, the client's share and the deadline are looked at before a byte of the body
-// is read. A refusal has the shape of the last dialect, as the body would tell which.
+// is read. A refusal has the shape of the last dialect: only the body would tell which
+// one the client speaks.
 func (s *scoring) handle(w http.ResponseWriter, r *http.Request, dialects []dialect) {
 	refuse := func(err error) { s.errors.writeAs(w, r, err, dialects[len(dialects)-1].shape) }
 	m := s.model.Load()
@@ -106,7 +109,8 @@ func (s *scoring) exchange(ctx context.Context, w http.ResponseWriter, r *http.R
 	m.observe(last)
 }
 
-// answer reads a body in the dialect d and scores it.
+// answer reads a body in the dialect d and scores it. Salts are made here, behind all
+// dialects, so that none can forget to.
 func (s *scoring) answer(ctx context.Context, m *loaded, id string, d *dialect,
 	o *python.Object) (*reply, error) {
 	parts, err := d.parts(m, id, o)
@@ -124,7 +128,7 @@ func (s *scoring) answer(ctx context.Context, m *loaded, id string, d *dialect,
 
 // reply is the answer to a request, or a part of one, that has been scored.
 type reply struct {
-	body   func() string // makes the JSON
+	body   func() string // makes the JSON, when it is written and not before
 	rows   int
 	timing score.Timing
 }

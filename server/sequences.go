@@ -7,7 +7,8 @@ import (
 )
 
 // sequences are the fields of a score request whose labels may have several tokens.
-// They apply if label_mode is "sequence".
+// They apply if label_mode is "sequence". Without it they are ignored, as sglang-jax
+// ignores all fields that it does not know.
 type sequences struct {
 	asked     bool                  // label_mode is "sequence"
 	badMode   bool                  // label_mode is neither "token" nor "sequence"
@@ -19,7 +20,8 @@ type sequences struct {
 	beyond    map[int]*score.Beyond // of tokens, by label
 }
 
-// read reads them by the same rules as the other fields.
+// read reads them by the same rules as the other fields. A wrong label_mode is kept in
+// badMode and refused later: pydantic's faults of other fields come first.
 func (q *sequences) read(f *sglang.Fields) {
 	switch mode := f.Get("label_mode"); mode {
 	case nil, python.String("token"):
@@ -46,7 +48,8 @@ func (q *sequences) read(f *sglang.Fields) {
 	}
 }
 
-// readTokens reads a list of lists of integers.
+// readTokens reads a list of lists of integers. It reports up to MaxFaults of their
+// faults, and keeps the digits of integers beyond 64 bits.
 func (q *sequences) readTokens(f *sglang.Fields, v python.Value) {
 	list, ok := sglang.ListOf(v)
 	if !ok {
@@ -71,7 +74,8 @@ func (q *sequences) readTokens(f *sglang.Fields, v python.Value) {
 }
 
 // resolveSequences turns the labels into runs of tokens. Each text is tokenized by
-// itself.
+// itself, because labels of one prompt must not depend on its end: a merge across the
+// border would give each item labels of its own.
 func (l *labels) resolveSequences(m *loaded) error {
 	q := &l.sequences
 	switch {
@@ -96,7 +100,8 @@ func (l *labels) resolveSequences(m *loaded) error {
 	return err
 }
 
-// labelTokens returns the ids of one label's text.
+// labelTokens returns the ids of one label's text. The length is bounded here, because
+// labels are tokenized before the Scorer admits the request.
 func labelTokens(words Words, field, text string) ([]int64, error) {
 	if len(text) > longestLabel {
 		return nil, score.Errorf(score.Invalid, field,

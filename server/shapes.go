@@ -7,10 +7,12 @@ import (
 )
 
 // errorShape turns an error into the status and the JSON that a dialect's clients
-// expect.
+// expect. Clients read the message from a certain key, and decide by the status whether
+// to repeat the request.
 type errorShape func(*apiError) (status int, body string)
 
-// envelope is sglang-jax's shape: five keys, or the raw body where it has none.
+// envelope is sglang-jax's shape: five keys, or the raw body where it has none. param is
+// always null there; the field at fault is in the header X-Scored-Error-Param.
 func envelope(e *apiError) (int, string) {
 	if e.raw != "" {
 		return e.status, e.raw
@@ -20,7 +22,8 @@ func envelope(e *apiError) (int, string) {
 		{Key: "param", Value: nil}, {Key: "code", Value: e.status}})
 }
 
-// vllmError is OpenAI's shape as vLLM has it, with the field at fault.
+// vllmError is OpenAI's shape as vLLM has it, with the field at fault in param and the
+// status once more in code.
 func vllmError(e *apiError) (int, string) {
 	var param any
 	if e.param != "" {
@@ -31,7 +34,9 @@ func vllmError(e *apiError) (int, string) {
 			{Key: "param", Value: param}, {Key: "code", Value: e.status}}}})
 }
 
-// teiError has TEI's two keys, and its statuses where they differ from ours.
+// teiError has TEI's two keys, and its statuses where they differ from ours: 429 when
+// full, 424 when the model fails, 400 for no texts at all, and 422 for a wrong field,
+// which is what its web framework says of JSON of the wrong shape.
 func teiError(e *apiError) (int, string) {
 	status, kind := e.status, "Validation"
 	switch {
@@ -52,7 +57,8 @@ func teiError(e *apiError) (int, string) {
 		{Key: "error_type", Value: kind}})
 }
 
-// nimError is the shape of NVIDIA's NIMs.
+// nimError is the shape of NVIDIA's NIMs. detail is an empty object if no field is at
+// fault.
 func nimError(e *apiError) (int, string) {
 	kind := "invalid_request_error"
 	if e.status >= http.StatusInternalServerError {

@@ -31,9 +31,9 @@ func teiDialect() dialect {
 		}}
 }
 
-// teiRank is an element of TEI's answer.
+// teiRank is an element of TEI's answer. They are sorted by descending score.
 type teiRank struct {
-	Index int     `json:"index"`
+	Index int     `json:"index"` // in the request's texts
 	Text  *string `json:"text,omitempty"`
 	Score float64 `json:"score"`
 }
@@ -41,7 +41,8 @@ type teiRank struct {
 // teiEmpty is TEI's name of a request without texts.
 const teiEmpty = "Empty"
 
-// readTEI reads TEI's request. top_n is an addition of litellm's.
+// readTEI reads TEI's request. top_n is an addition of litellm's. No texts at all are a
+// fault of their own in TEI, with another status.
 func readTEI(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)
 	r := &rerankRequest{query: f.text("query", f.Get("query")), field: "texts"}

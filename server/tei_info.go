@@ -43,6 +43,8 @@ func (a *about) tei(w http.ResponseWriter, _ *http.Request, m *loaded) {
 	}
 	load := m.Scorer.Load()
 	info.MaxRequests, info.MaxTexts = load.MaxRows, load.MaxRows
+	// In TEI a text of max_input_length tokens is taken; MaxInput is the first length that
+	// is not.
 	info.MaxInput, info.MaxBatch = score.MaxInput(m.ContextLength)-1, m.longestStep()
 	info.Workers = runtime.GOMAXPROCS(0)
 	writeJSON(w, http.StatusOK, sglang.JSON(info))
@@ -54,7 +56,8 @@ type teiLabels struct {
 	IDs    map[string]int    `json:"label2id"`
 }
 
-// labelsOfClasses returns the maps of these names.
+// labelsOfClasses returns the maps of these names. JSON's keys are strings, so indexes
+// are, too.
 func labelsOfClasses(names []string) *teiLabels {
 	l := &teiLabels{map[string]string{}, map[string]int{}}
 	for i, name := range names {

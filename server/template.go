@@ -20,7 +20,7 @@ func fitTemplate(t *prompt.Template, words Words) *prompt.Template {
 	if first == "" || err != nil || len(around) == 0 {
 		return t
 	}
-	// If the tokenizer adds the token, first becomes that token twice.
+	// If the tokenizer adds the token, the text of first becomes that token twice.
 	if ids, err := words.Encode(first, false); err == nil && len(ids) == 2 &&
 		ids[0] == around[0] && ids[1] == around[0] {
 		return t.CutBegin(len(first))

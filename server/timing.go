@@ -37,7 +37,7 @@ func withDeadline(r *http.Request, limit time.Duration) (context.Context, contex
 	return ctx, cancel, nil
 }
 
-// stage is a part of a request's time.
+// stage is a part of a request's time, under its name in Server-Timing.
 type stage struct {
 	name string
 	took time.Duration
