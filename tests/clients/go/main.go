@@ -1,4 +1,6 @@
-// Scores and reranks with the client that oapi-codegen has made, against a running server.
+// Command client scores, reranks and compares pairs on a running server, through the client that
+// oapi-codegen has generated from the API's own document. Its argument is the server's address. It
+// ends with status 1 at the first answer that is not as expected.
 package main
 
 import (
@@ -11,17 +13,29 @@ import (
 )
 
 func main() {
-	ctx := context.Background()
 	client, err := api.NewClientWithResponses(os.Args[1])
 	check(err == nil, err)
+	score(client)
+	rerank(client)
+	pairs(client)
+	listed, err := client.ModelsWithResponse(context.Background())
+	check(err == nil && listed.JSON200 != nil && len(listed.JSON200.Data) == 1, listed)
+}
 
+// score sends a score as it should be, with a salt, and without labels.
+func score(client *api.ClientWithResponses) {
+	ctx := context.Background()
 	var query api.ScoreRequest_Query
+	check(query.FromScoreRequestQuery0("Is it? ") == nil, "query")
 	var items api.ScoreRequest_Items
-	check(query.FromScoreRequestQuery0("Is it? ") == nil && items.FromScoreRequestItems1([]string{"yes", "no"}) == nil, "texts")
+	check(items.FromScoreRequestItems1([]string{"yes", "no"}) == nil, "items")
 	labels, yes := []int{1, 2, 3}, true
-	request := api.ScoreRequest{Model: "m", Query: &query, Items: &items, LabelTokenIds: &labels, ApplySoftmax: &yes, Usage: &yes}
+	request := api.ScoreRequest{Model: "m", Query: &query, Items: &items, LabelTokenIds: &labels,
+		ApplySoftmax: &yes, Usage: &yes}
+
 	scored, err := client.ScoreWithResponse(ctx, nil, request)
-	check(err == nil && scored.JSON200 != nil && len(scored.JSON200.Scores) == 2 && scored.JSON200.Usage.PromptTokens > 0, scored)
+	check(err == nil && scored.JSON200 != nil && len(scored.JSON200.Scores) == 2, scored)
+	check(scored.JSON200.Usage.PromptTokens > 0, scored)
 	double := false
 	for _, row := range scored.JSON200.Scores {
 		sum := 0.0
@@ -31,7 +45,7 @@ func main() {
 		}
 		check(math.Abs(sum-1) < 1e-12, *row)
 	}
-	check(double, "scores have but float32's digits")
+	check(double, "scores have only the digits of float32")
 
 	tenant := "tenant"
 	request.CacheSalt = &tenant
@@ -40,34 +54,47 @@ func main() {
 
 	request.LabelTokenIds = nil
 	refused, err := client.ScoreWithResponse(ctx, nil, request)
-	check(err == nil && refused.JSON400 != nil && *refused.JSON400.Message == "label_token_ids must be provided", refused)
+	check(err == nil && refused.JSON400 != nil, refused)
+	check(*refused.JSON400.Message == "label_token_ids must be provided", refused)
+}
 
-	var text api.RerankQuery
-	var documents api.RerankRequest_Documents
+// rerank sends three documents and asks for the best two.
+func rerank(client *api.ClientWithResponses) {
+	var query api.RerankQuery
+	check(query.FromRerankQuery0("q") == nil, "query")
 	all := make([]api.RerankDocument, 3)
 	for i, s := range []string{"a", "b", "c"} {
 		check(all[i].FromRerankDocument0(s) == nil, s)
 	}
-	check(text.FromRerankQuery0("q") == nil && documents.FromRerankRequestDocuments1(all) == nil, "documents")
+	var documents api.RerankRequest_Documents
+	check(documents.FromRerankRequestDocuments1(all) == nil, "documents")
 	two := 2
-	ranked, err := client.RerankWithResponse(ctx, nil, api.RerankRequest{Query: text, Documents: documents, TopN: &two})
+
+	ranked, err := client.RerankWithResponse(context.Background(), nil,
+		api.RerankRequest{Query: query, Documents: documents, TopN: &two})
 	check(err == nil && ranked.JSON200 != nil && len(ranked.JSON200.Results) == 2, ranked)
 	first, second := ranked.JSON200.Results[0], ranked.JSON200.Results[1]
-	check(first.RelevanceScore >= second.RelevanceScore && first.Document.Text == "abc"[first.Index:first.Index+1], ranked.JSON200)
+	check(first.RelevanceScore >= second.RelevanceScore, ranked.JSON200)
+	check(first.Document.Text == "abc"[first.Index:first.Index+1], ranked.JSON200)
 	check(ranked.JSON200.Meta.Tokens.InputTokens == ranked.JSON200.Usage.PromptTokens, ranked.JSON200)
-
-	var left, right api.PairText
-	var queries api.PairsRequest_Text1
-	var texts api.PairsRequest_Text2
-	check(left.FromPairText0("q") == nil && right.FromPairText0("a") == nil, "texts")
-	check(queries.FromPairText(left) == nil && texts.FromPairsRequestText21([]api.PairText{right}) == nil, "sides")
-	pairs, err := client.PairsWithResponse(ctx, nil, api.PairsRequest{Text1: &queries, Text2: &texts})
-	check(err == nil && pairs.JSON200 != nil && len(pairs.JSON200.Data) == 1 && pairs.JSON200.Data[0].Score > 0, pairs)
-
-	listed, err := client.ModelsWithResponse(ctx)
-	check(err == nil && listed.JSON200 != nil && len(listed.JSON200.Data) == 1, listed)
 }
 
+// pairs sends one text on each side.
+func pairs(client *api.ClientWithResponses) {
+	var left, right api.PairText
+	check(left.FromPairText0("q") == nil && right.FromPairText0("a") == nil, "texts")
+	var queries api.PairsRequest_Text1
+	check(queries.FromPairText(left) == nil, "text_1")
+	var texts api.PairsRequest_Text2
+	check(texts.FromPairsRequestText21([]api.PairText{right}) == nil, "text_2")
+
+	compared, err := client.PairsWithResponse(context.Background(), nil,
+		api.PairsRequest{Text1: &queries, Text2: &texts})
+	check(err == nil && compared.JSON200 != nil && len(compared.JSON200.Data) == 1, compared)
+	check(compared.JSON200.Data[0].Score > 0, compared)
+}
+
+// check ends the program with got if ok is false.
 func check(ok bool, got any) {
 	if !ok {
 		log.Fatalf("%+v", got)
