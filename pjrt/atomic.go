@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// writeAtomically makes a file of what write writes: whole and on the disk, or not at
-// all.
+// writeAtomically creates or replaces a file with what write writes to it. Other
+// processes see the old file or the new one, and after a crash one of them is on the
+// disk complete. After an error the old file stays, if there was one.
 func writeAtomically(path string, mode os.FileMode, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), partPrefix+"*")
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// cache is a folder of serialized executables, one file an entry. Several processes may
-// share it: entries appear whole by rename, are checked when read, and may vanish at
-// any time. Nothing that goes wrong with it is worth more than a log line, as every
-// entry can be compiled anew.
+// cache is a folder of serialized executables, one file for each entry. Several
+// processes may share it: an entry appears complete by a rename, is checked when it is
+// read, and may vanish at any time. An error of the cache is a warning in the log and no
+// more, because every program can be compiled without it.
 type cache struct {
 	dir      string
 	limit    int64       // bytes that the entries may take together
@@ -35,8 +35,8 @@ func (k cacheKey) String() string { return hex.EncodeToString(k[:]) }
 const (
 	mostCacheBytes = 20e9
 	entrySuffix    = ".executable"
-	partPrefix     = "part-" // of files being written
-	partLifetime   = time.Hour
+	partPrefix     = "part-"   // of files that are being written
+	partLifetime   = time.Hour // after which such a file is taken for an interrupted writer's
 )
 
 // entryHeader begins every entry, in little-endian order; the payload follows.
@@ -50,7 +50,7 @@ type entryHeader struct {
 // entryMagic names the format and its version.
 var entryMagic = [8]byte{'P', 'J', 'R', 'T', 'e', 'x', 'e', 1}
 
-// newCache makes the folder, which is kept below limit bytes.
+// newCache creates the folder if it is missing. put keeps its entries below limit bytes.
 func newCache(dir string, limit int64) (*cache, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -60,8 +60,8 @@ func newCache(dir string, limit int64) (*cache, error) {
 
 func (c *cache) path(key cacheKey) string { return filepath.Join(c.dir, key.String()+entrySuffix) }
 
-// get returns the payload of an entry; fs.ErrNotExist if there is none, another error
-// if there is a bad one.
+// get returns the payload of an entry. The error is fs.ErrNotExist if there is no entry,
+// and another one if there is an entry that cannot be used.
 func (c *cache) get(key cacheKey) ([]byte, error) {
 	file, err := os.ReadFile(c.path(key))
 	if err != nil {
@@ -72,7 +72,8 @@ func (c *cache) get(key cacheKey) ([]byte, error) {
 		return nil, err
 	}
 	now := time.Now()
-	// the age that evict goes by; a folder that we may only read keeps the old one
+	// evict removes what was used longest ago. In a folder that may only be read the time
+	// stays as it is.
 	_ = os.Chtimes(c.path(key), now, now)
 	return payload, nil
 }
@@ -98,8 +99,9 @@ func openEntry(file []byte, key cacheKey) ([]byte, error) {
 	return payload, nil
 }
 
-// put writes an entry, in place of the one there may be, and makes room for it. Once a
-// write has failed it does nothing more; what it had begun to write is gone.
+// put writes an entry, in place of one with the same key, and removes others to make
+// room for it. After a write has failed, further calls do nothing: a full disk or a
+// read-only folder would fail each of them.
 func (c *cache) put(key cacheKey, payload []byte) error {
 	if c.readOnly.Load() {
 		return nil
@@ -128,16 +130,16 @@ func (c *cache) put(key cacheKey, payload []byte) error {
 	return nil
 }
 
-// disable stops all writing after an error.
+// disable turns writing off and returns the error for the log.
 func (c *cache) disable(err error) error {
 	c.readOnly.Store(true)
 	return fmt.Errorf("compile cache %s cannot be written, the next start will compile anew: %w",
 		c.dir, err)
 }
 
-// evict removes the entries unused for longest until the rest take no more than the
-// limit, not counting the file that is about to be replaced, and what interrupted
-// writers have left.
+// evict removes the entries that were used longest ago until the rest take limit bytes
+// at most. The entry at replaced does not count, as it is about to be replaced. Files
+// that interrupted writers left are removed, too.
 func (c *cache) evict(limit int64, replaced string) error {
 	files, err := os.ReadDir(c.dir)
 	if err != nil {

@@ -6,7 +6,9 @@
 
 #include "interpose.h"
 
-// Declares the argument struct NAME of PJRT function FN, zero but for its size.
+// Declares the argument struct NAME of PJRT function FN, zero but for its size. Plugins
+// compare the size with the one that they were built with, and leave alone the fields
+// that an older caller does not have.
 #define ARGS(FN, NAME)  \
   FN##_Args NAME = {0}; \
   NAME.struct_size = FN##_Args_STRUCT_SIZE
@@ -32,6 +34,7 @@ const PJRT_Api* scored_dlopen(const char* path, char** why) {
 #define NEED(fn) \
   if (!SCORED_HAS(api, fn)) return #fn
 
+// The list has go-xla's calls, too: a NULL among them would end the process.
 const char* scored_missing_function(const PJRT_Api* api) {
   NEED(PJRT_Error_Destroy);
   NEED(PJRT_Error_Message);
@@ -104,8 +107,8 @@ PJRT_Error* scored_plugin_initialize(const PJRT_Api* api) {
   return api->PJRT_Plugin_Initialize(&args);
 }
 
-PJRT_Error* scored_client_platform(const PJRT_Api* api, PJRT_Client* client, const char** name, size_t* name_size,
-                                   const char** version, size_t* version_size) {
+PJRT_Error* scored_client_platform(const PJRT_Api* api, PJRT_Client* client, const char** name,
+                                   size_t* name_size, const char** version, size_t* version_size) {
   ARGS(PJRT_Client_PlatformName, n);
   n.client = client;
   PJRT_Error* err = api->PJRT_Client_PlatformName(&n);
@@ -121,8 +124,8 @@ PJRT_Error* scored_client_platform(const PJRT_Api* api, PJRT_Client* client, con
   return NULL;
 }
 
-PJRT_Error* scored_client_devices(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* const** devices,
-                                  size_t* count) {
+PJRT_Error* scored_client_devices(const PJRT_Api* api, PJRT_Client* client,
+                                  PJRT_Device* const** devices, size_t* count) {
   ARGS(PJRT_Client_AddressableDevices, args);
   args.client = client;
   PJRT_Error* err = api->PJRT_Client_AddressableDevices(&args);
@@ -132,7 +135,8 @@ PJRT_Error* scored_client_devices(const PJRT_Api* api, PJRT_Client* client, PJRT
   return NULL;
 }
 
-PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const char** kind, size_t* size) {
+PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const char** kind,
+                               size_t* size) {
   ARGS(PJRT_Device_GetDescription, d);
   d.device = device;
   PJRT_Error* err = api->PJRT_Device_GetDescription(&d);
@@ -140,8 +144,8 @@ PJRT_Error* scored_device_kind(const PJRT_Api* api, PJRT_Device* device, const c
   return scored_description_kind(api, d.device_description, kind, size);
 }
 
-PJRT_Error* scored_description_kind(const PJRT_Api* api, PJRT_DeviceDescription* description, const char** kind,
-                                    size_t* size) {
+PJRT_Error* scored_description_kind(const PJRT_Api* api, PJRT_DeviceDescription* description,
+                                    const char** kind, size_t* size) {
   ARGS(PJRT_DeviceDescription_Kind, args);
   args.device_description = description;
   PJRT_Error* err = api->PJRT_DeviceDescription_Kind(&args);
@@ -167,7 +171,8 @@ PJRT_Error* scored_load(const PJRT_Api* api, PJRT_Client* client, const void* by
   return err;
 }
 
-PJRT_Error* scored_executable(const PJRT_Api* api, PJRT_LoadedExecutable* loaded, PJRT_Executable** executable) {
+PJRT_Error* scored_executable(const PJRT_Api* api, PJRT_LoadedExecutable* loaded,
+                              PJRT_Executable** executable) {
   ARGS(PJRT_LoadedExecutable_GetExecutable, args);
   args.loaded_executable = loaded;
   PJRT_Error* err = api->PJRT_LoadedExecutable_GetExecutable(&args);
@@ -181,8 +186,8 @@ void scored_executable_destroy(const PJRT_Api* api, PJRT_Executable* executable)
   scored_free_error(api, api->PJRT_Executable_Destroy(&args));
 }
 
-PJRT_Error* scored_executable_name(const PJRT_Api* api, PJRT_Executable* executable, const char** name,
-                                   size_t* size) {
+PJRT_Error* scored_executable_name(const PJRT_Api* api, PJRT_Executable* executable,
+                                   const char** name, size_t* size) {
   ARGS(PJRT_Executable_Name, args);
   args.executable = executable;
   PJRT_Error* err = api->PJRT_Executable_Name(&args);
@@ -192,7 +197,8 @@ PJRT_Error* scored_executable_name(const PJRT_Api* api, PJRT_Executable* executa
   return NULL;
 }
 
-PJRT_Error* scored_executable_outputs(const PJRT_Api* api, PJRT_Executable* executable, size_t* outputs) {
+PJRT_Error* scored_executable_outputs(const PJRT_Api* api, PJRT_Executable* executable,
+                                      size_t* outputs) {
   ARGS(PJRT_Executable_NumOutputs, args);
   args.executable = executable;
   PJRT_Error* err = api->PJRT_Executable_NumOutputs(&args);
@@ -209,6 +215,7 @@ PJRT_Error* scored_executable_memory(const PJRT_Api* api, PJRT_Executable* execu
   return api->PJRT_Executable_GetCompiledMemoryStats(stats);
 }
 
+// The value of a property as a number; 0 if it is none.
 static double number(const PJRT_NamedValue* v) {
   switch (v->type) {
     case PJRT_NamedValue_kFloat:
@@ -220,6 +227,7 @@ static double number(const PJRT_NamedValue* v) {
   }
 }
 
+// Names in PJRT have a size and no NUL at their end.
 static bool named(const PJRT_NamedValue* v, const char* name) {
   return v->name_size == strlen(name) && memcmp(v->name, name, v->name_size) == 0;
 }
@@ -239,14 +247,15 @@ PJRT_Error* scored_executable_cost(const PJRT_Api* api, PJRT_Executable* executa
   return NULL;
 }
 
-PJRT_Error* scored_optimized_program(const PJRT_Api* api, PJRT_Executable* executable, char** code, size_t* size) {
+PJRT_Error* scored_optimized_program(const PJRT_Api* api, PJRT_Executable* executable, char** code,
+                                     size_t* size) {
   if (!SCORED_HAS(api, PJRT_Executable_OptimizedProgram)) return NULL;
   PJRT_Program program = {0};
   program.struct_size = PJRT_Program_STRUCT_SIZE;
   ARGS(PJRT_Executable_OptimizedProgram, args);
   args.executable = executable;
   args.program = &program;
-  PJRT_Error* err = api->PJRT_Executable_OptimizedProgram(&args); // tells the size
+  PJRT_Error* err = api->PJRT_Executable_OptimizedProgram(&args);  // sets code_size only
   if (err != NULL) return err;
   program.code = malloc(program.code_size);
   if (program.code == NULL) return NULL;
@@ -260,7 +269,8 @@ PJRT_Error* scored_optimized_program(const PJRT_Api* api, PJRT_Executable* execu
   return NULL;
 }
 
-PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable, scored_serialized* out) {
+PJRT_Error* scored_serialize(const PJRT_Api* api, PJRT_Executable* executable,
+                             scored_serialized* out) {
   if (!SCORED_HAS(api, PJRT_Executable_Serialize)) return NULL;
   ARGS(PJRT_Executable_Serialize, args);
   args.executable = executable;
@@ -277,8 +287,9 @@ void scored_serialized_free(scored_serialized* s) {
   if (s->deleter != NULL) s->deleter(s->owner);
 }
 
-static PJRT_Error* create_topology(const PJRT_Api* api, const char* name, size_t size, const PJRT_NamedValue* options,
-                                   size_t count, PJRT_TopologyDescription** topology) {
+static PJRT_Error* create_topology(const PJRT_Api* api, const char* name, size_t size,
+                                   const PJRT_NamedValue* options, size_t count,
+                                   PJRT_TopologyDescription** topology) {
   ARGS(PJRT_TopologyDescription_Create, args);
   args.topology_name = name;
   args.topology_name_size = size;
@@ -289,11 +300,11 @@ static PJRT_Error* create_topology(const PJRT_Api* api, const char* name, size_t
   return err;
 }
 
-PJRT_Error* scored_topology_of_chips(const PJRT_Api* api, const char* name, size_t size, const int64_t chips[3],
-                                     PJRT_TopologyDescription** topology) {
+PJRT_Error* scored_topology_of_chips(const PJRT_Api* api, const char* name, size_t size,
+                                     const int64_t chips[3], PJRT_TopologyDescription** topology) {
   PJRT_NamedValue bounds = {0};
   bounds.struct_size = PJRT_NamedValue_STRUCT_SIZE;
-  bounds.name = "chips_per_host_bounds";
+  bounds.name = "chips_per_host_bounds";  // libtpu's name
   bounds.name_size = strlen(bounds.name);
   bounds.type = PJRT_NamedValue_kInt64List;
   bounds.int64_array_value = chips;
@@ -301,6 +312,7 @@ PJRT_Error* scored_topology_of_chips(const PJRT_Api* api, const char* name, size
   return create_topology(api, name, size, &bounds, 1, topology);
 }
 
+// An option with a string for its value. name and text must outlive it.
 static PJRT_NamedValue text_option(const char* name, const char* text, size_t size) {
   PJRT_NamedValue option = {0};
   option.struct_size = PJRT_NamedValue_STRUCT_SIZE;
@@ -312,9 +324,11 @@ static PJRT_NamedValue text_option(const char* name, const char* text, size_t si
   return option;
 }
 
-PJRT_Error* scored_topology_of_card(const PJRT_Api* api, const char* config, size_t size, PJRT_TopologyDescription** topology) {
-  const char* one = "1x1x1";
-  PJRT_NamedValue options[] = {text_option("target_config", config, size), text_option("topology", one, strlen(one))};
+PJRT_Error* scored_topology_of_card(const PJRT_Api* api, const char* config, size_t size,
+                                    PJRT_TopologyDescription** topology) {
+  const char* one = "1x1x1";  // slices, hosts of a slice, devices of a host
+  PJRT_NamedValue options[] = {text_option("target_config", config, size),
+                               text_option("topology", one, strlen(one))};
   return create_topology(api, "", 0, options, 2, topology);
 }
 
@@ -324,8 +338,8 @@ void scored_topology_destroy(const PJRT_Api* api, PJRT_TopologyDescription* topo
   scored_free_error(api, api->PJRT_TopologyDescription_Destroy(&args));
 }
 
-PJRT_Error* scored_topology_platform(const PJRT_Api* api, PJRT_TopologyDescription* topology, const char** name,
-                                     size_t* size) {
+PJRT_Error* scored_topology_platform(const PJRT_Api* api, PJRT_TopologyDescription* topology,
+                                     const char** name, size_t* size) {
   ARGS(PJRT_TopologyDescription_PlatformName, args);
   args.topology = topology;
   PJRT_Error* err = api->PJRT_TopologyDescription_PlatformName(&args);
@@ -346,9 +360,9 @@ PJRT_Error* scored_topology_devices(const PJRT_Api* api, PJRT_TopologyDescriptio
   return NULL;
 }
 
-PJRT_Error* scored_topology_compile(const PJRT_Api* api, PJRT_TopologyDescription* topology, const void* program,
-                                    size_t program_size, const void* options, size_t options_size,
-                                    PJRT_Executable** executable) {
+PJRT_Error* scored_topology_compile(const PJRT_Api* api, PJRT_TopologyDescription* topology,
+                                    const void* program, size_t program_size, const void* options,
+                                    size_t options_size, PJRT_Executable** executable) {
   PJRT_Program source = {0};
   source.struct_size = PJRT_Program_STRUCT_SIZE;
   source.code = (char*)program;

@@ -14,12 +14,15 @@ import (
 	"unsafe"
 )
 
-// library is a plugin's own API table, the one without interposers.
+// library is a plugin's own API table, whose calls do not pass through interpose.c. Its
+// methods copy what the plugin returns, so that no result depends on the plugin's
+// memory.
 type library struct {
 	api *C.PJRT_Api
 }
 
-// openLibrary loads a plugin of an API version that we can speak.
+// openLibrary loads a plugin. It refuses another major version of the API; minor
+// versions add functions, which missing and capi.c look for one by one.
 func openLibrary(path string) (library, error) {
 	lib, err := loadLibrary(path)
 	if err != nil {
@@ -32,8 +35,8 @@ func openLibrary(path string) (library, error) {
 	return lib, nil
 }
 
-// loadLibrary maps the shared object into the process, for good: plugins do not survive
-// being unloaded.
+// loadLibrary maps the shared object into the process for good: plugins do not survive
+// being unloaded. Loading a file again returns the same table.
 func loadLibrary(path string) (library, error) {
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
@@ -46,7 +49,7 @@ func loadLibrary(path string) (library, error) {
 	return library{api}, nil
 }
 
-// err turns a plugin's error into ours and frees it.
+// err turns a plugin's error into an *Error and frees it. It returns nil for nil.
 func (l library) err(e *C.PJRT_Error) error {
 	if e == nil {
 		return nil
@@ -57,13 +60,14 @@ func (l library) err(e *C.PJRT_Error) error {
 	return &Error{Code: Code(code), Message: C.GoString(text)}
 }
 
+// version is that of the PJRT API that the plugin was built with.
 func (l library) version() (major, minor int) {
 	v := l.api.pjrt_api_version
 	return int(v.major_version), int(v.minor_version)
 }
 
-// missing names a PJRT function that the plugin lacks and we call; "" if it has them
-// all.
+// missing returns the name of a function that go-xla or this package calls and the
+// plugin lacks; "" if it has them all.
 func (l library) missing() string {
 	name := C.scored_missing_function(l.api)
 	if name == nil {
@@ -72,6 +76,8 @@ func (l library) missing() string {
 	return C.GoString(name)
 }
 
+// platform returns the name of the client's platform in lower case, such as "cpu", and
+// its version, which is a text of any form.
 func (l library) platform(client *C.PJRT_Client) (name, version string, err error) {
 	var n, v *C.char
 	var nameSize, versionSize C.size_t
@@ -82,7 +88,7 @@ func (l library) platform(client *C.PJRT_Client) (name, version string, err erro
 	return strings.ToLower(goString(n, nameSize)), goString(v, versionSize), nil
 }
 
-// deviceKinds lists the kind of every device that this process can use.
+// deviceKinds returns the kind of every device that this process can use, in order.
 func (l library) deviceKinds(client *C.PJRT_Client) ([]string, error) {
 	var list **C.PJRT_Device
 	var count C.size_t
@@ -101,8 +107,8 @@ func (l library) deviceKinds(client *C.PJRT_Client) ([]string, error) {
 	return kinds, nil
 }
 
-// load makes an executable of serialized bytes. It fails for bytes that are not this
-// plugin's.
+// load makes an executable of serialized bytes, which the caller must destroy. It fails
+// for bytes that another plugin wrote.
 func (l library) load(client *C.PJRT_Client, serialized []byte) (*C.PJRT_LoadedExecutable, error) {
 	if len(serialized) == 0 {
 		return nil, errors.New("serialized executable is empty")
@@ -132,8 +138,8 @@ func (l library) serialize(executable *C.PJRT_Executable) ([]byte, error) {
 	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(s.bytes)), int(s.size))...), nil
 }
 
-// describe asks an executable for its name, its number of outputs and its cost. Plugins
-// may lack the cost.
+// describe returns an executable's name, its number of outputs on each device, and its
+// cost as far as the plugin has figures.
 func (l library) describe(executable *C.PJRT_Executable) (name string, outputs int, cost Cost,
 	err error) {
 	var text *C.char
@@ -147,7 +153,8 @@ func (l library) describe(executable *C.PJRT_Executable) (name string, outputs i
 	return goString(text, size), int(count), l.cost(executable), nil
 }
 
-// cost leaves zero what the plugin does not tell.
+// cost returns an executable's cost. A function that the plugin lacks or that fails
+// leaves its fields zero: no program needs them to run.
 func (l library) cost(executable *C.PJRT_Executable) Cost {
 	var cost Cost
 	var flops, accessed C.double
@@ -166,6 +173,7 @@ func (l library) cost(executable *C.PJRT_Executable) Cost {
 	return cost
 }
 
+// goString copies a string of C that has a size and no NUL at its end.
 func goString(text *C.char, size C.size_t) string {
 	return string(unsafe.Slice((*byte)(unsafe.Pointer(text)), int(size)))
 }

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Card is a GPU that programs can be compiled for without it.
+// Card is a GPU for which programs can be compiled without it. The texts in the folder
+// cards are GpuTargetConfigProtos, xla/stream_executor/device_description.proto.
 type Card struct {
-	Device string // the kind of device that a client with the card tells
+	Device string // the kind of the device, as a client on the card names it
 	config string // the text of XLA's GpuTargetConfigProto
 }
 
@@ -19,7 +20,8 @@ var cards embed.FS
 
 const cardPrefix = "cuda:"
 
-// FindCard gives the card of a topology such as "cuda:h100".
+// FindCard returns the card of a topology such as "cuda:h100". The error lists those
+// that are known.
 func FindCard(topology string) (Card, error) {
 	name, isCard := strings.CutPrefix(topology, cardPrefix)
 	text, err := cards.ReadFile("cards/" + name + ".txtpb")
@@ -34,9 +36,9 @@ func FindCard(topology string) (Card, error) {
 	return Card{string(device[1]), string(text)}, nil
 }
 
-// Cards lists the topologies of one card that are known.
+// Cards lists the names that FindCard knows.
 func Cards() (names []string) {
-	files, _ := cards.ReadDir("cards") // it is part of the program
+	files, _ := cards.ReadDir("cards") // embedded, so it can be read
 	for _, f := range files {
 		names = append(names, cardPrefix+strings.TrimSuffix(f.Name(), path.Ext(f.Name())))
 	}

@@ -194,8 +194,9 @@ const (
 	fieldString    protowire.Number = 1 // of OptionOverrideProto
 )
 
-// withOverrides adds overrides of XLA's own options to a serialized
-// CompileOptionsProto. Of two with the same name the later counts, so ours come last.
+// withOverrides returns a serialized CompileOptionsProto with overrides of XLA's own
+// options added. They are sorted by name, so that equal options have equal cache keys.
+// Of two entries of a protobuf map with the same key the later one counts.
 func withOverrides(options []byte, overrides map[string]string) []byte {
 	out := slices.Clone(options)
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {

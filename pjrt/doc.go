@@ -1,16 +1,20 @@
 // Package pjrt opens PJRT plugins: the shared objects through which XLA drives a CPU, a
 // GPU or a TPU.
 //
-//   - [Open] loads the file and gives a GoMLX backend whose calls pass through this
-//     package: compiling goes through an on-disk cache, executions are counted and
-//     timed, buffers and executables are counted.
-//   - [OpenTopology] compiles programs for a TPU that is not there.
-//   - [Plugin.Profiler] traces the device with the plugin's own tracer, if it has
-//     one.
+//   - [Open] loads the file and returns a [Plugin] with a GoMLX backend. The backend's
+//     calls pass through this package: compiling goes through a cache on disk, executions
+//     are counted and timed, buffers and executables are counted.
+//   - [OpenTopology] and [OpenCard] compile programs for a TPU or a GPU without one.
+//   - [Plugin.Profiler] traces the device with the plugin's own tracer, if it has one.
+//   - [CodeOf] and [Lost] classify a plugin's errors.
 //
-// It is one of the two packages with C. It must know nothing else of ours: no model, no
-// request, no step. Begin with Open; pjrt/wheel finds and fetches the file that it
-// opens, pjrt/hlo reads what compilers show.
+// The package is one of the two with C. It must not know models, requests or steps.
+// Begin with Open. pjrt/wheel finds and fetches the file that it opens, and pjrt/hlo
+// reads the optimized programs that compilers show.
+//
+// GoMLX calls a plugin through go-xla, which calls a table of C functions. Open gives it
+// a copy of the plugin's table in which some functions are ours (interpose.c, with
+// intercept.go). They decide in Go what to do, and call the plugin's own table.
 //
 // The C API that all plugins share is declared in pjrt_c_api.h, the unmodified header
 // of OpenXLA as the Go module github.com/gomlx/go-xla carries it; see its head for its

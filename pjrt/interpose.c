@@ -1,9 +1,14 @@
-// A PJRT function gets no context but its arguments, so each opened plugin has a slot: its own table, and its own set
-// of C functions that know the slot's number. What they do is decided in Go (intercept.go); here is only what must be
-// C: the function pointers, the waiting for events and the counting of buffers.
+// Interposers: functions that stand in a plugin's table in place of its own, and call
+// those.
 //
-// Every argument struct that arrives here was made by go-xla from the very header that this file includes, so all its
-// fields may be read. The tables differ from plugin to plugin: never touch a field of one without SCORED_HAS.
+// A PJRT function gets no context but its arguments. So each opened plugin has a slot:
+// a table of its own, and a set of C functions that know the slot's number. Go decides
+// what they do (intercept.go). This file has only what must be C: the function
+// pointers, waiting for events, and counting buffers.
+//
+// go-xla makes every argument struct that arrives here from the header that this file
+// includes, so all its fields may be read. The tables differ from plugin to plugin: a
+// field of one must be read with SCORED_HAS.
 
 #include "interpose.h"
 
@@ -17,12 +22,14 @@
 
 #include "_cgo_export.h"
 
+// real and table are set once, before the table is given to go-xla, and stay for the
+// life of the process. The other fields are those of the plugin that is open now.
 typedef struct {
-  const PJRT_Api* real;
-  PJRT_Api* table;
-  _Atomic(PJRT_Client*) client;
-  atomic_bool async;
-  atomic_int_fast64_t buffers;
+  const PJRT_Api* real;          // the plugin's own table
+  PJRT_Api* table;               // the copy with interposers
+  _Atomic(PJRT_Client*) client;  // created last; NULL: none
+  atomic_bool async;             // see scored_set_async
+  atomic_int_fast64_t buffers;   // alive
 } Slot;
 
 static Slot slots[SCORED_SLOTS];
@@ -63,7 +70,8 @@ static PJRT_Error* await(const PJRT_Api* api, PJRT_Event* event) {
   return api->PJRT_Event_Await(&args);
 }
 
-// Frees what an execution that failed after its dispatch has handed out.
+// Frees the outputs and events of an execution that failed after its dispatch. The
+// caller gets an error, so it would leak them.
 static void discard_results(const PJRT_Api* api, PJRT_LoadedExecutable_Execute_Args* args,
                             int64_t outputs) {
   for (size_t device = 0; device < args->num_devices; device++) {
@@ -79,10 +87,13 @@ static void discard_results(const PJRT_Api* api, PJRT_LoadedExecutable_Execute_A
   }
 }
 
-// Plugins run asynchronously, but go-xla asks for completion events and awaits them at once; awaiting them here first
-// costs nothing, and makes the measured time that of the execution and not that of its dispatch. An error that comes
-// with an event is returned as Execute's own, because go-xla would leak the outputs otherwise. An asynchronous slot takes
-// the request for events away, and with it the wait: what reads the outputs waits for them, and gets their error.
+// Plugins run asynchronously. go-xla asks for completion events and awaits them at
+// once, so awaiting them here first costs nothing, and the measured time is that of the
+// execution and not of its dispatch. An error of an event is returned as Execute's own,
+// because go-xla would leak the outputs otherwise.
+//
+// In an asynchronous slot go-xla's request for events is removed, and with it the wait:
+// reading an output waits for it, and returns its error.
 static PJRT_Error* execute(int n, PJRT_LoadedExecutable_Execute_Args* args) {
   const PJRT_Api* api = slots[n].real;
   if (atomic_load(&slots[n].async)) args->device_complete_events = NULL;
@@ -108,11 +119,15 @@ static PJRT_Error* execute(int n, PJRT_LoadedExecutable_Execute_Args* args) {
   return err;
 }
 
+// An executable that outlived its client is leaked: the plugin would use the client's
+// memory to destroy it.
 static PJRT_Error* loaded_executable_destroy(int n, PJRT_LoadedExecutable_Destroy_Args* args) {
   if (!scoredForget(n, args->executable)) return NULL;
   return slots[n].real->PJRT_LoadedExecutable_Destroy(args);
 }
 
+// Every function that makes a buffer counts it, so that Close can report those that
+// were never destroyed.
 static PJRT_Error* buffer_from_host(int n, PJRT_Client_BufferFromHostBuffer_Args* args) {
   PJRT_Error* err = slots[n].real->PJRT_Client_BufferFromHostBuffer(args);
   if (err == NULL) atomic_fetch_add(&slots[n].buffers, 1);
@@ -136,7 +151,8 @@ static PJRT_Error* buffer_destroy(int n, PJRT_Buffer_Destroy_Args* args) {
   return slots[n].real->PJRT_Buffer_Destroy(args);
 }
 
-// The functions of slot N, and the writing of them into a table.
+// SLOT(N) defines the interposers of slot N, which pass N on, and install_N, which puts
+// them into a table. A function that the plugin lacks must stay NULL.
 #define SLOT_FUNCTION(N, name, Args) \
   static PJRT_Error* name##_##N(Args* args) { return name(N, args); }
 
@@ -172,8 +188,9 @@ static void (*const install[SCORED_SLOTS])(PJRT_Api*) = {
 PJRT_Api* scored_interpose(int n, const PJRT_Api* real) {
   Slot* slot = &slots[n];
   if (slot->table != NULL) return slot->table;
-  // A newer plugin's table is longer than our header knows, an older one's shorter: copy all there is, and leave NULL
-  // where it has nothing, never what lies behind it.
+  // A newer plugin's table is longer than the header's, an older one's shorter. All
+  // that the plugin has is copied, and no byte behind its end: fields that it lacks are
+  // NULL.
   size_t size = real->struct_size > sizeof(PJRT_Api) ? real->struct_size : sizeof(PJRT_Api);
   PJRT_Api* table = calloc(1, size);
   if (table == NULL) return NULL;

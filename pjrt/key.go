@@ -18,7 +18,7 @@ import (
 	"scored/pjrt/wheel"
 )
 
-// target is what a program is compiled for.
+// target is the compiler and the device that a program is compiled for.
 type target struct {
 	plugin   string // digest of the compiler's file
 	platform string
@@ -27,11 +27,15 @@ type target struct {
 }
 
 // key digests all that an executable depends on: the program and its options, the
-// compiler, the device, and the settings that the compiler takes from its surroundings.
+// compiler, the device, and the settings that the compiler takes from the environment.
+// A wrong hit would run another program's code, so all that may matter is in the key; a
+// wrong miss only costs the time to compile.
 func (t target) key(format string, program, options []byte) cacheKey {
 	version := t.version
 	if t.platform == "tpu" {
-		version = "" // the plugin's digest tells it, and who compiles without the device cannot know it
+		// The plugin's digest implies it, and OpenTopology cannot know it: only a client on
+		// a TPU has a version.
+		version = ""
 	}
 	h := sha256.New()
 	add(h, []byte(format), program, options, []byte(t.plugin))
@@ -53,14 +57,15 @@ func add(h hash.Hash, parts ...[]byte) {
 	}
 }
 
-// hostFeatures tells processors apart whose code must not be exchanged: XLA compiles
-// for the very instruction set it finds, and splits loops for the number of processors.
+// hostFeatures differs between processors that cannot use each other's executables. XLA
+// compiles for the instruction set that it finds, and splits loops for the number of
+// processors.
 func hostFeatures() string {
 	return fmt.Sprintf("%s %d %+v %+v", runtime.GOARCH, runtime.NumCPU(), cpu.X86, cpu.ARM64)
 }
 
-// digestMemo remembers a file's digest for as long as the file looks the same, as
-// hashing a plugin takes long.
+// digestMemo is a file's digest as kept in the memo folder, with the size and time that
+// the file had then. Hashing a plugin takes a second, which each start would pay.
 type digestMemo struct {
 	Path     string    `json:"path"`
 	Size     int64     `json:"size"`
@@ -68,8 +73,8 @@ type digestMemo struct {
 	SHA256   string    `json:"sha256"`
 }
 
-// fileDigest is the sha256 of a file in hex, from the memo folder if the file has not
-// changed since; "" for no memo.
+// fileDigest returns the sha256 of a file in hex. It takes it from the memo folder if
+// the file has the size and time of the memo; with memoDir "" it always hashes.
 func fileDigest(path, memoDir string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -96,8 +101,7 @@ func fileDigest(path, memoDir string) (string, error) {
 	}
 	// A memo that cannot be written only costs time at the next start.
 	_ = writeAtomically(memoPath, 0o644, func(w io.Writer) error {
-		_, err := w.Write(
-			text)
+		_, err := w.Write(text)
 		return err
 	})
 	return want.SHA256, nil

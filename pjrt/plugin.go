@@ -19,40 +19,40 @@ import (
 	"scored/pjrt/wheel"
 )
 
-// Options say how a plugin is opened. The zero value works.
+// Options configure how a plugin is opened. The zero value works.
 type Options struct {
-	// folder of compiled programs, made when missing and kept below 20 GB; "" compiles
-	// every program anew
+	// CacheDir is the folder of compiled programs. It is created if it is missing, and
+	// kept below 20 GB. "" means that every start compiles every program.
 	CacheDir string
 	// Client options of the plugin itself, as PJRT_Client_Create takes them: string,
 	// int64, []int64, float32 or bool.
 	Client map[string]any
-	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, as
-	// XLA_FLAGS writes their values. They come before what XLA_FLAGS says, and belong to
-	// the compile cache's keys as all options do.
+	// Compile are options of XLA's compiler: fields of its DebugOptions, by name, with
+	// values as XLA_FLAGS writes them. They have priority over XLA_FLAGS. They belong to
+	// the compile cache's keys, as all options do.
 	Compile map[string]string
-	// Folders are options of XLA's compiler in which it keeps what it has found out, such
-	// as the fastest of several kernels: each gets a folder of its own inside CacheDir, of
-	// the name given and this plugin file's digest. The folders are no part of the compile
-	// cache's keys. Without a CacheDir, or where it cannot be written, the options are
-	// left out.
+	// Folders are options of XLA's compiler whose value is a folder for its own findings,
+	// such as the fastest of several kernels. Each gets a folder inside CacheDir, named by
+	// the value given here and the plugin file's digest. The folders are no part of the
+	// compile cache's keys. Without a CacheDir, or if it cannot be written, the options
+	// are left out.
 	Folders map[string]string
-	// Rewrite, if set, gives what is compiled in place of a program, as StableHLO text
-	// both: so a device gets operations that GoMLX has no word for. Inputs and outputs
-	// must stay.
+	// Rewrite, if set, returns the program that is compiled in place of program. Both are
+	// StableHLO text. It may use operations of a device that GoMLX cannot express. The
+	// inputs and outputs must be those of program.
 	Rewrite func(program []byte) []byte
-	// Capture, if set, is handed every program once it is compiled or loaded: what
-	// Topology.Compile takes. It must not keep the slices.
+	// Capture, if set, is called with every program after it is compiled or loaded, in
+	// the form that Topology.Compile takes. It must not keep the slices.
 	Capture func(name string, program, options []byte)
-	// CaptureOnly compiles nothing: every program is captured, without a name, and an
-	// empty one takes its place. So the programs of any device can be had in no time from
-	// a plugin that is at hand. They must not be run.
+	// CaptureOnly compiles nothing. Capture gets every program, without a name, and an
+	// empty program takes its place in the plugin. So the CPU plugin gives the programs of
+	// any device at once. The executables must not be run.
 	CaptureOnly bool
-	// Async lets an execution return once it is dispatched, so that the device finds the
-	// next one waiting when it is done. Reading an output waits for it, and gives the
-	// error of whatever it came from; inputs may be finalized at once. Times of executions
-	// are then those of their dispatch. It turns shared buffers off, as nothing would tell
-	// when the device has read them.
+	// Async lets an execution return when it is dispatched, so that the next one can be
+	// queued while the device works. Reading an output waits for its execution and
+	// returns the error of the execution that failed. Inputs may be finalized at once.
+	// The times in Stats and Programs are then those of the dispatch. Async turns shared
+	// buffers off, because nothing would tell when the device has read one.
 	Async  bool
 	Logger *slog.Logger // nil: silence
 }
@@ -134,14 +134,14 @@ func (p *Plugin) newCompiler() *compiler {
 
 // start creates the client and reads its platform and devices.
 func (p *Plugin) start() error {
-	// What a client needs depends on its platform, which only a client can tell. A client
-	// of the CPU is cheap to make twice; others may not be, and need nothing.
+	// Only a client knows its platform, and the platform decides which options its client
+	// needs. The CPU's client is created twice, which is cheap; others need no options.
 	if err := p.connect("", p.options.Client); err != nil {
 		return err
 	}
 	if p.info.Platform == "cpu" {
 		p.backend.Finalize()
-		// the default is four, all the same processor
+		// The default is four devices, all of them the same processor.
 		client := map[string]any{"cpu_device_count": int64(1)}
 		maps.Copy(client, p.options.Client)
 		features := ",shared_buffers"
@@ -179,10 +179,12 @@ func quietLibraries(log *slog.Logger) {
 	klog.SetSlogLogger(log)
 }
 
-// Backend is the GoMLX backend of the plugin's devices. It is valid until Close.
+// Backend returns the GoMLX backend of the plugin's devices. It is valid until Close.
+// The caller must not finalize it: Close does.
 func (p *Plugin) Backend() compute.Backend { return p.backend }
 
-// Info describes the plugin. The first call may take a second, to hash the file.
+// Info returns what the plugin is. The first call may take a second, because it hashes
+// the plugin's file; the digest is "" if the file can no longer be read.
 func (p *Plugin) Info() Info {
 	info := p.info
 	info.Devices = slices.Clone(info.Devices)

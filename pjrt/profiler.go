@@ -16,14 +16,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Profiler traces a plugin's devices with the plugin's own tracer, as libtpu and the
-// CUDA plugin have one: every operation on the device, with its time and cost. Its
-// methods may be called at any time from any goroutine.
+// Profiler traces a plugin's devices with the plugin's own tracer. libtpu and the CUDA
+// plugin have one, which records every operation on the device with its time and cost.
+// Its methods may be called from any goroutine. Starting or stopping it while a program
+// runs can crash the device, so the caller must do so between executions.
 type Profiler struct {
 	api *C.scored_profiler_api
 
-	mu      sync.Mutex
-	session *C.scored_profiler // nil: idle
+	mu      sync.Mutex         // held while the plugin's tracer is called
+	session *C.scored_profiler // nil: idle; p.mu must be held
 }
 
 // profiler finds the plugin's tracer. The error says what the plugin lacks.
@@ -36,10 +37,10 @@ func (l library) profiler() (*Profiler, error) {
 	return &Profiler{api: api}, nil
 }
 
-// Start begins to trace. Levels are those of ProfileOptions: of the host's own doings,
-// 0 for nothing to 3 for all; of the device's, 0 for nothing, 1 for all operations, and
-// more where the plugin says so. A device has one tracer: an error may mean that
-// someone else uses it.
+// Start begins a trace, which Stop ends. The levels are those of XLA's ProfileOptions:
+// hostLevel from 0, nothing, to 3, every event of the host; deviceLevel 0 for nothing, 1
+// for all operations, and higher ones that the plugin defines. A device has one tracer,
+// so an error may mean that another process uses it.
 func (p *Profiler) Start(hostLevel, deviceLevel int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,9 +63,9 @@ func (p *Profiler) Start(hostLevel, deviceLevel int) error {
 	return nil
 }
 
-// Stop ends the trace and returns it, a serialized XSpace. Whatever it returns, the
-// tracer is idle afterwards and all its memory in the plugin is freed. An error beside
-// a trace does not concern the trace.
+// Stop ends the trace and returns it, a serialized XSpace. Even after an error the tracer
+// is idle and its memory in the plugin is freed. If it returns both a trace and an error,
+// the trace is complete, and the error is of what came after it.
 func (p *Profiler) Stop() ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +84,7 @@ func (p *Profiler) Stop() ([]byte, error) {
 	return trace, errors.Join(err, p.destroy(session))
 }
 
-// abandon drops a trace that nobody will ask for any more.
+// abandon ends a trace, if there is one, and drops it.
 func (p *Profiler) abandon() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,10 +96,10 @@ func (p *Profiler) abandon() error {
 	return errors.Join(p.err(C.scored_profiler_stop(p.api, session)), p.destroy(session))
 }
 
-// maxTrace is protobuf's own bound: nothing could read more.
+// maxTrace is protobuf's own bound in bytes: no reader could decode more.
 const maxTrace = math.MaxInt32
 
-// collect copies a stopped session's trace out of the plugin.
+// collect copies a stopped session's trace out of the plugin. p.mu must be held.
 func (p *Profiler) collect(session *C.scored_profiler) ([]byte, error) {
 	var trace C.scored_trace
 	defer func() { C.free(trace.owned) }()
@@ -120,8 +121,8 @@ func (p *Profiler) collect(session *C.scored_profiler) ([]byte, error) {
 }
 
 // message cuts off the NUL that OpenXLA's plugins put behind the message and count with
-// it. No field of a message begins with that byte, so a NUL where one ought to begin is
-// no part of it; a NUL at the end of a field is.
+// it. No field begins with that byte, so a NUL where a field should begin is not part of
+// the message; a NUL at the end of a field is.
 func message(data []byte) []byte {
 	for rest := data; len(rest) > 0; {
 		if len(rest) == 1 && rest[0] == 0 {
@@ -129,7 +130,7 @@ func message(data []byte) []byte {
 		}
 		_, _, n := protowire.ConsumeField(rest)
 		if n < 0 {
-			break // not a message at all: its reader will say so
+			break // not a message at all: its reader will return an error
 		}
 		rest = rest[n:]
 	}
@@ -142,11 +143,11 @@ const (
 	optionHostLevel   protowire.Number = 2
 	optionDeviceLevel protowire.Number = 3
 	optionVersion     protowire.Number = 5 // 1: levels count as they are given, 0 too
-	// put the programs into the trace, for the viewers' views of ops.
+	// 1 puts the programs into the trace, which viewers need for their tables of ops.
 	optionHLO protowire.Number = 7
 )
 
-// profileOptions encodes a ProfileOptions.
+// profileOptions encodes a ProfileOptions with these levels.
 func profileOptions(hostLevel, deviceLevel int) []byte {
 	var b []byte
 	for _, option := range []struct {
@@ -162,6 +163,7 @@ func profileOptions(hostLevel, deviceLevel int) []byte {
 	return b
 }
 
+// destroy frees a session, which must not be used again.
 func (p *Profiler) destroy(session *C.scored_profiler) error {
 	if err := p.err(C.scored_profiler_destroy(p.api, session)); err != nil {
 		return fmt.Errorf("device tracer is not freed: %w", err)
@@ -169,7 +171,8 @@ func (p *Profiler) destroy(session *C.scored_profiler) error {
 	return nil
 }
 
-// err turns an error of the plugin's profiler into ours and frees it.
+// err turns an error of the plugin's profiler into an *Error and frees it. It returns nil
+// for nil.
 func (p *Profiler) err(e *C.scored_profiler_error) error {
 	if e == nil {
 		return nil

@@ -1,9 +1,11 @@
-// A plugin's own profiler: the PJRT extension of type PJRT_Extension_Type_Profiler. pjrt_c_api.h does not declare what
-// the extension points to, so the part of it that is called here is declared below, after OpenXLA's
-// xla/pjrt/c/pjrt_c_api_profiler_extension.h and xla/backends/profiler/plugin/profiler_c_api.h, both version 1. Names
-// are ours; profiler.c asserts the layout.
+// A plugin's own profiler: the PJRT extension of type PJRT_Extension_Type_Profiler.
+// pjrt_c_api.h does not declare what the extension points to. The part that is called
+// here is declared below, after OpenXLA's xla/pjrt/c/pjrt_c_api_profiler_extension.h
+// and xla/backends/profiler/plugin/profiler_c_api.h, both version 1. The names are
+// ours; profiler.c asserts the layout.
 //
-// Plugins compare struct_size with the end of the last field, which is not sizeof where padding follows it.
+// struct_size is the end of the last field, which is less than sizeof if padding
+// follows: plugins compare with that.
 #ifndef SCORED_PJRT_PROFILER_H_
 #define SCORED_PJRT_PROFILER_H_
 
@@ -11,7 +13,7 @@
 
 #define SCORED_END(type, last) (offsetof(type, last) + sizeof(((type*)0)->last))
 
-typedef struct scored_profiler scored_profiler;              // one session of the plugin's profiler
+typedef struct scored_profiler scored_profiler;              // one trace, from create to destroy
 typedef struct scored_profiler_error scored_profiler_error;  // freed by error_destroy
 
 typedef struct {
@@ -42,14 +44,15 @@ typedef struct {
   scored_profiler* profiler;  // out
 } scored_profiler_create_args;
 
-// Of destroy, start and stop.
+// The arguments of destroy, start and stop.
 typedef struct {
   size_t struct_size;
   scored_profiler* profiler;
 } scored_profiler_args;
 
-// A call with a NULL buffer tells the size. Plugins made of OpenXLA's own code set buffer as well, to memory of the
-// profiler's; the others want a second call with a buffer of that size to write to.
+// The arguments of collect_data. A call with a NULL buffer sets the size. Plugins that
+// are made of OpenXLA's own code set buffer as well, to memory of the profiler's.
+// Others write to the caller's buffer in a second call.
 typedef struct {
   size_t struct_size;
   scored_profiler* profiler;
@@ -75,26 +78,34 @@ typedef struct {
   const scored_profiler_api* profiler_api;  // may be NULL
 } scored_profiler_extension;
 
-// Finds the plugin's profiler. Returns NULL and sets *why to a sentence of static storage if it has none to be used.
+// Returns the plugin's profiler. If it has none that can be used, returns NULL and sets
+// *why to a sentence that is never freed.
 const scored_profiler_api* scored_profiler_find(const PJRT_Api* api, const char** why);
 
-// Returns the message, malloced and ending in NUL, sets *code, and frees the error.
-char* scored_profiler_error_text(const scored_profiler_api* api, scored_profiler_error* err, int* code);
+// Returns the error's message, which the caller frees, sets *code, and frees the error.
+char* scored_profiler_error_text(const scored_profiler_api* api, scored_profiler_error* err,
+                                 int* code);
 
-scored_profiler_error* scored_profiler_create(const scored_profiler_api* api, const void* options, size_t size,
-                                              scored_profiler** profiler);
-scored_profiler_error* scored_profiler_destroy(const scored_profiler_api* api, scored_profiler* profiler);
-scored_profiler_error* scored_profiler_start(const scored_profiler_api* api, scored_profiler* profiler);
-scored_profiler_error* scored_profiler_stop(const scored_profiler_api* api, scored_profiler* profiler);
+// Makes a session. The caller frees it with scored_profiler_destroy, stopped or not.
+// Returned errors must go to scored_profiler_error_text.
+scored_profiler_error* scored_profiler_create(const scored_profiler_api* api, const void* options,
+                                              size_t size, scored_profiler** profiler);
+scored_profiler_error* scored_profiler_destroy(const scored_profiler_api* api,
+                                               scored_profiler* profiler);
+scored_profiler_error* scored_profiler_start(const scored_profiler_api* api,
+                                             scored_profiler* profiler);
+scored_profiler_error* scored_profiler_stop(const scored_profiler_api* api,
+                                            scored_profiler* profiler);
 
-// What a stopped profiler has recorded: a serialized XSpace, valid until the profiler is destroyed and no longer than
-// owned, which is to be freed. bytes is NULL if there are more than limit of them, or no memory for them.
+// The trace of a stopped profiler, a serialized XSpace. bytes is NULL if the trace has
+// more than limit bytes, or if there is no memory for it; size is set all the same.
 typedef struct {
-  const uint8_t* bytes;
+  const uint8_t* bytes;  // valid until the profiler is destroyed or owned is freed
   size_t size;
-  void* owned;
+  void* owned;  // freed by the caller; may be NULL
 } scored_trace;
-scored_profiler_error* scored_profiler_collect(const scored_profiler_api* api, scored_profiler* profiler, size_t limit,
+scored_profiler_error* scored_profiler_collect(const scored_profiler_api* api,
+                                               scored_profiler* profiler, size_t limit,
                                                scored_trace* trace);
 
 #endif

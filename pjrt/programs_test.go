@@ -6,11 +6,13 @@ import (
 	"unsafe"
 )
 
-// addresses stand for executables. They are no locals: Go does not follow pointers to C's types when it moves a stack.
+// addresses stand for executables. They are no locals: Go does not follow pointers to
+// C's types when it moves a stack.
 var addresses [3]int64
 
-// TestPrograms: executables are listed as they were loaded, are counted while they are loaded, and are known no longer than
-// that; what runs beside them still counts as an execution.
+// TestPrograms: executables are listed as they were loaded, are counted while they are
+// loaded, and are known no longer than that; what runs beside them still counts as an
+// execution.
 func TestPrograms(t *testing.T) {
 	p := newPrograms()
 	id := func(n int) executable { return executable(unsafe.Pointer(&addresses[n])) }

@@ -2,35 +2,35 @@ package pjrt
 
 import "time"
 
-// Stats counts what has gone through a plugin since it was opened.
+// Stats counts the calls of a plugin since it was opened.
 type Stats struct {
 	Compiles    int64         // programs that the plugin compiled
 	CacheHits   int64         // programs loaded from the compile cache instead
 	CacheMisses int64         // programs that the cache did not hold
 	CacheErrors int64         // entries that could not be read, loaded or written
-	CompileTime time.Duration // compiling, or loading from the cache
+	CompileTime time.Duration // in all, for compiling or for loading from the cache
 
-	Executions       int64
+	Executions       int64 // with those that failed
 	FailedExecutions int64
-	// of all executions, each until its device was done; with Options.Async, until its
-	// dispatch
+	// ExecutionTime is the sum over all executions, each until its device was done; with
+	// Options.Async, until its dispatch.
 	ExecutionTime time.Duration
 
 	Buffers     int64 // device buffers alive
 	Executables int64 // loaded executables alive
 }
 
-// Cost is what an executable needs by the plugin's own analysis; zero where the plugin
-// does not say.
+// Cost is what one execution needs by the plugin's own analysis. A field is zero if the
+// plugin has no such figure.
 type Cost struct {
-	Flops         float64 // floating-point operations of one execution
-	BytesAccessed float64 // bytes read and written, between the operations too
+	Flops         float64 // floating-point operations
+	BytesAccessed float64 // read and written by all operations, also between two of them
 	CodeBytes     int64   // generated code
 	ArgumentBytes int64
 	OutputBytes   int64
-	AliasBytes    int64 // of the outputs, those that reuse an argument
-	TempBytes     int64
-	PeakBytes     int64
+	AliasBytes    int64 // the part of the outputs that reuses arguments
+	TempBytes     int64 // device memory for results between operations
+	PeakBytes     int64 // most device memory in use at once
 }
 
 // Program is one loaded executable.
@@ -41,10 +41,10 @@ type Program struct {
 	Compile    time.Duration // the time to compile it, or to load it
 	Cost       Cost
 	Executions int64
-	Execution  time.Duration // of all its executions
+	Execution  time.Duration // sum over all its executions, as Stats.ExecutionTime
 
-	outputs int // per device
-	order   int64
+	outputs int   // on each device
+	order   int64 // ascending in the order of loading
 }
 
 // Info describes an opened plugin.
@@ -54,7 +54,7 @@ type Info struct {
 	APIMajor, APIMinor int
 	Platform           string // "cpu", "tpu", "cuda"
 	PlatformVersion    string
-	Devices            []string // the kind of each device
-	ProfilerExtension  bool
-	SharedBuffers      bool // host memory can be used by the device in place
+	Devices            []string // the kind of each device, such as "TPU v6 lite"
+	ProfilerExtension  bool     // Plugin.Profiler returns one
+	SharedBuffers      bool     // the device can use host memory in place
 }

@@ -21,7 +21,8 @@ import (
 	"scored/pjrt/wheel"
 )
 
-// Topology compiles programs for devices that are not there.
+// Topology compiles programs for devices that this machine does not have. One goroutine
+// at a time may use it.
 type Topology struct {
 	library library
 	handle  *C.PJRT_TopologyDescription
@@ -29,30 +30,32 @@ type Topology struct {
 	cache   *cache // nil: none
 }
 
-// Compiled is a program that was compiled ahead of its devices.
+// Compiled is a program that was compiled without its device.
 type Compiled struct {
-	Name       string
-	Key        string // the entry of the compile cache that a host with the devices will look for
-	Serialized []byte
+	Name       string // the module's
+	Key        string // of its entry in the compile cache, for a host with the device
+	Serialized []byte // the executable, for that plugin file and device alone
 	Cost       Cost
-	// bytes moved to and from the device's main memory; 0 where the plugin does not show
-	// the program
+	// Traffic is the bytes moved to and from the device's main memory by one execution; 0
+	// if the plugin does not show the optimized program.
 	Traffic float64
-	// the compiler's estimate of its time, without gathers; 0 where it makes none
+	// Cycles is the compiler's estimate of the time, without gathers; 0 if it has none.
 	Cycles  float64
-	Kernels hlo.Kernels // zero where the plugin does not show the program
-	Took    time.Duration
+	Kernels hlo.Kernels   // zero if the plugin does not show the optimized program
+	Took    time.Duration // to compile
 }
 
-// topologyName is such as "v6e:2x2": the generation, and the chips along two or three
-// axes.
+// topologyName matches names such as "v6e:2x2": the generation, and the chips along two
+// or three axes.
 var topologyName = regexp.MustCompile(`^(v\w+):(\d+)x(\d+)(?:x(\d+))?$`)
 
 // OpenTopology loads the TPU plugin to compile for a topology such as "v6e:1x1", all of
-// it one host. What is compiled also goes into the cache folder; "" for none. As libtpu
-// takes its word from the environment alone, the variables that keep it from looking
-// for a TPU are set for this whole process, unless they are set already: a process that
-// serves must not do this.
+// whose chips belong to one host. Executables also go into the folder cacheDir, if it is
+// not "". The caller must Close the topology.
+//
+// libtpu reads from environment variables alone that it must not look for a TPU. They
+// are set for the whole process, unless they are set already, so a process that serves
+// must not call this.
 func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	parts := topologyName.FindStringSubmatch(name)
 	if parts == nil {
@@ -84,9 +87,9 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 	})
 }
 
-// OpenCard loads the CUDA plugin to compile for one GPU. Without the card no matrix
-// product is tuned for it, so what is compiled tells what a program needs, and is not
-// for serving.
+// OpenCard loads the CUDA plugin to compile for one GPU. XLA tunes matrix products on
+// the card itself, so these executables show what a program needs, and are not for
+// serving. The caller must Close the topology.
 func OpenCard(path string, card Card) (*Topology, error) {
 	return openTopology(path, card.Device, "", func(t *Topology) *C.PJRT_Error {
 		text := C.CString(card.config)
@@ -95,6 +98,8 @@ func OpenCard(path string, card Card) (*Topology, error) {
 	})
 }
 
+// openTopology loads the plugin and creates the topology with create, which sets
+// t.handle. name is for errors.
 func openTopology(path, name, cacheDir string,
 	create func(t *Topology) *C.PJRT_Error) (*Topology, error) {
 	path, err := filepath.Abs(path)
@@ -125,13 +130,13 @@ func openTopology(path, name, cacheDir string,
 	return t, nil
 }
 
-// pretendTPU sets what libtpu would otherwise ask the machine for, and lets it load
-// beside a process that uses the TPU.
+// pretendTPU sets what libtpu would otherwise ask the machine's metadata server for, and
+// lets it load beside a process that uses the TPU.
 func pretendTPU(accelerator string) error {
 	for _, variable := range [][2]string{
 		{"TPU_SKIP_MDS_QUERY", "1"}, {"TPU_ACCELERATOR_TYPE", accelerator},
-		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"}, {"ALLOW_MULTIPLE_LIBTPU_LOAD",
-			"1"},
+		{"TPU_WORKER_ID", "0"}, {"TPU_WORKER_HOSTNAMES", "localhost"},
+		{"ALLOW_MULTIPLE_LIBTPU_LOAD", "1"},
 	} {
 		if _, set := os.LookupEnv(variable[0]); set {
 			continue
@@ -143,7 +148,8 @@ func pretendTPU(accelerator string) error {
 	return nil
 }
 
-// prepare learns what the cache's keys need.
+// prepare opens the cache and fills t.target: the keys must be those that a Plugin on a
+// host with the devices computes.
 func (t *Topology) prepare(path, cacheDir string) (err error) {
 	if cacheDir != "" {
 		if t.cache, err = newCache(cacheDir, mostCacheBytes); err != nil {
@@ -178,8 +184,8 @@ func (t *Topology) prepare(path, cacheDir string) (err error) {
 	return nil
 }
 
-// Compile compiles a program as Options.Capture has got it. An error of the cache comes
-// with the result.
+// Compile compiles a program in the form that Options.Capture gets. An error of the
+// cache is returned together with the result, which can be used.
 func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	if len(program) == 0 {
 		return Compiled{}, errors.New("program is empty")
@@ -213,8 +219,8 @@ func (t *Topology) Compile(program, options []byte) (Compiled, error) {
 	return c, nil
 }
 
-// inspect reads an executable's optimized program; zero if the plugin does not show
-// one.
+// inspect reads an executable's optimized program. The result is zero if the plugin
+// does not show one.
 func (l library) inspect(executable *C.PJRT_Executable) (hlo.Program, error) {
 	var code *C.char
 	var size C.size_t

@@ -1,9 +1,11 @@
-// Package hlo reads optimized programs as XLA's compilers give them, and says what they
-// cost: bytes moved, the compiler's estimate of cycles, and operations that a GPU
-// launches.
+// Package hlo reads optimized programs as XLA's compilers return them, and adds up their
+// cost: bytes moved to and from main memory, the compiler's estimate of cycles, and the
+// kernels that a GPU launches.
 //
-// It reads protobuf fields by their numbers, and must not know who compiled a program.
-// Begin with Read.
+// A program is a module of computations, and a computation is a graph of instructions.
+// XLA's own messages are not imported, because they would bring in all of XLA: the few
+// fields that matter are read by their numbers. The package must not know who compiled a
+// program. Begin with Read.
 package hlo
 
 import (
@@ -14,22 +16,25 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// module is what traffic and cycles need to know of an optimized program: the fields of
-// HloModuleProto, xla/service/hlo.proto, and ShapeProto, xla/xla_data.proto, by their
-// numbers there.
+// module is the part of an optimized program that its cost depends on: fields of
+// HloModuleProto, xla/service/hlo.proto, and ShapeProto, xla/xla_data.proto. It is made
+// of bytes that nobody checked, so an id in it may lead nowhere.
 type module struct {
-	entry        int64
+	entry        int64                            // the id of the computation that is the program
 	computations map[int64]map[int64]*instruction // by the ids of computation and instruction
 	roots        map[int64]int64                  // the id of each computation's result
 }
 
+// instruction is one operation of a computation.
 type instruction struct {
-	id, parameter    int64
-	cycles           int64 // the compiler's estimate; 0 if it has none
-	opcode           string
-	target           string // of a custom call
-	shape            shape
-	operands, called []int64
+	id        int64 // within its computation
+	parameter int64 // of a parameter, its position
+	cycles    int64 // the compiler's estimate; 0 if it has none
+	opcode    string
+	target    string // of a custom call, the function
+	shape     shape  // of the result
+	operands  []int64
+	called    []int64 // ids of computations: of a fusion, a call, a loop or a branch
 }
 
 // shape is an array, or a tuple of parts.
@@ -40,11 +45,13 @@ type shape struct {
 	parts      []shape
 }
 
+// bytes is the size of the array, or of all parts.
 func (s shape) bytes() int64 { return s.sum(func(shape) bool { return true }) }
 
-// inMain is the part of it that is in main memory.
+// inMain is the size of what is in main memory.
 func (s shape) inMain() int64 { return s.sum(func(s shape) bool { return s.space == 0 }) }
 
+// sum adds up the sizes of the arrays that count.
 func (s shape) sum(counts func(shape) bool) (bytes int64) {
 	for _, part := range s.parts {
 		bytes += part.sum(counts)
@@ -59,8 +66,8 @@ func (s shape) sum(counts func(shape) bool) (bytes int64) {
 	return bytes
 }
 
-// elementBytes is the size of a PrimitiveType; 0 of what holds no numbers, such as
-// tuples and tokens.
+// elementBytes is the size of a PrimitiveType; 0 of one that holds no numbers, such as a
+// tuple or a token.
 func elementBytes(element int64) int64 {
 	switch element {
 	case 1, 2, 6, 19, 20, 23, 24, 25: // PRED, S8, U8, the eight-bit floats
@@ -75,7 +82,7 @@ func elementBytes(element int64) int64 {
 	return 0
 }
 
-// parse reads an HloModuleProtoWithConfig.
+// parse reads an HloModuleProtoWithConfig, whose field 1 is the module.
 func parse(message []byte) (*module, error) {
 	m := &module{computations: map[int64]map[int64]*instruction{}, roots: map[int64]int64{}}
 	err := eachField(message, func(number protowire.Number, _ int64, value []byte) error {
@@ -84,9 +91,9 @@ func parse(message []byte) (*module, error) {
 		}
 		return eachField(value, func(number protowire.Number, n int64, value []byte) error {
 			switch number {
-			case 3:
+			case 3: // computations
 				return m.addComputation(value)
-			case 6:
+			case 6: // entry_computation_id
 				m.entry = n
 			}
 			return nil
@@ -98,18 +105,19 @@ func parse(message []byte) (*module, error) {
 	return m, err
 }
 
+// addComputation reads an HloComputationProto.
 func (m *module) addComputation(message []byte) error {
 	var id, root int64
 	instructions := map[int64]*instruction{}
 	err := eachField(message, func(number protowire.Number, n int64, value []byte) error {
 		switch number {
-		case 2:
+		case 2: // instructions
 			op, err := parseInstruction(value)
 			instructions[op.id] = op
 			return err
-		case 5:
+		case 5: // id
 			id = n
-		case 6:
+		case 6: // root_id
 			root = n
 		}
 		return nil
@@ -118,25 +126,26 @@ func (m *module) addComputation(message []byte) error {
 	return err
 }
 
+// parseInstruction reads an HloInstructionProto.
 func parseInstruction(message []byte) (*instruction, error) {
 	op := &instruction{}
 	err := eachField(message, func(number protowire.Number, n int64, value []byte) (err error) {
 		switch number {
-		case 2:
+		case 2: // opcode
 			op.opcode = string(value)
-		case 3:
+		case 3: // shape
 			op.shape, err = parseShape(value)
-		case 9:
+		case 9: // parameter_number
 			op.parameter = n
-		case 28:
+		case 28: // custom_call_target
 			op.target = string(value)
-		case 35:
+		case 35: // id
 			op.id = n
-		case 36:
+		case 36: // operand_ids
 			op.operands, err = appendNumbers(op.operands, n, value)
-		case 38:
+		case 38: // called_computation_ids
 			op.called, err = appendNumbers(op.called, n, value)
-		case 43:
+		case 43: // backend_config
 			op.cycles = estimatedCycles(value)
 		}
 		return err
@@ -144,8 +153,9 @@ func parseInstruction(message []byte) (*instruction, error) {
 	return op, err
 }
 
-// estimatedCycles finds in an instruction's backend_config what libtpu writes into it,
-// "estimated_cycles":"123" within its "window_config"; 0 if there is none.
+// estimatedCycles reads the estimate that libtpu writes into an instruction's
+// backend_config, "estimated_cycles":"123" within its "window_config"; 0 if there is
+// none.
 func estimatedCycles(config []byte) int64 {
 	var read struct {
 		Window struct {
@@ -158,20 +168,21 @@ func estimatedCycles(config []byte) int64 {
 	return read.Window.Cycles
 }
 
+// parseShape reads a ShapeProto.
 func parseShape(message []byte) (s shape, err error) {
 	err = eachField(message, func(number protowire.Number, n int64, value []byte) (err error) {
 		switch number {
-		case 2:
+		case 2: // element_type
 			s.element = n
-		case 3:
+		case 3: // dimensions
 			s.dimensions, err = appendNumbers(s.dimensions, n, value)
-		case 4:
+		case 4: // tuple_shapes
 			var part shape
 			part, err = parseShape(value)
 			s.parts = append(s.parts, part)
 		case 5: // layout
 			err = eachField(value, func(number protowire.Number, n int64, _ []byte) error {
-				if number == 8 {
+				if number == 8 { // memory_space
 					s.space = n
 				}
 				return nil
@@ -182,7 +193,8 @@ func parseShape(message []byte) (s shape, err error) {
 	return s, err
 }
 
-// appendNumbers takes a repeated number, packed or not.
+// appendNumbers appends a repeated number: n, or all in packed if that is not nil.
+// Encoders may write either form.
 func appendNumbers(to []int64, n int64, packed []byte) ([]int64, error) {
 	if packed == nil {
 		return append(to, n), nil
@@ -197,8 +209,8 @@ func appendNumbers(to []int64, n int64, packed []byte) ([]int64, error) {
 	return to, nil
 }
 
-// eachField calls yield with a message's fields in order: value is that of a string or
-// message, else nil.
+// eachField calls yield with a message's fields in order. n is the value of a varint;
+// value is that of a string or message, else nil. The first error ends it.
 func eachField(message []byte, yield func(number protowire.Number, n int64,
 	value []byte) error) error {
 	for len(message) > 0 {

@@ -2,26 +2,27 @@ package hlo
 
 import "strings"
 
-// Program is what an optimized program says of its cost.
+// Program is the cost of one execution of an optimized program. A loop's body counts
+// once.
 type Program struct {
-	// Traffic is what it moves to and from the device's main memory. "Bytes accessed"
-	// of its cost analysis is more: that counts every operation's inputs and outputs
-	// alike, those that never leave the fast memory of a TPU among them.
+	// Traffic is the bytes moved to and from the device's main memory. PJRT's figure
+	// "bytes accessed" is larger: it has the inputs and outputs of every operation, also
+	// those that never leave a TPU's fast memory.
 	Traffic float64
-	// Cycles is the compiler's own estimate of its operations' time, one after the
-	// other: what it chooses their tiling by. Gathers and copies between memories have
-	// none.
+	// Cycles is the sum of the compiler's estimates for its operations, by which it
+	// chooses their tiles. Gathers and copies between memories have no estimate.
 	Cycles  float64
 	Kernels Kernels
 }
 
-// Kernels counts the operations of an optimized program that a GPU launches one by one.
+// Kernels counts the operations that a GPU launches one by one.
 type Kernels struct {
-	All, Products int     // of all, those that multiply matrices
+	All, Products int     // Products are those of All that multiply matrices
 	Beside        float64 // bytes that the others move to and from main memory
 }
 
-// Read reads an HloModuleProto.
+// Read reads an HloModuleProtoWithConfig. It returns an error for bytes that are no such
+// message.
 func Read(message []byte) (Program, error) {
 	m, err := parse(message)
 	if err != nil {
@@ -30,7 +31,7 @@ func Read(message []byte) (Program, error) {
 	return Program{float64(m.traffic(m.entry)), float64(m.cycles(m.entry)), m.kernels(m.entry)}, nil
 }
 
-// cycles adds up a computation's operations. A loop's body counts once.
+// cycles adds up the estimates of a computation's operations.
 func (m *module) cycles(computation int64) (cycles int64) {
 	for _, op := range m.computations[computation] {
 		cycles += op.cycles
@@ -43,7 +44,7 @@ func (m *module) cycles(computation int64) (cycles int64) {
 	return cycles
 }
 
-// traffic adds up a computation's operations. A loop's body counts once.
+// traffic adds up the bytes that a computation's operations move.
 func (m *module) traffic(computation int64) (bytes int64) {
 	c := m.computations[computation]
 	for _, op := range c {
@@ -52,7 +53,7 @@ func (m *module) traffic(computation int64) (bytes int64) {
 	return bytes
 }
 
-// moved is the traffic of one operation.
+// moved is the traffic of one operation of the computation c.
 func (m *module) moved(c map[int64]*instruction, op *instruction) (bytes int64) {
 	switch {
 	case op.movesNothing():
@@ -78,7 +79,8 @@ func (m *module) moved(c map[int64]*instruction, op *instruction) (bytes int64) 
 	return bytes
 }
 
-// movesNothing tells of operations that only name what others compute.
+// movesNothing reports whether an operation only names what others compute, or waits for
+// it: an asynchronous operation counts where it starts.
 func (op *instruction) movesNothing() bool {
 	switch op.opcode {
 	case "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
@@ -88,12 +90,12 @@ func (op *instruction) movesNothing() bool {
 	return false
 }
 
-// isControl tells of operations whose work is that of the computations they call.
+// isControl reports whether an operation's work is that of the computations it calls.
 func (op *instruction) isControl() bool {
 	return op.opcode == "call" || op.opcode == "while" || op.opcode == "conditional"
 }
 
-// kernels counts a computation's operations. A loop's body counts once.
+// kernels counts a computation's operations.
 func (m *module) kernels(computation int64) (k Kernels) {
 	c := m.computations[computation]
 	for _, op := range c {
@@ -115,7 +117,8 @@ func (m *module) kernels(computation int64) (k Kernels) {
 	return k
 }
 
-// multiplies tells of matrix products: as they are, of a library, or fused with others.
+// multiplies reports whether an operation is a matrix product: XLA's own, cuBLAS's, or
+// one that is fused with other operations.
 func (m *module) multiplies(op *instruction) bool {
 	if op.opcode == "dot" || op.opcode == "custom-call" && strings.HasPrefix(op.target, "__cublas") {
 		return true
@@ -133,8 +136,7 @@ func (m *module) multiplies(op *instruction) bool {
 	return false
 }
 
-// written is how much an operation writes to main memory: of an array it updates in
-// place, the update.
+// written is the bytes that an operation writes to main memory.
 func (m *module) written(c map[int64]*instruction, op *instruction) int64 {
 	switch op.opcode {
 	case "async-start":
@@ -149,8 +151,9 @@ func (m *module) written(c map[int64]*instruction, op *instruction) int64 {
 	return updated(c, op, op.shape.inMain())
 }
 
-// updated is how much of an operation's result is written: all, but of an array updated
-// in place the update. A cut message may lack the operation.
+// updated is the part of an operation's result, in bytes, that is written. It is all of
+// it, except that of an array that is updated in place only the update is written. op is
+// nil if a message lacks it.
 func updated(c map[int64]*instruction, op *instruction, result int64) int64 {
 	switch {
 	case op == nil:
@@ -162,7 +165,8 @@ func updated(c map[int64]*instruction, op *instruction, result int64) int64 {
 	return result
 }
 
-// writtenBy is how much a fused computation writes of its result.
+// writtenBy is the part of its result, in bytes, that a fused computation writes. It
+// looks through bitcasts and tuples for the operations that compute the result.
 func (m *module) writtenBy(computation int64, result shape) int64 {
 	c := m.computations[computation]
 	results, parts := []*instruction{c[m.roots[computation]]}, []shape{result}
@@ -183,8 +187,9 @@ func (m *module) writtenBy(computation int64, result shape) int64 {
 	return bytes
 }
 
-// reads is how much of its operand an operation reads: of what is only sliced or
-// gathered from, no more than that yields, and nothing of what it updates in place.
+// reads is the part of an operand, in bytes, that an operation reads. Of an array that it
+// slices or gathers from, that is the size of its result; of one that it updates in
+// place, nothing; of one that it hands to a computation, what that reads.
 func (m *module) reads(op *instruction, operand int, shape shape) int64 {
 	switch op.opcode {
 	case "slice", "dynamic-slice", "gather":
@@ -203,6 +208,8 @@ func (m *module) reads(op *instruction, operand int, shape shape) int64 {
 	return shape.bytes()
 }
 
+// readsParameter is the part of its parameter that a computation reads, and no more than
+// the whole: several operations may read the same bytes.
 func (m *module) readsParameter(computation, number int64, shape shape) (bytes int64) {
 	for id, op := range m.computations[computation] {
 		if op.opcode == "parameter" && op.parameter == number {
@@ -212,7 +219,8 @@ func (m *module) readsParameter(computation, number int64, shape shape) (bytes i
 	return min(bytes, shape.bytes())
 }
 
-// readsValue is how much of one value a fused computation reads.
+// readsValue is the sum of what the operations of a computation read of one value. A
+// result is read in full.
 func (m *module) readsValue(computation, id int64, shape shape) (bytes int64) {
 	if id == m.roots[computation] {
 		return shape.bytes()
