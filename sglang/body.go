@@ -10,13 +10,14 @@ import (
 )
 
 // BodyError says why a body cannot be read at all, in the words of sglang-jax's
-// libraries and in plain ones.
+// libraries and in plain ones. One of Message and Detail is set; Plainly always is.
 type BodyError struct {
 	Message string // pydantic's list of faults; "" if FastAPI answers with Detail
 	Detail  string // FastAPI's own answer
 	Plainly string // in plain English, for clients of other dialects
 }
 
+// Error implements error.
 func (e *BodyError) Error() string { return e.Plainly }
 
 // refused returns a BodyError with faults in pydantic's form.
@@ -25,7 +26,9 @@ func refused(plainly string, faults ...Fault) error {
 }
 
 // DecodeObject reads a body that must be a JSON object, sent as application/json. Its
-// values may take memory bytes. Errors are *BodyError or *python.TooLarge.
+// values may take memory bytes, and share the memory of data. Errors are *BodyError or
+// *python.TooLarge. Of several faults it reports the one that sglang-jax finds first:
+// bad JSON, then the content type, then what the JSON is.
 func DecodeObject(contentType []string, data []byte, memory int) (*python.Object, error) {
 	parse, right := jsonContent(contentType)
 	var value python.Value
@@ -77,7 +80,8 @@ func DecodeOptional(class string, contentType []string, data []byte, memory int)
 
 // jsonContent reports whether FastAPI would parse the body as JSON, and whether the
 // content type is the accepted one. sglang-jax makes the second check itself, without
-// trimming blanks. Both read headers as Latin-1.
+// trimming blanks. Both read headers as Latin-1, and the first of several. FastAPI takes
+// a body without a content type for JSON, and application/*+json, too.
 func jsonContent(header []string) (parse, right bool) {
 	if len(header) == 0 || header[0] == "" {
 		return true, false

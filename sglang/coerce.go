@@ -9,8 +9,9 @@ import (
 	"scored/sglang/python"
 )
 
-// ReadBool reads a bool as pydantic's lax mode does. kind names the fault; "" means
-// none.
+// ReadBool reads a bool as pydantic's lax mode does: a bool, a number that is 0 or 1, or
+// one of twelve words in any case. kind names the fault; "" means none. Table of what
+// pydantic converts: https://docs.pydantic.dev/2.11/concepts/conversion_table/.
 func ReadBool(v python.Value) (value bool, kind string) {
 	switch v := v.(type) {
 	case bool:
@@ -57,7 +58,8 @@ var integerText = regexp.MustCompile(
 	`^([+-]?(0[0_]*)?[0-9]+(_[0-9]+)*|` +
 		`\+?0[0_]*-_?(0|[1-9][0-9]*(_[0-9]+)*))(\.0+)?$`)
 
-// ReadInt reads an int as pydantic's lax mode does. kind names the fault; "" means
+// ReadInt reads an int as pydantic's lax mode does: an integer of any size, a bool, a
+// float without a fraction that fits 64 bits, or a text. kind names the fault; "" means
 // none.
 func ReadInt(v python.Value) (n python.Int, kind string) {
 	switch v := v.(type) {
@@ -88,13 +90,13 @@ func ReadInt(v python.Value) (n python.Int, kind string) {
 }
 
 // plainInteger matches the beginning that pydantic reads before it looks for unusual
-// forms.
+// forms, such as underscores and a fraction of zeros.
 var plainInteger = regexp.MustCompile(`^-?[1-9][0-9]*`)
 
 // intText reads a text as an integer. Like pydantic it reports a plain integer that is
 // too long as too long, but an unusual one as no integer.
 func intText(s string) (n python.Int, kind string) {
-	const longest = 4300 // characters, including a minus
+	const longest = 4300 // characters, including a minus: CPython's bound on int()
 	if len(plainInteger.FindString(s)) > longest {
 		return n, "int_parsing_size"
 	}
@@ -125,7 +127,8 @@ type Integers struct {
 }
 
 // ReadInts reads a list of ints. It reports every element at fault, up to MaxFaults.
-// The result may share memory with v.
+// The result may share memory with v: a list of plain integers, as token ids are, costs
+// nothing.
 func ReadInts(v python.Value, loc ...any) (ints Integers, faults []Fault) {
 	if plain, ok := v.(python.Ints); ok {
 		return Integers{Small: plain}, nil

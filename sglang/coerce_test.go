@@ -6,8 +6,8 @@ import (
 	"scored/sglang/python"
 )
 
-// FuzzLax: what is read as an integer or a bool is itself when it is read again, an integer also from its digits, and what
-// is not has a fault that can be described.
+// FuzzLax: what is read as an integer or a bool is itself when it is read again, an
+// integer also from its digits, and what is not has a fault that can be described.
 func FuzzLax(f *testing.F) {
 	for _, seed := range []string{`1`, `-1`, `1.0`, `1.5`, `1e400`, `NaN`, `-9223372036854775808`, `9223372036854775808.0`, `123456789012345678901234567890`, `true`, `null`,
 		`"+1_000.00"`, `" 7 "`, `"-0"`, `"1_"`, `"on"`, `"FALSE"`, `"\ud800"`, `"٣"`, `[1,"2",{}]`, `{"a":1}`} {

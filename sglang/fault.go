@@ -21,7 +21,7 @@ type Fault struct {
 	err  error  // error given to Fields.Refuse
 }
 
-// Text returns pydantic's sentence.
+// Text returns pydantic's sentence, which begins with a capital and names no field.
 func (f *Fault) Text() string { return f.text }
 
 // Path returns the place of the fault, such as documents[1].text.
@@ -41,7 +41,8 @@ func (f *Fault) Path() string {
 	return b.String()
 }
 
-// plainly returns the fault as an error in plain English.
+// plainly returns the fault as an error in plain English, for dialects whose clients do
+// not expect Python.
 func (f *Fault) plainly() error {
 	if f.err != nil {
 		return f.err
@@ -83,7 +84,7 @@ var texts = map[string]string{
 // a server with a generous limit on bodies.
 const MaxFaults = 10_000
 
-// Append appends faults up to MaxFaults in all.
+// Append appends faults up to MaxFaults in all. list must not have more.
 func Append(list []Fault, more ...Fault) []Fault {
 	return append(list, more[:min(len(more), MaxFaults-len(list))]...)
 }

@@ -13,13 +13,14 @@ type Fields struct {
 	Faults []Fault
 }
 
-// Get returns a field's value, or nil if it is absent or null.
+// Get returns a field's value, or nil if it is absent or null. Where the two differ in
+// pydantic's schema, use Object.Get.
 func (f *Fields) Get(field string) python.Value {
 	v, _ := f.Object.Get(python.String(field))
 	return v
 }
 
-// Fail adds a fault of pydantic's.
+// Fail adds a fault of pydantic's, of a kind in texts. loc is the path inside the body.
 func (f *Fields) Fail(kind string, input python.Value, loc ...any) {
 	f.Faults = append(f.Faults, NewFault(kind, input, loc...))
 }
@@ -44,7 +45,7 @@ func (f *Fields) Err() error {
 	return f.Faults[0].plainly()
 }
 
-// Bool reads a boolean, or returns otherwise if the field is absent.
+// Bool reads a boolean, or returns otherwise if the field is absent or null.
 func (f *Fields) Bool(field string, otherwise bool) bool {
 	v := f.Get(field)
 	if v == nil {
@@ -71,8 +72,8 @@ func (f *Fields) Int(field string) (n python.Int, ok bool) {
 	return n, kind == ""
 }
 
-// coerced adds the fault of a coercion to the type want. kind "" means that there is
-// none.
+// coerced adds the fault of a coercion to the type want, which Err names. kind "" means
+// that there is none.
 func (f *Fields) coerced(want, kind string, v python.Value, loc ...any) {
 	if kind == "" {
 		return
@@ -82,7 +83,8 @@ func (f *Fields) coerced(want, kind string, v python.Value, loc ...any) {
 	f.Faults = append(f.Faults, fault)
 }
 
-// Text reads a string, or returns "" if the field is absent.
+// Text reads a string, or returns "" if the field is absent or null. It may have lone
+// surrogates, which pydantic accepts.
 func (f *Fields) Text(field string) python.String {
 	v := f.Get(field)
 	if v == nil {

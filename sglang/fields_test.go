@@ -18,7 +18,8 @@ func fields(t *testing.T, body string) *Fields {
 	return &Fields{Object: o}
 }
 
-// TestFields: one reading gives pydantic's list of faults, and the first of them in plain words with its field and index.
+// TestFields: one reading gives pydantic's list of faults, and the first of them in plain
+// words with its field and index.
 func TestFields(t *testing.T) {
 	read := map[string]func(f *Fields){
 		"b": func(f *Fields) { f.Bool("b", true) },
@@ -64,7 +65,8 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// TestMaxFaults: each list tells no more than so many, and the next field's come after them.
+// TestMaxFaults: each list tells no more than so many, and the next field's come after
+// them.
 func TestMaxFaults(t *testing.T) {
 	f := fields(t, `{"t":[`+strings.Repeat("1,", MaxFaults)+`1],"n":[`+strings.Repeat(`null,`, MaxFaults)+`1],"s":5}`)
 	f.Texts("t")
@@ -75,7 +77,8 @@ func TestMaxFaults(t *testing.T) {
 	}
 }
 
-// TestDecodeOptional: a body may be absent or null, and of any content type, though only JSON is read.
+// TestDecodeOptional: a body may be absent or null, and of any content type, though only
+// JSON is read.
 func TestDecodeOptional(t *testing.T) {
 	for _, c := range []struct {
 		contentType, body string

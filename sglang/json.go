@@ -35,7 +35,8 @@ func JSON(v any) string {
 	return out.String()
 }
 
-// write writes any value that JSON accepts.
+// write writes any value that JSON accepts. Types that answers hold in great numbers
+// have a case of their own, which needs no reflection.
 func write(out *strings.Builder, v any) {
 	switch v := v.(type) {
 	case nil:
@@ -61,8 +62,7 @@ func write(out *strings.Builder, v any) {
 	case []int:
 		writeList(out, v, func(out *strings.Builder, n int) { out.WriteString(strconv.Itoa(n)) })
 	case []int64:
-		writeList(out, v, func(out *strings.Builder,
-			n int64) {
+		writeList(out, v, func(out *strings.Builder, n int64) {
 			out.WriteString(strconv.FormatInt(n, 10))
 		})
 	case []json.RawMessage:
@@ -81,6 +81,7 @@ func write(out *strings.Builder, v any) {
 	}
 }
 
+// writeObject writes the members in their order, even if a key is repeated.
 func writeObject(out *strings.Builder, o Object) {
 	out.WriteByte('{')
 	for i, m := range o {
@@ -110,7 +111,8 @@ func writeList[T any](out *strings.Builder, list []T, each func(*strings.Builder
 // brackets.
 const floatBytes = 22
 
-// numbers returns how many numbers a table has, to allocate once.
+// numbers returns how many numbers a table has, so that memory for its text is allocated
+// once.
 func numbers(table [][]float64) (n int) {
 	for _, row := range table {
 		n += len(row)
@@ -118,6 +120,7 @@ func numbers(table [][]float64) (n int) {
 	return n
 }
 
+// writeTable writes a list of rows; null if the slice is nil.
 func writeTable(out *strings.Builder, table [][]float64) {
 	if table == nil {
 		out.WriteString("null")
@@ -126,6 +129,7 @@ func writeTable(out *strings.Builder, table [][]float64) {
 	writeList(out, table, writeFloats)
 }
 
+// writeFloats writes a row; null if the slice is nil, as that of an item that failed is.
 func writeFloats(out *strings.Builder, row []float64) {
 	if row == nil {
 		out.WriteString("null")
@@ -134,6 +138,7 @@ func writeFloats(out *strings.Builder, row []float64) {
 	writeList(out, row, writeFloat)
 }
 
+// writeFloat writes a number, or null for what JSON cannot hold.
 func writeFloat(out *strings.Builder, f float64) {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
 		out.WriteString("null")
@@ -142,6 +147,8 @@ func writeFloat(out *strings.Builder, f float64) {
 	out.WriteString(python.Float(f))
 }
 
+// writeString writes a string as UTF-8. v must be valid UTF-8: encoding/json replaces
+// bytes that are not.
 func writeString(out *strings.Builder, s string) {
 	text := marshal(s)
 	if strings.Contains(text, `\u202`) {

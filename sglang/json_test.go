@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestJSON: what is written is what CPython's json.dumps(ensure_ascii=False, separators=(",", ":")) writes.
+// TestJSON: what is written is what CPython's json.dumps(ensure_ascii=False,
+// separators=(",", ":")) writes.
 func TestJSON(t *testing.T) {
 	for want, v := range map[string]any{
 		`null`:                         nil,

@@ -6,8 +6,8 @@ import (
 	"scored/score"
 )
 
-// TestWords: reasons have sglang-jax's sentences. A context of 100 tokens takes prompts of
-// less than 94.
+// TestWords: reasons have sglang-jax's sentences. A context of 100 tokens takes prompts
+// of less than 94.
 func TestWords(t *testing.T) {
 	long := func(tokens int, atLeast bool) *score.Error {
 		return &score.Error{Reason: score.TooLong{Tokens: tokens, Context: 100, AtLeast: atLeast}}

@@ -9,8 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzDecode: whatever a body holds, it is a value or an error of json.loads. A value prints in one line that is text, and
-// the same document in UTF-16 is the same value or the same error.
+// FuzzDecode: whatever a body holds, it is a value or an error of json.loads. A value
+// prints in one line that is text, and the same document in UTF-16 is the same value or
+// the same error.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{``, `{}`, `[1,-0,1.5e-7,1e400,-Infinity,NaN,null,true,false,99999999999999999999]`, `"\ud83d\ude00 \ud83d é\u0000'"`,
 		`{"a":{"a":[]},"a":"it's \"\\"}`, "\xed\xa0\x80", "[\"\xed\xa0\x80\"]", "\xef\xbb\xbf[]", "{\x00}\x00", "\xff\xfe[\x00]\x00", strings.Repeat("[", 1000),

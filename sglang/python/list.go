@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// array reads a list: Ints if all its elements are integers that fit 64 bits, else
-// []Value.
+// array reads a list whose opening bracket has been read: Ints if all its elements are
+// integers that fit 64 bits, else []Value. An empty list is a []Value.
 func (d *decoder) array(depth int) Value {
 	d.spend(containerBytes)
 	list := []Value{}
@@ -47,7 +47,9 @@ func (d *decoder) array(depth int) Value {
 }
 
 // ints reads the leading elements of a list that are integers of 64 bits. With more,
-// the decoder is before the first element that is not; otherwise the list has ended.
+// the decoder is before the first element that is not; otherwise the list has ended. A
+// body of token ids is one such list, so this is the path that must be fast: 8 bytes and
+// no allocation for each element.
 func (d *decoder) ints() (ints Ints, more bool) {
 	for {
 		rest := d.text[d.at:]
@@ -64,7 +66,7 @@ func (d *decoder) ints() (ints Ints, more bool) {
 		if end == len(d.text) || d.text[end] != ',' && d.text[end] != ']' {
 			return ints, true // the caller reads the element again and reports the fault
 		}
-		d.spend(8)
+		d.spend(8) // an int64
 		if ints == nil {
 			ints = make(Ints, 0, min(countInts(rest), d.memory/8+1))
 		}
@@ -78,7 +80,7 @@ func (d *decoder) ints() (ints Ints, more bool) {
 }
 
 // countInts counts the elements of a list that continues with s, up to the first that
-// is no plain integer. It may count too many.
+// is no plain integer, so that ints allocates once. It may count too many.
 func countInts(s string) int {
 	flat := strings.IndexFunc(s, func(r rune) bool {
 		return (r < '0' || r > '9') &&

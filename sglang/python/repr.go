@@ -9,11 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// Repr returns Python's repr of v.
+// Repr returns Python's repr of v. pydantic's faults hold it, so clients see it.
 func Repr(v Value) string { return ReprWithin(v, math.MaxInt) }
 
 // ReprWithin returns Python's repr of v if it has at most most bytes. Otherwise it cuts
-// it soon after that and appends "...".
+// it soon after that and appends "...". It visits no more elements than it prints.
 func ReprWithin(v Value, most int) string {
 	p := printer{most: most}
 	writeRepr(&p, v)
@@ -32,7 +32,7 @@ type printer struct {
 // full reports that the rest would be cut.
 func (p *printer) full() bool { return p.Len() > p.most }
 
-// writeRepr writes the repr of v.
+// writeRepr writes the repr of v. It panics if v is no Value.
 func writeRepr(b *printer, v Value) {
 	switch v := v.(type) {
 	case nil:
@@ -52,50 +52,39 @@ func writeRepr(b *printer, v Value) {
 	case Bytes:
 		writeBytes(b, v)
 	case Ints:
-		b.WriteByte('[')
-		for i, n := range v {
-			if b.full() {
-				return
-			}
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(strconv.FormatInt(n, 10))
-		}
-		b.WriteByte(']')
+		writeItems(b, "[]", len(v), func(i int) { b.WriteString(strconv.FormatInt(v[i], 10)) })
 	case []Value:
-		b.WriteByte('[')
-		for i, item := range v {
-			if b.full() {
-				return
-			}
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			writeRepr(b, item)
-		}
-		b.WriteByte(']')
+		writeItems(b, "[]", len(v), func(i int) { writeRepr(b, v[i]) })
 	case *Object:
-		b.WriteByte('{')
-		for i, key := range v.Keys {
-			if b.full() {
-				return
-			}
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			writeString(b, key)
+		writeItems(b, "{}", len(v.Keys), func(i int) {
+			writeString(b, v.Keys[i])
 			b.WriteString(": ")
-			writeRepr(b, v.values[key])
-		}
-		b.WriteByte('}')
+			writeRepr(b, v.values[v.Keys[i]])
+		})
 	default:
 		panic(fmt.Sprintf("%T is no Python value", v))
 	}
 }
 
+// writeItems writes n elements between two brackets, with ", " between them. It stops
+// when the printer is full, so that a cut repr of a long list does not read all of it.
+func writeItems(b *printer, brackets string, n int, write func(i int)) {
+	b.WriteByte(brackets[0])
+	for i := range n {
+		if b.full() {
+			return
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		write(i)
+	}
+	b.WriteByte(brackets[1])
+}
+
 // Float returns repr(float), which json.dumps writes, too: the shortest digits that
-// read back as the same number, in scientific notation from 1e16 on and below 1e-4.
+// read back as the same number, in scientific notation from 1e16 on and below 1e-4. Go
+// finds the same digits, but switches to the exponent elsewhere.
 func Float(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -116,7 +105,8 @@ func Float(f float64) string {
 }
 
 // writeString quotes with ' unless the text has ' and no ". It escapes what
-// str.isprintable refuses.
+// str.isprintable refuses, in the shortest of three forms. Source: unicode_repr in
+// Objects/unicodeobject.c.
 func writeString(b *printer, s String) {
 	quote := quoteOf(string(s))
 	b.WriteByte(quote)
@@ -185,7 +175,8 @@ func writeEscape(b *printer, r rune, quote byte) bool {
 	return true
 }
 
-// decodeRune reads a character of WTF-8 text.
+// decodeRune reads a character of WTF-8 text, and returns its length in bytes. Of the
+// three bytes of a surrogate utf8.DecodeRuneInString refuses the first.
 func decodeRune(s string) (rune, int) {
 	r, n := utf8.DecodeRuneInString(s)
 	if r == utf8.RuneError && n == 1 && len(s) >= 3 {

@@ -9,13 +9,14 @@ import (
 	"unsafe"
 )
 
-// str reads a string whose opening quotation mark has been read.
+// str reads a string whose opening quotation mark has been read. Without escapes, as
+// most are, the string shares the memory of the text.
 func (d *decoder) str() String {
 	begin := d.at - 1
 	if end := strings.IndexAny(d.text[d.at:], "\"\\"); end >= 0 && d.text[d.at+end] == '"' &&
 		!hasControl(d.text[d.at:d.at+end]) {
 		s := d.text[d.at : d.at+end]
-		d.at += end + 1
+		d.at += end + 1 // the quotation mark, too
 		return String(s)
 	}
 	s := make([]byte, 0, d.unescapedBytes())
@@ -40,7 +41,7 @@ func (d *decoder) str() String {
 }
 
 // unescapedBytes returns an upper bound of the size of the string that begins here, and
-// counts it as memory.
+// counts it as memory. An escape is never shorter than what it stands for.
 func (d *decoder) unescapedBytes() int {
 	end := d.at
 	for end < len(d.text) && d.text[end] != '"' {
@@ -102,7 +103,8 @@ func (d *decoder) unit(at int) (r rune) {
 	return r
 }
 
-// appendRune encodes r, even if it is a lone surrogate.
+// appendRune encodes r, even if it is a lone surrogate, which utf8.AppendRune would
+// replace.
 func appendRune(s []byte, r rune) []byte {
 	if utf16.IsSurrogate(r) {
 		return append(s, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0xbf, 0x80|byte(r)&0xbf)
@@ -114,7 +116,9 @@ func appendRune(s []byte, r rune) []byte {
 // text.
 func (s String) Surrogate() bool { return !utf8.ValidString(string(s)) }
 
-// decodeText is json.detect_encoding and bytes.decode(…, "surrogatepass").
+// decodeText is json.detect_encoding and bytes.decode(…, "surrogatepass"): a byte order
+// mark tells the encoding, else the zero bytes among the first four do, as JSON begins
+// with two ASCII characters (RFC 4627, section 3).
 func decodeText(b []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(b, []byte{0, 0, 0xfe, 0xff}):
@@ -146,6 +150,7 @@ func decodeText(b []byte) (string, error) {
 	return utf8Text(b)
 }
 
+// undecodable is the error of bytes that are not in the detected encoding.
 const undecodable = Error("body cannot be decoded")
 
 // noCopy returns b as a string without a copy. b must not be changed afterwards.
@@ -159,6 +164,7 @@ func utf8Text(b []byte) (string, error) {
 	for i := 0; i < len(b); {
 		r, n := utf8.DecodeRune(b[i:])
 		if r == utf8.RuneError && n == 1 {
+			// ed a0 80 .. ed bf bf are U+D800 .. U+DFFF.
 			if i+2 >= len(b) || b[i] != 0xed || b[i+1] < 0xa0 || b[i+1] > 0xbf || b[i+2]&0xc0 != 0x80 {
 				return "", undecodable
 			}

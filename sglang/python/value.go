@@ -1,5 +1,7 @@
 // Package python reads JSON and prints values exactly as CPython 3.12 does: json.loads
-// and repr. sglang-jax's error texts contain both, so clients see them.
+// and repr. sglang-jax's error texts contain both, so clients see them. Begin with Decode
+// and Repr. tests/contract/python.py has CPython write the bodies that they are held to.
+// The package must not know what a body means.
 package python
 
 import (
@@ -16,7 +18,8 @@ type Value any
 // []Value, because lists of token ids are long.
 type Ints []int64
 
-// List returns the elements of a list of either type, and whether v is a list.
+// List returns the elements of a list of either type, and whether v is a list. Of Ints it
+// makes Values, which take four times the memory.
 func List(v Value) (list []Value, ok bool) {
 	ints, ok := v.(Ints)
 	if !ok {
@@ -48,6 +51,7 @@ func (n Int) Int64() int64 {
 	}
 }
 
+// String returns the decimal digits, as Python prints them.
 func (n Int) String() string {
 	if n.Big != nil {
 		return n.Big.String()
@@ -66,7 +70,7 @@ type Bytes []byte
 // Object keeps its keys in the order of their first appearance. A repeated key has its
 // last value, as in Python.
 type Object struct {
-	Keys   []String
+	Keys   []String // only set may change them
 	values map[String]Value
 }
 
@@ -76,7 +80,7 @@ func (o *Object) Get(key String) (Value, bool) {
 	return v, ok
 }
 
-// set sets the value of a key.
+// set sets the value of a key. It replaces a value that the key has.
 func (o *Object) set(key String, v Value) {
 	if o.values == nil {
 		o.values = map[String]Value{}
@@ -94,7 +98,8 @@ func (o *Object) Default(key String, v Value) {
 	}
 }
 
-// Size returns about how many bytes of JSON a value is.
+// Size returns about how many bytes of JSON a value is, for bounds that need not be
+// exact.
 func Size(v Value) int {
 	switch v := v.(type) {
 	case String:

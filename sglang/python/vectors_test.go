@@ -10,7 +10,8 @@ import (
 	"scored/tests/vectors"
 )
 
-// TestAgainstCPython reads thousands of bodies, sound and damaged, and wants CPython's repr, or its error and position.
+// TestAgainstCPython reads thousands of bodies, sound and damaged, and wants CPython's
+// repr, or its error and position.
 func TestAgainstCPython(t *testing.T) {
 	count := 0
 	for line := range bytes.Lines(vectors.Read(t, "../../tests/contract/python.jsonl.gz")) {
@@ -48,7 +49,8 @@ func TestAgainstCPython(t *testing.T) {
 	}
 }
 
-// checkWithin wants a repr of at most so many bytes to begin as the whole one does, and to say where it ends early.
+// checkWithin wants a repr of at most so many bytes to begin as the whole one does, and
+// to say where it ends early.
 func checkWithin(t *testing.T, v Value, whole string, most int) {
 	t.Helper()
 	got := ReprWithin(v, most)
