@@ -17,7 +17,7 @@ import (
 )
 
 // TestKernelsComputeTheirFormula: the kernels' text, run as a TPU or GPU would, gives what the graph says that they compute, with the
-// operands that the graph gives them, well within what a device is allowed; and a sight that is off by one is found, be it
+// operands that the graph gives them, well within what a device is allowed; and a range that is off by one is found, be it
 // in a step of one block or of several.
 func TestKernelsComputeTheirFormula(t *testing.T) {
 	plain := kernelConfig()
@@ -61,13 +61,13 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 			if !(least <= 0.6*mostOff) {
 				t.Errorf("kernels are off by up to %v, want 0.6 of %v at most", least, mostOff)
 			}
-			right := operands.Sight
+			right := operands.Ranges
 			for end, what := range []string{"from", "to", "start"} {
 				if onContext := c.bucket.Context > 0; onContext != (what != "start") {
 					continue // beside a context, one own token more is too little
 				}
 				for _, by := range []float64{-1, 1} {
-					operands.Sight = shifted(right, end, by)
+					operands.Ranges = shifted(right, end, by)
 					if wrong := off(); !(wrong > mostOff) {
 						t.Errorf("%s off by %v: numbers are off by no more than %v", what, by, wrong)
 					}
@@ -79,12 +79,12 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 
 // shifted moves an end of what tokens see by one, 0 from, 1 to or 2 start: that of the context where they see some of it, and
 // that of the step where they still see something.
-func shifted(sight *kerneltest.Array, end int, by float64) *kerneltest.Array {
-	out := *sight
-	out.Data = slices.Clone(sight.Data)
-	tokens := sight.Dims[1]
+func shifted(ranges *kerneltest.Array, end int, by float64) *kerneltest.Array {
+	out := *ranges
+	out.Data = slices.Clone(ranges.Data)
+	tokens := ranges.Dims[1]
 	for t := range tokens {
-		from, to, start := sight.Data[t], sight.Data[tokens+t], sight.Data[2*tokens+t]
+		from, to, start := ranges.Data[t], ranges.Data[tokens+t], ranges.Data[2*tokens+t]
 		if end < 2 && from < to || end == 2 && start+by <= float64(t) {
 			out.Data[end*tokens+t] += by
 		}
@@ -122,7 +122,7 @@ func attendByFormula(t *testing.T, p packed, b plan.Bucket) (mixed *kerneltest.A
 	}
 	t.Cleanup(formula.close)
 	inputs := p.checkTensors(b)
-	in.Sight, in.Spans = textArray[int32](inputs[0], "i32"), textArray[int32](inputs[1], "i32")
+	in.Ranges, in.Spans = textArray[int32](inputs[0], "i32"), textArray[int32](inputs[1], "i32")
 	outputs, err := formula.run(inputs...)
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,10 @@ import (
 	"scored/model/kernel"
 )
 
-// Attend returns the kernel that computes attention: see package kernel.
+// Attend returns the kernel that computes attention: see package kernel. Its grid has a
+// point for each key-value head and block of tokens. All keys and values of the head are
+// in fast memory, those of the step and those of the context, and stay there for the
+// head's blocks. The spans are in scalar memory, as they decide how far loops go.
 func Attend(s Shape) Kernel {
 	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Blocks().Tokens
 	blocks := s.Tokens / rows
@@ -22,12 +25,12 @@ func Attend(s Shape) Kernel {
 	}
 	windows = append(windows, window{kind: array("i32", 3, rows),
 		block: func(t *text, _, i value) (value, value) { return t.constant("i32", 0), i }})
-	windows = append(windows, s.ropeWindows(rows, func(_, i value) value { return i })...)
+	windows = append(windows, ropeWindows(e, rows, func(_, i value) value { return i })...)
 	windows = append(windows, queries)
 	body := module("attend", [2]int{s.KVHeads, blocks}, []kind{array("i32", 3*blocks)}, windows,
 		s.attend)
 
-	pairs := s.Tokens * (s.Context + ownBlocks*rows)
+	pairs := s.Tokens * (s.Context + ownBlocks*rows) // of a query and a key, at most
 	return Kernel{Name: "attend", Body: body, FastMemory: s.fastMemory(), Cost: Cost{
 		Flops: 4 * s.Heads * e * pairs, Transcendental: s.Heads * pairs,
 		BytesAccessed: 2*(2*s.Tokens*s.Heads*e+(s.Tokens+s.Context)*s.KVHeads*2*e) +
@@ -45,14 +48,14 @@ func (s Shape) attend(t *text, _, i value, resident, in []value) {
 	ranges, weight, angles, out := in[2], in[3], in[4], in[5]
 	e, group, rows := s.HeadDim, s.Heads/s.KVHeads, s.Blocks().Tokens
 
-	// The heads of the group are stacked: they are queries of the same keys.
-	top, rope, parts := t.constant("index", 0), s.ropeInputs(t, weight, angles, rows),
-		make([]value, group)
+	// The heads of the group are stacked, because they are queries of the same keys.
+	top, rope := t.constant("index", 0), loadRope(s, t, weight, angles, rows)
+	parts := make([]value, group)
 	for h := range parts {
-		parts[h] = t.bfloat16s(s.normRope(t, t.load(queries, top, rows, h*e, e), rope))
+		parts[h] = t.bfloat16s(rope.normRope(t.load(queries, top, rows, h*e, e)))
 	}
 	f := flash{Shape: s, text: t, queries: t.concat(0, parts...)}
-	each := func(x value) value { // one number of a token for all heads of the group, [1, G·rows]
+	each := func(x value) value { // repeats a token's number for the heads of the group, [1, G·rows]
 		return t.concat(1, slices.Repeat([]value{x}, group)...)
 	}
 	seen := func(n int) value { return each(t.load(ranges, t.constant("index", n), 1, 0, rows)) }

@@ -1,6 +1,7 @@
 package mosaic
 
-// Keys returns the kernel that prepares keys and values: see package kernel.
+// Keys returns the kernel that prepares keys and values: see package kernel. Its grid has
+// a point for each block of tokens and key-value head.
 func Keys(s Shape) Kernel {
 	e, rows := s.HeadDim, s.keysRows()
 	head := func(from int) window {
@@ -8,7 +9,7 @@ func Keys(s Shape) Kernel {
 			block: func(t *text, i, j value) (value, value) { return i, t.add(j, t.constant("i32", from)) }}
 	}
 	windows := []window{head(s.Heads), head(s.Heads + s.KVHeads)}
-	windows = append(windows, s.ropeWindows(rows, func(i, _ value) value { return i })...)
+	windows = append(windows, ropeWindows(e, rows, func(i, _ value) value { return i })...)
 	windows = append(windows, window{kind: array("bf16", rows, 2*e),
 		block: func(_ *text, i, j value) (value, value) { return i, j }})
 	body := module("keys", [2]int{s.Tokens / rows, s.KVHeads}, nil, windows,
@@ -17,9 +18,9 @@ func Keys(s Shape) Kernel {
 			top, zero := t.constant("index", 0), t.filled(0, "f32", rows, e)
 			v := t.float32s(t.load(values, top, rows, 0, e))
 			broken := t.sub(v, v) // 0 or, if a value is NaN or infinite, NaN
-			k := t.add(s.normRope(t, t.load(keys, top, rows, 0, e),
-				s.ropeInputs(t, weight, angles, rows)), t.rowSums(broken))
-			const equal = exactly + ", predicate = 1 : i64"
+			k := t.load(keys, top, rows, 0, e)
+			k = t.add(loadRope(s, t, weight, angles, rows).normRope(k), t.rowSums(broken))
+			const equal = exactly + ", predicate = 1 : i64" // ordered: false for NaN
 			finite := t.op(array("i1", rows, e), "arith.cmpf", equal, broken, zero)
 			t.store(t.bfloat16s(k), out, 0)
 			t.store(t.bfloat16s(t.choose(finite, v, zero)), out, e)

@@ -12,10 +12,10 @@ type Shape struct{ kernel.Shape }
 // lanes is how many numbers a register of a TPU holds side by side.
 const lanes = 128
 
-// most is how much fast memory a kernel may ask for, of 128 MiB.
+// most is how many bytes of fast memory a kernel may ask for, of a device's 128 MiB.
 const most = 100 << 20
 
-// Check says why there are no kernels of the shape.
+// Check returns an error that says why there are no kernels of the shape.
 func (s Shape) Check() error {
 	if s.HeadDim != lanes {
 		return fmt.Errorf("heads have %d numbers, kernels are for %d", s.HeadDim, lanes)
@@ -30,7 +30,8 @@ func (s Shape) Check() error {
 	return nil
 }
 
-// Blocks are how attention is cut up.
+// Blocks returns how attention is divided. Larger blocks of tokens go over the keys less
+// often. With groups of two heads, a block of 256 tokens has 512 queries.
 func (s Shape) Blocks() kernel.Blocks {
 	rows := 128
 	if s.Tokens%256 == 0 && s.Heads/s.KVHeads <= 2 {
@@ -39,13 +40,14 @@ func (s Shape) Blocks() kernel.Blocks {
 	return kernel.Blocks{Tokens: rows, Context: divisor(s.Context, 512), Own: rows}
 }
 
+// fastMemory bounds the bytes of fast memory that Attend takes, which is more than Keys.
 func (s Shape) fastMemory() int {
 	const work = 16 << 20 // scores, and the blocks of queries and results
-	twice := 2            // the next head's keys and values arrive beside those in use
+	const twice = 2       // the next head's keys and values arrive beside those in use
 	return work + twice*2*(s.Tokens+s.Context)*2*s.HeadDim
 }
 
-// divisor is the greatest of most, most/2, … that divides n.
+// divisor returns the greatest of most, most/2, … that divides n. most is a power of two.
 func divisor(n, most int) int {
 	for n%most != 0 {
 		most /= 2
@@ -53,14 +55,14 @@ func divisor(n, most int) int {
 	return most
 }
 
-// ownBlocks is to how many blocks of the step's own tokens a token attends if no row is
+// ownBlocks is how many blocks of the step's own tokens a token attends to if no row is
 // longer than a block: its own, and the one before, in which the block's first row
 // begins.
 const ownBlocks = 2
 
-// Cycles is how long both kernels take on a v6e, by the instructions that libtpu 0.0.52
-// schedules for a block of 512 queries (scripts/kernel-cycles.sh counts them), if no
-// row is longer than a block.
+// Cycles returns how many cycles both kernels take on a v6e if no row is longer than a
+// block. It counts the instructions that libtpu 0.0.52 schedules for a block of 512
+// queries; scripts/kernel-cycles.sh counts them anew.
 func (s Shape) Cycles() float64 {
 	const (
 		keysStep, keysToken = 180, 0.85 // a step of Keys' grid, and each of its tokens

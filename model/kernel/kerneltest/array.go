@@ -1,17 +1,23 @@
-// Package kerneltest holds the text of attention's kernels, run in plain Go, to attention by its definition: the arrays
-// that runners of kernels work on, and the cases that kernels for every device must pass.
+// Package kerneltest compares the text of attention's kernels, run in plain Go, with
+// attention by its definition. It has the arrays that runners of kernels work on, the
+// arithmetic that both dialects of MLIR share, and the cases that the kernels of every
+// device must pass.
+//
+// It must not know how a kernel is written: runners (mosaictest, tritontest) give it
+// Kernels. Begin with TestAttention.
 package kerneltest
 
 import "math"
 
-// Array is a number or an array in row-major order, each number one that its element type has.
+// Array is a number or an array in row-major order. Each number is one that its element
+// type has: operations are computed in float64 and rounded by Round.
 type Array struct {
 	Element string // f32, bf16, i32, i1 or index
-	Dims    []int
+	Dims    []int  // nil for a number
 	Data    []float64
 }
 
-// New is an array of zeros.
+// New returns an array of zeros.
 func New(element string, dims ...int) *Array {
 	size := 1
 	for _, d := range dims {
@@ -20,7 +26,8 @@ func New(element string, dims ...int) *Array {
 	return &Array{element, dims, make([]float64, size)}
 }
 
-// Round makes each number one that the element type has.
+// Round rounds each number to one that the element type has. Types without a case hold
+// small integers, which are exact.
 func (a *Array) Round() {
 	for i, x := range a.Data {
 		switch a.Element {
@@ -29,7 +36,7 @@ func (a *Array) Round() {
 		case "bf16":
 			a.Data[i] = BFloat16(x)
 		case "i32":
-			a.Data[i] = float64(int32(int64(x)))
+			a.Data[i] = float64(int32(int64(x))) // wraps around, as MLIR's arith does
 		}
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"scored/model/kernel"
 )
 
-// TestAttention runs every case. Kernels are made for a shape by make; shapes are those in which numbers are compared, and
-// small is one of several blocks of tokens and of context keys, with two query heads and one key-value head.
-func TestAttention(t *testing.T, shapes map[string]kernel.Shape, small kernel.Shape, make func(kernel.Shape) Kernels) {
+// TestAttention runs every case on the kernels that make returns for a shape. shapes,
+// by name, are those in which numbers are compared. small has several blocks of tokens
+// and at least three of context keys, two query heads and one key-value head.
+func TestAttention(t *testing.T, shapes map[string]kernel.Shape, small kernel.Shape,
+	make func(kernel.Shape) Kernels) {
 	for name, shape := range shapes {
 		t.Run("softmax/"+name, func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +40,9 @@ func TestAttention(t *testing.T, shapes map[string]kernel.Shape, small kernel.Sh
 	})
 }
 
-// attends holds numbers to the definition, to the precision of bfloat16.
+// attends compares numbers with the definition, to the precision of bfloat16: weights
+// enter the product with the values rounded to 8 bits, which moves a number by a few
+// hundredths at most and a thousandth on average.
 func attends(t *testing.T, s *Step) {
 	if err := s.kernels.Check(); err != nil {
 		t.Fatal(err)
@@ -62,29 +66,30 @@ func attends(t *testing.T, s *Step) {
 	}
 }
 
-// head is what attention gives a token's head.
-func (s *Step) head(mixed *Array, token, head int) []float64 {
-	return mixed.Data[token*mixed.Dims[1]+head*s.HeadDim:][:s.HeadDim]
+// head returns the attention output of a token's head.
+func (s *Step) head(output *Array, token, head int) []float64 {
+	return output.Data[token*output.Dims[1]+head*s.HeadDim:][:s.HeadDim]
 }
 
-// overflowStays: a value of the step that is not finite reaches the tokens that see it, and no other.
+// overflowStays: a value of the step that is not finite reaches the tokens that attend
+// to it, and no other.
 func overflowStays(t *testing.T, s *Step, bad float64) {
 	broken := s.Tokens / 2
 	s.value(broken, 0)[5] = bad
 	got := s.Run(t)
 	for token := range s.Tokens {
 		_, own := s.keys(token)
-		sees := slices.Contains(own, broken)
+		attends := slices.Contains(own, broken)
 		for head := range s.Heads {
-			if is := math.IsNaN(s.head(got, token, head)[0]); is != sees {
-				t.Errorf("token %d, head %d: NaN %v, sees it %v", token, head, is, sees)
+			if is := math.IsNaN(s.head(got, token, head)[0]); is != attends {
+				t.Errorf("token %d, head %d: NaN %v, attends to it %v", token, head, is, attends)
 			}
 		}
 	}
 }
 
-// outsideIsHarmless: keys of the context that are NaN, and values as large as there are, change no bit of a token that does
-// not see them.
+// outsideIsHarmless: keys of the context that are NaN, and values as large as there
+// are, change no bit of a token that does not attend to them.
 func outsideIsHarmless(t *testing.T, s *Step) {
 	want := slices.Clone(s.Run(t).Data)
 	middle := s.Shape.Context / 2
@@ -96,21 +101,24 @@ func outsideIsHarmless(t *testing.T, s *Step) {
 	}
 	got, width, spared := s.Run(t), s.Heads*s.HeadDim, 0
 	for token := range s.Tokens {
-		sees := int(s.From[token]) < middle+10 && int(s.To[token]) > middle-10
-		if is := !slices.Equal(got.Data[token*width:][:width], want[token*width:][:width]); is != sees {
-			t.Errorf("token %d, which sees %d … %d of the context: numbers change %v, want %v", token, s.From[token], s.To[token]-1, is, sees)
+		attends := int(s.From[token]) < middle+10 && int(s.To[token]) > middle-10
+		changed := !slices.Equal(got.Data[token*width:][:width], want[token*width:][:width])
+		if changed != attends {
+			t.Errorf("token %d, which attends to %d … %d of the context: numbers change %v, want %v",
+				token, s.From[token], s.To[token]-1, changed, attends)
 		}
-		if !sees {
+		if !attends {
 			spared++
 		}
 	}
 	if spared < 20 || spared > s.Tokens-20 {
-		t.Errorf("%d of %d tokens do not see the keys that changed; the case tells little", spared, s.Tokens)
+		t.Errorf("%d of %d tokens do not attend to the keys that changed; the case tells little",
+			spared, s.Tokens)
 	}
 }
 
-// onlySpansAreRead: a block of tokens that sees one block of the context reads no other. Values that are NaN would tell, even
-// with the weight 0.
+// onlySpansAreRead: a block of tokens that attends to one block of the context reads no
+// other. Values that are NaN would tell, since even the weight 0 makes them NaN.
 func onlySpansAreRead(t *testing.T, s *Step) {
 	size := s.kernels.Blocks().Context
 	if s.Shape.Context < 3*size {
@@ -126,35 +134,25 @@ func onlySpansAreRead(t *testing.T, s *Step) {
 		}
 	}
 	if got := s.Run(t); slices.ContainsFunc(got.Data, math.IsNaN) {
-		t.Error("a block of the context is read that no token sees")
+		t.Error("a block of the context is read that no token attends to")
 	}
 }
 
-// rangesAreExact: a token sees all keys that it shall and none beside them. All scores are 0, so that it gets the mean of
-// the values it sees, rounded once: one key more or less at either end of either range is found at every token.
+// rangesAreExact: a token attends to every key of its ranges and to no other. All
+// scores are 0, so each token's output is the mean of its values, rounded once. The
+// case moves each end of each range by one, and finds that at every token.
 func rangesAreExact(t *testing.T, s *Step) {
 	for token := range s.Tokens {
-		clear(s.QKV.Data[token*s.QKV.Dims[1]:][:2*s.HeadDim])
+		clear(s.QKV.Data[token*s.QKV.Dims[1]:][:2*s.HeadDim]) // both query heads
 	}
 	want := make([][]float64, s.Tokens)
 	for token := range want {
 		want[token] = s.want(token, 1)
 	}
-	wrong := func() (tokens []int) {
-		got := s.Run(t)
-		for token := range s.Tokens {
-			for d, x := range s.head(got, token, 1) {
-				if !(math.Abs(x-want[token][d]) <= math.Abs(want[token][d])/256+1e-5) {
-					tokens = append(tokens, token)
-					break
-				}
-			}
-		}
-		return tokens
-	}
-	if all := wrong(); len(all) > 0 {
+	if all := s.wrong(t, want); len(all) > 0 {
 		token := all[0]
-		t.Fatalf("%d tokens are wrong, first %d, which sees %d … %d of the context and %d … of the step", len(all), token, s.From[token], s.To[token]-1, s.Start[token])
+		t.Fatalf("%d tokens are wrong, first %d, which attends to %d … %d of the context and %d … of "+
+			"the step", len(all), token, s.From[token], s.To[token]-1, s.Start[token])
 	}
 	for name, end := range map[string][]int32{"from": s.From, "to": s.To, "start": s.Start} {
 		for _, by := range []int32{-1, 1} {
@@ -164,7 +162,7 @@ func rangesAreExact(t *testing.T, s *Step) {
 					changed = append(changed, token)
 				}
 			}
-			if got := wrong(); !slices.Equal(got, changed) || len(changed) < s.Tokens/4 {
+			if got := s.wrong(t, want); !slices.Equal(got, changed) || len(changed) < s.Tokens/4 {
 				t.Errorf("%s off by %d is found at tokens %v, want %v", name, by, got, changed)
 			}
 			copy(end, right)
@@ -172,7 +170,24 @@ func rangesAreExact(t *testing.T, s *Step) {
 	}
 }
 
-// shift moves an end of what a token sees by one, unless no key is there or the token sees no context.
+// wrong runs the kernels and returns the tokens whose head 1 is not as wanted, by more
+// than one rounding to bfloat16.
+func (s *Step) wrong(t *testing.T, want [][]float64) (tokens []int) {
+	t.Helper()
+	got := s.Run(t)
+	for token := range s.Tokens {
+		for d, x := range s.head(got, token, 1) {
+			if !(math.Abs(x-want[token][d]) <= math.Abs(want[token][d])/256+1e-5) {
+				tokens = append(tokens, token)
+				break
+			}
+		}
+	}
+	return tokens
+}
+
+// shift moves one end of a token's ranges by one: from, to or start. It does nothing
+// if there is no key, or if the token attends to no key of the context.
 func (s *Step) shift(token int, end string, by int32) {
 	from, to, start := &s.From[token], &s.To[token], &s.Start[token]
 	none := *from == *to

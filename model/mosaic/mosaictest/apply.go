@@ -7,7 +7,7 @@ import (
 	"scored/model/kernel/kerneltest"
 )
 
-// apply gives the result of an operation that has one; its numbers are rounded after.
+// apply returns the result of an operation that has one. The caller rounds its numbers.
 func (op *operation) apply(in []*Array) *Array {
 	if len(in) == 2 {
 		if of := kerneltest.Binary(op.name, op.predicate()); of != nil {
@@ -25,7 +25,7 @@ func (op *operation) apply(in []*Array) *Array {
 			panic(fmt.Sprintf("%v is not a multiple of %d", in[0].Data[0], n))
 		}
 		return op.elementwise(in, func(x []float64) float64 { return x[0] })
-	case "arith.select":
+	case "arith.select": // of each element's own condition
 		return op.elementwise(in, func(x []float64) float64 {
 			if x[0] != 0 {
 				return x[1]
@@ -35,7 +35,8 @@ func (op *operation) apply(in []*Array) *Array {
 	case "memref.load":
 		return number(op.result.element, in[0].Data[int(in[1].Data[0])])
 	case "vector.load":
-		return cut(in[0], [2]int{int(in[1].Data[0]), int(in[2].Data[0])}, op.result.dims[0], op.result.dims[1])
+		corner := [2]int{int(in[1].Data[0]), int(in[2].Data[0])}
+		return cut(in[0], corner, op.result.dims[0], op.result.dims[1])
 	case "vector.extract_strided_slice":
 		from := op.numbers("offsets")
 		return cut(in[0], [2]int{from[0], from[1]}, op.result.dims[0], op.result.dims[1])
@@ -43,7 +44,8 @@ func (op *operation) apply(in []*Array) *Array {
 	return op.move(in)
 }
 
-// move is an operation that takes numbers to other places, or adds them up.
+// move returns the result of an operation that takes numbers to other places or combines
+// numbers of several places. Values are matrices, but for the vectors of reductions.
 func (op *operation) move(in []*Array) *Array {
 	out := kerneltest.New(op.result.element, op.result.dims...)
 	switch op.name {
@@ -56,7 +58,7 @@ func (op *operation) move(in []*Array) *Array {
 		fill(out, func(r, c int) float64 { return float64([]int{r, c}[axis]) })
 	case "tpu.transpose":
 		fill(out, func(r, c int) float64 { return at(in[0], c, r) })
-	case "tpu.dynamic_rotate":
+	case "tpu.dynamic_rotate": // the last numbers of a row come to its front
 		n, by := out.Dims[1], int(in[1].Data[0])
 		fill(out, func(r, c int) float64 { return at(in[0], r, ((c-by)%n+n)%n) })
 	case "tpu.concatenate":
@@ -65,12 +67,13 @@ func (op *operation) move(in []*Array) *Array {
 			paste(out, at, part)
 			at[axis] += part.Dims[axis]
 		}
-	case "vector.multi_reduction":
-		add := kerneltest.Binary(map[string]string{"add": "arith.addf", "maximumf": "arith.maximumf"}[op.word("kind")], "")
+	case "vector.multi_reduction": // along columns, from initial values on
+		operations := map[string]string{"add": "arith.addf", "maximumf": "arith.maximumf"}
+		combine := kerneltest.Binary(operations[op.word("kind")], "")
 		copy(out.Data, in[1].Data)
 		for r := range in[0].Dims[0] {
 			for c := range out.Data {
-				out.Data[c] = add(out.Data[c], at(in[0], r, c))
+				out.Data[c] = combine(out.Data[c], at(in[0], r, c))
 			}
 		}
 	case "tpu.matmul":
@@ -81,16 +84,18 @@ func (op *operation) move(in []*Array) *Array {
 	return out
 }
 
-// multiply is out = in[0]·in[1] + in[2], over the axes that the dimension numbers contract.
+// multiply computes out = in[0]·in[1] + in[2], which contracts one axis of each factor:
+// the operation's dimension numbers say which. Products of bfloat16 are exact in
+// float64, and each sum is rounded once. A TPU's order of additions differs.
 func (op *operation) multiply(in []*Array, out *Array) {
 	a, b := in[0], in[1]
 	if axes := op.dimensionNumbers(); axes[0] == 0 {
-		a = turned(a)
+		a = transposed(a)
 	} else if axes[0] != 1 {
 		panic("product contracts an unknown axis")
 	}
 	if op.dimensionNumbers()[1] == 0 {
-		b = turned(b)
+		b = transposed(b)
 	}
 	if a.Dims[1] != b.Dims[1] || a.Dims[0] != out.Dims[0] || b.Dims[0] != out.Dims[1] {
 		panic(fmt.Sprintf("product of %v and %v is not %v", a.Dims, b.Dims, out.Dims))
@@ -106,6 +111,8 @@ func (op *operation) multiply(in []*Array, out *Array) {
 	})
 }
 
+// elementwise applies a function to the elements of arrays at the same place, which must
+// all have the result's shape.
 func (op *operation) elementwise(in []*Array, of func(x []float64) float64) *Array {
 	out, x := kerneltest.New(op.result.element, op.result.dims...), make([]float64, len(in))
 	for _, a := range in {
@@ -122,12 +129,15 @@ func (op *operation) elementwise(in []*Array, of func(x []float64) float64) *Arr
 	return out
 }
 
-// predicate is the word for an operation's predicate, which the text has as a number; "" if it is not known.
+// predicate returns the name of an operation's predicate, which the text has as a
+// number of MLIR's arith dialect; "" if it is not known.
 func (op *operation) predicate() string {
-	return map[string]string{"arith.cmpi 2": "slt", "arith.cmpi 6": "ult", "arith.cmpf 1": "oeq"}[fmt.Sprintf("%s %d", op.name, op.number("predicate"))]
+	names := map[string]string{"arith.cmpi 2": "slt", "arith.cmpi 6": "ult", "arith.cmpf 1": "oeq"}
+	return names[fmt.Sprintf("%s %d", op.name, op.number("predicate"))]
 }
 
-// at is the number in a row and a column; a number or a single row or column is the same all along.
+// at returns the number in a row and a column. A number, or a single row or column, is
+// repeated as a broadcast does.
 func at(a *Array, row, column int) float64 {
 	rows, columns := 1, 1
 	switch len(a.Dims) {
@@ -139,6 +149,7 @@ func at(a *Array, row, column int) float64 {
 	return a.Data[min(row, rows-1)*columns+min(column, columns-1)]
 }
 
+// fill sets each number of an array by its row and column. A vector is one row.
 func fill(a *Array, of func(row, column int) float64) {
 	columns := a.Dims[len(a.Dims)-1]
 	for i := range a.Data {
@@ -146,7 +157,8 @@ func fill(a *Array, of func(row, column int) float64) {
 	}
 }
 
-func turned(a *Array) *Array {
+// transposed swaps the axes of a matrix.
+func transposed(a *Array) *Array {
 	out := kerneltest.New(a.Element, a.Dims[1], a.Dims[0])
 	fill(out, func(r, c int) float64 { return a.Data[c*a.Dims[1]+r] })
 	return out

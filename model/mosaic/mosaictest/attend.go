@@ -5,19 +5,22 @@ import (
 	"scored/model/mosaic"
 )
 
-// Kernels are those of a shape, run in plain Go: kerneltest.Kernels.
+// Kernels are the kernels of a shape, run in plain Go. It implements kerneltest.Kernels.
 type Kernels struct{ mosaic.Shape }
 
-// Attend runs both kernels, one after the other: the mixed values [T, H·E].
+// Attend implements kerneltest.Kernels.
 func (k Kernels) Attend(in kerneltest.Operands) (*Array, error) {
 	s := k.Shape
-	keys, mixed := kerneltest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim), kerneltest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
-	if err := Run(mosaic.Keys(s).Body, in.QKV, in.QKV, in.KeyWeight, in.Angles, keys); err != nil {
+	keys := kerneltest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim)
+	err := Run(mosaic.Keys(s).Body, in.QKV, in.QKV, in.KeyWeight, in.Angles, keys)
+	if err != nil {
 		return nil, err
 	}
 	arrays := []*Array{in.Spans, in.QKV, keys}
 	if s.Context > 0 {
 		arrays = append(arrays, in.Context)
 	}
-	return mixed, Run(mosaic.Attend(s).Body, append(arrays, in.Sight, in.QueryWeight, in.Angles, mixed)...)
+	output := kerneltest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
+	arrays = append(arrays, in.Ranges, in.QueryWeight, in.Angles, output)
+	return output, Run(mosaic.Attend(s).Body, arrays...)
 }

@@ -10,53 +10,64 @@ import (
 // module is a kernel's text, taken apart.
 type module struct {
 	kernel struct {
-		body    *block
-		grid    [2]int
-		whole   int // operands that every point of the grid gets whole
-		windows []window
+		body     *block
+		grid     [2]int
+		resident int // the first operands: every point of the grid gets them as a whole
+		windows  []window
 	}
-	functions map[string]*block
+	functions map[string]*block // the others, by name: those of windows
 }
 
+// window shows one block of an operand at each point of the grid.
 type window struct {
-	index         string // the function that says which block it shows
-	rows, columns int
+	index         string // the function that returns which block, in blocks
+	rows, columns int    // of a block
 }
 
+// block is a list of operations with parameters: the body of a function or a loop.
 type block struct {
 	parameters []string
 	operations []*operation
 }
 
+// operation is one operation. Values are known by name, such as %3 or %4#1.
 type operation struct {
 	results    []string
-	name       string
+	name       string // without the dialect's prefix, e.g. arith.addf
 	operands   []string
-	attributes string
-	result     kind
-	region     *block
+	attributes string // the text between braces
+	result     kind   // of the only result, if it is one that apply returns
+	region     *block // the body of a loop
 }
 
-// kind is the element type and the axes of a result.
+// kind is the type of a result: its element type and axes, none of a number.
 type kind struct {
 	element string
 	dims    []int
 }
 
+// reader goes over the lines of a text. It panics where the text ends too early; Run
+// turns panics into errors.
 type reader struct {
 	lines []string
 	next  int
 }
 
-// The generic form of MLIR as it is printed, an operation on a line, but for those with a region.
+// begins is how every operation begins: results, how many they are, name, operands.
+const begins = `^(?:(%\d+)(?::(\d+))? = )?"stable_mosaic\.([\w.]+)"\((.*?)\)`
+
+// Lines of MLIR's generic form as it is printed: an operation is one line, and one with
+// a region begins with a line that ends in a brace.
 var (
-	opLine     = regexp.MustCompile(`^(?:(%\d+)(?::(\d+))? = )?"stable_mosaic\.([\w.]+)"\((.*?)\)(?: \{(.*)\})? : \(.*\) -> (.*)$`)
-	regionLine = regexp.MustCompile(`^(?:(%\d+)(?::(\d+))? = )?"stable_mosaic\.([\w.]+)"\((.*?)\) \(\{$`)
+	opLine     = regexp.MustCompile(begins + `(?: \{(.*)\})? : \(.*\) -> (.*)$`)
+	regionLine = regexp.MustCompile(begins + ` \(\{$`)
 	inputsLine = regexp.MustCompile(`^\^bb0\((.*)\):$`)
-	windowText = regexp.MustCompile(`transform_indices = @(\w+), window_bounds = array<i64: (\d+), (\d+)>`)
-	kindText   = regexp.MustCompile(`^(?:vector<((?:\d+x)*))?(\w+)>?$`)
+	windowText = regexp.MustCompile(
+		`transform_indices = @(\w+), window_bounds = array<i64: (\d+), (\d+)>`)
+	kindText = regexp.MustCompile(`^(?:vector<((?:\d+x)*))?(\w+)>?$`)
 )
 
+// parse takes the text of a module apart.
 func parse(text string) (*module, error) {
 	r := &reader{lines: strings.Split(text, "\n")}
 	m := &module{functions: map[string]*block{}}
@@ -83,18 +94,20 @@ func parse(text string) (*module, error) {
 	return m, nil
 }
 
+// add adds a function: the kernel, which has windows, or one of those that it names.
 func (m *module) add(body *block, about *operation) {
 	if name := about.quoted("sym_name"); !strings.Contains(about.attributes, "window_params") {
 		m.functions[name] = body
 		return
 	}
-	m.kernel.body, m.kernel.whole = body, about.number("scalar_prefetch")
+	m.kernel.body, m.kernel.resident = body, about.number("scalar_prefetch")
 	copy(m.kernel.grid[:], about.numbers("iteration_bounds"))
 	for _, w := range windowText.FindAllStringSubmatch(about.attributes, -1) {
-		m.kernel.windows = append(m.kernel.windows, window{w[1], whole(w[2]), whole(w[3])})
+		m.kernel.windows = append(m.kernel.windows, window{w[1], integer(w[2]), integer(w[3])})
 	}
 }
 
+// line returns the next line without its indent.
 func (r *reader) line() string {
 	if r.next == len(r.lines) {
 		panic("text ends too early")
@@ -103,7 +116,7 @@ func (r *reader) line() string {
 	return strings.TrimSpace(r.lines[r.next-1])
 }
 
-// block reads the parameters and operations of a region, up to its end.
+// block reads the parameters and operations of a region. The line that ends it is next.
 func (r *reader) block() (*block, error) {
 	header := inputsLine.FindStringSubmatch(r.line())
 	if header == nil {
@@ -125,6 +138,7 @@ func (r *reader) block() (*block, error) {
 	return b, nil
 }
 
+// operation reads one operation, with its region if it has one.
 func (r *reader) operation() (op *operation, err error) {
 	line := r.line()
 	if parts := regionLine.FindStringSubmatch(line); parts != nil {
@@ -145,7 +159,7 @@ func (r *reader) operation() (op *operation, err error) {
 		op.result.element = of[2]
 		for _, d := range strings.Split(strings.TrimSuffix(of[1], "x"), "x") {
 			if d != "" {
-				op.result.dims = append(op.result.dims, whole(d))
+				op.result.dims = append(op.result.dims, integer(d))
 			}
 		}
 		if i := strings.LastIndex(of[2], "x"); i > 0 && of[2] != "index" {
@@ -155,11 +169,12 @@ func (r *reader) operation() (op *operation, err error) {
 	return op, nil
 }
 
+// begin makes an operation of what the expression begins has matched.
 func begin(parts []string) *operation {
 	op := &operation{name: parts[3], operands: list(parts[4])}
 	switch {
 	case parts[2] != "":
-		for i := range whole(parts[2]) {
+		for i := range integer(parts[2]) {
 			op.results = append(op.results, fmt.Sprintf("%s#%d", parts[1], i))
 		}
 	case parts[1] != "":
@@ -168,6 +183,7 @@ func begin(parts []string) *operation {
 	return op
 }
 
+// list splits a list at its commas.
 func list(s string) []string {
 	if s == "" {
 		return nil
@@ -175,7 +191,8 @@ func list(s string) []string {
 	return strings.Split(s, ", ")
 }
 
-func whole(s string) int {
+// integer reads a number, and panics if it is none.
+func integer(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil {
 		panic(err)
@@ -183,39 +200,43 @@ func whole(s string) int {
 	return n
 }
 
-// attribute is the text of an attribute up to where its value must have ended.
+// attribute returns what the first group of the pattern matches in an attribute's value;
+// "" if the operation has no such attribute.
 func (op *operation) attribute(name, pattern string) string {
-	found := regexp.MustCompile(`(?:^|[ {])` + name + ` = ` + pattern).FindStringSubmatch(op.attributes)
+	expression := regexp.MustCompile(`(?:^|[ {])` + name + ` = ` + pattern)
+	found := expression.FindStringSubmatch(op.attributes)
 	if found == nil {
 		return ""
 	}
 	return found[1]
 }
 
+// quoted returns the name in an attribute such as "keys".
 func (op *operation) quoted(name string) string { return op.attribute(name, `"(\w+)"`) }
 
-// word is the name in an attribute such as #vector.kind<add>.
+// word returns the name in an attribute such as #vector.kind<add>.
 func (op *operation) word(name string) string { return op.attribute(name, `#[\w.]+<(\w+)>`) }
 
-// numbers are those of an attribute such as array<i64: 1, 2> or [1, 2].
+// numbers returns those of an attribute such as array<i64: 1, 2> or [1, 2].
 func (op *operation) numbers(name string) (all []int) {
 	for _, n := range list(op.attribute(name, `(?:array<\w+: |\[)([-\d, ]+)`)) {
-		all = append(all, whole(n))
+		all = append(all, integer(n))
 	}
 	return all
 }
 
-// number is a single one; 0 if the attribute is not there.
+// number returns that of an attribute such as 1 : i64; 0 if there is no such attribute.
 func (op *operation) number(name string) int {
 	if all := op.numbers(name); len(all) == 1 {
 		return all[0]
 	}
 	if s := op.attribute(name, `(-?\d+) : `); s != "" {
-		return whole(s)
+		return integer(s)
 	}
 	return 0
 }
 
+// constant returns the value of a constant.
 func (op *operation) constant() float64 {
 	x, err := strconv.ParseFloat(op.attribute("value", `([-+.\de]+) : `), 64)
 	if err != nil {
@@ -224,8 +245,8 @@ func (op *operation) constant() float64 {
 	return x
 }
 
-// dimensionNumbers are the axes of both arrays that a product contracts.
+// dimensionNumbers returns which axis of each factor a product contracts.
 func (op *operation) dimensionNumbers() [2]int {
 	found := op.attribute("dimension_numbers", `#tpu\.dot_dimension_numbers<(\[\d\], \[\d\])`)
-	return [2]int{whole(found[1:2]), whole(found[6:7])}
+	return [2]int{integer(found[1:2]), integer(found[6:7])}
 }

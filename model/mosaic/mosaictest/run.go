@@ -1,6 +1,11 @@
-// Package mosaictest runs kernels of package mosaic in plain Go, from their text, so that tests can hold what a TPU will be
-// given to what it shall compute. It knows the operations those kernels use, with the rounding of each type, and refuses any
-// other. It is written from the definitions of MLIR's dialects, not from how package mosaic writes them.
+// Package mosaictest runs kernels of package mosaic in plain Go, from their text. So
+// tests can compare the very text that a TPU gets with what it must compute. It knows
+// the operations that those kernels use, with the rounding of each type, and refuses
+// any other.
+//
+// It is written from the definitions of MLIR's dialects, and must not know how package
+// mosaic writes them, or both would share a mistake. Begin with Run: parse.go takes the
+// text apart, apply.go computes single operations.
 package mosaictest
 
 import (
@@ -10,10 +15,12 @@ import (
 	"scored/model/kernel/kerneltest"
 )
 
-// Array is what kernels work on.
+// Array is an operand or a value of a kernel.
 type Array = kerneltest.Array
 
-// Run runs a kernel's module on arrays in the order of its operands and then its result, which it writes.
+// Run runs a kernel's module. arrays are its operands, in order, and then its result,
+// which it writes. It returns an error if the text is wrong, or reads or writes outside
+// of an array. Points of the grid run one after the other, the last axis fastest.
 func Run(module string, arrays ...*Array) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -25,35 +32,38 @@ func Run(module string, arrays ...*Array) (err error) {
 		return err
 	}
 	kernel := m.kernel
-	whole, windows := arrays[:kernel.whole], arrays[kernel.whole:]
+	resident, windows := arrays[:kernel.resident], arrays[kernel.resident:]
 	if len(windows) != len(kernel.windows) {
-		return fmt.Errorf("kernel has %d windows, %d arrays are given for them", len(kernel.windows), len(windows))
+		return fmt.Errorf("kernel has %d windows, %d arrays are given for them", len(kernel.windows),
+			len(windows))
 	}
 	for i := range kernel.grid[0] {
 		for j := range kernel.grid[1] {
 			at := []*Array{number("i32", float64(i)), number("i32", float64(j))}
-			blocks := make([]*Array, len(windows))
+			blocks := make([]*Array, len(windows)) // that the windows show at this point
 			corners := make([][2]int, len(windows))
 			for n, w := range kernel.windows {
-				index := m.functions[w.index].run(slices.Concat(at, whole))
+				index := m.functions[w.index].run(slices.Concat(at, resident))
 				corners[n] = [2]int{int(index[0].Data[0]) * w.rows, int(index[1].Data[0]) * w.columns}
 				blocks[n] = cut(windows[n], corners[n], w.rows, w.columns)
 			}
-			kernel.body.run(slices.Concat(at, whole, blocks))
-			last := len(windows) - 1
+			kernel.body.run(slices.Concat(at, resident, blocks))
+			last := len(windows) - 1 // the result's window
 			paste(windows[last], corners[last], blocks[last])
 		}
 	}
 	return nil
 }
 
+// number returns a number as an Array.
 func number(element string, x float64) *Array {
 	a := kerneltest.New(element)
 	a.Data[0] = x
 	return a
 }
 
-// cut copies [rows, columns] from a corner on; a kernel must not look past an array's end.
+// cut copies [rows, columns] from a corner on. It panics if that reaches past the end of
+// the array, which a kernel must not read.
 func cut(a *Array, corner [2]int, rows, columns int) *Array {
 	if corner[0] < 0 || corner[1] < 0 || corner[0]+rows > a.Dims[0] || corner[1]+columns > a.Dims[1] {
 		panic(fmt.Sprintf("[%d, %d] at %v is not inside %v", rows, columns, corner, a.Dims))
@@ -65,6 +75,8 @@ func cut(a *Array, corner [2]int, rows, columns int) *Array {
 	return out
 }
 
+// paste copies a block into an array from a corner on. It panics if the block reaches
+// past the end of the array.
 func paste(a *Array, corner [2]int, block *Array) {
 	if corner[0]+block.Dims[0] > a.Dims[0] || corner[1]+block.Dims[1] > a.Dims[1] {
 		panic(fmt.Sprintf("%v at %v is not inside %v", block.Dims, corner, a.Dims))
@@ -75,13 +87,14 @@ func paste(a *Array, corner [2]int, block *Array) {
 	}
 }
 
-// run gives the function's results.
+// run runs the block of a function and returns the function's results.
 func (b *block) run(inputs []*Array) []*Array {
 	known := map[string]*Array{}
 	return b.in(known, inputs)
 }
 
-// in runs a block where names are known, and gives what its last operation returns or yields.
+// in runs a block inside of others, whose values are known by name, and adds its own.
+// It returns the operands of the operation that ends the block.
 func (b *block) in(known map[string]*Array, inputs []*Array) []*Array {
 	for i, name := range b.parameters {
 		known[name] = inputs[i]
@@ -96,7 +109,7 @@ func (b *block) in(known map[string]*Array, inputs []*Array) []*Array {
 		switch op.name {
 		case "func.return", "scf.yield":
 			return operands
-		case "scf.for":
+		case "scf.for": // operands are from, to, step, and the initial state
 			state := operands[3:]
 			for i := operands[0].Data[0]; i < operands[1].Data[0]; i += operands[2].Data[0] {
 				state = op.region.in(known, append([]*Array{number("i32", i)}, state...))

@@ -5,21 +5,24 @@ import (
 	"scored/model/triton"
 )
 
-// Kernels are those of a shape, run in plain Go: kerneltest.Kernels.
+// Kernels are the kernels of a shape, run in plain Go. It implements kerneltest.Kernels.
 type Kernels struct{ triton.Shape }
 
-// Attend runs both kernels, one after the other: the mixed values [T, H·E].
+// Attend implements kerneltest.Kernels.
 func (k Kernels) Attend(in kerneltest.Operands) (*kerneltest.Array, error) {
 	s := k.Shape
-	keys, mixed := kerneltest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim), kerneltest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
-	ready := triton.Keys(s)
-	if err := Run(ready.Body, ready.Grid, in.QKV, in.QKV, in.KeyWeight, in.Angles, keys); err != nil {
+	keys := kerneltest.New("bf16", s.Tokens, s.KVHeads*2*s.HeadDim)
+	prepare := triton.Keys(s)
+	err := Run(prepare.Body, prepare.Grid, in.QKV, in.QKV, in.KeyWeight, in.Angles, keys)
+	if err != nil {
 		return nil, err
 	}
 	arrays := []*kerneltest.Array{in.Spans, in.QKV, keys}
 	if s.Context > 0 {
 		arrays = append(arrays, in.Context)
 	}
+	output := kerneltest.New("bf16", s.Tokens, s.Heads*s.HeadDim)
+	arrays = append(arrays, in.Ranges, in.QueryWeight, in.Angles, output)
 	attend := triton.Attend(s)
-	return mixed, Run(attend.Body, attend.Grid, append(arrays, in.Sight, in.QueryWeight, in.Angles, mixed)...)
+	return output, Run(attend.Body, attend.Grid, arrays...)
 }

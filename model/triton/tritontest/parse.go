@@ -11,25 +11,29 @@ import (
 // function is a kernel's text, taken apart.
 type function struct {
 	name  string
-	kinds []kind
+	kinds []kind // of the parameters
 	body  *block
 }
 
+// block is a list of operations with parameters: the body of the function, of a loop or
+// of a reduction.
 type block struct {
 	parameters []string
 	operations []*operation
 }
 
+// operation is one operation. Values are known by name, such as %3 or %4#1.
 type operation struct {
 	results  []string
 	name     string
 	operands []string
-	text     string // between the name and the types
-	types    []kind // in their order
+	text     string // what stands between the name and the types
+	types    []kind // all that the operation names, in order
 	region   *block // of a loop or a reduction
 }
 
-// kind is the element type and the axes of a value.
+// kind is the type of a value: a number, or a tensor with axes; or pointers to numbers
+// of the element type.
 type kind struct {
 	element string
 	pointer bool
@@ -38,24 +42,31 @@ type kind struct {
 
 func (k kind) String() string { return fmt.Sprint(k.element, k.pointer, k.dims) }
 
+// reader goes over the lines of a text. It panics where the text is wrong; Run turns
+// panics into errors.
 type reader struct {
 	lines []string
 	next  int
 }
 
-// The form in which Triton prints its IR: an operation on a line, but for those with a region.
+// Lines in the form in which Triton prints its IR: an operation is one line, and one
+// with a region begins with a line that ends in a brace.
 var (
-	functionLine = regexp.MustCompile(`^tt\.func public @(\w+)\((.*)\) attributes \{noinline = false\} \{$`)
-	parameter    = regexp.MustCompile(`(%\w+): (\S+) \{tt\.divisibility = 16 : i32\}`)
-	forLine      = regexp.MustCompile(`^(%\w+):(\d+) = scf\.for (%\w+) = (%\w+) to (%\w+) step (%\w+) iter_args\((.*)\) -> \((.*)\)  : i32 \{$`)
-	reduceLine   = regexp.MustCompile(`^(%\w+) = "tt\.reduce"\((%\w+)\) <\{axis = 1 : i32\}> \(\{$`)
-	regionLine   = regexp.MustCompile(`^\^bb0\((%\w+): \w+, (%\w+): \w+\):$`)
-	opLine       = regexp.MustCompile(`^(?:(%\w+) = )?([\w.]+)(?: (.*))?$`)
-	valueName    = regexp.MustCompile(`%\w+(?:#\d+)?`)
-	typeText     = regexp.MustCompile(`tensor<[\dx]+(?:!tt\.ptr<\w+>|\w+)>|!tt\.ptr<\w+>|\b(?:i1|i32|f32|bf16)\b`)
-	typeParts    = regexp.MustCompile(`^(?:tensor<((?:\d+x)+))?(!tt\.ptr<)?(\w+)>*$`)
+	functionLine = regexp.MustCompile(
+		`^tt\.func public @(\w+)\((.*)\) attributes \{noinline = false\} \{$`)
+	parameter = regexp.MustCompile(`(%\w+): (\S+) \{tt\.divisibility = 16 : i32\}`)
+	forLine   = regexp.MustCompile(`^(%\w+):(\d+) = scf\.for (%\w+) = (%\w+) to (%\w+) ` +
+		`step (%\w+) iter_args\((.*)\) -> \((.*)\)  : i32 \{$`)
+	reduceLine = regexp.MustCompile(`^(%\w+) = "tt\.reduce"\((%\w+)\) <\{axis = 1 : i32\}> \(\{$`)
+	regionLine = regexp.MustCompile(`^\^bb0\((%\w+): \w+, (%\w+): \w+\):$`)
+	opLine     = regexp.MustCompile(`^(?:(%\w+) = )?([\w.]+)(?: (.*))?$`)
+	valueName  = regexp.MustCompile(`%\w+(?:#\d+)?`)
+	typeText   = regexp.MustCompile(`tensor<[\dx]+(?:!tt\.ptr<\w+>|\w+)>|!tt\.ptr<\w+>|` +
+		`\b(?:i1|i32|f32|bf16)\b`)
+	typeParts = regexp.MustCompile(`^(?:tensor<((?:\d+x)+))?(!tt\.ptr<)?(\w+)>*$`)
 )
 
+// parse takes the text of a module with one function apart.
 func parse(text string) *function {
 	r := &reader{lines: strings.Split(strings.TrimSpace(text), "\n")}
 	if r.line() != "module {" {
@@ -67,7 +78,8 @@ func parse(text string) *function {
 	}
 	f := &function{name: header[1], body: &block{}}
 	for _, p := range parameter.FindAllStringSubmatch(header[2], -1) {
-		f.body.parameters, f.kinds = append(f.body.parameters, p[1]), append(f.kinds, kindOf(p[2]))
+		f.body.parameters = append(f.body.parameters, p[1])
+		f.kinds = append(f.kinds, kindOf(p[2]))
 	}
 	r.operations(f.body, "}")
 	if r.line() != "}" || r.next != len(r.lines) {
@@ -76,6 +88,7 @@ func parse(text string) *function {
 	return f
 }
 
+// line returns the next line without its indent.
 func (r *reader) line() string {
 	if r.next == len(r.lines) {
 		panic("text ends too early")
@@ -84,7 +97,8 @@ func (r *reader) line() string {
 	return strings.TrimSpace(r.lines[r.next-1])
 }
 
-// operations reads those of a block, up to the line that ends it.
+// operations reads those of a block, up to the line that begins with end, and returns
+// that line.
 func (r *reader) operations(b *block, end string) (last string) {
 	for {
 		line := r.line()
@@ -95,23 +109,15 @@ func (r *reader) operations(b *block, end string) (last string) {
 	}
 }
 
+// operation reads the operation that a line begins, with its region if it has one.
 func (r *reader) operation(line string) *operation {
 	if parts := forLine.FindStringSubmatch(line); parts != nil {
-		op := &operation{name: "scf.for", operands: slices.Clone(parts[4:7]), region: &block{parameters: parts[3:4:4]}}
-		for _, pair := range strings.Split(parts[7], ", ") {
-			inside, outside, _ := strings.Cut(pair, " = ")
-			op.region.parameters, op.operands = append(op.region.parameters, inside), append(op.operands, outside)
-		}
-		for i := range number(parts[2]) {
-			op.results = append(op.results, fmt.Sprintf("%s#%d", parts[1], i))
-		}
-		op.types = kindsOf(parts[8])
-		r.operations(op.region, "}")
-		return op
+		return r.loop(parts)
 	}
 	if parts := reduceLine.FindStringSubmatch(line); parts != nil {
 		inputs := regionLine.FindStringSubmatch(r.line())
-		op := &operation{name: "tt.reduce", results: parts[1:2], operands: parts[2:3], region: &block{parameters: inputs[1:]}}
+		op := &operation{name: "tt.reduce", results: parts[1:2], operands: parts[2:3],
+			region: &block{parameters: inputs[1:]}}
 		op.types = kindsOf(r.operations(op.region, "})"))
 		return op
 	}
@@ -130,6 +136,25 @@ func (r *reader) operation(line string) *operation {
 	return op
 }
 
+// loop reads a loop from what forLine has matched. Its operands are from, to, step and
+// the initial state; its region's parameters are the counter and the state.
+func (r *reader) loop(parts []string) *operation {
+	op := &operation{name: "scf.for", operands: slices.Clone(parts[4:7]),
+		region: &block{parameters: parts[3:4:4]}}
+	for _, pair := range strings.Split(parts[7], ", ") {
+		inside, outside, _ := strings.Cut(pair, " = ")
+		op.region.parameters = append(op.region.parameters, inside)
+		op.operands = append(op.operands, outside)
+	}
+	for i := range number(parts[2]) {
+		op.results = append(op.results, fmt.Sprintf("%s#%d", parts[1], i))
+	}
+	op.types = kindsOf(parts[8])
+	r.operations(op.region, "}")
+	return op
+}
+
+// kindsOf returns all types that a text names, in order.
 func kindsOf(text string) (all []kind) {
 	for _, t := range typeText.FindAllString(text, -1) {
 		all = append(all, kindOf(t))
@@ -137,6 +162,7 @@ func kindsOf(text string) (all []kind) {
 	return all
 }
 
+// kindOf reads one type.
 func kindOf(text string) kind {
 	parts := typeParts.FindStringSubmatch(text)
 	if parts == nil {
@@ -151,6 +177,7 @@ func kindOf(text string) kind {
 	return k
 }
 
+// number reads an integer, and panics if it is none.
 func number(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -159,7 +186,7 @@ func number(s string) int {
 	return n
 }
 
-// attribute is the number of an attribute such as axis = 1 : i32.
+// attribute returns the number of an attribute such as axis = 1 : i32.
 func (op *operation) attribute(name string) int {
 	found := regexp.MustCompile(`\b` + name + ` = (\d+) : i32`).FindStringSubmatch(op.text)
 	if found == nil {

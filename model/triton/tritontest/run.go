@@ -1,6 +1,11 @@
-// Package tritontest runs kernels of package triton in plain Go, from their text, so that tests can hold what a GPU will be
-// given to what it shall compute. It knows the operations those kernels use, with the rounding of each type, and refuses any
-// other. It is written from the definitions of MLIR's and Triton's dialects, not from how package triton writes them.
+// Package tritontest runs kernels of package triton in plain Go, from their text. So
+// tests can compare the very text that a GPU gets with what it must compute. It knows
+// the operations that those kernels use, with the rounding of each type, and refuses
+// any other.
+//
+// It is written from the definitions of MLIR's and Triton's dialects, and must not know
+// how package triton writes them, or both would share a mistake. Begin with Run:
+// parse.go takes the text apart, apply.go computes single operations.
 package tritontest
 
 import (
@@ -10,10 +15,11 @@ import (
 	"scored/model/kernel/kerneltest"
 )
 
-// tensor is a number or an array. Of pointers the numbers are how many elements of memory stand before.
+// tensor is a number or an array of numbers or pointers. A pointer is the index of an
+// element of memory.
 type tensor struct {
 	*kerneltest.Array
-	memory *memory // that pointers point to
+	memory *memory // that pointers point into; nil for numbers
 }
 
 // memory is an array that a kernel gets a pointer to.
@@ -22,15 +28,17 @@ type memory struct {
 	stores []int // how often each element was stored
 }
 
-// zeros is a tensor of them.
+// zeros returns a tensor of zeros.
 func zeros(element string, dims ...int) *tensor {
 	return &tensor{Array: kerneltest.New(element, dims...)}
 }
 
 func (a *tensor) kind() kind { return kind{a.Element, a.memory != nil, a.Dims} }
 
-// Run runs a kernel's text at each point of a grid, on arrays in the order of its operands and then its result, each
-// element of which it must store once.
+// Run runs a kernel's text at each point of a grid, one after the other. arrays are its
+// operands, in order, and then its result, each element of which it must store exactly
+// once. Run returns an error if it does not, if the text is wrong, or if a pointer
+// leaves its array.
 func Run(text string, grid [2]int, arrays ...*kerneltest.Array) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -39,7 +47,8 @@ func Run(text string, grid [2]int, arrays ...*kerneltest.Array) (err error) {
 	}()
 	f := parse(text)
 	if len(arrays) != len(f.kinds) {
-		return fmt.Errorf("kernel has %d parameters, %d arrays are given for them", len(f.kinds), len(arrays))
+		return fmt.Errorf("kernel has %d parameters, %d arrays are given for them", len(f.kinds),
+			len(arrays))
 	}
 	pointers := make([]*tensor, len(arrays))
 	for i, a := range arrays {
@@ -65,11 +74,11 @@ func Run(text string, grid [2]int, arrays ...*kerneltest.Array) (err error) {
 
 // point is a run of the kernel at a point of the grid.
 type point struct {
-	known map[string]*tensor
+	known map[string]*tensor // values by name
 	at    [2]int
 }
 
-// run runs a block, and gives what its last operation yields.
+// run runs a block and returns the operands of the operation that ends it.
 func (p *point) run(b *block, inputs []*tensor) []*tensor {
 	for i, name := range b.parameters {
 		p.known[name] = inputs[i]
@@ -101,10 +110,12 @@ func (p *point) run(b *block, inputs []*tensor) []*tensor {
 	return nil
 }
 
+// loop runs a loop and returns its last state. Each round must keep the types of the
+// state, as MLIR demands.
 func (p *point) loop(op *operation, in []*tensor) []*tensor {
 	from, to, step, state := in[0].Data[0], in[1].Data[0], in[2].Data[0], in[3:]
 	for i := from; i < to; i += step {
-		state = p.run(op.region, append([]*tensor{whole(i)}, state...))
+		state = p.run(op.region, append([]*tensor{integer(i)}, state...))
 		for k, s := range state {
 			if fmt.Sprint(s.kind()) != fmt.Sprint(op.types[k]) {
 				panic(fmt.Sprintf("loop goes on with %v, its type is %v", s.kind(), op.types[k]))
@@ -114,11 +125,13 @@ func (p *point) loop(op *operation, in []*tensor) []*tensor {
 	return state
 }
 
-func whole(n float64) *tensor {
+// integer returns an i32.
+func integer(n float64) *tensor {
 	return &tensor{Array: &kerneltest.Array{Element: "i32", Data: []float64{n}}}
 }
 
-// place is where a pointer points: inside its array, or the kernel is wrong.
+// place returns the index that the i-th pointer of a tensor points to. It panics if that
+// is outside of the array.
 func (a *tensor) place(i int) int {
 	at := a.Data[i]
 	if at < 0 || at >= float64(len(a.memory.Data)) {
@@ -127,6 +140,7 @@ func (a *tensor) place(i int) int {
 	return int(at)
 }
 
+// load reads the elements that pointers point to.
 func load(from *tensor) *tensor {
 	out := zeros(from.Element, from.Dims...)
 	for i := range out.Data {
@@ -135,6 +149,7 @@ func load(from *tensor) *tensor {
 	return out
 }
 
+// store writes x to where pointers point, and counts it.
 func store(to, x *tensor) {
 	if x.Element != to.Element || !slices.Equal(x.Dims, to.Dims) {
 		panic(fmt.Sprintf("%v is stored where %v is", x.kind(), to.kind()))
@@ -146,7 +161,7 @@ func store(to, x *tensor) {
 	}
 }
 
-// round makes each number one that the element type has.
+// round rounds each number to one that the element type has. Pointers are exact.
 func round(a *tensor) *tensor {
 	if a.memory == nil {
 		a.Round()
