@@ -237,9 +237,9 @@ func TestRefusedUntokenized(t *testing.T) {
 		read := &atomic.Int64{}
 		s := priced(t, 1, time.Second, nil)
 		s.limits.texts, s.prompter.encoder = true, wordEncoder{read}
-		ask := func(ctx context.Context) error {
+		ask := func(ctx context.Context, items int) error {
 			req := &Request{Labels: []Label{{ID: 1}}}
-			for range 10 {
+			for range items {
 				var text strings.Builder
 				for range 180 {
 					text.WriteString(strings.Repeat("x", 1+rand.IntN(9)) + " ")
@@ -252,14 +252,16 @@ func TestRefusedUntokenized(t *testing.T) {
 		giveUp := func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
 			defer cancel()
-			return ask(ctx)
+			return ask(ctx, 10)
 		}
 		var all sync.WaitGroup
 		defer all.Wait()
-		for range 20 {
-			all.Go(func() { _ = ask(context.Background()) })
+		for _, items := range []int{10, 1} { // small ones fill the room that is too little for a large one
+			for range 20 {
+				all.Go(func() { _ = ask(context.Background(), items) })
+			}
+			synctest.Wait()
 		}
-		synctest.Wait()
 		tokenized := read.Load()
 		err := giveUp()
 		var refusal *Error
