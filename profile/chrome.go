@@ -11,8 +11,10 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// chromeEvent is an event of Chrome's trace format. Times are in microseconds since the
-// session began.
+// chromeEvent is an event of Chrome's trace format, which Perfetto and chrome://tracing
+// read: "Trace Event Format" in the Catapult project. Ph is its kind: "X" for an event
+// with a begin and a duration, "M" for a name or an order. Times are in microseconds
+// since the session began.
 type chromeEvent struct {
 	Ph   string         `json:"ph"`
 	Name string         `json:"name"`
@@ -23,7 +25,7 @@ type chromeEvent struct {
 	Args map[string]any `json:"args,omitempty"`
 }
 
-// chromeMetadata describes the trace beside its events.
+// chromeMetadata describes the trace as a whole. Viewers show it as it is.
 type chromeMetadata struct {
 	Truncated bool     `json:"truncated"`
 	Omitted   int      `json:"omitted_events"` // events that only the XSpace has
@@ -32,7 +34,9 @@ type chromeMetadata struct {
 
 // writeChrome writes space as gzipped Chrome trace JSON: a process for each plane and a
 // thread for each line, devices first. It writes at most limit events, because viewers
-// load the whole file. truncated says that space itself is incomplete.
+// load the whole file, and counts the others in the metadata, which therefore comes last.
+// Events are written one by one, so the JSON is never in memory. truncated means that
+// space itself is incomplete.
 func writeChrome(w io.Writer, space *xplane.XSpace, limit int, truncated bool) error {
 	compressed := gzip.NewWriter(w)
 	out := &chromeWriter{w: bufio.NewWriter(compressed), left: limit}
@@ -59,13 +63,14 @@ func writeChrome(w io.Writer, space *xplane.XSpace, limit int, truncated bool) e
 	return out.err
 }
 
-// chromeWriter writes JSON. After the first error it does nothing.
+// chromeWriter writes JSON. After the first error it does nothing, so callers look at err
+// once, in the end.
 type chromeWriter struct {
 	w       *bufio.Writer
 	err     error
-	comma   bool
-	left    int
-	omitted int
+	comma   bool // the next event needs one before it
+	left    int  // events that may still be written
+	omitted int  // events that were not written
 }
 
 // raw writes text as it is.
@@ -75,7 +80,7 @@ func (c *chromeWriter) raw(s string) {
 	}
 }
 
-// value writes a value as JSON.
+// value writes a value as JSON. It must have no NaN and no infinity, which JSON lacks.
 func (c *chromeWriter) value(v any) {
 	if c.err != nil {
 		return
@@ -98,7 +103,8 @@ func (c *chromeWriter) add(e chromeEvent) {
 	c.value(e)
 }
 
-// plane writes a plane as a process.
+// plane writes a plane as a process, with a name and an order for it and its threads.
+// Viewers would else sort them by name.
 func (c *chromeWriter) plane(pid int, plane *xplane.XPlane) {
 	c.add(chromeEvent{Ph: "M", Name: "process_name", Pid: pid,
 		Args: map[string]any{"name": plane.Name}})
@@ -119,7 +125,8 @@ func (c *chromeWriter) plane(pid int, plane *xplane.XPlane) {
 	}
 }
 
-// event writes an event, unless the limit is reached.
+// event writes an event with the stats of its kind and its own, unless the limit is
+// reached. An own stat replaces one of the kind.
 func (c *chromeWriter) event(pid int, plane *xplane.XPlane, line *xplane.XLine,
 	event *xplane.XEvent) {
 	if _, aggregated := event.Data.(*xplane.XEvent_NumOccurrences); aggregated {
@@ -145,7 +152,7 @@ func (c *chromeWriter) event(pid int, plane *xplane.XPlane, line *xplane.XLine,
 		Dur: &dur, Args: args})
 }
 
-// eventName returns the name that viewers show for an event.
+// eventName returns the name that viewers show for an event. A trace may lack its kind.
 func eventName(plane *xplane.XPlane, event *xplane.XEvent) string {
 	meta := plane.EventMetadata[event.MetadataId]
 	switch {
@@ -158,8 +165,8 @@ func eventName(plane *xplane.XPlane, event *xplane.XEvent) string {
 	}
 }
 
-// statValue returns a stat's value as JSON can hold it; nil if it cannot, or if there
-// is none.
+// statValue returns a stat's value in a form that JSON can hold. It returns nil for
+// bytes, and for a stat without a value.
 func statValue(plane *xplane.XPlane, stat *xplane.XStat) any {
 	switch v := stat.Value.(type) {
 	case *xplane.XStat_DoubleValue:

@@ -15,7 +15,7 @@ var (
 	ErrClosed = errors.New("profiler is closed: the server is shutting down")
 )
 
-// OptionError says which of the Options is invalid. It is the client's fault.
+// OptionError names the one of the Options that is invalid. It is the client's fault.
 type OptionError struct {
 	Option string // the field's name in JSON, e.g. "num_steps"
 	Reason string
@@ -23,7 +23,8 @@ type OptionError struct {
 
 func (e *OptionError) Error() string { return e.Option + " " + e.Reason }
 
-// DirFault says why a folder cannot hold traces.
+// DirFault is the reason why a folder cannot hold traces. The server chooses a status by
+// it: the first two are the client's fault, the others are not.
 type DirFault int
 
 // The faults of folders.
@@ -34,8 +35,9 @@ const (
 	DirBroken                    // any other failure of the file system
 )
 
-// DirError says why an output folder cannot be used. If Start returns it, the profiler
-// is as it was before. Stop returns it if the folder filled up later.
+// DirError is the error of an output folder that cannot be used. Its text names the
+// remedy. If Start returns it, the profiler is as it was before. Stop returns it if the
+// folder filled up later, or was removed.
 type DirError struct {
 	Dir   string
 	Fault DirFault

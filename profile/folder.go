@@ -21,8 +21,9 @@ const (
 	stamp = "2006_01_02_15_04_05"
 )
 
-// folder is an output folder, held open: files land in it even if its path is moved
-// meanwhile.
+// folder is an output folder that is held open, so that files get into it even if its
+// path is renamed during the session. All names go through os.Root, so no symbolic link
+// leads out of it.
 type folder struct {
 	dir    string
 	root   *os.Root
@@ -35,9 +36,10 @@ type file interface {
 	Sync() error
 }
 
-// openFolder creates dir if it is missing, and checks that it can be written. With
-// root, dir must be below root. The error is a *DirError. The caller must close the
-// folder.
+// openFolder creates dir if it is missing, and writes and removes a file of 64 KiB in it:
+// a full disk or a read-only one should show at the start of a session, not after it. If
+// root is not "", dir must be below root. The error is a *DirError. The caller must close
+// the folder.
 func openFolder(root, dir string) (*folder, error) {
 	handle, err := openDir(root, dir)
 	if err != nil {
@@ -59,7 +61,8 @@ func openFolder(root, dir string) (*folder, error) {
 	return f, nil
 }
 
-// openDir opens dir, and creates it if it is missing.
+// openDir opens dir, and creates it if it is missing. With a root it is created through
+// an os.Root, so that a symbolic link below root cannot lead out of it.
 func openDir(root, dir string) (*os.Root, error) {
 	if strings.Contains(dir, "://") {
 		return nil, &DirError{Dir: dir, Fault: DirInvalid,
@@ -93,7 +96,7 @@ func openDir(root, dir string) (*os.Root, error) {
 	return outer.OpenRoot(rel)
 }
 
-// dirError classifies an error of the file system.
+// dirError classifies an error of the file system. A *DirError stays as it is.
 func dirError(dir, root string, err error) *DirError {
 	var known *DirError
 	if errors.As(err, &known) {
@@ -116,10 +119,10 @@ func dirError(dir, root string, err error) *DirError {
 	return &DirError{Dir: dir, Fault: fault, Err: err}
 }
 
-// close closes the folder.
+// close closes the folder. Files that are written stay.
 func (f *folder) close() { f.root.Close() }
 
-// content is a file of a trace.
+// content is a file of a trace: its name, and what writes it.
 type content struct {
 	name  string
 	write func(io.Writer) error
@@ -139,7 +142,8 @@ func (f *folder) publish(at time.Time, files []content) (string, error) {
 	return filepath.Join(f.dir, dir), nil
 }
 
-// tryPublish writes the files to a hidden folder and renames it.
+// tryPublish writes the files to a hidden folder and renames that, so that a viewer never
+// sees half a trace. It returns the folder's path below f.dir.
 func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 	temporary := runs + "/." + at.Format(stamp) + "-" + strconv.FormatUint(rand.Uint64(), 36)
 	if err := f.root.MkdirAll(temporary, 0o755); err != nil {
@@ -147,10 +151,12 @@ func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 	}
 	for _, c := range files {
 		if err := f.put(temporary+"/"+c.name, c.write); err != nil {
-			_ = f.root.RemoveAll(temporary) // a rest is hidden, and not taken for a trace
+			_ = f.root.RemoveAll(temporary) // what cannot be removed is hidden from viewers
 			return "", err
 		}
 	}
+	// Lstat first: a rename would replace a folder that is there and empty. Another process
+	// may take the name in between; then the rename fails, and the next second is tried.
 	for {
 		final := runs + "/" + at.Format(stamp)
 		_, err := f.root.Lstat(final)
@@ -160,14 +166,14 @@ func (f *folder) tryPublish(at time.Time, files []content) (string, error) {
 			}
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-			_ = f.root.RemoveAll(temporary) // a rest is hidden, and not taken for a trace
+			_ = f.root.RemoveAll(temporary) // what cannot be removed is hidden from viewers
 			return "", err
 		}
 		at = at.Add(time.Second)
 	}
 }
 
-// put writes a file and syncs it to disk.
+// put writes a file and syncs it to disk: some file systems report a full disk only then.
 func (f *folder) put(name string, write func(io.Writer) error) error {
 	out, err := f.create(name)
 	if err != nil {
@@ -187,7 +193,7 @@ func (f *folder) put(name string, write func(io.Writer) error) error {
 	return err
 }
 
-// syncDir syncs a folder's entries to disk.
+// syncDir syncs a folder's entries to disk, so that the rename survives a crash.
 func (f *folder) syncDir(name string) error {
 	dir, err := f.root.Open(name)
 	if err != nil {
@@ -197,7 +203,8 @@ func (f *folder) syncDir(name string) error {
 	return dir.Sync()
 }
 
-// fileStem replaces characters of a host's name that cannot be in a file's name.
+// fileStem returns a host's name with an underscore for each character that cannot be in
+// a file's name.
 func fileStem(host string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '/' || r == filepath.Separator || r < ' ' {

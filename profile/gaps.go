@@ -14,8 +14,9 @@ type gap struct {
 	count   int
 }
 
-// gapCauses are tried in this order: idle time is attributed to the request whose stage
-// is nearest to the device.
+// gapCauses are tried in this order. Requests in several stages may be in the server at
+// once; idle time is attributed to the stage that is nearest to the device, because that
+// is the one that could have given it work.
 var gapCauses = []struct {
 	stage score.Stage
 	cause string
@@ -27,8 +28,9 @@ var gapCauses = []struct {
 	{score.StageReply, "answers were being written"},
 }
 
-// gaps explains the device's idle time: within a step by the phase of the step, which
-// only a device's own trace shows, and between steps by the stages of requests.
+// gaps attributes all of the device's idle time, the window without busy: within a step
+// to the phase of the step, which only a device's own trace shows, and between steps to
+// the stages of requests. The times of all gaps add up to the idle time.
 func (s *summary) gaps() []gap {
 	_, idle := divide([]interval{s.window}, s.busy)
 	inner, edges := s.withinSteps()
@@ -47,8 +49,9 @@ func (s *summary) gaps() []gap {
 	return appendGap(found, "no request was in the server", idle)
 }
 
-// withinSteps returns, of each step, the time from its first kernel to its last, and
-// the whole step. Both are unions. They are nil without a device's own trace.
+// withinSteps returns the time of each step from its first kernel to its last, and the
+// time of each step on the host's clock, which is longer by packing and reading. Both are
+// unions. They are nil without a device's own trace.
 func (s *summary) withinSteps() (inner, edges []interval) {
 	if !s.traced {
 		return nil, nil

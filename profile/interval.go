@@ -6,13 +6,15 @@ import (
 	"slices"
 )
 
-// interval is a range of time, in nanoseconds of the trace.
+// interval is a range of time in nanoseconds since the trace began. At ten minutes, two
+// neighbouring float64 are a ten-thousandth of a nanosecond apart.
 type interval struct{ start, end float64 }
 
 // length returns the duration in nanoseconds.
 func (i interval) length() float64 { return i.end - i.start }
 
-// union returns the same time as disjoint intervals in ascending order.
+// union returns the time that any of the intervals covers, as disjoint intervals in
+// ascending order with gaps between them. Empty intervals are dropped.
 func union(in []interval) []interval {
 	sorted := slices.Clone(in)
 	slices.SortFunc(sorted, func(a, b interval) int { return cmp.Compare(a.start, b.start) })
@@ -29,7 +31,8 @@ func union(in []interval) []interval {
 	return out
 }
 
-// divide splits a into what b covers, too, and the rest. Both must be unions.
+// divide splits the time of a into the part that b covers as well, and the rest. a and b
+// must be unions; the results are. It takes time linear in their lengths.
 func divide(a, b []interval) (both, alone []interval) {
 	j := 0
 	for _, rest := range a {
@@ -51,9 +54,10 @@ func divide(a, b []interval) (both, alone []interval) {
 	return both, alone
 }
 
-// ownTimes returns how long each interval lasts without the intervals that begin later:
-// time in which several overlap belongs to the latest. So the sum is the length of
-// their union.
+// ownTimes returns the length of each interval without the time of those that begin
+// later: time that several cover belongs to the one that began last. In a line of
+// nested ops that is the innermost one, so an own time is an op's without the ops that
+// it runs. The sum of all own times is the length of their union.
 func ownTimes(in []interval) []float64 {
 	order := make([]int, len(in))
 	for i := range in {

@@ -6,8 +6,9 @@ import (
 	"scored/score"
 )
 
-// lanes arranges the requests in as few lanes as possible, so that requests in a lane
-// do not overlap.
+// lanes puts the requests into as few lanes as possible, so that those in a lane do not
+// overlap. Taking requests by their begin, and for each the first lane that is free,
+// needs no more lanes than there are requests at one time.
 func lanes(all spans) [][]*request {
 	requests := requestsOf(all)
 	slices.SortStableFunc(requests, func(a, b *request) int { return a.start.Compare(b.start) })
@@ -26,8 +27,9 @@ func lanes(all spans) [][]*request {
 	return packed
 }
 
-// requestsOf groups the spans by request. A span without an id counts as a request of
-// its own.
+// requestsOf groups the spans of requests by id, in the order of their stages. A span
+// without an id counts as a request of its own. Spans without a begin, or that end before
+// it, are left out: viewers cannot show them.
 func requestsOf(all spans) []*request {
 	var requests []*request
 	byID := map[string]*request{}

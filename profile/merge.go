@@ -52,10 +52,10 @@ func readDevice(encoded []byte, begin, started time.Time) (*xplane.XSpace, error
 	return space, nil
 }
 
-// cutLine cuts off what lies before time zero, because viewers cannot show negative
-// times. It drops events that are too long or too late for any session, or that ended
-// more than lead picoseconds before zero, and returns how many. Other events from
-// before zero are dropped uncounted.
+// cutLine cuts off the part of a line before time zero, because viewers cannot show
+// negative times. It drops events that are too long or too late for any session, or that
+// ended more than lead picoseconds before zero, and returns how many. Other events from
+// before zero are dropped without being counted: the tracer was started that much early.
 func cutLine(line *xplane.XLine, lead int64) (dropped int) {
 	early := max(0, -line.TimestampNs) * 1000 // ps before zero
 	line.TimestampNs = max(0, line.TimestampNs)
@@ -94,8 +94,8 @@ func cutBehind(space *xplane.XSpace, end time.Duration) {
 	}
 }
 
-// merge adds the planes of a device's tracer, converted to the session's clock, to
-// space.
+// merge adds the planes of a device's tracer, converted to the session's clock, to space.
+// Of two planes with one name ours is renamed, so that viewers keep them apart.
 func merge(space, device *xplane.XSpace) {
 	taken := map[string]bool{}
 	for _, plane := range device.Planes {
@@ -117,7 +117,8 @@ func merge(space, device *xplane.XSpace) {
 	space.Warnings = append(space.Warnings, device.Warnings...)
 }
 
-// tracedDevice reports whether a space has events in a plane of a device's own tracer.
+// tracedDevice reports whether a space has events in a plane of a device's own tracer. A
+// tracer that saw nothing may leave planes without events.
 func tracedDevice(space *xplane.XSpace) bool {
 	return slices.ContainsFunc(space.GetPlanes(), func(plane *xplane.XPlane) bool {
 		return isTracerPlane(plane) && slices.ContainsFunc(plane.GetLines(),

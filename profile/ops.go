@@ -14,8 +14,8 @@ const (
 	opsLine     = "XLA Ops"
 )
 
-// repeatedLines show the events of other lines again, or overlap them. A GPU's plane
-// has a line for each stream, too.
+// repeatedLines show events of other lines again, or overlap them. They would count the
+// same time twice. A GPU's plane has a line for each stream beside them.
 var repeatedLines = []string{stepsLine, "Framework Name Scope", "Framework Ops", "Source code",
 	"Launch Stats", "Async XLA Ops"}
 
@@ -31,12 +31,12 @@ type op struct {
 	plane  *xplane.XPlane
 	event  *xplane.XEvent
 	at     interval
-	own    float64 // its time without overlaps with later ops: the sum is the busy time
-	nested bool    // it runs other ops, as a loop does: its cost is theirs
+	own    float64 // in ns, see ownTimes: the sum over all ops is the busy time
+	nested bool    // it runs other ops, as a loop does
 }
 
-// addTracerPlane reads a plane in XLA's layout: one line of executables and one of ops,
-// or a line for each stream.
+// addTracerPlane reads a plane in XLA's layout. A TPU's has a line of executables and one
+// of ops; a GPU's has a line of kernels for each stream.
 func (r *summarizer) addTracerPlane(plane *xplane.XPlane) {
 	s := r.summary
 	stats := plane.GetStats()
@@ -80,7 +80,8 @@ func (r *summarizer) addTracerPlane(plane *xplane.XPlane) {
 	r.addDevice(executions)
 }
 
-// readOps reads the ops of a line.
+// readOps reads the ops of a line, and finds those that run others. Only ops of one line
+// can be nested: those of other streams run beside each other.
 func readOps(plane *xplane.XPlane, line *xplane.XLine, clock clock) []op {
 	list := make([]op, len(line.GetEvents()))
 	for i, event := range line.GetEvents() {
@@ -104,8 +105,8 @@ func shareTime(list []op) {
 	}
 }
 
-// addOps adds up ops. An op that runs others, such as a loop, counts with the time that
-// is its own; its cost is left out, because it is that of the others.
+// addOps adds up ops by name and by kind. An op that runs others, such as a loop, counts
+// with its own time; its cost is left out, because it is the sum of the others' costs.
 func addOps(list []op, ops, kinds tally) {
 	for _, o := range list {
 		kind := o.text(statKind)

@@ -11,20 +11,20 @@ const stageSteps = 5
 // unlimited means that a session records steps until Stop.
 const unlimited = -1
 
-// plan is what a session will do, as derived from Options.
+// plan is what a session will do, as derived from Options. It does not change.
 type plan struct {
 	opts   Options
 	dir    string // the folder that gets plugins/profile/...
 	armed  bool   // the session begins with step from, not at once
-	from   int64
-	limit  int64 // number of steps to record, or unlimited
-	host   int   // tracer level of the host
-	device int   // tracer level of the device
-	blind  bool  // by stage, of which none ever runs: there is nothing to record
-	hold   bool  // stays in progress after its last step, until Stop
+	from   int64  // number of the first step that counts; 0: any
+	limit  int64  // number of steps to record, or unlimited
+	host   int    // tracer level of the host
+	device int    // tracer level of the device
+	blind  bool   // its stages never run: there is nothing to record
+	hold   bool   // stays in progress after its last step, until Stop
 }
 
-// plan checks the options and applies defaults.
+// plan checks the options and applies defaults. The error is an *OptionError.
 func (p *Profiler) plan(opts Options) (plan, error) {
 	pl := plan{opts: opts, dir: orDefault(opts.OutputDir, p.cfg.DefaultDir), limit: unlimited}
 	var err error
@@ -51,8 +51,10 @@ func (p *Profiler) plan(opts Options) (plan, error) {
 	return pl, nil
 }
 
-// planStages completes the plan of a session by stage. It ends after its last prefill
-// step, because no decode step ever comes. sglang-jax waits for one.
+// planStages completes the plan of a session by stage. The session ends after its last
+// prefill step, because no decode step ever comes. sglang-jax waits for one: with
+// Config.EmulateSGLang a session that has the stage "decode" stays in progress until
+// Stop.
 func (p *Profiler) planStages(pl plan) (plan, error) {
 	stages := pl.opts.Stages
 	if len(stages) == 0 {
@@ -83,7 +85,7 @@ func (p *Profiler) planStages(pl plan) (plan, error) {
 	return pl, nil
 }
 
-// level returns a tracer's level, or otherwise if none is given.
+// level returns a tracer's level; otherwise, if none is given.
 func level(option string, given *int, otherwise int) (int, error) {
 	if given == nil {
 		return otherwise, nil

@@ -7,13 +7,14 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// planeBuilder fills an XPlane. It gives each name of an event or a stat an id, and
-// converts times to offsets from zero.
+// planeBuilder fills an XPlane. In the format, events and stats have ids, and tables of
+// the plane have their names. The builder gives each name an id when it is first used,
+// from 1 on, and converts times to offsets from zero.
 type planeBuilder struct {
 	plane  *xplane.XPlane
 	zero   time.Time
-	events map[string]int64
-	stats  map[string]int64
+	events map[string]int64 // ids of kinds of events, by name
+	stats  map[string]int64 // ids of stats, by name
 }
 
 // newPlane returns a builder of an empty plane.
@@ -36,8 +37,8 @@ func (b *planeBuilder) line(name string) *xplane.XLine {
 	return line
 }
 
-// kind returns the id of a kind of events. If the kind is new, it is made with the
-// stats.
+// kind returns the id of a kind of events. If the kind is new, stats returns the stats
+// that all its events share; it may be nil.
 func (b *planeBuilder) kind(name string, stats func() []*xplane.XStat) int64 {
 	id, ok := b.events[name]
 	if !ok {
@@ -52,7 +53,8 @@ func (b *planeBuilder) kind(name string, stats func() []*xplane.XStat) int64 {
 	return id
 }
 
-// event adds an event to line. Time before zero is cut off.
+// event adds an event to line. kind is an id that b.kind returned. Time before zero is
+// cut off.
 func (b *planeBuilder) event(line *xplane.XLine, kind int64, start, end time.Time,
 	stats ...*xplane.XStat) {
 	offset := max(start.Sub(b.zero), 0)
@@ -79,18 +81,21 @@ func (b *planeBuilder) stat(name string) *xplane.XStat {
 	return &xplane.XStat{MetadataId: id}
 }
 
+// integer returns a stat with a signed value.
 func (b *planeBuilder) integer(name string, value int64) *xplane.XStat {
 	s := b.stat(name)
 	s.Value = &xplane.XStat_Int64Value{Int64Value: value}
 	return s
 }
 
+// unsigned returns a stat with an unsigned value, as XLA writes times since 1970.
 func (b *planeBuilder) unsigned(name string, value uint64) *xplane.XStat {
 	s := b.stat(name)
 	s.Value = &xplane.XStat_Uint64Value{Uint64Value: value}
 	return s
 }
 
+// text returns a stat with a string.
 func (b *planeBuilder) text(name, value string) *xplane.XStat {
 	s := b.stat(name)
 	s.Value = &xplane.XStat_StrValue{StrValue: text(value)}

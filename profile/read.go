@@ -13,7 +13,8 @@ import (
 // maxTrace bounds the size of a trace in bytes: protobuf itself ends at 2 GiB.
 const maxTrace = 2 << 30
 
-// readSpace reads an .xplane.pb of any profiler.
+// readSpace reads an .xplane.pb of any profiler. The messages here have the fields that
+// are read; a decoder of protobuf keeps the others as they are.
 func readSpace(path string) (*xplane.XSpace, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// writeText writes the sections for a terminal.
+// writeText writes the sections for a terminal, as tables with columns of equal width.
 func writeText(w io.Writer, sections []section) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	for i, sec := range sections {
@@ -33,7 +33,7 @@ func writeText(w io.Writer, sections []section) error {
 	return nil
 }
 
-// headRows returns the section's head as rows: one, or none.
+// headRows returns the section's head as a list of one row or none.
 func headRows(sec section) [][]string {
 	if sec.Head == nil {
 		return nil

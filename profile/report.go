@@ -47,7 +47,8 @@ func Report(dir string, w io.Writer, opts ReportOptions) error {
 	return writeText(w, sections)
 }
 
-// load summarizes the newest trace below path, one summary for each host.
+// load summarizes the newest trace below path, one summary for each host. device names
+// the device whose peak the roofline is taken from; "" means the one in the trace.
 func load(path, device string) ([]*summary, error) {
 	files, err := newestTrace(path)
 	if err != nil {
@@ -77,8 +78,9 @@ func load(path, device string) ([]*summary, error) {
 
 const traceSuffix = ".xplane.pb"
 
-// newestTrace lists the files of the newest trace below path, one for each host. Names
-// of folders sort by time.
+// newestTrace lists the files of the newest trace below path, one for each host. A
+// trace's folder is named by its time, in a form whose order is that of time, so the
+// greatest name is the newest. path may also be a trace's folder or one file.
 func newestTrace(path string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {

@@ -2,7 +2,8 @@ package profile
 
 import "scored/target"
 
-// roof holds a device's peak in dense bfloat16 and the bandwidth of its memory.
+// roof holds a device's peak in dense bfloat16 and the bandwidth of its main memory. Zero
+// means that they are not known.
 type roof struct {
 	flops float64 // per second
 	bytes float64 // per second

@@ -3,10 +3,11 @@ package profile
 import "time"
 
 // linger is how long a session that ends by itself waits for the answers to the last
-// step's requests. Most spans of a request are reported only then.
+// step's requests. Most spans of a request are reported only when it is answered.
 const linger = time.Second
 
-// run is the session's goroutine.
+// run is the session's goroutine. It records, writes the files, and makes the profiler
+// idle. It returns when all that the session opened is closed, and closes done last.
 func (s *session) run() {
 	defer close(s.done)
 	defer s.folder.close()
@@ -31,7 +32,11 @@ func (s *session) run() {
 }
 
 // record runs the device tracer while the session records. It returns the tracer's
-// serialized XSpace, or nil.
+// serialized XSpace, or nil, when nothing more is recorded.
+//
+// The tracer stops as soon as the last step has ended, so that it records as little as
+// possible of steps that are not the session's. Faults of the tracer become warnings in
+// the trace, which still shows the steps and requests.
 func (s *session) record() []byte {
 	select {
 	case <-s.rec.due:
@@ -67,8 +72,8 @@ func (s *session) record() []byte {
 	return space
 }
 
-// startTracer starts the device tracer of a session that was armed. A failure becomes a
-// warning.
+// startTracer starts the device tracer of a session that was armed. It waits for the
+// steps in flight, so the session may have ended before it.
 func (s *session) startTracer() {
 	if s.p.cfg.Device == nil || s.plan.device == 0 {
 		return
@@ -85,7 +90,8 @@ func (s *session) startTracer() {
 	}
 }
 
-// trace starts the device tracer.
+// trace starts the device tracer and notes when. p.tracer calls the device only between
+// two steps.
 func (s *session) trace() error {
 	at, err := s.p.tracer.start(s.plan.host, s.plan.device)
 	s.tracing, s.traced = at, err == nil

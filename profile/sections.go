@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// section is a part of a report: a table with a title.
+// section is a part of a report: a table with a title. Its fields are exported for the
+// template of the HTML page.
 type section struct {
 	Title string
 	Head  []string // nil: the first column names the values
@@ -16,7 +17,8 @@ type section struct {
 // topOps is how many ops are listed.
 const topOps = 12
 
-// sections returns all parts for which the trace has data.
+// sections returns the parts of the report for which the trace has data, with the given
+// number of slowest requests.
 func (s *summary) sections(slowest int) []section {
 	all := []section{
 		{Title: "trace of " + orDefault(s.host, "an unknown host"), Rows: s.overview()},
@@ -55,6 +57,7 @@ func (s *summary) overview() [][]string {
 	return rows
 }
 
+// deviceName returns the device's name and, if there are several, their number.
 func (s *summary) deviceName() string {
 	name := orDefault(s.device, "unknown")
 	if s.devices > 1 {
@@ -70,7 +73,8 @@ type figure struct {
 	show  func(float64) string
 }
 
-// figures returns those for which the trace has data.
+// figures returns the figures for which the trace has data. compare finds the same
+// figure of another trace by its name.
 func (s *summary) figures() []figure {
 	busy := s.busyTime
 	list := []figure{{"device busy", ratio(busy, s.length()), percent}}
@@ -94,8 +98,9 @@ func (s *summary) figures() []figure {
 	return list
 }
 
-// speed returns how fast the device was while it was busy, if the cost of its work is
-// known.
+// speed returns the device's rate while it was busy, and which part that is of its
+// roofline, if the cost of its work is known. The roofline is the sum over all work of
+// the shortest time that peak and bandwidth allow.
 func (s *summary) speed(busy float64) []figure {
 	flops, bound := 0.0, 0.0
 	for _, w := range s.costed() {
@@ -117,12 +122,14 @@ func (s *summary) speed(busy float64) []figure {
 // times their number.
 func (s *summary) length() float64 { return s.window.length() * float64(s.devices) }
 
-// workHead is the head of a table of workRows.
+// workHead returns the head of a table of workRows. what is the kind of work, and share
+// the whole that shares are of.
 func workHead(what, share string) []string {
 	return []string{what, "runs", "total", share, "mean", "longest", "TFLOP/s", "roofline"}
 }
 
-// workRows lists the first of the work. Shares are of whole, in nanoseconds.
+// workRows lists the first limit entries of the work. Shares are of whole, which is in
+// nanoseconds. Rate and roofline stay empty where the cost is not known.
 func (s *summary) workRows(list []*work, limit int, whole float64) [][]string {
 	var rows [][]string
 	for _, w := range list[:min(limit, len(list))] {
@@ -151,7 +158,7 @@ func (s *summary) idleTitle() string {
 	return "device idle"
 }
 
-// kindRows lists the kinds of ops; nil if the tracer has none.
+// kindRows lists the kinds of ops. It returns nil if the tracer names no kinds.
 func (s *summary) kindRows() [][]string {
 	if len(s.kinds) == 0 || len(s.kinds) == 1 && s.kinds[0].name == "" {
 		return nil
@@ -163,7 +170,7 @@ func (s *summary) kindRows() [][]string {
 	return rows
 }
 
-// gapRows lists the causes of idle time.
+// gapRows lists the causes of idle time, with shares of the whole window.
 func (s *summary) gapRows() [][]string {
 	var rows [][]string
 	for _, g := range s.gaps() {
@@ -173,6 +180,7 @@ func (s *summary) gapRows() [][]string {
 	return rows
 }
 
+// requestHead returns the head of requestRows: a column for each stage.
 func (s *summary) requestHead() []string {
 	head := []string{"request", "total"}
 	for _, stage := range requestStages {
@@ -194,7 +202,8 @@ func (s *summary) requestRows(limit int) [][]string {
 	return rows
 }
 
-// compare lists the figures of two traces side by side.
+// compare lists the figures of two traces side by side. Figures that only the trace
+// before has are left out.
 func compare(before, after *summary) section {
 	sec := section{Title: "comparison", Head: []string{"", "against", "this trace", "change"}}
 	old := map[string]figure{}
@@ -222,8 +231,10 @@ func ratio(part, whole float64) float64 {
 	return part / whole
 }
 
+// percent formats a share, where 1 is the whole.
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
+// count formats a number without a unit.
 func count(v float64) string { return fmt.Sprintf("%.0f", v) }
 
 // teraflops formats a rate in TFLOP/s. A CPU's is a small fraction of 1.

@@ -6,7 +6,12 @@ import (
 )
 
 // session is one recording, from Start until its files are on disk. Its recorder gets
-// the spans. Its one goroutine, run, owns the device tracer and the files.
+// the spans. Its one goroutine, run, owns the device tracer and the files:
+//
+//	due closed       the goroutine starts the tracer
+//	ended closed     it stops the tracer
+//	sealed closed    it builds the trace and writes the files
+//	done closed      path and err are set, and the folder is closed
 type session struct {
 	p      *Profiler
 	plan   plan

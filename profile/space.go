@@ -18,7 +18,7 @@ const (
 	stepsLine = "Steps"
 )
 
-// Names of stats. They are XLA's where XLA has one.
+// Names of stats. They are XLA's if XLA has one for the value.
 const (
 	statStep      = "step_num"
 	statRows      = "rows"
@@ -85,12 +85,12 @@ func btoi(b bool) int64 {
 	return 0
 }
 
-// spans is a sequence of spans.
+// spans is a sequence of spans, which must not be kept.
 type spans func(yield func(*score.Span) bool)
 
 // addRequests adds the stages of requests to the host's plane. A request stays in one
-// lane, and a lane has one request at a time. So there are as many lanes as requests
-// were in the server at once.
+// lane, and a lane has one request at a time. So there are as many lanes as there were
+// requests in the server at one time.
 func addRequests(host *planeBuilder, all spans) {
 	for lane, requests := range lanes(all) {
 		line := host.line(fmt.Sprintf("requests %d", lane+1))
@@ -103,7 +103,8 @@ func addRequests(host *planeBuilder, all spans) {
 	}
 }
 
-// requestStats returns the stats of a request's stage.
+// requestStats returns the stats of a request's stage. Figures that the stage does not
+// have are 0, and are left out.
 func requestStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
 	stats := []*xplane.XStat{b.text(statRequest, span.RequestID)}
 	for _, s := range []struct {
@@ -120,7 +121,8 @@ func requestStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
 	return stats
 }
 
-// request holds the recorded stages of one request, in order.
+// request holds the recorded stages of one request, in the order of their begin. start
+// and end are those of all stages together.
 type request struct {
 	stages     []*score.Span
 	start, end time.Time

@@ -7,24 +7,25 @@ import (
 )
 
 const (
-	spanChunk = 1024
-	spanBytes = 256 // memory of a Span, without its strings and slices
+	spanChunk = 1024 // spans of a chunk
+	spanBytes = 256  // memory of a Span, without its strings and slices
 )
 
-// spanLog keeps spans up to a number and a size, and counts those beyond. It grows by
-// chunks, so that adding a span never copies others: the goroutine that adds it may be
-// the one that feeds the device.
+// spanLog keeps spans up to a number and a size in bytes, and counts those beyond. It
+// grows by chunks, so that adding a span never copies others: the goroutine that adds it
+// may be the one that feeds the device. It has no lock.
 type spanLog struct {
 	maxEvents int
 	maxBytes  int64
 
-	chunks  [][]score.Span
-	events  int
-	bytes   int64
-	dropped int64
+	chunks  [][]score.Span // of spanChunk spans each; the last may have fewer
+	events  int            // spans kept
+	bytes   int64          // estimated memory of these
+	dropped int64          // spans left out
 }
 
-// add keeps a copy of span that shares no memory which may change.
+// add keeps a copy of span. The list of requests is copied, because the caller may reuse
+// its memory.
 func (l *spanLog) add(span *score.Span) {
 	size := int64(spanBytes + len(span.RequestID))
 	for _, id := range span.Requests {

@@ -24,7 +24,7 @@ type Status struct {
 	Err       error // why the last trace was not written
 }
 
-// Status returns a snapshot. It does not block.
+// Status returns a snapshot. It waits for no step and no file.
 func (p *Profiler) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()

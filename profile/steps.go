@@ -75,7 +75,9 @@ func (b *spaceBuilder) newDevicePlane(number int, host *planeBuilder) *devicePla
 	return d
 }
 
-// add adds a step.
+// add adds a step to the line of all steps, the line of its executable and, without a
+// device tracer, the host's thread. cost may be nil. The cost is that of the shape, so it
+// is a stat of the kind and not of each event.
 func (d *devicePlane) add(span *score.Span, cost func(score.Bucket) (flops, bytes float64)) {
 	executable, number := bucketName(span.Bucket), fmt.Sprint(span.Number)
 	line := d.executables[executable]
@@ -101,13 +103,13 @@ func (d *devicePlane) add(span *score.Span, cost func(score.Bucket) (flops, byte
 	}
 }
 
-// bucketName names an executable by the shape it is compiled for:
-// TOKENSxROWSxLENGTHxCONTEXT.
+// bucketName returns the name of an executable, which is the shape that it is compiled
+// for: TOKENSxROWSxLENGTHxCONTEXT.
 func bucketName(b score.Bucket) string {
 	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Context)
 }
 
-// stepStats returns the stats of a step.
+// stepStats returns the stats of a step. Padding is the bucket's tokens that no row has.
 func stepStats(b *planeBuilder, span *score.Span) []*xplane.XStat {
 	stats := []*xplane.XStat{
 		b.integer(statStep, span.Number),

@@ -16,7 +16,7 @@ type summarizer struct {
 	busy     []interval // of all devices, in no order
 	requests map[string]*served
 
-	// what the device did, by name: see the fields of summary
+	// work by name: see the fields of summary
 	buckets, modules, ops, kinds tally
 }
 
@@ -70,15 +70,16 @@ func (r *summarizer) finish() {
 }
 
 // isTracerPlane reports whether a plane is from a TPU's or GPU's own tracer, which
-// knows more of the device than our steps do.
+// measures on the device. A TPU's SparseCores are left out: steps do not run on them.
 func isTracerPlane(plane *xplane.XPlane) bool {
 	name := plane.GetName()
 	return (strings.HasPrefix(name, "/device:TPU:") && !strings.Contains(name, "SparseCore")) ||
 		strings.HasPrefix(name, "/device:GPU:")
 }
 
-// addStepPlane reads our own plane. Its executions count as busy time if there is no
-// device's own trace.
+// addStepPlane reads our own plane, as devicePlane writes it. The line of all steps
+// repeats those of the executables. Executions count as busy time if there is no device's
+// own trace.
 func (r *summarizer) addStepPlane(plane *xplane.XPlane) {
 	s := r.summary
 	stats := plane.GetStats()
@@ -105,7 +106,7 @@ func (r *summarizer) addStepPlane(plane *xplane.XPlane) {
 	}
 }
 
-// addDevice adds the busy time of one device.
+// addDevice adds the busy time of one device. Its executions may overlap.
 func (r *summarizer) addDevice(executions []interval) {
 	r.summary.devices++
 	r.summary.busyTime += total(union(executions))
@@ -134,5 +135,6 @@ func (r *summarizer) addHostPlane(plane *xplane.XPlane) {
 	}
 }
 
+// requestStages are the stages of a request in their order.
 var requestStages = []score.Stage{score.StageRead, score.StageEncode, score.StageWait,
 	score.StageRun, score.StageReply}

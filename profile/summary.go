@@ -2,12 +2,12 @@ package profile
 
 import "slices"
 
-// summary is what a report says of one trace. Times are in nanoseconds.
+// summary is the content of a trace, added up for a report. Times are in nanoseconds.
 type summary struct {
 	host      string
-	device    string // its name; "" if the trace has none
-	window    interval
-	devices   int
+	device    string     // its name; "" if the trace has none
+	window    interval   // all that shares of time refer to
+	devices   int        // at least 1
 	busyTime  float64    // sum over all devices
 	busy      []interval // when at least one device was busy
 	buckets   []*work    // steps by shape, on the host's clock, by total time, longest first
@@ -17,22 +17,22 @@ type summary struct {
 	stepTimes []interval // of steps, on the host's clock
 	kinds     []*work    // ops by XLA's category, such as "convolution fusion"
 	steps     int
-	tokens    int64 // computed, without padding
-	padding   int64
-	cached    int64
-	requests  []*served // by duration, longest first
-	stages    map[string][]interval
-	roof      roof
-	truncated bool
-	warnings  []string
+	tokens    int64                 // computed, without padding
+	padding   int64                 // tokens
+	cached    int64                 // tokens of prompts that the KV cache had
+	requests  []*served             // by duration, longest first
+	stages    map[string][]interval // of all requests, by stage; may overlap
+	roof      roof                  // zero: not known
+	truncated bool                  // spans are missing
+	warnings  []string              // of the profilers
 }
 
 // work is the sum over all runs of one executable, one op or one kind of ops.
 type work struct {
 	name         string
 	runs         int
-	time         float64
-	longest      float64
+	time         float64 // of all runs
+	longest      float64 // of one run
 	flops, bytes float64 // of all runs; 0 if not known
 }
 

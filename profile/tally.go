@@ -8,10 +8,11 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// tally adds up work by name.
+// tally adds up work by name: runs of executables, of ops, or of kinds of ops.
 type tally map[string]*work
 
-// add adds an event that took took nanoseconds, with its cost.
+// add adds a run that took took nanoseconds, with the cost that the event or its kind
+// has.
 func (t tally) add(name string, plane *xplane.XPlane, event *xplane.XEvent, took float64) {
 	w := t.addTime(name, took)
 	meta := plane.GetEventMetadata()[event.GetMetadataId()].GetStats()
@@ -40,19 +41,23 @@ func (t tally) sorted() []*work {
 		func(a, b *work) int { return descending(a.time, b.time, a.name, b.name) })
 }
 
-// descending compares by the figures, larger first, and equal figures by the names.
+// descending compares by the figures, larger first, and equal figures by the names, so
+// that the same trace always gives the same report.
 func descending(a, b float64, nameA, nameB string) int {
 	return cmp.Or(cmp.Compare(b, a), cmp.Compare(nameA, nameB))
 }
 
-// clock converts the times of events to nanoseconds since the trace began.
+// clock converts the times of events to nanoseconds since the trace began. Profilers
+// count them from 1970 or from the begin of their session.
 type clock struct {
 	base    int64 // smallest timestamp of a line, in ns
 	window  interval
 	bounded bool // window is the session's, as its profiler recorded it
 }
 
-// newClock reads the begin and the window of a trace.
+// newClock finds the begin and the window of a trace. XLA's profilers record the window
+// in a plane of its own, in time since 1970. It is used if lines count from the session's
+// begin, which is the window's, too.
 func newClock(space *xplane.XSpace) clock {
 	var c clock
 	first := true
@@ -77,7 +82,7 @@ func newClock(space *xplane.XSpace) clock {
 	return c
 }
 
-// interval returns the time of an event.
+// interval returns the time of an event of a line.
 func (c clock) interval(line *xplane.XLine, event *xplane.XEvent) interval {
 	start := float64(line.GetTimestampNs()-c.base) + float64(event.GetOffsetPs())/1e3
 	return interval{start, start + max(0, float64(event.GetDurationPs())/1e3)}

@@ -11,17 +11,18 @@ import (
 // milliseconds; a step that takes longer than this hangs.
 const tracerWait = 30 * time.Second
 
-// deviceTracer starts and stops Config.Device between steps.
+// deviceTracer starts and stops Config.Device between steps. It belongs to the profiler
+// and not to a session, because a tracer that could not be stopped outlasts its session.
 type deviceTracer struct {
 	device  Device
-	between func(ctx context.Context, do func() error) error
+	between func(ctx context.Context, do func() error) error // Config.BetweenSteps
 
 	mu   sync.Mutex // must be held to call device and to use left
-	left bool       // a session could not stop the tracer, which still runs
+	left bool       // a session could not stop the tracer, which runs still
 }
 
-// start starts the tracer and returns when. It first stops a tracer that an earlier
-// session could not stop.
+// start starts the tracer with the levels of host and device, and returns when it did. It
+// first stops a tracer that an earlier session could not stop.
 func (t *deviceTracer) start(host, device int) (at time.Time, err error) {
 	err = t.atRest(func() error {
 		if t.left {
@@ -34,7 +35,8 @@ func (t *deviceTracer) start(host, device int) (at time.Time, err error) {
 	return at, err
 }
 
-// stop stops the tracer and returns its serialized XSpace, or nil.
+// stop stops the tracer and returns its serialized XSpace, or nil. It may return both a
+// trace and an error of the device.
 func (t *deviceTracer) stop() (space []byte, err error) {
 	called := false
 	err = t.atRest(func() (err error) {
@@ -51,7 +53,8 @@ func (t *deviceTracer) stop() (space []byte, err error) {
 	return space, err
 }
 
-// atRest calls do while the device has no steps.
+// atRest calls do while the device has no steps, with t.mu held. It returns an error
+// without calling do if steps stay in flight for tracerWait.
 func (t *deviceTracer) atRest(do func() error) error {
 	locked := func() error {
 		t.mu.Lock()

@@ -9,8 +9,9 @@ import (
 	"scored/profile/internal/xplane"
 )
 
-// write publishes the trace of what was recorded and returns the folder of its two
-// files. encoded is the device tracer's XSpace, or nil.
+// write publishes the trace of what was recorded, and returns the folder of its two
+// files: the XSpace for XProf and TensorBoard, and Chrome's format for Perfetto. encoded
+// is the device tracer's XSpace, or nil. write empties all.
 func (s *session) write(all *recorded, encoded []byte) (string, error) {
 	begin, truncated := all.begin, all.truncated()
 	space := s.merged(all, encoded)
