@@ -1,5 +1,6 @@
-// Package amplify holds what a request may cost against what its client sends: a table of bodies, each sent to the real
-// binary, with bounds of CPU time, of memory and of what a neighbour waits. `go test -v` prints the table.
+// Package amplify bounds the cost of a request by the bytes that its client sends. It has
+// a table of bodies and sends each to the real binary, with bounds of CPU time, of memory
+// and of a neighbour's wait. `go test -v` prints the table.
 package amplify
 
 import (
@@ -15,23 +16,24 @@ import (
 	"scored/tests/process"
 )
 
-// enableEnv is set by `make amplify`, which runs this test with nothing beside it.
+// enableEnv is set by `make amplify`, which runs this test alone.
 const enableEnv = "SCORED_AMPLIFY"
 
 func TestMain(m *testing.M) { os.Exit(process.WithBinary(m.Run)) }
 
-// The bounds. Times are in units of the ordinary request of 1 MB that is measured in the same run, so that they hold on a
-// slow or busy machine too. Where that request takes 300 ms, these are 300 ms, 100 and 500 ns a byte.
+// The bounds. Times are in units of the ordinary request of 1 MB that is measured in the
+// same run, so that they hold on a slow or busy machine too. Where that request takes 300
+// ms, these are 300 ms, 100 and 500 ns a byte.
 const (
-	floorUnits   = 1.0     // of CPU, whatever was sent
+	floorUnits   = 1.0     // of CPU, for any body
 	readUnits    = 1.0 / 3 // of CPU for each 1 MB to be read
 	encodedUnits = 5.0 / 3 // for each 1 MB to be tokenized
 	computeUnits = 2.0     // times what its rows and tokens cost in the honest requests
 	delayUnits   = 3.0     // of a neighbour's delay beside an honest request
 	memoryBound  = 200 << 20
-	crowdBound   = 2 << 30 // of all requests together, and all that is no weights: see docs/operating.md, "Limits"
+	crowdBound   = 2 << 30 // of all requests together, and everything but the weights: see docs/operating.md, "Limits"
 
-	tries    = 3                // what breaks a bound is measured again: other processes only add
+	tries    = 3                // a body that breaks a bound is measured again: other processes can only add
 	patience = 60 * time.Second // with one body
 	most     = 8 << 30          // bytes of memory, beyond which the server is ended
 )
@@ -59,13 +61,14 @@ func TestAmplification(t *testing.T) {
 	}
 }
 
-// within measures a body until it keeps its bounds, or tries are over. It returns the server that goes on.
+// within measures a body until it keeps its bounds, at most as often as tries says. It
+// returns the server that runs afterwards.
 func (s *server) within(t *testing.T, b body, u *units) (*server, cost) {
 	t.Helper()
 	for n := 1; ; n++ {
 		c := s.measure(t, b)
 		c.broken = c.breaks(b, u)
-		left := c.before > memoryBound/20 // by other bodies, and not yet given back
+		left := c.before > memoryBound/20 // left by other bodies, and not yet given back
 		if c.end != "" || c.memory > memoryBound && left {
 			s.kill()
 			base := s.base
@@ -94,17 +97,17 @@ func (u *units) String() string {
 		u.text, u.token*1e6, u.row*1e6, u.label*1e6, u.longRow*1e6, u.delay, u.neighbour*1e6)
 }
 
-// cost is what one body did.
+// cost has the costs of one body.
 type cost struct {
 	sent, unzipped, answer int64
 	status                 int
 	field                  string
 	took, cpu, delay       time.Duration
 	base                   int64   // resident bytes at rest
-	before, memory, kept   int64   // those above: before, the most, and after
+	before, memory, kept   int64   // resident bytes above base: before, at the peak, and after
 	refused                int     // of a crowd, with 503
 	rows, tokens           float64 // computed
-	neighbour              error   // the first answer but 200 that the neighbour got meanwhile
+	neighbour              error   // the first answer other than 200 that the neighbour got meanwhile
 	end                    string  // why the server had to be ended; "" if it went on
 	broken                 []string
 }
@@ -162,7 +165,8 @@ func (c *cost) line(b body) string {
 	return text
 }
 
-// ordinary is the request of 1 MB that is the unit of CPU time: its items are the same, so that there is little to compute.
+// ordinary is the request of 1 MB that is the unit of CPU time. Its items are all the
+// same, so that there is little to compute.
 func ordinary() body {
 	return body{name: "ordinary", build: scoring(is(`"q "`), list(200, text(417, words)()), is("[1]")), status: 200, kind: encoded | computed}
 }
@@ -198,7 +202,8 @@ func (s *server) calibrate(t *testing.T) *units {
 	return u
 }
 
-// measure sends the body, beside a neighbour, and waits until the server is at rest again.
+// measure sends the body, beside a neighbour, and waits until the server is at rest
+// again.
 func (s *server) measure(t *testing.T, b body) (c cost) {
 	t.Helper()
 	data, headers := s.prepare(b, &c)
@@ -241,7 +246,8 @@ func (s *server) measure(t *testing.T, b body) (c cost) {
 	return c
 }
 
-// sendAll sends the body from as many clients at once, and notes an answer that is no 503. Without an answer the status is 0.
+// sendAll sends the body from as many clients at once, and notes an answer other than
+// 503. Without an answer the status is 0.
 func (s *server) sendAll(ctx context.Context, c *cost, clients int, path string, data []byte, headers map[string]string) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -264,7 +270,7 @@ func (s *server) sendAll(ctx context.Context, c *cost, clients int, path string,
 	}
 }
 
-// prepare makes what is sent.
+// prepare returns the bytes to send.
 func (s *server) prepare(b body, c *cost) (data []byte, headers map[string]string) {
 	text := b.build()
 	data, headers = []byte(text), map[string]string{}
@@ -278,7 +284,7 @@ func (s *server) prepare(b body, c *cost) (data []byte, headers map[string]strin
 	return data, headers
 }
 
-// watch ends the server when it takes too much memory, and tells whether it did.
+// watch ends the server when it takes too much memory, and reports whether it did.
 func (s *server) watch(ctx context.Context, cancel context.CancelFunc) <-chan string {
 	told := make(chan string, 1)
 	go func() {

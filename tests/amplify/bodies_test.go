@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// bodies is the table: what a client may send, and how it is answered. The bounds are in amplify_test.go.
+// bodies is the table: the bodies that a client may send, with their answers. The bounds
+// are in amplify_test.go.
 func bodies() []body {
 	return slices.Concat(honest(), products(), manyItems(), labels(), longTexts(), shapes(), reranking(), dialects(), impatient(), others(), crowds())
 }
 
-// honest requests are admitted and computed, each token of its own. Their cost is that of their tokens and rows.
+// honest requests are admitted and computed, and share no token. Their cost is that of
+// their tokens and rows.
 func honest() []body {
 	kilobyte := `"%d ` + strings.Repeat(words, 84) + `"`
 	return []body{
@@ -60,7 +62,7 @@ func products() []body {
 	}
 }
 
-// manyItems have more rows than the server takes, or rows that all fail.
+// manyItems are bodies with more rows than the server takes, or with rows that all fail.
 func manyItems() []body {
 	return []body{
 		{name: "8 million items", build: scoring(query, list(8*million, `"a"`), label), status: 413, field: "items"},
@@ -80,7 +82,7 @@ func manyItems() []body {
 	}
 }
 
-// labels are many, or are multiplied with rows.
+// labels are bodies with many labels, or with labels times rows.
 func labels() []body {
 	return []body{
 		{name: "a million labels, all the same", build: scoring(query, item, list(million, "1")), status: 200, kind: computed},
@@ -120,14 +122,14 @@ func labels() []body {
 	}
 }
 
-// longTexts are single texts. Those of 30 MB have more bytes than any prompt can have. Those of 250 kB are about the longest
-// that are read where there is no place to cut them.
+// longTexts are single texts. Those of 30 MB have more bytes than any prompt can have.
+// Those of 250 kB are about the longest texts without a place to cut them that are read.
 func longTexts() (all []body) {
 	for _, c := range []struct {
 		name, piece string
 		far         int  // repeats that make some 30 MB
 		near        int  // and 1.5 MB
-		whole       bool // there is no place to cut it, so that it is refused though it may be truncated
+		whole       bool // it has no place to cut it, so it is refused even with truncation
 	}{
 		{"one word", "x", 30 * million, 1_500_000, true},
 		{"blanks", " ", 30 * million, 1_500_000, true},

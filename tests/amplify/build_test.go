@@ -16,15 +16,16 @@ type body struct {
 	headers map[string]string // beside Content-Type
 	plain   bool              // sent as it is; others are sent with Content-Encoding: gzip
 	leave   time.Duration     // when the client leaves; 0: it waits for its answer
-	status  int               // wanted; 0 where the client has left, anyStatus where the neighbour decides
-	field   string            // wanted in the header X-Scored-Error-Param
-	kind    kind              // what its cost may grow with
+	status  int               // the right one; 0 if the client has left, anyStatus if the neighbour decides
+	field   string            // the right header X-Scored-Error-Param
+	kind    kind              // the quantities that its cost may grow with
 	labels  int               // distinct ones of a computed body, if many
-	places  int               // at which each of its rows is read, if several; each may cost what a row does
+	places  int               // at which each of its rows is read, if several; each may cost as much as a row
 	crowd   int               // as many clients send it at once, and some may be refused with 503; 0: one
 }
 
-// kind is what the cost of a body may grow with, beside the bytes that have to be read.
+// kind is a set of quantities that the cost of a body may grow with, beside the bytes
+// that have to be read.
 type kind int
 
 const (
@@ -33,7 +34,7 @@ const (
 	longPrefix                  // so are these, each row with a prefix of more than 2,048 tokens
 )
 
-// anyStatus is that of a flush, which is refused while a request is in hand.
+// anyStatus is the status of a flush, which is refused while a request is in hand.
 const anyStatus = -1
 
 const (
@@ -41,10 +42,11 @@ const (
 	words   = "lorem ipsum "
 )
 
-// piece is a part of a body, made when it is sent: all of the table together would fill the memory.
+// piece is a part of a body, made when it is sent: all of the table together would fill
+// the memory.
 type piece func() string
 
-// is a piece that is short.
+// is returns a short piece.
 func is(json string) piece { return func() string { return json } }
 
 // Pieces of many bodies. query goes with item, idQuery with idItem.
@@ -54,7 +56,7 @@ var (
 	truncate, partial, itemFirst = is(`"truncate":true`), is(`"partial":true`), is(`"item_first":true`)
 )
 
-// scoring is a request for scores of these JSON values, with more fields.
+// scoring returns a request for scores of these JSON values, with more fields.
 func scoring(query, items, labels piece, more ...piece) piece {
 	return object(append([]piece{is(`"model":"m"`), field("query", query), field("items", items), field("label_token_ids", labels)}, more...))
 }
@@ -81,7 +83,7 @@ func sequences(query, items, labels piece) piece {
 	}
 }
 
-// positions are the first n of an item.
+// positions returns the first n positions of an item.
 func positions(n int) piece { return field("score_positions", numbered(n, "%d")) }
 
 func field(name string, value piece) piece { return raw(is(`"`+name+`":`), value) }
@@ -97,7 +99,7 @@ func object(fields []piece) piece {
 	}
 }
 
-// raw is one piece after the other.
+// raw returns one piece after the other.
 func raw(parts ...piece) piece {
 	return func() string {
 		var out strings.Builder
@@ -140,7 +142,7 @@ func counted(n int, format string) piece {
 	}
 }
 
-// nested is what n brackets enclose.
+// nested returns a value inside n brackets.
 func nested(n int, open, inside, shut string) piece {
 	return raw(repeat(n, open), is(inside), repeat(n, shut))
 }
@@ -148,8 +150,8 @@ func nested(n int, open, inside, shut string) piece {
 // zipped is text as gzip.
 func zipped(text string) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is a known one
-	_, _ = w.Write([]byte(text))                    // buffers take everything
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
+	_, _ = w.Write([]byte(text))                    // a buffer takes everything
 	_ = w.Close()
 	return b.Bytes()
 }

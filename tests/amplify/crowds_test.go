@@ -1,6 +1,6 @@
 package amplify
 
-// crowds are bodies that several clients send at once: of each kind those that take most.
+// crowds are bodies that several clients send at once: the most expensive of each kind.
 func crowds() []body {
 	all := []body{
 		{name: "query of 1 MB x 8,000 items", build: scoring(text(83_000, words), list(8000, `"a"`), label), status: 400, field: "items[0]"},

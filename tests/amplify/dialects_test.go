@@ -1,6 +1,7 @@
 package amplify
 
-// dialects are bodies in the words of other servers' clients: what multiplies there beside what does on /v1/score.
+// dialects are bodies of other dialects. They have products of their own, beside those of
+// /v1/score.
 func dialects() []body {
 	pairs := func(first, second piece) piece {
 		return object([]piece{field("text_1", first), field("text_2", second)})

@@ -18,13 +18,13 @@ import (
 	"scored/tests/process"
 )
 
-// server is the process under test, with what it costs when it does nothing.
+// server is the process under test, with its costs at rest.
 type server struct {
 	address string
 	cmd     *exec.Cmd
 	client  *http.Client
 	base    int64   // resident bytes once it has run its steps
-	spare   float64 // seconds of CPU of a neighbour's request, which are not the body's
+	spare   float64 // seconds of CPU of a neighbour's request, which do not count for the body
 }
 
 // launch starts a server.
@@ -37,18 +37,18 @@ func launch(t *testing.T) *server {
 }
 
 func (s *server) kill() {
-	_ = s.cmd.Process.Kill() // if it has ended already, so much the better
+	_ = s.cmd.Process.Kill() // it may have ended already
 	_ = s.cmd.Wait()
 	s.client.CloseIdleConnections()
 }
 
-// proc reads a file of the process, "" once it has ended.
+// proc reads a file of the process in /proc; it is "" once the process has ended.
 func (s *server) proc(name string) string {
 	data, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), name))
 	return string(data)
 }
 
-// cpu is the time that the process has computed, in steps of a hundredth of a second.
+// cpu returns the CPU time of the process, in steps of a hundredth of a second.
 func (s *server) cpu() time.Duration {
 	_, after, _ := strings.Cut(s.proc("stat"), ") ") // the name in brackets may hold blanks
 	fields := strings.Fields(after)
@@ -57,10 +57,11 @@ func (s *server) cpu() time.Duration {
 	}
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond // Linux tells programs hundredths, whatever it counts in
+	return time.Duration(user+system) * 10 * time.Millisecond // Linux reports hundredths of a second
 }
 
-// memory is a line of /proc/PID/status in bytes: VmRSS is what is resident, VmHWM the most that was.
+// memory returns a line of /proc/PID/status in bytes: VmRSS is the resident memory, VmHWM
+// its peak.
 func (s *server) memory(name string) int64 {
 	m := regexp.MustCompile(name + `:\s+(\d+) kB`).FindStringSubmatch(s.proc("status"))
 	if m == nil {
@@ -70,7 +71,7 @@ func (s *server) memory(name string) int64 {
 	return n << 10
 }
 
-// forgetPeak makes VmHWM begin again at VmRSS.
+// forgetPeak resets VmHWM to VmRSS.
 func (s *server) forgetPeak(t *testing.T) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), "clear_refs"), []byte("5"), 0); err != nil {
@@ -78,7 +79,7 @@ func (s *server) forgetPeak(t *testing.T) {
 	}
 }
 
-// counters are numbers of /metrics by name and labels.
+// counters returns the numbers of /metrics by name and labels.
 func (s *server) counters(t *testing.T) map[string]float64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -105,7 +106,8 @@ func (s *server) counters(t *testing.T) map[string]float64 {
 	return all
 }
 
-// quiet waits until the server computes nothing any more, and tells whether it came to that.
+// quiet waits until the server computes nothing any more, and reports whether that
+// happened in time.
 func (s *server) quiet(ctx context.Context) bool {
 	for last, same := s.cpu(), 0; ctx.Err() == nil; {
 		time.Sleep(20 * time.Millisecond)
@@ -139,7 +141,8 @@ func (s *server) send(ctx context.Context, path string, data []byte, headers map
 	return response.StatusCode, response.Header.Get("X-Scored-Error-Param"), size, err
 }
 
-// neighbour is a client that sends one small request after the other while someone else's is answered.
+// neighbour is a client that sends one small request after the other while another
+// client's request is answered.
 type neighbour struct {
 	stop, stopped chan struct{}
 	requests      int
@@ -157,7 +160,7 @@ func (s *server) neighbour(ctx context.Context) *neighbour {
 			n.ask(ctx, s)
 			select {
 			case <-n.stop:
-				n.ask(ctx, s) // what the body left behind may still be in the way
+				n.ask(ctx, s) // work that the body left behind may still delay it
 				return
 			case <-time.After(20 * time.Millisecond):
 			}

@@ -2,7 +2,7 @@ package amplify
 
 import "strings"
 
-// shapes are bodies whose JSON is odd: deep, long, huge or repeated.
+// shapes are bodies with odd JSON: deep, long, huge or repeated.
 func shapes() []body {
 	nines := func(n int) string { return strings.Repeat("9", n) }
 	valid := func(more piece) piece { return scoring(query, item, label, more) }

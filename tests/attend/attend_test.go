@@ -1,10 +1,11 @@
-// Package attend_test times the kernel of attention on a GPU, cut up in several ways, in one run. It is how the table in
-// model/triton/shape.go was made:
+// Package attend_test times the attention kernel on a GPU with several tiles, in one run.
+// The table in model/triton/shape.go was made by:
 //
 //	SCORED_GOLDEN_PLUGIN=FILE go test -run - -bench . -benchtime 20x ./tests/attend
 //
-// where FILE is the CUDA plugin. A benchmark's us/layer is the time of one call; off is the largest difference between its
-// numbers and those of the tile that the package chooses.
+// where FILE is the CUDA plugin. A benchmark's us/layer is the time of one call; off is
+// the largest difference between its numbers and those of the tile that the package
+// chooses.
 package attend_test
 
 import (
@@ -28,7 +29,7 @@ import (
 	"scored/target"
 )
 
-const layers = 28 // calls that one program makes more than another
+const layers = 28 // calls by which two timed programs differ
 
 // load is a step of 2,048 tokens: some new tokens of the prefix, and rows of one length.
 type load struct {
@@ -80,8 +81,8 @@ func tiles() []triton.Tile {
 	}
 }
 
-// program is a step's attention calls times, one after the other, on numbers that it makes up itself. It gives those of
-// every 64th token.
+// program repeats a step's attention calls times, one after the other, on numbers that it
+// makes up itself. It returns the numbers of every 64th token.
 func program(s triton.Shape, calls int) string {
 	e, width, every := s.HeadDim, (s.Heads+2*s.KVHeads)*s.HeadDim, 64
 	var t strings.Builder
@@ -180,7 +181,7 @@ func BenchmarkAttend(b *testing.B) {
 				name = l.name + "/chosen"
 			}
 			b.Run(name, func(b *testing.B) {
-				defer func() { // GoMLX panics; other tiles go on
+				defer func() { // GoMLX panics at a tile that does not compile; other tiles go on
 					if fault := recover(); fault != nil {
 						b.Errorf("tile does not run: %.2000v", fault)
 					}

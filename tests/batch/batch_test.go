@@ -29,12 +29,13 @@ func model() []string {
 		"--compile-cache", "../../.cache/compile", "--offline", "--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x128,256x2x256x2048"}
 }
 
-// killings is how often a run is killed.
+// killings is the number of times that a run is killed.
 const killings = 10
 
-// TestKilled: a run that is killed ten times at random moments and goes on loses and repeats nothing: its output is, byte for
-// byte, that of a run at one go. In the process, one line is in hand at a time: the last bits of a score depend on what else
-// is in its step, as a server's do.
+// TestKilled: a run is killed ten times at random moments and resumed. It loses and
+// repeats nothing: its output is, byte for byte, that of a run without interruption. With
+// the model in the process one line is in hand at a time, because the last bits of a
+// score depend on the other rows of its step.
 func TestKilled(t *testing.T) {
 	asked := &answers{}
 	server := httptest.NewServer(asked)
@@ -42,7 +43,7 @@ func TestKilled(t *testing.T) {
 	for _, c := range []struct {
 		name, ending string
 		lines        int
-		moment       time.Duration // kills come before it
+		moment       time.Duration // kills come before this time
 		flags        []string
 	}{
 		{"server", "", 20_000, 400 * time.Millisecond, []string{"--url", server.URL, "--concurrency", "16", "--window", "700"}},
@@ -84,18 +85,18 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// scored runs scored batch and wants the exit status. It returns what it said.
+// scored runs scored batch and checks its exit status. It returns the output.
 func scored(t *testing.T, status int, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(process.Binary(t), append([]string{"batch"}, args...)...)
-	said, _ := cmd.CombinedOutput() // the status tells
+	said, _ := cmd.CombinedOutput() // the status is checked below
 	if got := cmd.ProcessState.ExitCode(); got != status {
 		t.Fatalf("scored batch %s ends with status %d, want %d:\n%s", strings.Join(args, " "), got, status, said)
 	}
 	return string(said)
 }
 
-// writeLines writes bodies, each of its own.
+// writeLines writes lines with different bodies.
 func writeLines(t *testing.T, path string, lines int) {
 	t.Helper()
 	var b bytes.Buffer
@@ -116,7 +117,7 @@ func read(t *testing.T, path string) []byte {
 	return data
 }
 
-// answers is a server that answers from the body alone, now and then slowly.
+// answers is a server whose answer depends on the body alone. Now and then it is slow.
 type answers struct {
 	mu   sync.Mutex
 	seen map[string]int

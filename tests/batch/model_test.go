@@ -19,12 +19,12 @@ import (
 	"scored/tests/process"
 )
 
-// timeless takes out of answers when they were made, which vLLM's dialects tell.
+// timeless removes from answers the time when they were made, which vLLM's dialects have.
 func timeless(answers []byte) []byte {
 	return regexp.MustCompile(`"created":\d+`).ReplaceAll(answers, []byte(`"created":0`))
 }
 
-// TestSameAsServer: every dialect's answers are, byte for byte, those that the server gives.
+// TestSameAsServer: in every dialect the answers are those of the server, byte for byte.
 func TestSameAsServer(t *testing.T) {
 	lines := []struct{ url, body string }{
 		{"/v1/score", `{"model":"m","query":"Is it? ","items":["yes","no"],"labels":[" yes"," no"],"apply_softmax":true,"usage":true}`},
@@ -86,10 +86,10 @@ func TestSameAsServer(t *testing.T) {
 	}
 }
 
-// TestUnsorted: with a KV cache that does not hold all queries, lines in any order cost about
-// what sorted ones do, at most a tenth of what the same lines cost more when none waits for
-// others. A run differs from the next by a quarter: which lines arrive before their query is
-// kept is up to the scheduler.
+// TestUnsorted: with a KV cache that does not hold all queries, lines in any order cost
+// about as much as sorted lines. The excess is at most a tenth of the excess of the same
+// lines when none waits for others. Runs differ by a quarter: the scheduler decides which
+// lines arrive before their query is kept.
 func TestUnsorted(t *testing.T) {
 	const queries, each = 12, 40
 	random := rand.New(rand.NewPCG(5, 5))
@@ -132,7 +132,8 @@ func TestUnsorted(t *testing.T) {
 	}
 }
 
-// TestDiskFull: a disk that is full ends the run with what to do, and nothing is lost.
+// TestDiskFull: a full disk ends the run with an error that has the remedy, and nothing
+// is lost.
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {

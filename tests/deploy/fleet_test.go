@@ -25,7 +25,8 @@ func parse(t *testing.T, path string, to any) {
 	}
 }
 
-// checkArgs wants a command of the binary with flags that it lists, and the folders that they name on volumes.
+// checkArgs checks that the arguments are a command of the binary and flags that it
+// lists, and that the folders they name are on volumes.
 func checkArgs(t *testing.T, c container, elsewhere ...string) {
 	t.Helper()
 	help, _ := exec.Command(process.Binary(t), c.Args[0], "-h").CombinedOutput()
@@ -55,7 +56,8 @@ func checkArgs(t *testing.T, c container, elsewhere ...string) {
 	}
 }
 
-// TestBatchJob: as many indexes as shards, and what becomes of a pod follows from the exit statuses that batch has.
+// TestBatchJob: the Job has as many indexes as shards, and its rules for a failed pod fit
+// the exit statuses of scored batch.
 func TestBatchJob(t *testing.T) {
 	var job struct {
 		Spec struct {
@@ -90,7 +92,7 @@ func TestBatchJob(t *testing.T) {
 			}
 		}
 	}
-	// A shard that does not exist is a wrong command line: status 2, as the Job has it.
+	// A shard that does not exist is a wrong command line: status 2, which ends the Job.
 	wrong := exec.Command(process.Binary(t), "batch", "in", "out", "--url", "http://127.0.0.1:1", "--shard=8")
 	wrong.Env = append(os.Environ(), "JOB_COMPLETION_INDEX=8")
 	if out, err := wrong.CombinedOutput(); wrong.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "JOB_COMPLETION_INDEX") {
@@ -104,7 +106,8 @@ func TestBatchJob(t *testing.T) {
 	}
 }
 
-// TestKServeRuntime holds the runtime to the server, as TestServerFitsManifests does the Deployment.
+// TestKServeRuntime holds the runtime to the server, as TestServerFitsManifests does the
+// Deployment.
 func TestKServeRuntime(t *testing.T) {
 	var runtime struct {
 		Metadata struct{ Name string }
@@ -184,7 +187,8 @@ func TestPoolFits(t *testing.T) {
 	}
 }
 
-// TestScalersAgree: KEDA's object changes the Deployment within the bounds of the HorizontalPodAutoscaler, by the same target.
+// TestScalersAgree: KEDA's object scales the Deployment within the bounds of the
+// HorizontalPodAutoscaler, by the same target.
 func TestScalersAgree(t *testing.T) {
 	var hpa, keda map[string]any
 	parse(t, "deploy/kubernetes/components/autoscaling/hpa.yaml", &hpa)

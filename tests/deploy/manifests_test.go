@@ -1,4 +1,4 @@
-// Package deploy checks that what is under deploy/ fits the server and itself.
+// Package deploy checks that the files under deploy/ fit the server and each other.
 package deploy
 
 import (
@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// object is a Kubernetes object as far as it is checked.
+// object has the checked fields of a Kubernetes object.
 type object struct {
 	Kind     string
 	Metadata struct {
@@ -107,7 +107,8 @@ func decode(t *testing.T, name, text string) []object {
 	}
 }
 
-// TestEveryFileParses reads all YAML under deploy/ and that what a kustomization names is there.
+// TestEveryFileParses reads all YAML under deploy/ and checks that the files that a
+// kustomization names exist.
 func TestEveryFileParses(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(path string, entry fs.DirEntry, err error) error {
@@ -159,8 +160,9 @@ func checkKustomization(t *testing.T, path string, text []byte) {
 	}
 }
 
-// sets are the groups of objects that are applied together: the base as written and, where kubectl or kustomize is
-// installed, each overlay as rendered, with and without every component.
+// sets are the groups of objects that are applied together: the base as written and,
+// where kubectl or kustomize is installed, each overlay as rendered, with and without
+// every component.
 func sets(t *testing.T) map[string][]object {
 	t.Helper()
 	kubernetes := filepath.Join(root, "deploy", "kubernetes")

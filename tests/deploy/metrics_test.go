@@ -17,14 +17,14 @@ import (
 	"scored/server"
 )
 
-// newServer makes a server without a model that has every metric and asks for a key.
+// newServer returns a server without a model that has every metric and demands a key.
 func newServer() *server.Server {
 	metrics := server.NewMetrics("test")
 	metrics.WatchDevice(func() server.Device { return server.Device{} })
 	return server.New(server.Config{APIKey: "key", Metrics: metrics, Logger: slog.New(slog.DiscardHandler)})
 }
 
-// series tells, for each name that a query may use, the values of each label.
+// series returns, for each name that a query may use, the values of each label.
 func series(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -59,8 +59,8 @@ var (
 	target  = []string{"job", "instance", "namespace", "pod"} // labels that Prometheus adds
 )
 
-// TestQueriesUseMetricsOfTheServer checks every query of the dashboard, the alerts, their tests and the adapter: names,
-// labels, and values of labels that a series always has.
+// TestQueriesUseMetricsOfTheServer checks every query of the dashboard, the alerts, their
+// tests and the adapter: names, labels, and values of labels that a series always has.
 func TestQueriesUseMetricsOfTheServer(t *testing.T) {
 	known := series(t)
 	for where, queries := range queries(t) {
@@ -94,7 +94,7 @@ func TestQueriesUseMetricsOfTheServer(t *testing.T) {
 	}
 }
 
-// queries lists what each file asks of Prometheus.
+// queries lists the Prometheus queries of each file.
 func queries(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{"dashboard": dashboard(t), "alerts": nil}
@@ -162,7 +162,8 @@ func alerts(t *testing.T) []alert {
 	return file.Groups[0].Rules
 }
 
-// TestAlertsAreExplained wants a severity, a summary, a runbook line and a test of each alert.
+// TestAlertsAreExplained: every alert has a severity, a summary, a runbook line and a
+// test.
 func TestAlertsAreExplained(t *testing.T) {
 	tests, runbook := source(t, "deploy/prometheus/rules_test.yaml"), source(t, "docs/operating.md")
 	for _, rule := range alerts(t) {
@@ -175,7 +176,7 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
-// TestDocumentedMetrics wants every metric of scored in docs/operating.md.
+// TestDocumentedMetrics: docs/operating.md has every metric of scored.
 func TestDocumentedMetrics(t *testing.T) {
 	text := source(t, "docs/operating.md")
 	for name := range series(t) {

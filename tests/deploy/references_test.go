@@ -16,7 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestObjectsFitTogether checks the references between the objects that are applied together.
+// TestObjectsFitTogether checks the references between the objects that are applied
+// together.
 func TestObjectsFitTogether(t *testing.T) {
 	for name, objects := range sets(t) {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +47,8 @@ func TestObjectsFitTogether(t *testing.T) {
 	}
 }
 
-// checkPod holds every pod to the restricted security standard, and its volumes to what there is.
+// checkPod checks that a pod meets the restricted security standard and that its volumes
+// exist.
 func checkPod(t *testing.T, o object, names map[string]bool, whole bool) {
 	p := o.Spec.Template.Spec
 	if !p.SecurityContext.RunAsNonRoot || p.SecurityContext.SeccompProfile.Type != "RuntimeDefault" {
@@ -83,7 +85,8 @@ func checkPod(t *testing.T, o object, names map[string]bool, whole bool) {
 	}
 }
 
-// checkService finds the port of every pod that the Service sends to. A headless one cannot translate port numbers.
+// checkService finds the port of every pod that the Service sends to. A headless Service
+// cannot translate port numbers.
 func checkService(t *testing.T, o object, objects []object) {
 	pods := selected(t, o, objects)
 	if len(pods) == 0 {
@@ -101,7 +104,7 @@ func checkService(t *testing.T, o object, objects []object) {
 	}
 }
 
-// checkMonitor wants exactly one Service scraped, on a port it has.
+// checkMonitor checks that exactly one Service is scraped, on a port it has.
 func checkMonitor(t *testing.T, o object, objects []object) {
 	var selector struct {
 		MatchLabels map[string]string `yaml:"matchLabels"`
@@ -125,7 +128,8 @@ func checkMonitor(t *testing.T, o object, objects []object) {
 	}
 }
 
-// selected lists the pods that a Service or a disruption budget selects. A base has no selectors yet: kustomize adds them.
+// selected lists the pods that a Service or a disruption budget selects. A base has no
+// selectors yet: kustomize adds them.
 func selected(t *testing.T, o object, objects []object) (pods []template) {
 	want := map[string]string{}
 	if err := o.Spec.Selector.Decode(&want); err != nil {
@@ -155,7 +159,8 @@ func includes(labels, want map[string]string) bool {
 	return true
 }
 
-// TestServerFitsManifests checks the container of scored against the server, its flags and its image.
+// TestServerFitsManifests checks the container of scored against the server, its flags
+// and its image.
 func TestServerFitsManifests(t *testing.T) {
 	flags := source(t, "cmd/scored/*.go")
 	image := source(t, "Dockerfile")
@@ -204,7 +209,7 @@ func TestServerFitsManifests(t *testing.T) {
 	}
 }
 
-// mounted tells whether a volume holds the folder.
+// mounted reports whether a volume holds the folder.
 func mounted(c container, dir string) bool {
 	for _, m := range c.VolumeMounts {
 		if dir == m.MountPath || strings.HasPrefix(dir, m.MountPath+"/") {
@@ -214,21 +219,23 @@ func mounted(c container, dir string) bool {
 	return false
 }
 
-// checkProbe asks a server that has no model yet, and wants a key of everybody but probes.
+// checkProbe sends a probe's request to a server that has no model yet and demands a key
+// of all other clients.
 func checkProbe(t *testing.T, p probe, port string, want int) {
 	if got := send(p.HTTPGet.Path); got != want || p.HTTPGet.Port != port {
 		t.Errorf("probe of %s on %s gets %d while loading; want %d on %s", p.HTTPGet.Path, p.HTTPGet.Port, got, want, port)
 	}
 }
 
-// send asks such a server for a path and returns the status.
+// send requests a path of such a server and returns the status.
 func send(path string) int {
 	w := httptest.NewRecorder()
 	newServer().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code
 }
 
-// TestEnvoyFindsPods checks the address that Envoy balances over, and the paths that it routes and probes.
+// TestEnvoyFindsPods checks the address that Envoy balances over, and the paths that it
+// routes and probes.
 func TestEnvoyFindsPods(t *testing.T) {
 	text := source(t, "deploy/kubernetes/components/prefix-affinity/envoy-config.yaml")
 	services := map[string]int{}
@@ -261,7 +268,7 @@ func TestEnvoyFindsPods(t *testing.T) {
 	}
 }
 
-// source is the text of the files that match a pattern below the repository's root.
+// source returns the text of the files that match a pattern below the repository's root.
 func source(t *testing.T, pattern string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, pattern))

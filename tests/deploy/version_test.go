@@ -11,14 +11,14 @@ import (
 var (
 	// A section of a release in CHANGELOG.md, with its date; the newest stands first.
 	releaseHeading = regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$`)
-	// A version of scored in a manifest or a document: the tag of an image for a device, the name of
-	// an archive, or the argument of make release.
+	// A version of scored in a manifest or a document: the tag of an image for a device,
+	// the name of an archive, or the argument of make release.
 	ownVersion = regexp.MustCompile(
 		`(?:newTag: |/scored:|scored-|make release VERSION=)(\d+\.\d+\.\d+)`)
 )
 
-// TestVersionsAgree holds the versions that manifests and documents name to the newest release of
-// CHANGELOG.md.
+// TestVersionsAgree holds the versions that manifests and documents name to the newest
+// release of CHANGELOG.md.
 func TestVersionsAgree(t *testing.T) {
 	newest := releaseHeading.FindStringSubmatch(source(t, "CHANGELOG.md"))
 	if newest == nil {

@@ -1,4 +1,5 @@
-// Package device runs scripts/device-check.sh in a small form on the CPU, so that it works when a card is at hand.
+// Package device runs scripts/device-check.sh in a small form on the CPU, so that the
+// script works once a card is at hand.
 package device
 
 import (
@@ -15,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(process.WithBinary(m.Run)) }
 
-// results are what the test reads of results.json.
+// results has the fields of results.json that the test reads.
 type results struct {
 	Golden struct {
 		Verdicts map[string]string
@@ -34,7 +35,8 @@ type results struct {
 	LeftOut []string `json:"left_out"`
 }
 
-// check runs the script on the CPU with a model of two small layers, and gives its exit status, output and results.
+// check runs the script on the CPU with a model of two small layers, and returns its exit
+// status, output and results.
 func check(t *testing.T, args ...string) (status int, said string, r results, table string) {
 	t.Helper()
 	python, err := exec.LookPath("python3")
@@ -75,7 +77,7 @@ func check(t *testing.T, args ...string) (status int, said string, r results, ta
 	return cmd.ProcessState.ExitCode(), string(output), r, string(markdown)
 }
 
-// golden builds the tests of tests/golden, zipped as a machine without Go gets them.
+// golden builds the tests of tests/golden, compressed as for a machine without Go.
 func golden(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "golden.test")
@@ -117,7 +119,8 @@ func TestDeviceCheck(t *testing.T) {
 	}
 }
 
-// TestDeviceCheckFails: what does not hold, and what there is no time for, is told by name and by the exit status.
+// TestDeviceCheckFails: the script names each check that fails and each part without
+// time, and its exit status is 1.
 func TestDeviceCheckFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		args       []string

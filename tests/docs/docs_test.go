@@ -1,5 +1,5 @@
-// Package docs holds what the documents say to what is there: files and headings that they link to, targets of make, and
-// commands and flags of scored.
+// Package docs checks the names in the documents: the files and headings of links,
+// targets of make, and commands and flags of scored.
 package docs
 
 import (
@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { os.Exit(process.WithBinary(m.Run)) }
 
 const root = "../.."
 
-// documents are the tracked Markdown files: their text by path from the root.
+// documents returns the text of the tracked Markdown files by path from the root.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	list, err := exec.Command("git", "-C", root, "ls-files", "*.md").Output()
@@ -54,7 +54,7 @@ var (
 	flagIn  = regexp.MustCompile(`(?:^|\s)--([a-z][a-z0-9-]*)`)
 )
 
-// TestLinks: what a document links to is there, and so is the heading.
+// TestLinks: the file and the heading of every link exist.
 func TestLinks(t *testing.T) {
 	all := documents(t)
 	for path, text := range all {
@@ -76,7 +76,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// anchors are a document's headings as GitHub writes them in addresses.
+// anchors returns a document's headings as GitHub writes them in addresses.
 func anchors(text string) map[string]bool {
 	all := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(text, -1) {
@@ -85,7 +85,7 @@ func anchors(text string) map[string]bool {
 	return all
 }
 
-// TestTargets: what a document has made is in the Makefile.
+// TestTargets: every target of make that a document names is in the Makefile.
 func TestTargets(t *testing.T) {
 	targets := map[string]bool{}
 	for _, m := range made.FindAllStringSubmatch(read(t, "Makefile"), -1) {
@@ -106,7 +106,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestCommands: scored has the commands that documents call, with the flags that they give them.
+// TestCommands: scored has every command that a document calls, with the flags that the
+// document gives.
 func TestCommands(t *testing.T) {
 	help := map[string]string{}
 	checked := 0
@@ -115,7 +116,7 @@ func TestCommands(t *testing.T) {
 			for _, m := range command.FindAllStringSubmatch(strings.ReplaceAll(strings.Trim(code, "`"), "\\\n", " "), -1) {
 				name := m[1]
 				if name == "profile" || name == "setup" || name == "version" || name == "release" {
-					continue // they take words
+					continue // these commands take words, not flags
 				}
 				if _, asked := help[name]; !asked {
 					out, _ := exec.Command(process.Binary(t), name, "-h").CombinedOutput()

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestBench: the load generator finds nothing wrong with the server. Its text has as many tokens as asked for, since its words
-// are one token each, and the server's counters agree with what the answers tell.
+// TestBench: the load generator finds nothing wrong with the server. Its texts have the
+// right number of tokens, since its words are one token each. The server's counters agree
+// with the answers.
 func TestBench(t *testing.T) {
 	address, _ := start(t, "--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--enable-metrics")
 	scored := binary(t)

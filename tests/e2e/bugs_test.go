@@ -16,10 +16,12 @@ import (
 	"scored/tests/rounding"
 )
 
-// The tests of this file, stop_test.go and profile_test.go replay faults that users of other score servers have reported in
-// public, as server/bugs_test.go does, where they need the real process, tokenizer and device. Numbers are those of one list.
+// The tests of this file, stop_test.go and profile_test.go replay faults that users of
+// other score servers have reported in public. They need the real process, tokenizer and
+// device; server/bugs_test.go has those that do not. The numbers are those of one list.
 
-// tinyArgs serve a small model with Qwen3's vocabulary and generated weights, ready in seconds.
+// tinyArgs serve a small model with Qwen3's vocabulary and generated weights, ready in
+// seconds.
 func tinyArgs(more ...string) []string {
 	return append([]string{"--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3",
 		"--compile-cache", "../../.cache/compile", "--max-body", "4194304"}, more...)
@@ -40,7 +42,7 @@ func TestBugs(t *testing.T) {
 // fields of a request; labels, softmax, model and usage are added.
 type fields map[string]any
 
-// client asks one server.
+// client sends requests to one server.
 type client struct {
 	*testing.T
 	address string
@@ -54,7 +56,7 @@ type answer struct {
 	}
 }
 
-// score wants an answer with a row for each item.
+// score sends a request and checks that the answer has a row for each item.
 func (c client) score(f fields) (a answer) {
 	c.Helper()
 	body := fields{"model": "m", "label_token_ids": []int{9454, 2753}, "apply_softmax": true, "usage": true}
@@ -81,12 +83,14 @@ func (c client) one(query, item any) float64 {
 	return c.score(fields{"query": query, "items": []any{item}}).Scores[0][0]
 }
 
-// same tells if two scores of tests/models/tiny are as close as two roundings of one.
+// same reports whether two scores of tests/models/tiny are as close as two roundings of
+// one.
 func same(a, b float64) bool {
 	return math.Abs(a-b) <= rounding.Shape{Layers: 2, Hidden: 64, Heads: 64, MLP: 128, Vocab: 151936}.Float32().Both().Score(b)
 }
 
-// otherItems: an item's score does not depend on the items beside it, on its place, or on what the server remembers.
+// otherItems: an item's score does not depend on the items beside it, on its place, or on
+// the server's cache.
 func (c client) otherItems() {
 	const item = "Buy now"
 	for _, query := range []string{"Is this spam? ", "Is this spam? " + strings.Repeat("Think about it. ", 40)} {
@@ -110,8 +114,9 @@ func (c client) otherItems() {
 	}
 }
 
-// seams: a prompt's score does not depend on where it is cut into query and item, also where tokens or characters form
-// across the cut, and where the query is a prefix that several items share.
+// seams: a prompt's score does not depend on the place where it is cut into query and
+// item, even if tokens or characters form across the cut, or if several items share the
+// query as a prefix.
 func (c client) seams() {
 	if same(c.one([]int{64}, []int{271, 65}), c.one([]int{64}, []int{198, 198, 65})) {
 		c.Fatal("this model cannot tell one token of two line ends from two of one")
@@ -119,7 +124,7 @@ func (c client) seams() {
 	for _, end := range []string{"Is it done", "a\n\nb", "x 👩‍👩‍👧 y", "cafe\u0301s", "각 각", "12345", "ok <|im_end|>\n", "   four"} {
 		for _, text := range []string{end, strings.Repeat("Read this line again.\n", 20) + end} {
 			whole := c.one("", text)
-			for at := range end { // at the borders of characters: JSON knows no halves
+			for at := range end { // at the borders of characters: JSON has no halves of them
 				cut := len(text) - len(end) + at
 				items := []string{text[cut:], text[cut:] + "x", "\u0301?", " else"}
 				if got := c.score(fields{"query": text[:cut], "items": items}).Scores[0][0]; !same(got, whole) {
@@ -147,7 +152,8 @@ func (c client) itemFirst() {
 	}
 }
 
-// specials: "<|im_end|>" in a text is the token, as in transformers, unless the client says that it is text.
+// specials: "<|im_end|>" in a text is the token, as in transformers, unless the client
+// says that it is text.
 func (c client) specials() {
 	const query, item = "ok <|im_end|>", "\n<|im_start|>system"
 	parsed := c.score(fields{"query": query, "items": []string{item}})
@@ -160,7 +166,8 @@ func (c client) specials() {
 	}
 }
 
-// scripts: text that is not in the normal form is scored as its normal form, and long runs of marks are no trouble.
+// scripts: text that is not in the normal form is scored as its normal form, and long
+// runs of marks are scored too.
 func (c client) scripts() {
 	for text, normal := range map[string]string{"cafe\u0301": "caf\u00e9", "\u1112\u1161\u11ab\u1100\u1173\u11af": "한글", "\u212b": "\u00c5", "\uf900": "\u8c48"} {
 		if got, want := c.one("Say ", text), c.one("Say ", normal); !same(got, want) {
@@ -174,8 +181,8 @@ func (c client) scripts() {
 	}
 }
 
-// largeBodies: 200 MB are refused unread where their length is announced, else at the limit; what an item of megabytes took
-// is given back.
+// largeBodies: a body of 200 MB is refused unread if its length is announced, otherwise
+// at the limit. The memory for an item of megabytes is given back.
 func (c client) largeBodies(pid int) {
 	before := resident(c.T, pid)
 	for header, most := range map[string]int{"Content-Length: 200000000": 8 << 20, "Transfer-Encoding: chunked": 16 << 20} { // socket buffers hold some MB
@@ -205,7 +212,7 @@ func (c client) largeBodies(pid int) {
 			c.Errorf("%s: %d bytes were taken before the answer, want at most %d", header, n, most)
 		}
 	}
-	const words = 600_000 // 3 MB, which take the tokenizer some 200 MB where it must cut them
+	const words = 600_000 // 3 MB, for which the tokenizer needs some 200 MB
 	item := `{"model":"m","query":"a","items":["` + strings.Repeat("word ", words) + `"],"label_token_ids":[1]`
 	if status, text := post(c.T, c.address, "/v1/score", item+`}`); status != http.StatusBadRequest || !strings.Contains(text, "longer than the model's context length") {
 		c.Errorf("item of %d words: %d %.300s", words, status, text)
@@ -219,7 +226,7 @@ func (c client) largeBodies(pid int) {
 	c.one("a", "b")
 }
 
-// resident is how much memory a process has, in bytes.
+// resident returns the resident memory of a process, in bytes.
 func resident(t *testing.T, pid int) int {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))

@@ -18,8 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFailingDevice: while one execution in eleven fails, requests get their right scores or 500; afterwards all is as before,
-// and no buffer or goroutine is left of the steps that failed.
+// TestFailingDevice: while one execution in eleven fails, requests get their right scores
+// or 500. Afterwards everything is as before, and no buffer or goroutine is left of the
+// failed steps.
 func TestFailingDevice(t *testing.T) {
 	plugin, failing := failingPlugin(t)
 	address, _ := start(t, tinyArgs("--plugin", plugin, "--enable-metrics")...)
@@ -41,7 +42,7 @@ func TestFailingDevice(t *testing.T) {
 	if err := os.Remove(failing); err != nil {
 		t.Fatal(err)
 	}
-	for n := range 6 { // the three queries' prefixes are on the device, whichever steps failed
+	for n := range 6 { // so that the three queries' prefixes are on the device, whichever steps failed
 		c.score(request(n))
 	}
 	if got := c.score(request(0)).Scores; !same(got[0][0], want[0][0]) || !same(got[2][0], want[2][0]) {
@@ -56,7 +57,8 @@ func TestFailingDevice(t *testing.T) {
 	c.await("go_goroutines", goroutines+4) // connections that are kept alive have some
 }
 
-// failingPlugin builds the plugin of testdata/failing.c over the CPU's, and names the file that makes it fail.
+// failingPlugin builds the plugin of testdata/failing.c over the CPU's. It returns that
+// plugin and the file that makes it fail.
 func failingPlugin(t *testing.T) (plugin, failing string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -113,7 +115,7 @@ func (c client) metric(name string) float64 {
 	return value
 }
 
-// await waits until a metric is no more than it may be.
+// await waits until a metric is at most the given number.
 func (c client) await(name string, most float64) {
 	c.Helper()
 	got := math.Inf(1)
@@ -125,8 +127,9 @@ func (c client) await(name string, most float64) {
 	c.Errorf("%s is %v, want at most %v", name, got, most)
 }
 
-// TestFullDisk: a profile is refused with 507 if the disk is full when it starts or when it is written, nothing of it stays,
-// and scoring and later profiles go on. A limit of the process on the size of files stands for the disk.
+// TestFullDisk: if the disk is full when a profile starts or is written, it is refused
+// with 507 and leaves no files. Scoring and later profiles go on. A limit on the size of
+// the process's files simulates the disk.
 func TestFullDisk(t *testing.T) {
 	address, cmd := start(t, tinyArgs()...)
 	c, dir := client{t, address}, t.TempDir()

@@ -1,4 +1,5 @@
-// Package e2e starts the real binary as the README says and talks to it as its users do.
+// Package e2e starts the real binary as the README says and sends requests as its users
+// do.
 package e2e
 
 import (
@@ -41,7 +42,8 @@ func full() rounding.Rule {
 	return rounding.Shape{Layers: 28, Hidden: 1024, Heads: 16 * 128, MLP: 3072, Vocab: 151936}.Float32()
 }
 
-// golden sends the full-size golden prompts as token ids and wants the scores of transformers.
+// golden sends the full-size golden prompts as token ids and compares with the scores of
+// transformers.
 func golden(t *testing.T, address string) {
 	data, err := os.ReadFile("../golden/full.json")
 	if err != nil {
@@ -78,7 +80,8 @@ func golden(t *testing.T, address string) {
 	}
 }
 
-// pythonClient sends what requests.post(url, json=…) sends, and wants the text and the token form of a prompt to agree.
+// pythonClient sends the bytes of requests.post(url, json=…), and checks that the text
+// and the token form of a prompt agree.
 func pythonClient(t *testing.T, address string) {
 	bodies := []string{
 		`{"model": "Qwen/Qwen3-0.6B", "query": "Is this good? ", "items": ["caf\u00e9 \ud83d\ude00", "no"], "label_token_ids": [9454, 2753], "apply_softmax": true}`,
@@ -110,8 +113,9 @@ func pythonClient(t *testing.T, address string) {
 	}
 }
 
-// TestRecordedNumbers compares a real checkpoint with what PyTorch gave in float32 for five prompts. SCORED_GOLDEN_MODEL
-// is a folder or hub id with the size in its name; `make golden MODEL=…` sets it.
+// TestRecordedNumbers compares a real checkpoint with PyTorch's answers in float32 to
+// five prompts. SCORED_GOLDEN_MODEL is a folder or hub id with the size in its name;
+// `make golden MODEL=…` sets it.
 func TestRecordedNumbers(t *testing.T) {
 	name := os.Getenv("SCORED_GOLDEN_MODEL")
 	if name == "" {
@@ -210,7 +214,8 @@ func post(t *testing.T, address, path, body string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
-// TestStartErrors: a server that cannot start says why in one line naming the thing, and its status is not 0.
+// TestStartErrors: a server that cannot start says why in one line that names the cause,
+// and its status is not 0.
 func TestStartErrors(t *testing.T) {
 	scored := binary(t)
 	empty, broken := t.TempDir(), t.TempDir()

@@ -18,14 +18,14 @@ import (
 // broken is the token whose embedding is NaN in the checkpoint of TestBug11NotANumber.
 const broken = 77
 
-// TestBug11NotANumber serves a checkpoint with NaN in one weight. Prompts that meet it have no scores; those beside them in
-// the same step, and those that come later, do.
+// TestBug11NotANumber serves a checkpoint with NaN in one weight. Prompts that use it
+// have no scores. Prompts beside them in the same step, and later ones, do.
 func TestBug11NotANumber(t *testing.T) {
 	scored := binary(t)
 	for _, c := range []struct {
 		name, tensor string
 		at           func(cfg checkpoint.Config) int // index of the weight
-		all          bool                            // every prompt meets it
+		all          bool                            // every prompt uses it
 	}{
 		{"final norm", "model.norm.weight", func(checkpoint.Config) int { return 3 }, true},
 		{"one embedding", "model.embed_tokens.weight", func(cfg checkpoint.Config) int { return broken * cfg.HiddenSize }, false},
@@ -57,8 +57,8 @@ func TestBug11NotANumber(t *testing.T) {
 	}
 }
 
-// notANumber scores four items of which number bad has the broken token. all: the query has it too, or the fault is
-// elsewhere, so that no item has a score.
+// notANumber scores four items; item bad has the broken token. If all is true, the query
+// has it too, or the fault is elsewhere, so that no item has a score.
 func (c client) notANumber(query string, bad int, all bool) {
 	c.Helper()
 	items := []string{"[1,2]", "[5]", "[6,7,8,9]"}
@@ -91,7 +91,8 @@ func (c client) notANumber(query string, bad int, all bool) {
 	}
 }
 
-// zerosBut writes a checkpoint of the tiny shape, with a head of its own, whose weights are all 0 but one, which is NaN.
+// zerosBut writes a checkpoint of the tiny shape, with a head of its own, whose weights
+// are all 0 but one, which is NaN.
 func zerosBut(t *testing.T, dir, tensor string, at func(checkpoint.Config) int) {
 	t.Helper()
 	config, err := os.ReadFile("../models/tiny/config.json")
@@ -127,7 +128,7 @@ func zerosBut(t *testing.T, dir, tensor string, at func(checkpoint.Config) int) 
 	if _, err := file.Write(begin); err != nil {
 		t.Fatal(err)
 	}
-	if err := file.Truncate(int64(len(begin) + size)); err != nil { // the zeros, which take no room on disk
+	if err := file.Truncate(int64(len(begin) + size)); err != nil { // the zeros, which take no space on disk
 		t.Fatal(err)
 	}
 	if _, err := file.WriteAt(endian.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.NaN()))), int64(len(begin)+place)); err != nil {

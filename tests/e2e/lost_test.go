@@ -16,12 +16,13 @@ import (
 // exitLost is documented in docs/operating.md.
 const exitLost = 75
 
-// TestLostDevice: a device that fails for good ends the process with its own status and one last line, whether the error
-// says so or only goes on; everything in hand is answered before. With requests or without any.
+// TestLostDevice: a device that fails for good ends the process with a status of its own
+// and one last line, both if the error says so and if it only repeats. Everything in hand
+// is answered before. It runs with and without requests.
 func TestLostDevice(t *testing.T) {
 	for name, c := range map[string]struct {
 		says string
-		load bool // requests go on coming; else three are sent and then none
+		load bool // requests keep coming; otherwise three are sent and then none
 	}{
 		"a sticky error under load":       {"CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure", true},
 		"an error that goes on":           {"something is wrong", true},

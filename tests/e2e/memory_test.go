@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNoMemoryAtStart: a device without memory for the model ends the start with one sentence that holds the remedy, however
-// long the plugin's own text is.
+// TestNoMemoryAtStart: a device without memory for the model ends the start with one
+// sentence that has the remedy, however long the plugin's own text is.
 func TestNoMemoryAtStart(t *testing.T) {
 	plugin, failing := failingPlugin(t)
 	text := "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1073741824 bytes.\n" + strings.Repeat("BFC chunk\n", 30)

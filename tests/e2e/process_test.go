@@ -22,7 +22,8 @@ func start(t *testing.T, args ...string) (string, *exec.Cmd) {
 	return launch(t, binary(t), append([]string{"--port", "0"}, args...)...)
 }
 
-// launch serves with a binary and few step shapes until the test ends, and returns when the server is ready.
+// launch serves with a binary and few step shapes until the test ends, and returns when
+// the server is ready.
 func launch(t *testing.T, scored string, args ...string) (string, *exec.Cmd) {
 	t.Helper()
 	return process.Launch(t, scored, append([]string{"--context-length", "2048", "--buckets",

@@ -10,7 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// profileRequests: what cannot be done is refused when it is asked for, and leaves the profiler as it was.
+// profileRequests: a profile that cannot be recorded is refused at once, and the profiler
+// stays as it was.
 func (c client) profileRequests() {
 	dir := c.TempDir()
 	file := filepath.Join(dir, "file")
@@ -52,7 +53,8 @@ func (c client) profileState() string {
 	return strings.TrimSuffix(strings.TrimPrefix(readAll(c.T, response), `{"status":"`), `"}`)
 }
 
-// profileUnderLoad: no score fails because of a profile, and a second start does not spoil the first.
+// profileUnderLoad: no score fails because of a profile, and a second start does not
+// spoil the first.
 func (c client) profileUnderLoad() {
 	dir := c.TempDir()
 	var stop atomic.Bool
@@ -77,7 +79,7 @@ func (c client) profileUnderLoad() {
 	}
 }
 
-// record profiles some steps into dir, during which a second start is refused.
+// record profiles some steps into dir. Meanwhile a second start is refused.
 func (c client) record(dir string) {
 	c.Helper()
 	start := `{"output_dir":"` + dir + `"}`
@@ -95,7 +97,8 @@ func (c client) record(dir string) {
 	}
 }
 
-// wantProfile reads the profile in dir with the binary itself, which wants every file whole.
+// wantProfile reads the profile in dir with the binary itself, which demands complete
+// files.
 func wantProfile(c client, scored, dir string) {
 	c.Helper()
 	out, err := exec.Command(scored, "profile", "report", dir).CombinedOutput()

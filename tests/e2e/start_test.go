@@ -22,7 +22,7 @@ func begin(t *testing.T, args ...string) starting {
 	return beginAs(t, exec.Command(binary(t)), args...)
 }
 
-// beginAs starts what cmd is with the arguments after its own.
+// beginAs starts cmd with the arguments after its own.
 func beginAs(t *testing.T, cmd *exec.Cmd, args ...string) starting {
 	t.Helper()
 	return starting{process.Start(t, cmd, append([]string{"--port", "0"}, args...)...)}
@@ -38,7 +38,8 @@ func (s starting) until(part string) {
 	}
 }
 
-// TestStopWhileStarting: a signal ends a start between two programs, with status 0 and a last line that says so.
+// TestStopWhileStarting: a signal ends a start between two programs, with status 0 and a
+// last line that says so.
 func TestStopWhileStarting(t *testing.T) {
 	cache := t.TempDir()
 	s := begin(t, "--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3",
@@ -58,7 +59,8 @@ func TestStopWhileStarting(t *testing.T) {
 	}
 }
 
-// TestFewFiles: a server that may open few files says so at its start and when it has no more, and goes on when it has.
+// TestFewFiles: a server that may open few files logs this at its start and when no file
+// is left, and goes on when files are free again.
 func TestFewFiles(t *testing.T) {
 	s := beginAs(t, exec.Command("bash", "-c", `ulimit -n 64; exec "$0" "$@"`, binary(t)), tinyArgs("--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x2048")...)
 	s.until("ready to roll")
@@ -68,7 +70,7 @@ func TestFewFiles(t *testing.T) {
 	}
 	address := regexp.MustCompile(`ready to roll!" address=(\S+)`).FindStringSubmatch(text)[1]
 	var idle []net.Conn
-	for range 200 { // the system takes what the server does not
+	for range 200 { // the system accepts connections that the server does not
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)

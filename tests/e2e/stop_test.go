@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// TestBugs41And60Stops starts one server after the other on the same port, and ends each in another way.
+// TestBugs41And60Stops starts one server after the other on the same port, and ends each
+// in another way.
 func TestBugs41And60Stops(t *testing.T) {
 	scored := binary(t)
 	address, cmd := launch(t, scored, tinyArgs("--port", "0")...)
@@ -65,7 +66,7 @@ func TestBugs41And60Stops(t *testing.T) {
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("server stopped with %v, want status 0", err)
 		}
-		if took := time.Since(began); took > time.Second { // half a second, and as much for a busy machine
+		if took := time.Since(began); took > time.Second { // half a second, and another half for a busy machine
 			t.Errorf("server took %s to end with an idle connection and a silent one", took)
 		}
 	})
@@ -84,7 +85,8 @@ func TestBugs41And60Stops(t *testing.T) {
 	})
 }
 
-// inFlight: after SIGTERM the server is not ready, answers what it has, refuses what comes, and ends with status 0.
+// inFlight: after SIGTERM the server is not ready, answers requests in hand, refuses new
+// ones, and ends with status 0.
 func inFlight(t *testing.T, address string, cmd *exec.Cmd) {
 	requests := long(t, address, 5)
 	kill(t, cmd, syscall.SIGTERM)
@@ -140,7 +142,8 @@ func long(t *testing.T, address string, n int) *inflight {
 	}
 }
 
-// try scores and returns the status, 0 if there was no answer. Unlike post it may be called from any goroutine.
+// try scores and returns the status, 0 if there was no answer. Unlike post it may be
+// called from any goroutine.
 func try(address, body string) int {
 	response, err := http.Post("http://"+address+"/v1/score", "application/json", strings.NewReader(body))
 	if err != nil {
@@ -157,7 +160,8 @@ func (r *inflight) answered() int {
 	return len(r.statuses)
 }
 
-// waitFor asks, on a new connection each time, until the answer is the one that is wanted.
+// waitFor repeats a request, on a new connection each time, until its answer is the right
+// one.
 func waitFor(t *testing.T, address, path string, want int) {
 	t.Helper()
 	fresh := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

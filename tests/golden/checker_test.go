@@ -10,13 +10,14 @@ import (
 	"scored/tests/rounding"
 )
 
-// checker holds numbers to the bounds of their model. Several goroutines may use it.
+// checker checks numbers against the bounds of their model. Several goroutines may use
+// it.
 type checker struct {
 	rule             rounding.Rule
 	logprobs, scores rounding.Seen
 }
 
-// newChecker has the rule for the dtype of the model's products.
+// newChecker returns a checker with the rule for the dtype of the model's products.
 func newChecker(cfg checkpoint.Config, options model.Options) *checker {
 	shape := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}
 	if options.DType == dtypes.BFloat16 && options.Products != dtypes.Float32 {
@@ -32,7 +33,7 @@ func (c *checker) logprob(t *testing.T, where string, got, want float64) {
 	}
 }
 
-// sum holds the sum of so many log-probabilities to its bound.
+// sum checks the sum of so many log-probabilities against its bound.
 func (c *checker) sum(t *testing.T, where string, got, want float64, terms int) {
 	t.Helper()
 	if bound := c.rule.Sum(want, terms); !c.logprobs.Within(got, want, bound) {
@@ -47,7 +48,7 @@ func (c *checker) score(t *testing.T, where string, got, want float64) {
 	}
 }
 
-// log says what was seen.
+// log logs the largest differences.
 func (c *checker) log(t *testing.T) {
 	t.Helper()
 	t.Logf("log-probabilities: %v; scores: %v", &c.logprobs, &c.scores)

@@ -13,8 +13,8 @@ import (
 	"scored/score"
 )
 
-// TestClassifiers wants the logits of transformers' models for sequence classification, with PEFT's adapters or without, and their
-// activations as scores.
+// TestClassifiers compares logits with those of transformers' models for sequence
+// classification, with and without PEFT's adapters, and scores with their activations.
 func TestClassifiers(t *testing.T) {
 	var file struct {
 		Seed   uint64
@@ -62,7 +62,7 @@ func TestClassifiers(t *testing.T) {
 	}
 }
 
-// activated are scores by the activation's definition.
+// activated returns the scores by the activation's definition.
 func activated(a checkpoint.Activation, logits []float64) (scores []float64) {
 	sum := 0.0
 	for _, x := range logits {

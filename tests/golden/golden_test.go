@@ -1,5 +1,6 @@
-// Package golden compares scores with those of Hugging Face transformers on the same weights, in float64. The JSON files
-// beside it hold the numbers and say how they were made; generate.py makes them. Package rounding has the bounds.
+// Package golden compares scores with those of Hugging Face transformers on the same
+// weights, in float64. The JSON files beside it hold the numbers and say how they were
+// made; generate.py makes them. Package rounding has the bounds.
 package golden
 
 import (
@@ -93,7 +94,7 @@ func TestFullSize(t *testing.T) {
 	})
 }
 
-// TestBFloat16Products is what an accelerator computes.
+// TestBFloat16Products multiplies in bfloat16, as an accelerator does.
 func TestBFloat16Products(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the full-size model takes half a minute; run without -short")
@@ -103,13 +104,14 @@ func TestBFloat16Products(t *testing.T) {
 	}
 }
 
-// TestOnDevice is the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names, such as a TPU's. The vectors are
-// those of the full-size model, or of the model that SCORED_GOLDEN_VECTORS names.
+// TestOnDevice runs the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names,
+// such as a TPU's. The vectors are those of the full-size model, or of the model that
+// SCORED_GOLDEN_VECTORS names.
 func TestOnDevice(t *testing.T) {
 	onDevice(t, func(t *testing.T, on device, name string, options model.Options) { compare(t, on, name, options) })
 }
 
-// TestContractOnDevice holds an engine on that device to what the Scorer relies on.
+// TestContractOnDevice holds an engine on that device to the Engine's contract.
 func TestContractOnDevice(t *testing.T) {
 	onDevice(t, func(t *testing.T, on device, name string, options model.Options) {
 		v, cfg := read(t, name)
@@ -165,7 +167,8 @@ func onDevice(t *testing.T, test func(t *testing.T, on device, name string, opti
 	}
 }
 
-// acceleratorOptions are those of a TPU, whose kernels' formula stands for them elsewhere.
+// acceleratorOptions are those of a TPU, with the kernels' formula in place of the
+// kernels.
 func acceleratorOptions() map[string]model.Options {
 	return map[string]model.Options{
 		"kernels": {DType: dtypes.BFloat16, Formula: true},
@@ -173,7 +176,8 @@ func acceleratorOptions() map[string]model.Options {
 	}
 }
 
-// compare scores every case and request of a file through the Scorer and an Engine on the backend.
+// compare scores every case and request of a file through the Scorer and an Engine on the
+// backend.
 func compare(t *testing.T, on device, name string, options model.Options) {
 	v, cfg := read(t, name)
 	options.Splicer = on.splicer
@@ -196,7 +200,7 @@ func bucketsFor(options model.Options) []score.Bucket {
 	return buckets()
 }
 
-// request asks for the case as an item without a query.
+// request returns a request that has the case as an item and no query.
 func (c goldenCase) request() goldenRequest {
 	return goldenRequest{Name: c.Name, Query: []int64{}, Items: [][]int64{c.Tokens}, Labels: c.Labels, Logprobs: [][]float64{c.Logprobs}}
 }
@@ -221,7 +225,8 @@ func kernelBuckets() []score.Bucket {
 	}
 }
 
-// newScorer scores prompts shorter than 2,048 tokens with generated weights until the test ends.
+// newScorer returns a Scorer of prompts shorter than 2,048 tokens with generated weights.
+// It is closed when the test ends.
 func newScorer(t *testing.T, backend compute.Backend, words score.Encoder, cfg checkpoint.Config, seed uint64, options model.Options) *score.Scorer {
 	t.Helper()
 	return scorerOf(t, backend, words, cfg, checkpoint.Generate(cfg, seed), options)
@@ -246,8 +251,8 @@ func scorerOf(t *testing.T, backend compute.Backend, words score.Encoder, cfg ch
 	return scorer
 }
 
-// check scores the request twice, cold and with its prefix on the device. The second time it asks for a softmax, so a
-// request without expected ones is scored once.
+// check scores the request twice, cold and with its prefix on the device. The second time
+// it asks for a softmax, so a request without expected ones is scored once.
 func (r goldenRequest) check(t *testing.T, scorer *score.Scorer, within *checker) {
 	t.Helper()
 	for _, softmax := range []bool{false, true} {
@@ -316,7 +321,8 @@ func configOf(t *testing.T, config json.RawMessage) checkpoint.Config {
 // plugin opens the CPU plugin that `make setup` fetches.
 func plugin(t *testing.T) device { return pluginWith(t, pjrt.Options{}) }
 
-// device is a backend, and what rewrites its programs; nil in pure Go, which takes no text.
+// device is a backend with the splicer that rewrites its programs. The splicer is nil in
+// pure Go, which takes no text.
 type device struct {
 	compute.Backend
 	splicer *model.Splicer

@@ -11,7 +11,8 @@ import (
 	"scored/model/checkpoint"
 )
 
-// TestLoRA scores with adapters as PEFT saves them, merged into generated weights, and wants what PEFT answers.
+// TestLoRA scores with adapters as PEFT saves them, merged into generated weights, and
+// compares with PEFT's answers.
 func TestLoRA(t *testing.T) {
 	var file struct {
 		Seed   uint64
@@ -38,7 +39,7 @@ func TestLoRA(t *testing.T) {
 	}
 }
 
-// adapted are generated weights with adapters of lora/ merged into them.
+// adapted returns generated weights with adapters of lora/ merged into them.
 func adapted(t *testing.T, cfg checkpoint.Config, seed uint64, names []string) checkpoint.Source {
 	t.Helper()
 	var adapters []*checkpoint.Adapter

@@ -10,7 +10,7 @@ import (
 	"scored/score"
 )
 
-// readouts are requests that read a prompt at several places: see generate.py.
+// readouts are requests that read labels at several places of a prompt: see generate.py.
 type readouts struct {
 	Positions []struct {
 		goldenRequest
@@ -24,8 +24,8 @@ type readouts struct {
 	}
 }
 
-// TestReadouts: labels behind several tokens of an item, and labels of several tokens, score as in transformers, when the
-// prompt is computed and when it is kept.
+// TestReadouts: labels behind several tokens of an item, and labels of several tokens,
+// score as in transformers, when the prompt is computed and when it is kept.
 func TestReadouts(t *testing.T) {
 	var all readouts
 	readJSON(t, "readouts", &all)
@@ -72,7 +72,7 @@ func (all *readouts) check(t *testing.T, scorer *score.Scorer, within *checker, 
 	}
 }
 
-// scoring asks for log-probabilities.
+// scoring returns a request for log-probabilities.
 func (r goldenRequest) scoring(labels []int64) *score.Request {
 	req := &score.Request{Query: score.Part{IsTokens: true, Tokens: r.Query}, ItemFirst: r.ItemFirst, Logprobs: true}
 	for _, item := range r.Items {

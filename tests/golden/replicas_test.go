@@ -26,7 +26,8 @@ func (o *stepsByDevice) Observe(span score.Span) {
 	}
 }
 
-// TestReplicas: two devices of one plugin serve one queue, and every score is the one that transformers gives.
+// TestReplicas: two devices of one plugin serve one queue, and every score is that of
+// transformers.
 func TestReplicas(t *testing.T) {
 	v, cfg := read(t, "tiny")
 	backend := pluginWith(t, pjrt.Options{Client: map[string]any{"cpu_device_count": int64(2)}})

@@ -16,7 +16,7 @@ import (
 	"scored/tokenizer"
 )
 
-// rerankRequest is a body of /v1/rerank, and what the model card's method answers.
+// rerankRequest is a body of /v1/rerank, with the answers of the model card's method.
 type rerankRequest struct {
 	Name   string
 	Body   json.RawMessage
@@ -24,7 +24,8 @@ type rerankRequest struct {
 	Scores []float64 // by document
 }
 
-// TestRerank asks the real handler, tokenizer and engine. Every request is sent twice: cold, and with the query on the device.
+// TestRerank sends requests to the real handler, tokenizer and engine. It sends each
+// twice: cold, and with the query on the device.
 func TestRerank(t *testing.T) {
 	backend := plugin(t)
 	v, cfg := read(t, "rerank")

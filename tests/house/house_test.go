@@ -1,5 +1,6 @@
-// Package house checks what the code promises of itself: who imports whom, where C is, how long files are. It is the one
-// place of these rules; docs/design.md gives the reasons.
+// Package house checks the structure of the code: which package imports which, where C
+// is, how long files are. It is the one place of these rules; docs/design.md gives the
+// reasons.
 package house
 
 import (
@@ -19,8 +20,8 @@ import (
 
 const root = "../.."
 
-// mayImport lists, for each package, those of ours that it may import. cmd may import all,
-// and app all but flags and the environment.
+// mayImport lists, for each package, those of ours that it may import. cmd may import
+// all, and app all but flags and the environment.
 var mayImport = map[string][]string{
 	"scored/score/plan":              {},
 	"scored/score/scoretest":         {"scored/score/plan"},
@@ -100,8 +101,9 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestWhatPackagesKnow: score and plan stand on the standard library, target needs to know the processor besides, sglang
-// is texts and values, and neither server nor model reaches an engine's C through what they import.
+// TestWhatPackagesKnow: score and plan import the standard library alone, target the
+// processor's features besides. sglang has texts and values only. Neither server nor
+// model reaches an engine's C through its imports.
 func TestWhatPackagesKnow(t *testing.T) {
 	for pkg, only := range map[string][]string{
 		"./score":  {"scored/score", "scored/score/plan"},
@@ -132,7 +134,8 @@ func TestWhatPackagesKnow(t *testing.T) {
 	}
 }
 
-// TestFiles: no init(), no package variable that is assigned to, no file much longer than a screenful of screens.
+// TestFiles: no init(), no package variable that is assigned to, no file much longer than
+// a screenful of screens.
 func TestFiles(t *testing.T) {
 	const longest = 330
 	eachFile(t, func(path string, data []byte) {
@@ -144,7 +147,7 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// eachFile reads every Go file that somebody has written.
+// eachFile reads every Go file that is not generated.
 func eachFile(t *testing.T, do func(path string, data []byte)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -207,11 +210,12 @@ func checkFile(t *testing.T, path string, data []byte, isTest bool) {
 	})
 }
 
-// mostFiles is over how many files of its package a type's methods may lie. A type in more is
-// several things, or its files are cut by length.
+// mostFiles is the number of files over which a type's methods may lie. A type in more
+// files is several things, or its files are cut by length.
 const mostFiles = 3
 
-// spread lists the types that lie over more, with how many. A line may only shrink, or go.
+// spread lists the types that lie over more files, with the number. A line may only
+// shrink, or go.
 var spread = map[string]int{}
 
 // TestTypesStayTogether: no type has methods in more than three files.

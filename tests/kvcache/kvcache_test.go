@@ -1,5 +1,5 @@
-// Package kvcache holds an engine on the CPU plugin to what it promises of its KV cache: it stays in its place, costs memory
-// only where it is used, and gives the scores of prompts that share nothing.
+// Package kvcache tests the KV cache of an engine on the CPU plugin: the cache stays in
+// its place, takes memory only where it is used, and changes no score.
 package kvcache
 
 import (
@@ -31,7 +31,7 @@ func buckets() []plan.Bucket {
 	return []plan.Bucket{{Tokens: 128, Rows: 8, Length: 64, Cost: 1}, {Tokens: 128, Rows: 8, Length: 64, Context: 256, Cost: 2}}
 }
 
-// open gives the CPU plugin and an engine on it with generated weights.
+// open returns the CPU plugin and an engine on it with generated weights.
 func open(t *testing.T, options pjrt.Options, how model.Options) (*pjrt.Plugin, *model.Engine) {
 	t.Helper()
 	return openOn(t, options, how, checkpoint.Generate(config(), 1))
@@ -107,8 +107,8 @@ func run(t *testing.T, e *model.Engine, step *plan.Step) [][]float32 {
 	return answers
 }
 
-// TestStaysInItsPlace: a program that has the cache gives it back in the same memory, needs no copy of it beside that, and
-// the process grows with what is used of the cache, not with its size.
+// TestStaysInItsPlace: a program that gets the cache returns it in the same memory,
+// without a copy. The process grows with the used part of the cache, not with its size.
 func TestStaysInItsPlace(t *testing.T) {
 	const bytes = 2 << 30
 	began := resident(t, "VmRSS")
@@ -144,8 +144,9 @@ func TestStaysInItsPlace(t *testing.T) {
 	}
 }
 
-// TestSharesAndKeeps: a row on a prefix scores as alone, whatever the dtype, however the device queues and however the cache
-// is written: with prefixes new and kept, two in a step, one that goes on from another, and two steps in the queue.
+// TestSharesAndKeeps: a row on a prefix scores as it does alone, for every dtype, every
+// way to queue and every way to write the cache. Prefixes are new or kept, two are in one
+// step, one continues another, and two steps are queued.
 func TestSharesAndKeeps(t *testing.T) {
 	for name, c := range ways() {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +187,7 @@ func sharesAndKeeps(t *testing.T, e *model.Engine, rule rounding.Rule) {
 	compare(t, e, last, steps[last], got[last], rule)
 }
 
-// compare holds a step's answers to those of its rows standing alone.
+// compare compares a step's answers with those of its rows, each alone.
 func compare(t *testing.T, e *model.Engine, name string, step *plan.Step, pending plan.Pending, rule rounding.Rule) {
 	t.Helper()
 	got, err := pending.Wait()

@@ -13,12 +13,13 @@ import (
 )
 
 const (
-	largeToken = 400 // its values in the first layer are near the largest float32
-	largeFrom  = 7   // the number of its embedding that makes them so: 0 in every other token's
+	largeToken = 400 // a token whose values in the first layer are near the largest float32
+	largeFrom  = 7   // the number of its embedding that causes this; 0 for every other token
 )
 
-// TestLargeValuesStayInTheirPrefix: a row scores as alone beside a prefix whose values add up to infinity, whether those lie in
-// a block of the context before the row's own keys, in the same block, or behind it.
+// TestLargeValuesStayInTheirPrefix: a row beside a prefix whose values add up to infinity
+// scores as it does alone. The prefix lies in a block of the context before the row's own
+// keys, in the same block, or behind it.
 func TestLargeValuesStayInTheirPrefix(t *testing.T) {
 	query := tokens(1, 40)
 	large := make([]int32, 128)
@@ -51,7 +52,8 @@ func TestLargeValuesStayInTheirPrefix(t *testing.T) {
 	}
 }
 
-// largeValues is a checkpoint of the generated weights but for largeToken.
+// largeValues returns a checkpoint of the generated weights, with largeToken's embedding
+// changed.
 func largeValues(t *testing.T) checkpoint.Source {
 	t.Helper()
 	const embedding, values = "model.embed_tokens.weight", "model.layers.0.self_attn.v_proj.weight"

@@ -16,14 +16,15 @@ import (
 	"scored/tests/rounding"
 )
 
-// way is how an engine keeps its cache, and how far a score may be from the exact one.
+// way is a way to keep the cache, with the bound of a score's difference from the exact
+// one.
 type way struct {
 	options pjrt.Options
 	how     model.Options
 	rule    rounding.Rule
 }
 
-// ways are the dtypes, the devices that queue and those that do not, and the ways to write the cache.
+// ways combine dtypes, devices that queue steps or do not, and ways to write the cache.
 func ways() map[string]way {
 	return map[string]way{
 		"float32":                           {pjrt.Options{}, model.Options{DType: dtypes.Float32}, float32s()},
@@ -37,7 +38,8 @@ func ways() map[string]way {
 	}
 }
 
-// TestEngineKeepsTheContract holds the engine to what the Scorer relies on, however it attends and writes its cache.
+// TestEngineKeepsTheContract holds the engine to the Engine's contract, for each way to
+// attend and to write the cache.
 func TestEngineKeepsTheContract(t *testing.T) {
 	for name, c := range ways() {
 		t.Run(name, func(t *testing.T) {
@@ -58,8 +60,8 @@ func keepsTheContract(t *testing.T, engine scoretest.Engine, rule rounding.Rule)
 	}})
 }
 
-// TestTwoDevicesKeepTheContract: two devices of one plugin, at the same time. Each has a cache of its own, and they score
-// alike to the bit.
+// TestTwoDevicesKeepTheContract runs two devices of one plugin at the same time. Each has
+// a cache of its own, and both score the same bits.
 func TestTwoDevicesKeepTheContract(t *testing.T) {
 	for name, async := range map[string]bool{"at once": false, "queued": true} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +76,7 @@ func TestTwoDevicesKeepTheContract(t *testing.T) {
 			})
 			var answers [][][]float32
 			for device, engine := range engines {
-				query := tokens(7+device, 30) // the same slots, with other prefixes
+				query := tokens(7+device, 30) // the same slots as on the other device, with another prefix
 				run(t, engine, &plan.Step{Bucket: buckets()[1], Prefixes: []plan.Prefix{{Slots: slots(0, 30), New: query}}})
 			}
 			for device, engine := range engines {

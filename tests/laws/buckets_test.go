@@ -10,15 +10,16 @@ import (
 	"scored/score"
 )
 
-// TestEveryBucketAgrees: whatever bucket of the default ones runs a request, its answers are within the bound of those
-// from prompts that stand alone, one a step, in another bucket.
+// TestEveryBucketAgrees: in every default bucket, the answers to a request are within the
+// bound of those of its prompts alone, one a step, in another bucket.
 func TestEveryBucketAgrees(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	buckets := defaults(tiny(), 512)
 	engine := newEngine(t, plugin, tiny(), buckets, 1<<30)
 	for _, b := range buckets {
 		t.Run(fmt.Sprintf("t%d r%d l%d p%d", b.Tokens, b.Rows, b.Length, b.Context), func(t *testing.T) {
-			// Rows as long as the bucket takes them, and short ones; the Scorer wants seven tokens of room in a context.
+			// Rows as long as the bucket takes them, and short ones; the Scorer wants
+			// seven tokens of room in a context.
 			query := tokens(1, max(1, b.Context-7))
 			longest := min(b.Length-8, 100)
 			if b.Context == 0 {
@@ -60,7 +61,8 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// TestTraffic: whatever else eight clients send at the same time, every answer is within the bound of the one alone.
+// TestTraffic: eight clients send requests at the same time, and every answer is within
+// the bound of the answer to the request alone.
 func TestTraffic(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 4<<20), 512, nil)

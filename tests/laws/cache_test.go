@@ -9,8 +9,9 @@ import (
 	"scored/score"
 )
 
-// TestPrefixCacheIsBounded: hundreds of queries make the device hold no more than at the start, those used last are kept, the
-// answer to one that was displaced is what it was, and a flush leaves nothing.
+// TestPrefixCacheIsBounded: after hundreds of queries the device holds no more than at
+// the start. The queries used last are kept. A query that was displaced gets the same
+// answer as before. A flush leaves nothing.
 func TestPrefixCacheIsBounded(t *testing.T) {
 	const kept, queries = 4, 300
 	plugin := openPlugin(t)
@@ -77,8 +78,8 @@ func (o *turns) Observe(span score.Span) {
 	}
 }
 
-// TestLargeRequestStarvesNobody: a request of 10,000 items is answered, and a small one sent meanwhile waits for the step
-// under way and one more.
+// TestLargeRequestStarvesNobody: while a request of 10,000 items is answered, a small
+// request waits for the step under way and one more.
 func TestLargeRequestStarvesNobody(t *testing.T) {
 	plugin := openPlugin(t)
 	seen := &turns{first: make(chan struct{})}

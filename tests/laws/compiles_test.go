@@ -8,13 +8,14 @@ import (
 	"scored/score"
 )
 
-// compiled counts the programs a plugin has compiled or loaded.
+// compiled returns the number of programs that a plugin has compiled or loaded.
 func compiled(plugin device) int64 {
 	stats := plugin.Stats()
 	return stats.Compiles + stats.CacheHits
 }
 
-// TestNothingCompilesAfterReady: no length, count, prefix or label list makes a program that was not there at the start.
+// TestNothingCompilesAfterReady: no length, count, prefix or list of labels compiles a
+// program after the start.
 func TestNothingCompilesAfterReady(t *testing.T) {
 	const context = 300
 	plugin := openPlugin(t)
@@ -45,8 +46,9 @@ func TestNothingCompilesAfterReady(t *testing.T) {
 	}
 }
 
-// TestLongPrompts: queries longer than any step are computed in slices over the part that is on the device. They need no
-// program of their own, and the second time next to nothing is computed.
+// TestLongPrompts: a query longer than any step is computed in slices, each on the part
+// that is already on the device. That needs no further program, and the second time next
+// to nothing is computed.
 func TestLongPrompts(t *testing.T) {
 	const context, slice = 16384, 256
 	plugin := openPlugin(t)
@@ -56,7 +58,7 @@ func TestLongPrompts(t *testing.T) {
 	scorer := newScorer(t, newEngine(t, plugin, cfg, defaults(cfg, context), 1<<30), context, seen)
 	ready := compiled(plugin)
 	for _, n := range []int{2000, 2049, 16000} {
-		req := request(tokens(1, n), tokens(2, 20), tokens(3, 5)) // goes on from the query before
+		req := request(tokens(1, n), tokens(2, 20), tokens(3, 5)) // continues the query before
 		cold := run(t, scorer, req)
 		if steps := len(seen.take()); steps > n/slice+3 {
 			t.Errorf("%d tokens took %d steps, want one a slice of %d, and three", n, steps, slice)

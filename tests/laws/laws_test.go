@@ -1,6 +1,7 @@
-// Package laws holds the step engine to what its clients rely on: a row's numbers do not depend on what shares its step,
-// its prefix or its bucket, nothing compiles after the start, memory is bounded, and little of a step is padding. The
-// tests run a tiny Qwen3 with generated weights in float32 on the CPU plugin, through the Scorer.
+// Package laws tests the laws of docs/design.md: a row's numbers do not depend on the
+// other rows of its step, on its prefix or on its bucket; nothing compiles after the
+// start; memory is bounded; and little of a step is padding. The tests run a tiny Qwen3
+// with generated weights in float32 on the CPU plugin, through the Scorer.
 package laws
 
 import (
@@ -21,7 +22,8 @@ import (
 	"scored/tests/rounding"
 )
 
-// tiny is the smallest shape that has all a Qwen3 has: several layers, grouped heads, a tied embedding.
+// tiny is the smallest shape with all parts of a Qwen3: several layers, grouped heads, a
+// tied embedding.
 func tiny() checkpoint.Config {
 	return checkpoint.Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
 		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960}
@@ -32,7 +34,7 @@ func defaults(cfg checkpoint.Config, contextLength int) []score.Bucket {
 	return priced(cfg, "cpu-avx2", target.Native, contextLength)
 }
 
-// priced are a target's step shapes, with what each takes there.
+// priced returns a target's step shapes with their prices.
 func priced(cfg checkpoint.Config, name string, attention target.Attention, contextLength int) []score.Bucket {
 	t, ok := target.Named(name)
 	if !ok {
@@ -41,7 +43,7 @@ func priced(cfg checkpoint.Config, name string, attention target.Attention, cont
 	return model.Costs{Config: cfg, Attention: attention, Weights: t.Weights}.Buckets(t, contextLength)
 }
 
-// device is a plugin, and what rewrites its programs.
+// device is a plugin with the splicer that rewrites its programs.
 type device struct {
 	*pjrt.Plugin
 	splicer *model.Splicer
@@ -67,7 +69,7 @@ func openPlugin(t *testing.T) device {
 	return device{plugin, splicer}
 }
 
-// newEngine compiles the buckets; cacheBytes bounds the prefixes kept.
+// newEngine compiles the buckets; cacheBytes bounds the kept prefixes.
 func newEngine(t *testing.T, plugin device, cfg checkpoint.Config, buckets []score.Bucket, cacheBytes int64) *model.Engine {
 	t.Helper()
 	engine, err := model.New(t.Context(), plugin.Backend(), cfg, checkpoint.Generate(cfg, 1),
@@ -83,7 +85,7 @@ func newEngine(t *testing.T, plugin device, cfg checkpoint.Config, buckets []sco
 	return engine
 }
 
-// only is an engine that shows some of its buckets, so that the Scorer must use those.
+// only is an engine that shows some of its buckets, so that the Scorer uses only those.
 type only struct {
 	*model.Engine
 	buckets []score.Bucket
@@ -124,7 +126,8 @@ func newScorer(t *testing.T, engine score.Engine, context int, observer score.Ob
 	return scorer
 }
 
-// tokens are n pseudo-random ids; the first is seed%512, so that items with different small seeds differ at once.
+// tokens are n pseudo-random ids; the first is seed%512, so that items with different
+// small seeds differ at once.
 func tokens(seed, n int) []int64 {
 	random := rand.New(rand.NewPCG(uint64(seed), 1))
 	ids := make([]int64, n)
@@ -173,7 +176,7 @@ func flush(t *testing.T, scorer *score.Scorer) int {
 	return n
 }
 
-// sameBits wants two rows of numbers to be the same.
+// sameBits checks that two rows of numbers have the same bits.
 func sameBits(t *testing.T, what string, got, want []float64) {
 	t.Helper()
 	if !slices.Equal(got, want) {
@@ -181,8 +184,9 @@ func sameBits(t *testing.T, what string, got, want []float64) {
 	}
 }
 
-// nearness gives a check that wants two rows of a model's log-probabilities to be as close as two roundings of the same
-// numbers. The test says in the end how close they were. Several goroutines may call the check.
+// nearness returns a check that two rows of a model's log-probabilities are as close as
+// two roundings of the same numbers. At its end the test logs the largest difference.
+// Several goroutines may call the check.
 func nearness(t *testing.T, cfg checkpoint.Config) func(t *testing.T, what string, got, want []float64) {
 	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32().Both()
 	seen := &rounding.Seen{}

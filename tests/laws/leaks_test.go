@@ -11,10 +11,11 @@ import (
 	"scored/score"
 )
 
-// TestCloseLeavesNothing: after Close there are as many executables, buffers and goroutines as before New.
+// TestCloseLeavesNothing: after Close there are as many executables, buffers and
+// goroutines as before New.
 func TestCloseLeavesNothing(t *testing.T) {
 	plugin := openPlugin(t)
-	serve(t, plugin) // whatever is made once and kept for good
+	serve(t, plugin) // makes everything that is made once and kept
 	before := plugin.Stats()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for range 3 {
@@ -26,7 +27,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
-// serve starts an engine and a Scorer, asks for something and ends them.
+// serve starts an engine and a Scorer, sends a request and closes both.
 func serve(t *testing.T, plugin device) {
 	t.Helper()
 	engine, err := model.New(t.Context(), plugin.Backend(), tiny(), checkpoint.Generate(tiny(), 1),

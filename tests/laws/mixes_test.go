@@ -14,9 +14,10 @@ import (
 	"scored/tests/rounding"
 )
 
-// TestMixesOfRequests sends random mixes of requests at once: queries that begin alike, of lengths that take several steps,
-// items of all lengths, on a cache that holds few of them, some clients leaving, and a flush at times. Every prompt scores as
-// in plain Go, alone.
+// TestMixesOfRequests sends random mixes of requests at once. Queries begin alike and may
+// take several steps, items have all lengths, the cache holds few of them, some clients
+// leave, and the cache is flushed at times. Every prompt scores as it does alone in plain
+// Go.
 func TestMixesOfRequests(t *testing.T) {
 	cfg := tiny()
 	cfg.QKNorm = true
@@ -77,7 +78,8 @@ func TestMixesOfRequests(t *testing.T) {
 	}
 }
 
-// mixed is a request whose query is the beginning of one of three that begin alike.
+// mixed returns a request. Its query is the beginning of one of three queries, which
+// begin alike.
 func mixed(random *rand.Rand) *score.Request {
 	whole := append(tokens(1, 40), tokens(2+random.IntN(3), 400)...)
 	query := whole[:[]int{0, 12, 40, 70, 150, 300, 430}[random.IntN(7)]]

@@ -9,7 +9,8 @@ import (
 	"scored/score"
 )
 
-// shapes are buckets of every kind: one row or several, short or long, with and without a prefix.
+// shapes are buckets of every kind: one row or several, short or long, with and without a
+// prefix.
 func shapes() []score.Bucket {
 	return []score.Bucket{
 		{Tokens: 64, Rows: 1, Length: 64, Cost: 1}, {Tokens: 64, Rows: 3, Length: 32, Cost: 1},
@@ -19,10 +20,10 @@ func shapes() []score.Bucket {
 	}
 }
 
-// holds is the context length of a Scorer that has this bucket alone.
+// holds returns the context length of a Scorer that has this bucket alone.
 func holds(b score.Bucket) int { return max(b.Length, b.Context+1) }
 
-// among puts the item at a place among n others of up to 20 tokens.
+// among returns n other items of up to 20 tokens, with the item inserted at a place.
 func among(item []int64, n, place int) [][]int64 {
 	items := make([][]int64, n)
 	for i := range items {
@@ -31,12 +32,13 @@ func among(item []int64, n, place int) [][]int64 {
 	return slices.Insert(items, place, item)
 }
 
-// TestNeighboursChangeNothing: inside one bucket an item's numbers are within the bound of two roundings of those it has
-// alone, among any others, at any place, whether the step computes the query or finds it on the device. Of the first item
-// they are the same bits, as long as the same head reads them: a token's sums go over those before it, whose places in
-// the step decide in what order, and over none behind it.
+// TestNeighboursChangeNothing: inside one bucket an item's numbers are within the bound
+// of two roundings of its numbers alone, among any other items, at any place, with a
+// query that the step computes or finds on the device. The first item even has the same
+// bits, as long as the same head reads them: a token's sums go over the tokens before it,
+// in an order that their places in the step decide, and over no token behind it.
 func TestNeighboursChangeNothing(t *testing.T) {
-	const sameHead = 7 // others beside which the smallest head still reads all rows
+	const sameHead = 7 // number of other items up to which the smallest head reads all rows
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
 	for _, b := range shapes() {
@@ -45,13 +47,13 @@ func TestNeighboursChangeNothing(t *testing.T) {
 			flush(t, scorer)
 			var query []int64
 			if b.Context > 0 {
-				query = tokens(1, 70) // enough for an item alone to hang on it too
+				query = tokens(1, 70) // long enough to be a prefix for a single item too
 			}
 			item := tokens(7, 20)
 			alone := logprobs(t, scorer, query, item)[0]
 			for _, others := range []int{1, sameHead, 31, 499} {
 				if others > 31 && b.Rows < 8 {
-					continue // hundreds of steps, all alike
+					continue // takes hundreds of steps, all alike
 				}
 				for _, place := range []int{0, others / 2, others} {
 					what := fmt.Sprintf("at %d among %d others", place, others)
@@ -68,7 +70,8 @@ func TestNeighboursChangeNothing(t *testing.T) {
 	}
 }
 
-// TestNeighboursAcrossBuckets: with all the buckets to choose from, the answer stays within the bound.
+// TestNeighboursAcrossBuckets: if the Scorer may choose from all buckets, the answer
+// stays within the bound.
 func TestNeighboursAcrossBuckets(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	seen := &spans{}
@@ -90,7 +93,8 @@ func TestNeighboursAcrossBuckets(t *testing.T) {
 	}
 }
 
-// TestPermutation: the same items in another order have the same numbers in that order, within the bound.
+// TestPermutation: the same items in another order have the same numbers in that order,
+// within the bound.
 func TestPermutation(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
@@ -113,7 +117,8 @@ func TestPermutation(t *testing.T) {
 	}
 }
 
-// TestNeighboursTokens: other tokens in a neighbour of the same length change no bit.
+// TestNeighboursTokens: a neighbour of the same length may have any tokens; no bit
+// changes.
 func TestNeighboursTokens(t *testing.T) {
 	plugin := openPlugin(t)
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)

@@ -7,13 +7,13 @@ import (
 	"scored/score/scoretest"
 )
 
-// nullEngine computes nothing: a step takes the time that it is predicted to take. A device that queues steps runs them
-// one after the other, and Run returns at once.
+// nullEngine computes nothing: a step takes its predicted time. A device that queues
+// steps runs them one after the other, and Run returns at once.
 type nullEngine struct {
 	buckets []score.Bucket
 	pages   int
 	queues  bool
-	free    time.Time // when the device has run what it was given
+	free    time.Time // when the device will have run all its steps
 }
 
 func (e *nullEngine) Buckets() []score.Bucket { return e.buckets }
@@ -35,7 +35,7 @@ func (e *nullEngine) Run(step *score.Step) (score.Pending, error) {
 	return queued{answers, e.free}, nil
 }
 
-// queued is a step that is done at a time.
+// queued is a step that will be done at a given time.
 type queued struct {
 	answers [][]float32
 	end     time.Time

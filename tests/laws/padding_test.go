@@ -15,17 +15,19 @@ import (
 	"scored/target"
 )
 
-// workload is requests as one client sends them, one after the other; each has a query of its own.
+// workload is the requests that one client sends, one after the other; each has a query
+// of its own.
 type workload struct {
 	name     string
 	clients  int
 	requests int // of all clients together
 	make     func(random *rand.Rand) *score.Request
-	// Loose bounds: of the share of padding in what is computed, and of the steps a request takes on average.
+	// Loose bounds: of the share of padding in what is computed, and of the steps a
+	// request takes on average.
 	padding, steps float64
 }
 
-// same is a workload of requests that are all alike.
+// same returns a workload of requests that are all alike.
 func same(query, item, items int) func(random *rand.Rand) *score.Request {
 	return func(random *rand.Rand) *score.Request {
 		all := make([][]int64, items)
@@ -45,7 +47,8 @@ func short(random *rand.Rand) *score.Request {
 	return request(tokens(random.Int(), 10+random.IntN(31)), items...)
 }
 
-// common has items after a query of which the first tokens are the same in all requests, as a template or a policy is.
+// common has items after a query whose first tokens are the same in all requests, like a
+// template or a policy.
 func common(same, query, item, items int) func(random *rand.Rand) *score.Request {
 	return func(random *rand.Rand) *score.Request {
 		all := make([][]int64, items)
@@ -56,7 +59,7 @@ func common(same, query, item, items int) func(random *rand.Rand) *score.Request
 	}
 }
 
-// simulated is a device of the simulator: a row of target's table, and how it attends.
+// simulated is a device of the simulator: a row of target's table and a way to attend.
 type simulated struct {
 	target    string
 	attention target.Attention
@@ -71,10 +74,12 @@ func (d simulated) name() string {
 	return d.target + " " + string(d.attention)
 }
 
-// TestPaddingReport says how much of what Qwen3-0.6B's default buckets compute is padding, and how long requests take. A
-// device is a clock: a step takes what its target's price says, so what queues up meanwhile is what would on a real one.
+// TestPaddingReport logs the share of padding in the tokens that Qwen3-0.6B's default
+// buckets compute, and the time of requests. A device is a clock: a step takes the time
+// of its target's price, so requests queue up as they would on a real device.
 func TestPaddingReport(t *testing.T) {
-	// Several clients with a query of their own each; their loose bounds are those of the first row of a device.
+	// Several clients with a query of their own each; their loose bounds are those of the
+	// first row of a device.
 	shared := func(padding, s1, s2, s3, s4 float64) []workload {
 		return []workload{
 			{"S1: 200 + 5 x 30, 16 clients", 16, 320, same(200, 30, 5), padding, s1},
@@ -183,5 +188,6 @@ func (w workload) report(t *testing.T, cfg checkpoint.Config, buckets []score.Bu
 	}
 }
 
-// cachePages is what the simulator's devices have: a prompt as long as the model takes them, and some more.
+// cachePages is the size of a simulated device's cache: the longest prompt of the model,
+// and some more.
 const cachePages = 400

@@ -9,9 +9,10 @@ import (
 	"scored/tests/rounding"
 )
 
-// TestPositionsAreThoseOfCutItems: behind each position an item has the numbers that it has where it ends there, within the
-// bound of two roundings: in steps of any one shape, which cut prompts into windows of any size, on a query that is computed
-// or kept, beside other items and in another order, and with the query behind the items.
+// TestPositionsAreThoseOfCutItems: the scores behind a position of an item are those of
+// the item cut there, within the bound of two roundings. It runs in steps of any one
+// shape, which cut prompts into windows of any size, on a query that is computed or kept,
+// beside other items, in another order, and with the query behind the items.
 func TestPositionsAreThoseOfCutItems(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
@@ -44,9 +45,10 @@ func TestPositionsAreThoseOfCutItems(t *testing.T) {
 	}
 }
 
-// TestSequencesAreSumsOfTheirTokens: a label of several tokens has the sum of what each of its tokens has behind the prompt
-// and those before it, within the bound of two roundings of each, in steps of any one shape, on a prompt that is computed or
-// kept, beside other items and other labels.
+// TestSequencesAreSumsOfTheirTokens: the log-likelihood of a label of several tokens is
+// the sum of its tokens' log-probabilities, each after the prompt and the tokens before
+// it, within the bound of two roundings of each. It runs in steps of any one shape, on a
+// prompt that is computed or kept, beside other items and other labels.
 func TestSequencesAreSumsOfTheirTokens(t *testing.T) {
 	plugin := openPlugin(t)
 	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
@@ -84,7 +86,7 @@ func TestSequencesAreSumsOfTheirTokens(t *testing.T) {
 	t.Log(seen)
 }
 
-// sums adds up what each token of a label has by itself, behind its item alone.
+// sums adds up the log-probabilities of a label's tokens, each from a request of its own.
 func sums(t *testing.T, scorer *score.Scorer, query []int64, items, labels [][]int64) (all [][]float64) {
 	t.Helper()
 	for _, item := range items {
@@ -101,7 +103,8 @@ func sums(t *testing.T, scorer *score.Scorer, query []int64, items, labels [][]i
 	return all
 }
 
-// cutItems are the numbers of the prompts up to each position, each alone, by item and position.
+// cutItems returns the numbers of the prompts that end at each position, each prompt
+// alone, by item and position.
 func cutItems(t *testing.T, scorer *score.Scorer, query []int64, items [][]int64, positions []int64, first bool) (all [][][]float64) {
 	t.Helper()
 	for _, item := range items {

@@ -7,8 +7,9 @@ import (
 	"scored/model/checkpoint"
 )
 
-// plain is a Qwen3 in plain Go and float64: one prompt at a time, from its first token to its last. It knows no cache, no
-// steps and no prefixes, and shares no code with the engine but the weights.
+// plain is a Qwen3 in plain Go and float64: one prompt at a time, from its first token to
+// its last. It has no cache, no steps and no prefixes, and shares only the weights with
+// the engine.
 type plain struct {
 	cfg     checkpoint.Config
 	numbers map[string][]float64 // by a parameter's name, matrices row by row
@@ -33,7 +34,8 @@ func newPlain(t *testing.T, cfg checkpoint.Config, weights checkpoint.Source) *p
 	return p
 }
 
-// logprobs are the log-probabilities of the token behind the prompt, of the whole vocabulary.
+// logprobs returns the log-probabilities of the token after the prompt, for the whole
+// vocabulary.
 func (p *plain) logprobs(prompt []int64) []float64 {
 	width := p.cfg.HiddenSize
 	hidden := make([][]float64, len(prompt)) // by position
@@ -60,7 +62,8 @@ func (p *plain) logprobs(prompt []int64) []float64 {
 	return numbers
 }
 
-// attend adds to each position what it attends to: those up to itself.
+// attend adds the attention output to each position, which attends to the positions up to
+// itself.
 func (p *plain) attend(layer string, hidden [][]float64) {
 	c := p.cfg
 	var queries, keys, values [][][]float64 // by position and head
@@ -91,7 +94,8 @@ func (p *plain) attend(layer string, hidden [][]float64) {
 	}
 }
 
-// heads are a position's queries, keys or values: queries and keys with their norm, and turned by the position.
+// heads returns a position's queries, keys or values. Queries and keys are normed, and
+// rotated by the position.
 func (p *plain) heads(name string, x []float64, at int) (heads [][]float64) {
 	size := p.cfg.HeadDim
 	for all := p.times(name+"proj.weight", x); len(all) > 0; all = all[size:] {
@@ -107,7 +111,7 @@ func (p *plain) heads(name string, x []float64, at int) (heads [][]float64) {
 	return heads
 }
 
-// turn is RoPE: the numbers i and i + half of a head are turned by an angle.
+// turn is RoPE: it rotates the numbers i and i + half of a head by an angle.
 func (p *plain) turn(head []float64, at int) []float64 {
 	half := len(head) / 2
 	turned := make([]float64, len(head))
@@ -118,7 +122,7 @@ func (p *plain) turn(head []float64, at int) []float64 {
 	return turned
 }
 
-// mlp adds SwiGLU to a position.
+// mlp adds the MLP's SwiGLU to a position.
 func (p *plain) mlp(layer string, hidden []float64) {
 	x := p.norm(layer+"post_attention_layernorm.weight", hidden)
 	gate, up := p.times(layer+"mlp.gate_proj.weight", x), p.times(layer+"mlp.up_proj.weight", x)

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestColdEqualsHit: a request answered from a query on the device has the bits of its first answer where the steps are
-// alike, and is within the bound where a step without the query's own tokens runs in another bucket.
+// TestColdEqualsHit: a request whose query is on the device gets the bits of its first
+// answer if the steps are alike. If a step without the query's tokens runs in another
+// bucket, the answer is within the bound.
 func TestColdEqualsHit(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	engine := newEngine(t, plugin, tiny(), append(shapes(), defaults(tiny(), 512)...), 1<<30)
@@ -51,8 +52,8 @@ func TestColdEqualsHit(t *testing.T) {
 	}
 }
 
-// TestSharedEqualsUnshared: items that hang on a common prefix score like the same prompts, each in a request of its own
-// that has no query to share.
+// TestSharedEqualsUnshared: items on a common prefix score like the same prompts, each in
+// a request of its own without a query.
 func TestSharedEqualsUnshared(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)

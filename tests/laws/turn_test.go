@@ -13,9 +13,9 @@ import (
 	"scored/target"
 )
 
-// TestClientsStayTogether: clients that ask one request after the other, and that one step would serve, do not fall apart
-// into groups that take turns, though each needs some time for its next request; those that need long do not hold up any
-// step.
+// TestClientsStayTogether: clients send each request after the answer to the last, and
+// one step could serve all of them. They do not fall apart into groups that take turns,
+// though each needs some time for its next request. Clients that need long delay no step.
 func TestClientsStayTogether(t *testing.T) {
 	for name, c := range map[string]struct {
 		turnaround, jitter time.Duration

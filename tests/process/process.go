@@ -47,7 +47,7 @@ func WithBinary(run func() int) int {
 	return run()
 }
 
-// Binary is the path of the binary to test.
+// Binary returns the path of the binary to test.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := filepath.Abs(os.Getenv(binaryEnv))
@@ -57,7 +57,7 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// Launch serves with a binary until the test ends. It returns the address and the
+// Launch starts a server that runs until the test ends. It returns the address and the
 // process when the server is ready.
 func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 	t.Helper()
@@ -65,19 +65,19 @@ func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 	return s.Address(), s.Cmd
 }
 
-// Server is a process that serves, or is about to.
+// Server is a process that serves, or is starting.
 type Server struct {
 	testing.TB
 	Cmd *exec.Cmd
 
 	mu      sync.Mutex
-	lines   []string // of its log; mu must be held
+	lines   []string // lines of its log; mu must be held
 	address chan string
-	logged  chan struct{} // closed when there is no more log: the process has ended
+	logged  chan struct{} // closed at the end of the log, when the process has ended
 }
 
-// Start begins to serve until the test ends: cmd is the binary, or what runs it, and
-// gets `serve` and the arguments after its own.
+// Start starts a server that runs until the test ends. cmd is the binary, or a command
+// that runs it; it gets `serve` and the arguments after its own.
 func Start(t testing.TB, cmd *exec.Cmd, args ...string) *Server {
 	t.Helper()
 	cmd.Args = append(append(cmd.Args, "serve", "--plugin-dir", root+"/.cache/plugins"), args...)
@@ -94,7 +94,7 @@ func Start(t testing.TB, cmd *exec.Cmd, args ...string) *Server {
 	s := &Server{TB: t, Cmd: cmd, address: make(chan string, 1), logged: make(chan struct{})}
 	go s.follow(read)
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // those that have ended already are none to kill
+		_ = cmd.Process.Kill() // a process that has ended already need not be killed
 		_ = cmd.Wait()
 		<-s.logged
 	})
@@ -133,14 +133,14 @@ func (s *Server) Address() string {
 	}
 }
 
-// Lines are those of the log so far.
+// Lines returns the lines of the log so far.
 func (s *Server) Lines() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.lines)
 }
 
-// Text is the log so far.
+// Text returns the log so far.
 func (s *Server) Text() string { return strings.Join(s.Lines(), "\n") }
 
 // End waits for a server that ends, and returns its exit status; -1 if a signal ended

@@ -1,6 +1,7 @@
-// Package real asks scored about a trained model, SmolLM2-135M-Instruct, and wants the answers of transformers in float64.
-// Generated weights, as elsewhere, have no large activations, no skewed attention and no right answers. `make real` fetches
-// the model and runs it; vectors.json.gz says what transformers answers, and record.py how it was made.
+// Package real compares scored with transformers in float64 on a trained model,
+// SmolLM2-135M-Instruct. The generated weights of other tests have no large activations,
+// no skewed attention and no right answers. `make real` fetches the model and runs it.
+// vectors.json.gz has transformers' answers, which record.py has recorded.
 package real
 
 import (
@@ -15,7 +16,7 @@ import (
 	"scored/tokenizer"
 )
 
-// bucketFlag are few step shapes that hold all prompts, so that little is compiled.
+// bucketFlag has few step shapes, which hold all prompts, so that little is compiled.
 const bucketFlag = "64x1x64x0,128x1x128x0,512x1x512x0,128x8x64x128,256x8x64x2048,512x1x512x2048"
 
 type vectors struct {
@@ -76,8 +77,8 @@ func TestTokenizer(t *testing.T) {
 	}
 }
 
-// TestFloat32 scores every prompt alone, with the other items of its query, and again from what is kept of that, then the
-// labelled sets.
+// TestFloat32 scores every prompt alone, with the other items of its query, and again
+// from the cache; then the labelled sets.
 func TestFloat32(t *testing.T) {
 	s, v := serve(t, "--dtype", "float32"), read(t)
 	t.Run("alone", func(t *testing.T) {
@@ -85,7 +86,7 @@ func TestFloat32(t *testing.T) {
 		for _, r := range v.Requests {
 			for i := range r.Items {
 				if len(r.Tokens[i]) > 512 && i > 0 && i < len(r.Items)-1 {
-					continue // prompts of one long query differ in a few tokens: two of them are enough, for the time they take
+					continue // prompts of one long query take long and differ in a few tokens: two of them are enough
 				}
 				alone := request{Name: r.Name, Items: []string{r.prompt(i)}, Tokens: r.Tokens[i : i+1], Labels: r.Labels, Logprobs: r.Logprobs[i : i+1]}
 				s.check(alone, seen)
@@ -113,7 +114,8 @@ func TestFloat32(t *testing.T) {
 	t.Run("sets", func(t *testing.T) { float32s().check(t, v.Sets, server{t, s.address}.scores) })
 }
 
-// check scores the request, compares log-probabilities and returns how many tokens were not computed for it.
+// check scores the request, compares log-probabilities and returns the number of tokens
+// that were not computed for it.
 func (s server) check(r request, seen *rounding.Seen) (cached int) {
 	s.Helper()
 	a := s.score(map[string]any{"query": r.Query, "items": r.Items, "item_first": r.ItemFirst, "label_token_ids": r.Labels, "return_logprobs": true})
@@ -142,7 +144,7 @@ func rule() rounding.Rule {
 	return rounding.Shape{Layers: 30, Hidden: 576, Heads: 576, MLP: 1536, Vocab: 49152}.Float32()
 }
 
-// scores asks for the share of the first label in the two, of every item.
+// scores returns, for every item, the share of the first label in the two.
 func (s server) scores(set labelled) (scores []float64) {
 	s.Helper()
 	a := s.score(map[string]any{"query": set.Query, "items": set.Items, "labels": set.Labels, "apply_softmax": true})

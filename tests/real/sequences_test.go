@@ -9,8 +9,9 @@ import (
 	"scored/tests/rounding"
 )
 
-// TestSequences: labels of several tokens, as texts, are as likely behind each prompt as transformers takes them to be, and
-// their tokens are its tokens. Their prompt is computed once.
+// TestSequences: labels of several tokens, as texts, have the log-likelihoods of
+// transformers after each prompt, and transformers' tokens. Their prompt is computed
+// once.
 func TestSequences(t *testing.T) {
 	data, err := os.ReadFile("sequences.json")
 	if err != nil {

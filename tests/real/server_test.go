@@ -19,13 +19,13 @@ import (
 	"scored/tests/process"
 )
 
-// server is the real binary with the trained model, asked over HTTP.
+// server is the real binary with the trained model.
 type server struct {
 	*testing.T
 	address string
 }
 
-// serve starts the binary until the test ends, and wants it to stop well.
+// serve starts the binary until the test ends, and checks that it stops with status 0.
 func serve(t *testing.T, args ...string) server {
 	t.Helper()
 	scored, err := filepath.Abs("../../bin/scored")
@@ -38,7 +38,7 @@ func serve(t *testing.T, args ...string) server {
 	s := process.Start(t, exec.Command(scored), append([]string{"--model-path", folder(t), "--port", "0", "--offline",
 		"--compile-cache", "../../.cache/compile", "--context-length", "2048", "--buckets", bucketFlag}, args...)...)
 	t.Cleanup(func() {
-		_ = s.Cmd.Process.Signal(syscall.SIGTERM) // one that has ended already says so below
+		_ = s.Cmd.Process.Signal(syscall.SIGTERM) // a process that has ended already is reported below
 		if status := s.End(time.Minute); status != 0 {
 			t.Errorf("server stopped with status %d, want 0", status)
 		}
@@ -46,7 +46,7 @@ func serve(t *testing.T, args ...string) server {
 	return server{t, s.Address()}
 }
 
-// answer is that of /v1/score.
+// answer is an answer of /v1/score.
 type answer struct {
 	Scores   [][]float64
 	Logprobs [][]float64
@@ -95,7 +95,7 @@ func (s server) post(path string, body []byte) (int, []byte) {
 	return response.StatusCode, text
 }
 
-// readme sends the README's first request and wants the answer that stands below it.
+// readme sends the README's first request and compares with the answer in the README.
 func (s server) readme() {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -123,7 +123,7 @@ func (s server) readme() {
 	}
 }
 
-// folder is the checkpoint that `make real` makes.
+// folder returns the checkpoint that `make real` makes.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("SCORED_REAL_MODEL")

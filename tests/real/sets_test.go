@@ -16,8 +16,9 @@ import (
 	"scored/tokenizer"
 )
 
-// labelled is a set of items that people have judged, and what transformers makes of it in float64. Scores are the share
-// of the first label in the two; Truth says whether it is the right one.
+// labelled is a set of items that people have judged, with the scores of transformers in
+// float64. Scores are the share of the first label in the two; Truth says whether the
+// first label is right.
 type labelled struct {
 	Name          string
 	Query         string
@@ -29,8 +30,9 @@ type labelled struct {
 	Accuracy, AUC float64
 }
 
-// format is what a number format may do to the scores of the sets. Float32 moves them by less than any two are apart. The
-// others' bounds are three times what was seen: see docs/performance.md.
+// format bounds the effect of a number format on the scores of the sets. Float32 moves
+// scores by less than any two are apart. The bounds of the others are three times the
+// figures seen: see docs/performance.md.
 type format struct {
 	name       string
 	tau        float64 // Kendall's tau with the exact scores, at least
@@ -75,7 +77,8 @@ func (s labelled) accuracy(scores []float64) float64 {
 	return float64(right) / float64(len(scores))
 }
 
-// auc is the chance that an item of which the first label is right scores above one of which it is not.
+// auc is the chance that an item whose first label is right scores above one whose first
+// label is wrong.
 func (s labelled) auc(scores []float64) float64 {
 	above, pairs := 0.0, 0.0
 	for i, a := range scores {
@@ -95,7 +98,8 @@ func (s labelled) auc(scores []float64) float64 {
 	return above / pairs
 }
 
-// kendall is the share of pairs of items in the same order in both lists, less that of the others; ties count as neither.
+// kendall is the share of pairs of items in the same order in both lists, less the share
+// of pairs in the other order; ties count as neither.
 func kendall(a, b []float64) float64 {
 	sum, pairs := 0, 0
 	for i := range a {
@@ -117,7 +121,8 @@ func sign(x float64) int {
 	return 0
 }
 
-// TestRecordedSets: what record.py says of the sets follows from its scores.
+// TestRecordedSets: the figures of the sets that record.py has recorded follow from its
+// scores.
 func TestRecordedSets(t *testing.T) {
 	for _, set := range read(t).Sets {
 		if accuracy, auc := set.accuracy(set.Scores), set.auc(set.Scores); accuracy != set.Accuracy || math.Abs(auc-set.AUC) > 1e-12 {
@@ -133,15 +138,15 @@ func TestRecordedSets(t *testing.T) {
 	}
 }
 
-// TestBFloat16Weights is the binary on processors that do not multiply bfloat16, as any is told that it is.
+// TestBFloat16Weights runs the binary as on a processor that does not multiply bfloat16.
 func TestBFloat16Weights(t *testing.T) {
 	t.Setenv("XLA_FLAGS", os.Getenv("XLA_FLAGS")+" --xla_cpu_max_isa=AVX2")
 	s := serve(t, "--dtype", "bfloat16")
 	bfloat16Weights().check(t, read(t).Sets, s.scores)
 }
 
-// TestBFloat16Products is what an accelerator computes, and some processors. The engine is asked without the binary, so that
-// every processor does.
+// TestBFloat16Products multiplies in bfloat16, as accelerators and some processors do. It
+// uses the engine without the binary, so that every processor can run it.
 func TestBFloat16Products(t *testing.T) {
 	scorer := newScorer(t, model.Options{DType: dtypes.BFloat16})
 	bfloat16Products().check(t, read(t).Sets, func(set labelled) (scores []float64) {
@@ -163,7 +168,8 @@ func TestBFloat16Products(t *testing.T) {
 	})
 }
 
-// newScorer is the model without the binary, until the test ends.
+// newScorer returns the model's Scorer without the binary. It is closed when the test
+// ends.
 func newScorer(t *testing.T, options model.Options) *score.Scorer {
 	t.Helper()
 	dir := folder(t)

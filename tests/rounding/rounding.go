@@ -4,12 +4,12 @@
 // The rule. An operation rounds its result by at most half an ulp, 2^-24 of it in
 // float32. Roundings go either way, so n of them move a result like a random walk, by
 // about √n · 2^-24 of its size (Higham and Mary, "A new approach to probabilistic
-// rounding error analysis", 2019). Nearly all are in the matrix products that lead from
-// a token through all blocks to a logit: a sum of k terms rounds k products and k
+// rounding error analysis", 2019). Nearly all are in the matrix products that lead from a
+// token through all layers to a logit: a sum of k terms rounds k products and k
 // additions. Where two computed numbers are multiplied, as queries with keys, the
 // roundings of both count. A log-probability is a logit less the log-sum-exp of all
-// logits, and both have about the size of the log-probability or, if that is larger,
-// that of an even choice, ln(vocabulary). So
+// logits, and both have about the size of the log-probability or, if that is larger, that
+// of an even choice, ln(vocabulary). So
 //
 //	bound = √n · 2^-24 · max(|log-probability|, ln vocabulary)
 //
@@ -25,7 +25,7 @@ import (
 	"sync"
 )
 
-// Shape is what counts of a model.
+// Shape has the sizes of a model that count.
 type Shape struct {
 	Layers int
 	Hidden int // size of a token's state
@@ -40,19 +40,19 @@ type Rule struct {
 	even     float64 // ln(vocabulary)
 }
 
-// Float32 is the rule for products of float32. The sums of a block: queries, keys,
-// values, gate and up over the hidden size, the output over the heads, down over the
-// MLP. Then the head's over the hidden size.
+// Float32 is the rule for products of float32. The sums of a layer: queries, keys,
+// values, gate and up over the hidden size, the output over the heads, down over the MLP.
+// Then the head's over the hidden size.
 func (s Shape) Float32() Rule {
 	return s.rule(0x1p-24, 2*(s.Layers*(5*s.Hidden+s.Heads+s.MLP)+s.Hidden))
 }
 
 // BFloat16 is the rule for products whose inputs and results are rounded to bfloat16,
 // half an ulp of which is 2^-9, and whose sums are float32, which does not count beside
-// it. A block rounds 14 times: the state before attention and before the MLP; queries,
-// keys and values; queries and keys once more when turned; the weights of attention;
-// what they mix, and the output; gate and up; their product, and what down makes of it.
-// The head rounds twice.
+// it. A layer rounds 14 times: the state before attention and before the MLP; queries,
+// keys and values; queries and keys once more after RoPE; the weights of attention; the
+// weighted sum of values, and the output; gate and up; their product, and the result of
+// down. The head rounds twice.
 func (s Shape) BFloat16() Rule { return s.rule(0x1p-9, 14*s.Layers+2) }
 
 func (s Shape) rule(half float64, roundings int) Rule {
@@ -62,8 +62,8 @@ func (s Shape) rule(half float64, roundings int) Rule {
 // Logprob bounds the natural log of a probability.
 func (r Rule) Logprob(exact float64) float64 { return r.relative * max(math.Abs(exact), r.even) }
 
-// Sum bounds the sum of so many log-probabilities, of which only the sum is known.
-// Their bounds add up to the most where one of them is all of it.
+// Sum bounds the sum of so many log-probabilities, of which only the sum is known. The
+// sum of their bounds is largest if one of them is the whole sum.
 func (r Rule) Sum(exact float64, terms int) float64 {
 	return r.Logprob(exact) + float64(terms-1)*r.Logprob(0)
 }
@@ -83,7 +83,7 @@ type Seen struct {
 	difference, at, share float64
 }
 
-// Within notes a number and tells if it is within the bound of what it should be.
+// Within notes a number and reports whether it is within the bound of the right one.
 func (s *Seen) Within(got, want, bound float64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,8 +8,9 @@ import (
 
 const size, vocab = 64, 512
 
-// TestRuleHolds: log-probabilities at the end of a chain of matrix products, one term after the other in float32, stay
-// within the rule, and the rule is not much wider than what they need.
+// TestRuleHolds: log-probabilities at the end of a chain of matrix products, one term
+// after the other in float32, stay within the rule, and the rule is not much wider than
+// they need.
 func TestRuleHolds(t *testing.T) {
 	for _, layers := range []int{1, 4, 16, 64} {
 		random, seen, rule := rand.New(rand.NewPCG(1, 2)), &Seen{}, Shape{Layers: layers + 1, Heads: size, Vocab: vocab}.Float32()
@@ -28,7 +29,8 @@ func TestRuleHolds(t *testing.T) {
 	}
 }
 
-// chain gives log-probabilities in float32 and in float64: layers products, each normed as a model does, and the head's.
+// chain returns log-probabilities in float32 and in float64, after as many products as
+// layers says, each normed as in a model, and the head's product.
 func chain(random *rand.Rand, layers int) (narrow, wide []float64) {
 	x, y := make([]float32, size), make([]float64, size)
 	for i := range x {
@@ -44,7 +46,7 @@ func chain(random *rand.Rand, layers int) (narrow, wide []float64) {
 	return logprobs(x), logprobs(y)
 }
 
-// product multiplies with one random matrix, whose results are about twice as large.
+// product multiplies with one random matrix, which makes results about twice as large.
 func product(random *rand.Rand, x []float32, y []float64, rows int) ([]float32, []float64) {
 	narrow, wide := make([]float32, rows), make([]float64, rows)
 	for i := range rows {
@@ -79,7 +81,7 @@ func logprobs[T float32 | float64](logits []T) []float64 {
 	return all
 }
 
-// TestSeen: what is not a number is not within any bound.
+// TestSeen: NaN is within no bound.
 func TestSeen(t *testing.T) {
 	for _, c := range []struct {
 		got, want, bound float64

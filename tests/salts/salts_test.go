@@ -1,5 +1,5 @@
-// Package salts asks the real binary what one client can learn of another's prompts: by the tokens that were cached, and by
-// the time that answers take.
+// Package salts tests on the real binary how much one client can learn of another's
+// prompts: by the number of cached tokens, and by the time of answers.
 package salts
 
 import (
@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(process.WithBinary(m.Run)) }
 
-// server is one that runs.
+// server is a running server.
 type server struct {
 	testing.TB
 	address string
@@ -66,7 +66,7 @@ func (s server) send(path, key string, body any) (status int, text []byte) {
 // fields of a body.
 type fields map[string]any
 
-// salted are the fields with a salt, if it is one.
+// salted returns the fields, with a salt if it is not empty.
 func (f fields) salted(salt string) fields {
 	all := fields{}
 	for name, value := range f {
@@ -100,7 +100,7 @@ func bodies() map[string]fields {
 
 var cachedCount = regexp.MustCompile(`(?m)^scored_tokens_total\{kind="cached"\} (\S+)$`)
 
-// cached is how many prompt tokens of a request were not computed for it.
+// cached returns the number of prompt tokens of a request that were not computed for it.
 func (s server) cached(path, key string, body fields) int {
 	s.Helper()
 	count := func() int {
@@ -120,14 +120,15 @@ func (s server) cached(path, key string, body fields) int {
 		return n
 	}
 	before := count()
-	path, _, _ = strings.Cut(path, "#") // several of one path
+	path, _, _ = strings.Cut(path, "#") // several bodies may have one path
 	if status, text := s.send(path, key, body); status != http.StatusOK {
 		s.Fatalf("%s: status %d: %s", path, status, text)
 	}
 	return count() - before
 }
 
-// TestSalts: in every dialect, a prompt that another salt has computed is as one that nobody has sent.
+// TestSalts: in every dialect, a prompt that was computed under another salt counts as
+// one that nobody has sent.
 func TestSalts(t *testing.T) {
 	s := launch(t)
 	for path, body := range bodies() {
@@ -155,7 +156,8 @@ func (s server) flush() {
 	}
 }
 
-// TestSaltByKey: with --cache-salt-by-key keys share nothing either, also those that a SIGHUP brings.
+// TestSaltByKey: with --cache-salt-by-key clients of different keys share nothing, nor do
+// keys that a SIGHUP adds.
 func TestSaltByKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
 	write := func(keys ...string) {

@@ -12,24 +12,27 @@ import (
 	"time"
 )
 
-// BenchmarkTiming asks what the time of an answer tells a client of prompts that another has sent. In each round a victim
-// scores a secret of 512 tokens with a salt. Then, in an order by lot, three probes are timed: the secret with the
-// victim's salt, the secret with another salt, and 512 tokens that nobody has sent with that other salt.
+// BenchmarkTiming measures whether the time of an answer tells a client of prompts that
+// another client has sent. In each round a victim scores a secret of 512 tokens with a
+// salt. Then three probes are timed, in random order: the secret with the victim's salt,
+// the secret with another salt, and 512 tokens that nobody has sent with that other salt.
 //
-// For the first two it reports how they compare with the third: auc is the share of pairs in which the guess that is right
-// is answered sooner, 0.5 if the time tells nothing, and z the rank-sum test's distance from that in standard deviations:
-// within 3 either way nothing is to be seen. Machines that are busy with other things make all of them alike.
+// It compares each of the first two probes with the third. auc is the share of pairs in
+// which the right guess is answered sooner; it is 0.5 if the time tells nothing. z is the
+// rank-sum test's distance from 0.5 in standard deviations; within 3 either way there is
+// no visible difference. On a machine that is busy with other work all probes look alike.
 //
 //	go test -run - -bench Timing -benchtime 500x ./tests/salts
 //
-// SCORED_SALTS_URL=http://host:port asks a running server, which needs a context of 600 tokens; SCORED_SALTS_KEY is its key.
+// SCORED_SALTS_URL=http://host:port asks a running server, which needs a context of 600
+// tokens; SCORED_SALTS_KEY is its key.
 func BenchmarkTiming(b *testing.B) {
 	s := server{TB: b, address: strings.TrimPrefix(os.Getenv("SCORED_SALTS_URL"), "http://")}
 	if s.address == "" {
 		s = launch(b)
 	}
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
-	var took [3][]float64 // with the victim's salt, with another, and what nobody has sent
+	var took [3][]float64 // the victim's salt, another salt, and tokens that nobody has sent
 	for b.Loop() {
 		secret, unsent := tokens(random), tokens(random)
 		s.score(secret, 1, "victim")
@@ -67,9 +70,10 @@ func (s server) score(query []int, item int, salt string) {
 	}
 }
 
-// rankSum is the Mann-Whitney test of two samples: the share of pairs in which a's is the smaller, a tie counting half,
-// and its distance from 1/2 in standard deviations, where both samples are of one distribution without ties.
-// Source: https://doi.org/10.1214/aoms/1177730491.
+// rankSum is the Mann-Whitney test of two samples. It returns the share of pairs in which
+// a's value is the smaller, a tie counting half, and its distance from 1/2 in standard
+// deviations of two samples of one distribution without ties. Source:
+// https://doi.org/10.1214/aoms/1177730491.
 func rankSum(a, b []float64) (auc, z float64) {
 	type sample struct {
 		value float64

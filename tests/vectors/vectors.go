@@ -1,4 +1,4 @@
-// Package vectors reads the files of recorded answers that tests compare with.
+// Package vectors reads files of recorded answers, with which tests compare.
 package vectors
 
 import (
@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Read is a whole file, unpacked where its name ends in .gz. It ends the test if that
-// cannot be had.
+// Read returns a whole file, decompressed if its name ends in .gz. If that fails, it ends
+// the test.
 func Read(t testing.TB, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -1,6 +1,6 @@
-// Command client scores, reranks and compares pairs on a running server, through the client that
-// oapi-codegen has generated from the API's own document. Its argument is the server's address. It
-// ends with status 1 at the first answer that is not as expected.
+// Command client scores, reranks and compares pairs on a running server, through the
+// client that oapi-codegen has generated from the API's own document. Its argument is the
+// server's address. It ends with status 1 at the first answer that is not as expected.
 package main
 
 import (

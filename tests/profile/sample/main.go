@@ -1,6 +1,6 @@
 // Command sample writes one trace of a made-up load below the folder that it is given,
-// for check.py to read. A second argument names the serialized XSpace that the device's
-// own tracer is to have returned.
+// for check.py to read. A second argument names a serialized XSpace, which stands for the
+// trace of the device's own tracer.
 package main
 
 import (
@@ -47,7 +47,7 @@ func main() {
 	fmt.Println(profiler.Status().Dir)
 }
 
-// tracer returns what it is.
+// tracer is a tracer whose trace is these bytes.
 type tracer []byte
 
 func (tracer) Start(int, int) error    { return nil }
