@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestChats: named templates give what transformers' apply_chat_template gives; testdata/generate.py made the cases.
+// TestChats: named templates give what transformers' apply_chat_template gives;
+// testdata/generate.py made the cases.
 func TestChats(t *testing.T) {
 	data, err := os.ReadFile("testdata/golden.json")
 	if err != nil {
@@ -39,7 +40,8 @@ func TestChats(t *testing.T) {
 	}
 }
 
-// TestParse: a file's text stands around query and item, whichever comes first, and only the two marks are replaced.
+// TestParse: a file's text stands around query and item, whichever comes first, and only
+// the two marks are replaced.
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"{query}{item}", "Q {item}I {query}"},

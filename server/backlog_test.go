@@ -30,7 +30,8 @@ func (h errorHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.server.errors.write(w, r, h.err)
 }
 
-// TestBacklogMetric: a step that runs is in it, and requests beyond the bound are refused in the words of the server.
+// TestBacklogMetric: a step that runs is in it, and requests beyond the bound are refused
+// in the words of the server.
 func TestBacklogMetric(t *testing.T) {
 	metrics := NewMetrics("test")
 	bucket := score.Bucket{Tokens: 4096, Rows: 64, Length: 4096, Cost: 10 * time.Second}

@@ -18,8 +18,9 @@ import (
 	"scored/score/scoretest"
 )
 
-// The tests of this file replay faults that users of other score servers have reported in public. Their numbers are
-// those of the list that the end-to-end tests use too. "Next request works" is part of every row.
+// The tests of this file replay faults that users of other score servers have reported in
+// public. Their numbers are those of the list that the end-to-end tests use too. "Next
+// request works" is part of every row.
 
 // row is a body and what it must give. Where message is "", any will do.
 type row struct {
@@ -200,7 +201,8 @@ func TestBug32ExpectContinue(t *testing.T) {
 	}
 }
 
-// TestBug34SlowClients: sockets that send a byte now and then are closed, and hold nobody up.
+// TestBug34SlowClients: sockets that send a byte now and then are closed, and hold nobody
+// up.
 func TestBug34SlowClients(t *testing.T) {
 	web := httptest.NewUnstartedServer(newTestServer(t, func(c *Config, _ *Model) { c.BodyTimeout = 300 * time.Millisecond }))
 	web.Config.ReadHeaderTimeout = 300 * time.Millisecond

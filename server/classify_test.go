@@ -164,7 +164,8 @@ func TestClassifierReranks(t *testing.T) {
 	}
 }
 
-// TestClassifierRefuses: what a classifier has not is refused, and a language model has no classes.
+// TestClassifierRefuses: what a classifier has not is refused, and a language model has
+// no classes.
 func TestClassifierRefuses(t *testing.T) {
 	s, language := classifier(t, score.Softmax, "x", "y"), newTestServer(t, nil)
 	for _, c := range []struct {

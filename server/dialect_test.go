@@ -17,8 +17,8 @@ import (
 	"scored/score"
 )
 
-// marked finds a prompt the more relevant the more exclamation marks it holds: each adds 1 to the logit of "yes". Other
-// labels have a probability that falls with their id.
+// marked finds a prompt the more relevant the more exclamation marks it holds: each adds
+// 1 to the logit of "yes". Other labels have a probability that falls with their id.
 func marked() engineFunc {
 	return engineFunc{answer: func(row *score.Row, label int32) float32 {
 		switch label {
@@ -37,7 +37,8 @@ func marked() engineFunc {
 	}}
 }
 
-// dialectVector is a request of tests/contract/dialects.jsonl. Where it is refused, field is what its message names.
+// dialectVector is a request of tests/contract/dialects.jsonl. Where it is refused, field
+// is what its message names.
 type dialectVector struct {
 	exchange
 	Field string
@@ -64,9 +65,10 @@ func dialectVectors(t testing.TB) (all []dialectVector) {
 // errorText is a message of an error; its words are each server's own.
 var errorText = regexp.MustCompile(`"(message|error)":"((?:[^"\\]|\\.)*)"`)
 
-// TestDialects sends what the clients of each dialect are documented, or were seen, to send: statuses and shapes must be
-// theirs, and errors name the field and index. SCORED_REPLAY_URL=http://host:port asks a running server, whose context
-// must be of 2,048 tokens.
+// TestDialects sends what the clients of each dialect are documented, or were seen, to
+// send: statuses and shapes must be theirs, and errors name the field and index.
+// SCORED_REPLAY_URL=http://host:port asks a running server, whose context must be of
+// 2,048 tokens.
 func TestDialects(t *testing.T) {
 	url := os.Getenv("SCORED_REPLAY_URL")
 	if url == "" {
@@ -154,7 +156,8 @@ func TestDialectsAgree(t *testing.T) {
 	}
 }
 
-// TestPairsAround: an instruction that is sent once is not tokenized with any number of queries.
+// TestPairsAround: an instruction that is sent once is not tokenized with any number of
+// queries.
 func TestPairsAround(t *testing.T) {
 	s := newRerankServer(t, fakeEngine{})
 	list := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`"a",`, n), ",") + "]" }
@@ -166,7 +169,8 @@ func TestPairsAround(t *testing.T) {
 	}
 }
 
-// TestGenerative: the score is that of the first label on /v1/score, with softmax unless the client says otherwise.
+// TestGenerative: the score is that of the first label on /v1/score, with softmax unless
+// the client says otherwise.
 func TestGenerative(t *testing.T) {
 	s := newTestServer(t, nil)
 	for _, c := range []struct{ fields, same string }{
@@ -205,7 +209,8 @@ func (w startWords) Encode(text string, plain bool) ([]int32, error) {
 	return append([]int32{1}, ids...), err
 }
 
-// TestInstances: predictions are what each instance gets on its own path, in order, and together they are bounded.
+// TestInstances: predictions are what each instance gets on its own path, in order, and
+// together they are bounded.
 func TestInstances(t *testing.T) {
 	s := newRerankServer(t, fakeEngine{})
 	bodies := map[string]string{"/rerank": `{"query":"q","texts":["a","b"]}`, "/v1/rerank": `{"model":"m","query":"q","documents":["a","b"]}`,
@@ -264,7 +269,8 @@ func TestHosted(t *testing.T) {
 	}
 }
 
-// TestDialectErrors: what is not the body's fault has the shape and status of the dialect too.
+// TestDialectErrors: what is not the body's fault has the shape and status of the dialect
+// too.
 func TestDialectErrors(t *testing.T) {
 	overloaded := &apiError{status: 503, kind: "ServiceUnavailableError", message: "full", busy: true}
 	for name, c := range map[string]struct {
@@ -346,7 +352,8 @@ func TestDialectNames(t *testing.T) {
 	}
 }
 
-// FuzzDialects: no body on any path gives a 5xx, but for the 501 of what this model does not serve, and every answer is JSON.
+// FuzzDialects: no body on any path gives a 5xx, but for the 501 of what this model does
+// not serve, and every answer is JSON.
 func FuzzDialects(f *testing.F) {
 	s := newRerankServer(f, fakeEngine{})
 	var paths []string

@@ -20,7 +20,8 @@ import (
 	"testing"
 )
 
-// browse gives a page's document once its scripts have run. CHROMIUM may name the browser.
+// browse gives a page's document once its scripts have run. CHROMIUM may name the
+// browser.
 func browse(t *testing.T, url string) []byte {
 	t.Helper()
 	browser, err := exec.LookPath(cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
@@ -38,7 +39,8 @@ func browse(t *testing.T, url string) []byte {
 	return page
 }
 
-// TestReferenceInABrowser: the reference is shown, with every operation, and loads nothing from elsewhere.
+// TestReferenceInABrowser: the reference is shown, with every operation, and loads
+// nothing from elsewhere.
 func TestReferenceInABrowser(t *testing.T) {
 	web := httptest.NewServer(newTestServer(t, nil))
 	defer web.Close()
@@ -59,7 +61,8 @@ func TestReferenceInABrowser(t *testing.T) {
 	}
 }
 
-// TestSwagger: the files are those of the version that is named, and come to those who cannot unzip too.
+// TestSwagger: the files are those of the version that is named, and come to those who
+// cannot unzip too.
 func TestSwagger(t *testing.T) {
 	s := newTestServer(t, nil)
 	for path, want := range map[string]string{
@@ -81,7 +84,8 @@ func TestSwagger(t *testing.T) {
 	}
 }
 
-// TestDocsInABrowser opens the page in headless Chromium, where there is one, and scores with its form.
+// TestDocsInABrowser opens the page in headless Chromium, where there is one, and scores
+// with its form.
 func TestDocsInABrowser(t *testing.T) {
 	web := httptest.NewServer(newTestServer(t, nil))
 	defer web.Close()
@@ -97,8 +101,9 @@ func TestDocsInABrowser(t *testing.T) {
 	}
 }
 
-// TestDocsCommand: what the page shows as curl is the request that it has sent, with its key, wherever the page is mounted; and
-// of an answer that is an error it shows how long that took.
+// TestDocsCommand: what the page shows as curl is the request that it has sent, with its
+// key, wherever the page is mounted; and of an answer that is an error it shows how long
+// that took.
 func TestDocsCommand(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("needs curl")

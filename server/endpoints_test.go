@@ -84,7 +84,8 @@ func TestNotServed(t *testing.T) {
 	}
 }
 
-// TestRedirect: the place is relative, whatever host the client names, and keeps the query.
+// TestRedirect: the place is relative, whatever host the client names, and keeps the
+// query.
 func TestRedirect(t *testing.T) {
 	s := newTestServer(t, nil)
 	for asked, want := range map[string]string{
@@ -112,7 +113,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestHead: wherever GET reads, HEAD has its status and headers. Where GET acts there is no HEAD, and nothing happens.
+// TestHead: wherever GET reads, HEAD has its status and headers. Where GET acts there is
+// no HEAD, and nothing happens.
 func TestHead(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.Metrics = NewMetrics("test") })
 	web := httptest.NewServer(s)
@@ -157,7 +159,8 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// TestRetries: clients that read X-Should-Retry do not repeat what cannot get better, and do repeat what can.
+// TestRetries: clients that read X-Should-Retry do not repeat what cannot get better, and
+// do repeat what can.
 func TestRetries(t *testing.T) {
 	overflows := newRerankServer(t, exclaimed{})
 	for name, c := range map[string]struct {
@@ -208,7 +211,8 @@ func TestServerInfo(t *testing.T) {
 	}
 }
 
-// TestMetrics: every series is there at zero, moves with the traffic, and follows Prometheus' conventions.
+// TestMetrics: every series is there at zero, moves with the traffic, and follows
+// Prometheus' conventions.
 func TestMetrics(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.Metrics = NewMetrics("1.2") })
 	s.cfg.Metrics.WatchDevice(func() Device { return Device{Compiles: 3} })
@@ -276,7 +280,8 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestLastSpan: every request whose body is read ends with a reply, which on failure tells the status and nothing of the prompt.
+// TestLastSpan: every request whose body is read ends with a reply, which on failure
+// tells the status and nothing of the prompt.
 func TestLastSpan(t *testing.T) {
 	spans := &spanList{}
 	s := newTestServer(t, func(c *Config, m *Model) {
@@ -367,8 +372,9 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// TestDescriptionForGenerators: generators of clients follow references into components alone and one step at a time,
-// read a number without a format as float32, and make a type ScoreResponse of their own from the operation score.
+// TestDescriptionForGenerators: generators of clients follow references into components
+// alone and one step at a time, read a number without a format as float32, and make a
+// type ScoreResponse of their own from the operation score.
 func TestDescriptionForGenerators(t *testing.T) {
 	var api map[string]any
 	if err := json.Unmarshal([]byte(openAPI), &api); err != nil {

@@ -56,7 +56,8 @@ func TestExtras(t *testing.T) {
 	}
 }
 
-// TestPositionScores: at a position an item has the scores that it has where it ends there, and its own scores stay the same.
+// TestPositionScores: at a position an item has the scores that it has where it ends
+// there, and its own scores stay the same.
 func TestPositionScores(t *testing.T) {
 	s := newTestServer(t, nil)
 	type answer struct {
@@ -132,7 +133,8 @@ func TestExtrasAtFault(t *testing.T) {
 	}
 }
 
-// TestUnservedFields: what would change a score is refused by name. What changes nothing is ignored, as in sglang-jax.
+// TestUnservedFields: what would change a score is refused by name. What changes nothing
+// is ignored, as in sglang-jax.
 func TestUnservedFields(t *testing.T) {
 	s := newTestServer(t, nil)
 	plain := send(s, "POST", "/v1/score", base+`,"label_token_ids":[1]}`).Body.String()

@@ -16,7 +16,8 @@ func (lostEngine) Run(*score.Step) (score.Pending, error) {
 	return nil, fmt.Errorf("%w: driver's secret", score.ErrLost)
 }
 
-// TestLostDevice: the request in hand is told to go elsewhere, and every probe is red from then on.
+// TestLostDevice: the request in hand is told to go elsewhere, and every probe is red
+// from then on.
 func TestLostDevice(t *testing.T) {
 	s := newTestServer(t, func(_ *Config, m *Model) { m.Scorer = newTestScorer(t, lostEngine{}, nil) })
 	for _, path := range []string{"/livez", "/health", "/readyz"} {

@@ -36,7 +36,8 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// TestHeldBytes: others' bodies leave a request no room, but one alone always has it; what was held is given back.
+// TestHeldBytes: others' bodies leave a request no room, but one alone always has it;
+// what was held is given back.
 func TestHeldBytes(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxHeld, c.MaxBody = 100_000, 1<<20 })
 	big := base + `,"label_token_ids":[1],"pad":"` + strings.Repeat("x", 500_000) + `"}`
@@ -66,7 +67,8 @@ func TestHeldBytes(t *testing.T) {
 	}
 }
 
-// TestValuesTakeMemory: a body within its bytes whose values would take far more memory is refused, and names its field.
+// TestValuesTakeMemory: a body within its bytes whose values would take far more memory
+// is refused, and names its field.
 func TestValuesTakeMemory(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 64 << 20 })
 	for name, c := range map[string]struct{ body, param string }{
@@ -83,7 +85,8 @@ func TestValuesTakeMemory(t *testing.T) {
 	}
 }
 
-// TestIntegersForTexts: where texts are wanted, a list of integers costs no more memory than itself.
+// TestIntegersForTexts: where texts are wanted, a list of integers costs no more memory
+// than itself.
 func TestIntegersForTexts(t *testing.T) {
 	ints := make(python.Ints, 5_000_000)
 	var list []python.Value
@@ -92,7 +95,8 @@ func TestIntegersForTexts(t *testing.T) {
 	}
 }
 
-// TestLabelTexts: distinct ones are bounded before they are tokenized, repeated ones are tokenized once.
+// TestLabelTexts: distinct ones are bounded before they are tokenized, repeated ones are
+// tokenized once.
 func TestLabelTexts(t *testing.T) {
 	scorer, err := score.New(score.Config{Vocab: 1000, ContextLength: testContext, MaxLabels: 3}, fakeEncoder{}, fakeEngine{})
 	if err != nil {

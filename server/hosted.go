@@ -43,8 +43,7 @@ func anyDialect() []dialect {
 func errShape(what string) error {
 	return score.Errorf(score.Invalid, "",
 		"%s is of no known shape; send items and label_token_ids, a query with documents, texts "+
-			"or passages, "+
-			"or text_1 and text_2", what)
+			"or passages, or text_1 and text_2", what)
 }
 
 // vertexDialect is that of Vertex AI's containers. Each of instances is a body of any
@@ -95,7 +94,7 @@ func readInstances(m *loaded, id string, o *python.Object) (parts []part, err er
 		}
 		part, err := readInstance(m, id, known, instance)
 		if err != nil {
-			return nil, within(at+".", err)
+			return nil, withPrefix(at+".", err)
 		}
 		part.prefix = at + "."
 		parts = append(parts, part)

@@ -15,7 +15,8 @@ import (
 	"scored/sglang"
 )
 
-// hostile makes bodies that mean harm, or nothing: wrong types, sizes, nesting, text and numbers at every place.
+// hostile makes bodies that mean harm, or nothing: wrong types, sizes, nesting, text and
+// numbers at every place.
 type hostile struct{ *rand.Rand }
 
 func pick[T any](h hostile, all ...T) T { return all[h.IntN(len(all))] }
@@ -73,7 +74,8 @@ func (h hostile) body(path string) string {
 	return body
 }
 
-// TestHostileBodies: 4xx or 200, the same twice, nobody else is harmed, and nothing is left behind.
+// TestHostileBodies: 4xx or 200, the same twice, nobody else is harmed, and nothing is
+// left behind.
 func TestHostileBodies(t *testing.T) {
 	s := newTestServer(t, nil)
 	h := hostile{rand.New(rand.NewPCG(7, 7))}
@@ -103,7 +105,8 @@ func TestHostileBodies(t *testing.T) {
 	}
 }
 
-// TestManyFaults: of a list of bad items the first MaxFaults are told, in every branch of a union, and the answer stays small.
+// TestManyFaults: of a list of bad items the first MaxFaults are told, in every branch of
+// a union, and the answer stays small.
 func TestManyFaults(t *testing.T) {
 	s := newTestServer(t, nil)
 	for name, test := range map[string]struct {
@@ -123,7 +126,8 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// TestRepeatedInputs: faults repeat the values at fault whole, as sglang-jax does, up to sglang.MaxInputs in all.
+// TestRepeatedInputs: faults repeat the values at fault whole, as sglang-jax does, up to
+// sglang.MaxInputs in all.
 func TestRepeatedInputs(t *testing.T) {
 	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 64 << 20 })
 	long := `"` + strings.Repeat("\x7f", sglang.MaxInputs) + `"`
@@ -157,8 +161,8 @@ func (e brokenEncoder) Encode(text string, plain bool) ([]int32, error) {
 	return e.fakeEncoder.Encode(text, plain)
 }
 
-// TestBrokenTokenizer: what a tokenizer does wrong is answered as our fault, logged once with its cause, and the next
-// request is served.
+// TestBrokenTokenizer: what a tokenizer does wrong is answered as our fault, logged once
+// with its cause, and the next request is served.
 func TestBrokenTokenizer(t *testing.T) {
 	var log strings.Builder
 	s := newTestServer(t, func(c *Config, m *Model) {

@@ -60,7 +60,8 @@ func TestKeysWithoutOwn(t *testing.T) {
 	}
 }
 
-// TestKeysCount: a client with a named key is counted by it, whatever it says in X-Client-Id.
+// TestKeysCount: a client with a named key is counted by it, whatever it says in
+// X-Client-Id.
 func TestKeysCount(t *testing.T) {
 	keys := &Keys{}
 	if err := keys.Read([]byte("first team\nsecond team\nthird")); err != nil {

@@ -45,7 +45,7 @@ func (s *scoring) scoreAll(ctx context.Context, m *loaded, parts []part,
 	all.Wait()
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, errSibling) {
-			return nil, within(parts[i].prefix, err)
+			return nil, withPrefix(parts[i].prefix, err)
 		}
 	}
 	return joined(replies, join), nil
@@ -84,27 +84,27 @@ func checkParts(m *loaded, parts []part) error {
 	return nil
 }
 
-// within puts the path of a part before the field that its error names. Errors that are
+// withPrefix puts the path of a part before the field that its error names. Errors that are
 // not the part's fault stay as they are.
-func within(prefix string, err error) error {
+func withPrefix(prefix string, err error) error {
 	var fault *score.Error
 	var answer *apiError
 	switch {
 	case errors.As(err, &fault) && (fault.Param != "" || fault.Kind == score.Invalid):
 		return &score.Error{Kind: fault.Kind, Param: strings.TrimSuffix(prefix+fault.Param, "."),
-			Message: place(fault.Message, prefix, fault.Param), Err: fault.Err}
+			Message: prefixField(fault.Message, prefix, fault.Param), Err: fault.Err}
 	case errors.As(err, &answer):
 		there := *answer
 		there.param = strings.TrimSuffix(prefix+answer.param, ".")
-		there.message, there.plainly = place(answer.said(), prefix, answer.param), ""
+		there.message, there.plainly = prefixField(answer.said(), prefix, answer.param), ""
 		return &there
 	}
 	return err
 }
 
-// place puts the prefix before the field where the message first names it, or else
+// prefixField puts the prefix before the field where the message first names it, or else
 // before the message.
-func place(message, prefix, field string) string {
+func prefixField(message, prefix, field string) string {
 	if field != "" && strings.Contains(message, field) {
 		return strings.Replace(message, field, prefix+field, 1)
 	}

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestGenerativeRefuses: what is wrong is named by its field and index, and what this dialect has not by where it is.
+// TestGenerativeRefuses: what is wrong is named by its field and index, and what this
+// dialect has not by where it is.
 func TestGenerativeRefuses(t *testing.T) {
 	s := newTestServer(t, nil)
 	const no = "label_token_ids must be a list of at least one token id"
@@ -55,7 +56,8 @@ func TestOneDocument(t *testing.T) {
 	}
 }
 
-// TestPlainWords: what sglang-jax has sentences of its own for is told in them on its paths alone, and elsewhere by field.
+// TestPlainWords: what sglang-jax has sentences of its own for is told in them on its
+// paths alone, and elsewhere by field.
 func TestPlainWords(t *testing.T) {
 	s := newTestServer(t, nil)
 	long := strings.Repeat("x", testContext+1)

@@ -33,6 +33,7 @@ func (o origins) answer(w http.ResponseWriter, r *http.Request) bool {
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Credentials", "true")
+	// "*" must not stand beside cookies, so their sender's origin is repeated.
 	if h.Set("Access-Control-Allow-Origin", origin); all && !preflight &&
 		r.Header.Get("Cookie") == "" {
 		h.Set("Access-Control-Allow-Origin", "*")

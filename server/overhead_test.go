@@ -21,8 +21,9 @@ func (nullEngine) Run(step *score.Step) (score.Pending, error) {
 	return scoretest.Done(answers), nil
 }
 
-// BenchmarkScore is what a request of ten texts of 180 bytes after a query of 120 costs from its headers to its answer,
-// without a network, a tokenizer or a device: JSON both ways, checks, spans, metrics and the Scorer.
+// BenchmarkScore is what a request of ten texts of 180 bytes after a query of 120 costs
+// from its headers to its answer, without a network, a tokenizer or a device: JSON both
+// ways, checks, spans, metrics and the Scorer.
 func BenchmarkScore(b *testing.B) {
 	s := newTestServer(b, func(c *Config, m *Model) {
 		c.Metrics = NewMetrics("test")

@@ -64,7 +64,8 @@ func listOf[T any](id, model string, data []T, usage score.Usage) vllmList[T] {
 		Usage: vllmUsage{PromptTokens: usage.PromptTokens, TotalTokens: usage.PromptTokens}}
 }
 
-// scoresAs makes the entries of answers with one number for each item.
+// scoresAs makes the entries of answers with one number for each item, in the order of
+// the request.
 func scoresAs(scores []float64) []vllmScore {
 	data := make([]vllmScore, len(scores))
 	for i, value := range scores {
@@ -85,6 +86,8 @@ func pairFields() [][2]string {
 // before it is read: reading both would take twice the memory that documents take.
 func readPairs(o *python.Object, most int) (*rerankRequest, error) {
 	f := fieldsOf(o)
+	// queries has two possible partners, so it counts with one of them. Of the others the
+	// first side alone tells which fields the client means; an error then names the second.
 	names := pairFields()[0]
 	for _, pair := range pairFields() {
 		if f.Get(pair[0]) != nil && (f.Get(pair[1]) != nil || f.Get(names[0]) == nil) {

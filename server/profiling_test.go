@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestProfileHelper sends what sglang-jax's profiling helper sends: server info, then a start with its counts as strings.
+// TestProfileHelper sends what sglang-jax's profiling helper sends: server info, then a
+// start with its counts as strings.
 func TestProfileHelper(t *testing.T) {
 	s, dir := newTestServer(t, nil), t.TempDir()
 	if w := send(s, "GET", "/get_server_info", ""); w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
@@ -102,7 +103,8 @@ func TestProfileFaults(t *testing.T) {
 	}
 }
 
-// TestProfileTwice: a second start and a stop without a session are conflicts, or sglang-jax's bare 500.
+// TestProfileTwice: a second start and a stop without a session are conflicts, or
+// sglang-jax's bare 500.
 func TestProfileTwice(t *testing.T) {
 	for _, emulate := range []bool{false, true} {
 		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulateSGLang = emulate })
@@ -126,7 +128,8 @@ func TestProfileTwice(t *testing.T) {
 	}
 }
 
-// TestProfileArmedTwice: a session that is armed and has not begun is replaced, as in sglang-jax, and can be stopped.
+// TestProfileArmedTwice: a session that is armed and has not begun is replaced, as in
+// sglang-jax, and can be stopped.
 func TestProfileArmedTwice(t *testing.T) {
 	for _, emulate := range []bool{false, true} {
 		s := newTestServer(t, func(c *Config, _ *Model) { c.EmulateSGLang = emulate })
@@ -144,7 +147,8 @@ func TestProfileArmedTwice(t *testing.T) {
 	}
 }
 
-// TestProfileStages: what stages are called matters with profile_by_stage alone, and the API's description has no enum.
+// TestProfileStages: what stages are called matters with profile_by_stage alone, and the
+// API's description has no enum.
 func TestProfileStages(t *testing.T) {
 	for body, want := range map[string]int{
 		`{"profile_stages":["AAA"]}`:                               200,

@@ -94,7 +94,8 @@ func TestDeadline(t *testing.T) {
 		}
 	}
 	metrics := send(s, "GET", "/metrics", "").Body.String()
-	// The first request's rows were in the step under way; the second one's waited and were dropped.
+	// The first request's rows were in the step under way; the second one's waited and were
+	// dropped.
 	for _, want := range []string{"scored_cancelled_requests_total 2", "scored_cancelled_items_total 2", `scored_rejected_requests_total{reason="deadline"} 2`} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %q", want)
@@ -110,7 +111,8 @@ func TestServerTimeout(t *testing.T) {
 	}
 }
 
-// TestClientGone: rows of a client that has left are dropped, and the log and metrics say why.
+// TestClientGone: rows of a client that has left are dropped, and the log and metrics say
+// why.
 func TestClientGone(t *testing.T) {
 	s, engine := newSlowServer(t, func(c *Config) { c.Metrics = NewMetrics("test") })
 	defer close(engine.release)
@@ -124,8 +126,9 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
-// TestBodiesThatDoNotArrive: 408 and 504 are for bodies that are late, which a client may send again. One that is cut
-// short, or whose chunks are malformed, is 400: it will not get better. The connection ends with the answer.
+// TestBodiesThatDoNotArrive: 408 and 504 are for bodies that are late, which a client may
+// send again. One that is cut short, or whose chunks are malformed, is 400: it will not
+// get better. The connection ends with the answer.
 func TestBodiesThatDoNotArrive(t *testing.T) {
 	const chunked, long = "Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1000\r\n\r\n"
 	for name, c := range map[string]struct {

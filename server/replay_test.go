@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// exchange is one recorded or derived request and its answer; the two files name their fields differently.
+// exchange is one recorded or derived request and its answer; the two files name their
+// fields differently.
 type exchange struct {
 	Name, Method, Path, Note string
 	Headers                  map[string]string
@@ -52,9 +53,11 @@ func exchanges(t *testing.T, file string) (all []exchange) {
 	return all
 }
 
-// TestReplay sends every exchange of the contract. Statuses, the headers that clients act on and error texts must be the
-// sglang-jax's, byte for byte; of successes the shape. SCORED_REPLAY_URL=http://host:port replays against a running server, ours
-// (with --profile-emulate-peer --served-model-name MODEL_DIR) or sglang-jax itself; what depends on how it was started is left out.
+// TestReplay sends every exchange of the contract. Statuses, the headers that clients act
+// on and error texts must be the sglang-jax's, byte for byte; of successes the shape.
+// SCORED_REPLAY_URL=http://host:port replays against a running server, ours (with
+// --profile-emulate-peer --served-model-name MODEL_DIR) or sglang-jax itself; what
+// depends on how it was started is left out.
 func TestReplay(t *testing.T) {
 	url := os.Getenv("SCORED_REPLAY_URL")
 	for file, name := range map[string]string{"wire.jsonl": "MODEL_DIR", "examples.jsonl": "Qwen/Qwen3-0.6B"} {

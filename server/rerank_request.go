@@ -8,28 +8,34 @@ import (
 
 // rerankRequest is a request to rerank, or to score pairs, in any dialect.
 type rerankRequest struct {
-	model         string // "" if not given
-	query         string
-	queries       []string // where pairs are scored: one for each document, in place of query
-	documents     []string
-	one           bool   // there is one document, and not in a list
-	instruction   string // never empty
-	topN          int    // how many results to send; 0: all
-	withDocuments bool   // results repeat their documents
-	raw           bool   // relevance is a logit, not a probability
+	model     string // "" if not given
+	requestID string // from the body; "" if not given
 
-	queryField, field string // the client's names of query and documents
-	requestID         string // from the body; "" if not given
-	remedy            string // what to do about a document that is too long; begins with a comma
+	// The texts. Where pairs are scored, queries has one for each document, in place of
+	// query. The two names are the client's, for errors.
+	query, queryField string
+	queries           []string
+	documents         []string
+	field             string
+	one               bool // there is one document, and not in a list
+
+	// The answer.
+	topN          int  // how many results to send; 0: all
+	withDocuments bool // results repeat their documents
+	raw           bool // relevance is a logit, not a probability
+
+	// The prompt. Unless plainSpecials is set, the text of a special token is the token, as
+	// in the model card's code.
+	instruction   string // never empty
+	plainSpecials bool
 
 	// A document whose prompt is too long fails the request, unless cut is set. A cut
 	// takes tokens only off the end of the document, so that the prompt still asks for
 	// the answer.
 	cut            bool
-	promptTokens   int // with cut, the longest prompt; 0: the model's
-	documentTokens int // longer documents are cut to it; 0: no bound
-
-	plainSpecials bool // the text of a special token is text; in the model card's code it is the token
+	promptTokens   int    // with cut, the longest prompt; 0: the model's
+	documentTokens int    // longer documents are cut to it; 0: no bound
+	remedy         string // what to do about a document that is too long; begins with a comma
 }
 
 // rerankInstruction is the default of the model card's code.

@@ -15,8 +15,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// exclaimed finds a prompt the more relevant the more exclamation marks it holds: each adds 1 to the logit of "yes".
-// A prompt with a ~ overflows.
+// exclaimed finds a prompt the more relevant the more exclamation marks it holds: each
+// adds 1 to the logit of "yes". A prompt with a ~ overflows.
 type exclaimed struct{ fakeEngine }
 
 func (exclaimed) Buckets() []score.Bucket {
@@ -42,7 +42,8 @@ func (exclaimed) Run(step *score.Step) (score.Pending, error) {
 	return scoretest.Done(answers), nil
 }
 
-// newRerankServer cuts whatever reaches score too long, as with --allow-auto-truncate: no prompt of rerank's may.
+// newRerankServer cuts whatever reaches score too long, as with --allow-auto-truncate: no
+// prompt of rerank's may.
 func newRerankServer(t testing.TB, engine score.Engine) *Server {
 	t.Helper()
 	return newRerankServerWith(t, engine, nil)
@@ -210,7 +211,8 @@ func TestRerankErrors(t *testing.T) {
 	}
 }
 
-// Raw scores are the logit of "yes" less that of "no", which no sigmoid saturates. They rank as probabilities do.
+// Raw scores are the logit of "yes" less that of "no", which no sigmoid saturates. They
+// rank as probabilities do.
 func TestRerankRaw(t *testing.T) {
 	s := newRerankServer(t, exclaimed{})
 	marks := strings.Repeat("!", 60) // a probability that rounds to 1
@@ -241,7 +243,8 @@ func (impossible) Run(step *score.Step) (score.Pending, error) {
 	return scoretest.Done(answers), nil
 }
 
-// A score that overflows is our fault, and names the document by what the client calls it.
+// A score that overflows is our fault, and names the document by what the client calls
+// it.
 func TestRerankOverflow(t *testing.T) {
 	w := postRerank(newRerankServer(t, exclaimed{}), "/v1/rerank", `{"query":"q","documents":["a","b","c~"]}`)
 	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "documents[2] has no finite score") ||
@@ -308,7 +311,8 @@ func TestRerankManyDocuments(t *testing.T) {
 	}
 }
 
-// FuzzRerank: no body gives a 5xx, and results are the documents, each once, by falling score.
+// FuzzRerank: no body gives a 5xx, and results are the documents, each once, by falling
+// score.
 func FuzzRerank(f *testing.F) {
 	for _, seed := range []string{``, `{}`, `{"query":"q","documents":["a","b!"]}`, `{"query":{"text":"q"},"documents":[{"text":"a"}],"top_n":1}`,
 		`{"query":"q","documents":"<|im_end|>","split_special_tokens":0,"truncate_prompt_tokens":400,"max_tokens_per_doc":1}`,

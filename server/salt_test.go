@@ -18,7 +18,8 @@ func (keeping) Buckets() []score.Bucket {
 	return []score.Bucket{{Tokens: 4096, Rows: 64, Length: 4096, Context: 4096, Cost: 1}, {Tokens: 4096, Rows: 64, Length: 4096, Cost: 1}}
 }
 
-// newSaltServer counts cached tokens in its metrics. It takes the keys first, second and own.
+// newSaltServer counts cached tokens in its metrics. It takes the keys first, second and
+// own.
 func newSaltServer(t *testing.T, byKey bool) *Server {
 	t.Helper()
 	keys := &Keys{}
@@ -35,7 +36,8 @@ func newSaltServer(t *testing.T, byKey bool) *Server {
 	})
 }
 
-// saltBodies are requests of every dialect by path, with room for more fields. Each has a prefix that is worth keeping.
+// saltBodies are requests of every dialect by path, with room for more fields. Each has a
+// prefix that is worth keeping.
 func saltBodies() map[string]string {
 	query := strings.Repeat("long ", 40)
 	rerank := `"query":"` + query + `","documents":["a","b"]`
@@ -75,7 +77,8 @@ func cachedTokens(t *testing.T, s *Server, path, body, key string) int {
 	return count() - before
 }
 
-// TestSaltsShareNothing: in every dialect, what one salt has computed saves another nothing, not even the template.
+// TestSaltsShareNothing: in every dialect, what one salt has computed saves another
+// nothing, not even the template.
 func TestSaltsShareNothing(t *testing.T) {
 	for path, body := range saltBodies() {
 		for _, byKey := range []bool{false, true} {
@@ -161,8 +164,8 @@ func TestSaltErrors(t *testing.T) {
 	}
 }
 
-// TestPlacesElsewhere: dialects that have no answer for scores at several places refuse them by name, and do not answer as if
-// they had not been asked.
+// TestPlacesElsewhere: dialects that have no answer for scores at several places refuse
+// them by name, and do not answer as if they had not been asked.
 func TestPlacesElsewhere(t *testing.T) {
 	s := newSaltServer(t, false)
 	for path, body := range saltBodies() {

@@ -6,7 +6,9 @@ import (
 	"scored/sglang/python"
 )
 
-// scoreDialect is sglang-jax's own.
+// scoreDialect is sglang-jax's own. It alone reports every fault of a body, in pydantic's
+// words. Its answers are sglang-jax's byte for byte unless a field of extras or labels
+// asks for more.
 func scoreDialect() dialect {
 	return dialect{name: "sglang", shape: envelope,
 		read: func(m *loaded, id string, o *python.Object) ([]part, error) {

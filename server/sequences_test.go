@@ -28,8 +28,8 @@ func askSequences(t *testing.T, s *Server, body string) (a sequenceAnswer) {
 	return a
 }
 
-// TestLabelSequences: a label of several tokens has the sum of what each of its tokens has behind the prompt and those
-// before it, whether it comes as a text or as ids.
+// TestLabelSequences: a label of several tokens has the sum of what each of its tokens
+// has behind the prompt and those before it, whether it comes as a text or as ids.
 func TestLabelSequences(t *testing.T) {
 	s := newTestServer(t, nil)
 	one := func(item, label string) float64 { // the log-probability of one byte
@@ -51,7 +51,8 @@ func TestLabelSequences(t *testing.T) {
 			}
 		}
 	}
-	// 8 and 9 tokens of the prompts, and two rows each, of Ye and of N: the labels' last tokens need not be computed.
+	// 8 and 9 tokens of the prompts, and two rows each, of Ye and of N: the labels' last
+	// tokens need not be computed.
 	if u := got.Usage; u.Prompt != 8-1+3+2+9-1+3+2 || u.Cached < 0 {
 		t.Errorf("usage %+v, want 25 tokens", u)
 	}
@@ -65,7 +66,8 @@ func TestLabelSequences(t *testing.T) {
 	}
 }
 
-// TestSequencesOfOneToken: labels of one token each score the same in both modes, and "token" and null are as no mode.
+// TestSequencesOfOneToken: labels of one token each score the same in both modes, and
+// "token" and null are as no mode.
 func TestSequencesOfOneToken(t *testing.T) {
 	s := newTestServer(t, nil)
 	plain := send(s, "POST", "/v1/score", base+`,"label_token_ids":[89,78,89]}`).Body.String()

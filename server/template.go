@@ -51,6 +51,7 @@ func render(t *prompt.Template, req *score.Request) error {
 		return score.Errorf(score.Invalid, "split_special_tokens",
 			"split_special_tokens would take the %s's special tokens for text; leave it out", name)
 	}
+	// The query is a text, but items are checked against its kind only by the Scorer.
 	items := make([]string, len(req.Items))
 	for i, item := range req.Items {
 		if item.IsTokens {

@@ -8,8 +8,9 @@ import (
 	"scored/prompt"
 )
 
-// TestTemplate: with a template a request of texts is answered as one that holds the rendered texts is without, by every
-// dialect that scores texts as they are; others have templates of their own.
+// TestTemplate: with a template a request of texts is answered as one that holds the
+// rendered texts is without, by every dialect that scores texts as they are; others have
+// templates of their own.
 func TestTemplate(t *testing.T) {
 	plain := newTestServer(t, nil)
 	for _, c := range []struct {
@@ -103,7 +104,8 @@ func TestTemplateRefuses(t *testing.T) {
 	}
 }
 
-// beginning is an Encoder that puts a token before every text, and reads the same token where the text spells it.
+// beginning is an Encoder that puts a token before every text, and reads the same token
+// where the text spells it.
 type beginning struct{ fakeWords }
 
 func (beginning) Encode(text string, plain bool) ([]int32, error) {
@@ -115,7 +117,8 @@ func (beginning) Encode(text string, plain bool) ([]int32, error) {
 	return append(ids, more...), err
 }
 
-// TestTemplateBegin: a tokenizer that begins every text by itself gets no second beginning from the template.
+// TestTemplateBegin: a tokenizer that begins every text by itself gets no second
+// beginning from the template.
 func TestTemplateBegin(t *testing.T) {
 	template, err := prompt.Open("llama3", "")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // most the server's; 0 is no limit. The caller must call cancel.
 func withDeadline(r *http.Request, limit time.Duration) (context.Context, context.CancelFunc,
 	error) {
+	// The shorter of the two counts if a request has both.
 	for _, header := range []string{"X-Request-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms"} {
 		text := r.Header.Get(header)
 		if text == "" {
@@ -29,7 +30,7 @@ func withDeadline(r *http.Request, limit time.Duration) (context.Context, contex
 			limit = asked
 		}
 	}
-	if limit == 0 {
+	if limit == 0 { // a context that ends when the client leaves
 		ctx, cancel := context.WithCancel(r.Context())
 		return ctx, cancel, nil
 	}

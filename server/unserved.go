@@ -12,16 +12,19 @@ import (
 // depends. It is refused by name, because an answer that ignored it would be wrong
 // without notice.
 type unserved struct {
-	field  string
-	same   func(v python.Value) bool // reports values that change nothing; null never does
-	remedy string
+	field string
+	// harmless reports whether a value asks for what is done anyway; nil: none does. Null
+	// counts as absent.
+	harmless func(v python.Value) bool
+	remedy   string
 }
 
-// refuse returns an error for the first of the fields that the object has.
+// refuse returns an error for the first of the fields that the object has, in the order
+// of fields.
 func refuse(o *python.Object, fields []unserved) error {
 	for _, u := range fields {
 		v, _ := o.Get(python.String(u.field))
-		if v != nil && (u.same == nil || !u.same(v)) {
+		if v != nil && (u.harmless == nil || !u.harmless(v)) {
 			return score.Errorf(score.Invalid, u.field, "%s is not supported; %s", u.field, u.remedy)
 		}
 	}
@@ -49,7 +52,7 @@ func textIn(words ...python.String) func(python.Value) bool {
 func scoreUnserved() []unserved {
 	const embeddings = "inputs are text or token ids: leave it out"
 	return []unserved{
-		{field: "temperature", same: integerIn(0, 1),
+		{field: "temperature", harmless: integerIn(0, 1),
 			remedy: "scores are those of temperature 1: leave it out"},
 		{field: "score_extraction_token", remedy: "an item has one score, after its last token: " +
 			"leave it out"},
@@ -64,7 +67,7 @@ func scoreUnserved() []unserved {
 func placesUnserved() []unserved {
 	const elsewhere = "send the request to /v1/score"
 	return []unserved{{field: "score_positions", remedy: elsewhere},
-		{field: "label_mode", same: textIn("token"), remedy: elsewhere}}
+		{field: "label_mode", harmless: textIn("token"), remedy: elsewhere}}
 }
 
 const (
@@ -76,11 +79,11 @@ const (
 // score pairs.
 func rerankUnserved() []unserved {
 	return []unserved{
-		{field: "max_tokens_per_query", same: integerIn(0), remedy: "send a shorter query"},
-		{field: "truncation_side", same: textIn("right"), remedy: cutAtEnd},
-		{field: "truncation_direction", same: textIn("right", "Right"), remedy: cutAtEnd},
+		{field: "max_tokens_per_query", harmless: integerIn(0), remedy: "send a shorter query"},
+		{field: "truncation_side", harmless: textIn("right"), remedy: cutAtEnd},
+		{field: "truncation_direction", harmless: textIn("right", "Right"), remedy: cutAtEnd},
 		{field: "chat_template", remedy: oneTemplate},
-		{field: "normalize", same: integerIn(1), remedy: "send use_activation"},
+		{field: "normalize", harmless: integerIn(1), remedy: "send use_activation"},
 	}
 }
 
@@ -88,9 +91,9 @@ func rerankUnserved() []unserved {
 func classifyUnserved() []unserved {
 	return []unserved{
 		{field: "messages", remedy: "send the conversation as one text in input"},
-		{field: "truncate_prompt_tokens", same: integerIn(-1, 0),
+		{field: "truncate_prompt_tokens", harmless: integerIn(-1, 0),
 			remedy: "send -1 to have what is too long cut at its end"},
-		{field: "truncation_side", same: textIn("right"),
+		{field: "truncation_side", harmless: textIn("right"),
 			remedy: "texts are cut at their end alone: leave it out"},
 		{field: "chat_template", remedy: "send whole texts"},
 	}
@@ -99,7 +102,7 @@ func classifyUnserved() []unserved {
 // teiUnserved are fields of TEI's requests.
 func teiUnserved() []unserved {
 	return []unserved{
-		{field: "truncation_direction", same: textIn("right", "Right"), remedy: cutAtEnd},
+		{field: "truncation_direction", harmless: textIn("right", "Right"), remedy: cutAtEnd},
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 	"scored/sglang/python"
 )
 
-// validated is a body, and what FastAPI 0.116 with pydantic 2.11 made of it; tests/contract/validation.py wrote it.
+// validated is a body, and what FastAPI 0.116 with pydantic 2.11 made of it;
+// tests/contract/validation.py wrote it.
 type validated struct {
 	Body   []byte
 	Type   *string
@@ -23,7 +24,8 @@ type validated struct {
 	Answer string
 }
 
-// types is the header as net/http gives it: bytes. The vectors name each byte by the character that Latin-1 gives it.
+// types is the header as net/http gives it: bytes. The vectors name each byte by the
+// character that Latin-1 gives it.
 func (v validated) types() []string {
 	if v.Type == nil {
 		return nil
@@ -52,7 +54,8 @@ func readValidated(t *testing.T, name string) (all []validated) {
 	return all
 }
 
-// compare checks the answer to a refused body, byte for byte, and tells whether the body was accepted by both.
+// compare checks the answer to a refused body, byte for byte, and tells whether the body
+// was accepted by both.
 func (v validated) compare(t *testing.T, err error) bool {
 	t.Helper()
 	if (err == nil) != (v.Status == 200) {
@@ -131,7 +134,8 @@ func TestProfileBodyAgainstPydantic(t *testing.T) {
 	}
 }
 
-// coerced is an accepted body's fields: strings, bools, lists, and integers saturated to int64.
+// coerced is an accepted body's fields: strings, bools, lists, and integers saturated to
+// int64.
 func coerced(t *testing.T, answer string) map[string]any {
 	t.Helper()
 	value, err := python.Decode([]byte(answer), 1<<30)
