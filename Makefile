@@ -16,7 +16,7 @@ PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model
 
 .PHONY: run demo build setup test check real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image image-check deploy-check release sbom vulncheck clean
 
-run: setup ## serve MODEL; generated weights where the hub cannot be reached
+run: setup ## serve MODEL; generated weights if the hub cannot be reached
 	bin/scored serve --model-path $(MODEL) --host $(HOST) --port $(PORT) --plugin-dir $(CACHE)/plugins \
 	  --compile-cache $(CACHE)/compile --dummy-fallback --dummy-tokenizer $(TOKENIZER) $(ARGS)
 
@@ -39,13 +39,13 @@ test: setup ## everything: a few minutes of it run the full-size model
 	go test -race -short ./score/... ./sglang/... ./server/... ./profile/... ./trace/... ./bench/... ./batch/...
 	go test -timeout 40m ./pjrt/... ./tokenizer/... ./app/... ./cmd/... ./tests/...
 
-amplify: setup ## what requests may cost against what they send: a table, measured with nothing else running
+amplify: setup ## bounds of CPU time and memory for small bodies that cost much: a table; let nothing else run
 	SCORED_AMPLIFY=1 go test -count=1 -timeout 40m -v ./tests/amplify
 
-salts: setup ## what the time of an answer tells of prompts that another client has sent: a rank-sum test; ROUNDS=500
+salts: setup ## whether the time of an answer tells of another client's prompts: a rank-sum test; ROUNDS=500
 	go test -run - -bench Timing -benchtime $(or $(ROUNDS),500)x ./tests/salts
 
-isa: setup ## scores as on another processor: ISA=SSE4_2, AVX, AVX2 or AVX512
+isa: setup ## golden vectors and laws as on another processor: ISA=SSE4_2, AVX, AVX2 or AVX512
 	XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$(or $(ISA),SSE4_2)" go test -count=1 -timeout 40m ./tests/golden ./tests/laws
 
 real: setup ## a trained model through the binary, beside transformers in float64: accuracy, AUC, ranks; needs Python and PyPI
@@ -61,7 +61,7 @@ schema: setup ## schemathesis over the API's own document; needs Python
 openapi-clients: setup ## clients made from the API's own document score and rerank; needs Python and Node
 	tests/clients/run.sh bin/scored
 
-clients: setup ## clients that people have, from PyPI and npm, score and rerank; needs Python and Node
+clients: setup ## published clients, from PyPI and npm, rerank and classify; needs Python and Node
 	tests/clients/libraries.sh bin/scored
 
 fuzz: setup ## FUZZTIME each
@@ -86,10 +86,10 @@ cuda-compile: setup ## programs compile for NVIDIA GPUs, without one; fetches th
 	  { echo "cuda-compile is skipped: the plugin cannot be fetched"; exit 0; }; \
 	SCORED_TEST_CUDA=$$plugin go test -p 1 -count=1 -v -run 'CompileForCard|CompileForCUDA' ./pjrt ./cmd/scored
 
-lint: ## golangci-lint; who may import whom is for tests/house
+lint: ## golangci-lint; tests/house checks imports
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
 
-check: setup ## what make test leaves out: lint, manifests, known vulnerabilities, and each fuzz target for FUZZTIME (10s; none leaves them out)
+check: setup ## the checks beside make test: lint, manifests, known vulnerabilities, and each fuzz target for FUZZTIME (10s; none leaves them out)
 	go vet ./...
 	$(MAKE) lint
 	go test -count=1 ./tests/house ./tests/docs
@@ -100,10 +100,10 @@ check: setup ## what make test leaves out: lint, manifests, known vulnerabilitie
 image: ## the container IMAGE for DEVICE (cpu, tpu, cuda, or none)
 	docker build --build-arg DEVICE=$(or $(DEVICE),cpu) --tag $(or $(IMAGE),scored:$(or $(DEVICE),cpu)) .
 
-image-check: build ## what the Dockerfile builds, without docker, started on a read-only root; DEVICE; CLEAN=1 takes nothing from here; needs Python
+image-check: build ## builds the image's contents without docker and starts them on a read-only root; DEVICE; CLEAN=1 reuses nothing; needs Python
 	scripts/image-check.py $(or $(DEVICE),cpu)
 
-deploy-check: build ## manifests, alerts and dashboard fit the server and their published schemas; needs Python; PROMTOOL=no leaves the alerts' tests out
+deploy-check: build ## holds manifests, alerts and dashboard to the server and to published schemas; needs Python; PROMTOOL=no leaves out the alerts' tests
 	scripts/deploy-check.sh
 
 release: ## dist/: a binary for glibc 2.31 and later with checksums and SBOM; VERSION; needs Python and PyPI
@@ -112,8 +112,8 @@ release: ## dist/: a binary for glibc 2.31 and later with checksums and SBOM; VE
 sbom: build ## sbom.cdx.json: the modules linked into bin/scored, with licences
 	$(CYCLONEDX) bin -json -licenses -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -output sbom.cdx.json bin/scored
 
-vulncheck: ## known vulnerabilities in code that is reached; skipped, with the reason, where their database cannot be reached
+vulncheck: ## known vulnerabilities in code that is reached; skipped, with the reason, if their database cannot be reached
 	scripts/vulncheck.sh "$(GOVULNCHECK)"
 
-clean: ## what was built; downloads stay in .cache
+clean: ## removes build results; downloads stay in .cache
 	rm -rf bin .build

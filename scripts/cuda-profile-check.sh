@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Holds a server on a CUDA card to its promises about profiles: ten in a row with num_steps, one that is stopped and one
-# that waits for its first step, all under load from several clients, cost no request and leave the device alive. Beside
-# that the golden vectors, if a test binary is given. Needs no network; takes less than four minutes.
+# Checks profiles of a server on a CUDA card, under load from several clients: ten in a row with num_steps, one that is
+# stopped and one that waits for its first step. No request may fail, and the device must stay alive. It runs the golden
+# vectors too, if a test binary is given. Needs no network; takes less than four minutes.
 #
 #   scripts/cuda-profile-check.sh [PLUGIN]     PLUGIN is xla_cuda_plugin.so; without it the one of the Python that PYTHON
 #                                              names (default /opt/torch/.venv/bin/python) is taken
