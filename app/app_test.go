@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"scored/pjrt"
 )
 
 // tinyOptions are a small model with generated weights on the CPU, at a free port.
@@ -41,6 +43,14 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// take returns what has been written since the last call.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
 	return l.text.String()
 }
 
@@ -119,6 +129,78 @@ func scores(t *testing.T, address string) [][]float64 {
 		t.Fatalf("status %d, %v: %s", response.StatusCode, err, text)
 	}
 	return answer.Scores
+}
+
+// TestClose: an App that does not run gives its address back, and one that has run has
+// done so itself.
+func TestClose(t *testing.T) {
+	o := tinyOptions()
+	a, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	o.Port = a.Addr().(*net.TCPAddr).Port
+	again, err := New(o)
+	if err != nil {
+		t.Fatalf("the address is not free: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := errors.Join(again.Run(ctx), again.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServerFailsWhileLoading: a start does not go on without the HTTP server that is to
+// answer meanwhile.
+func TestServerFailsWhileLoading(t *testing.T) {
+	var log lines
+	o := tinyOptions()
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	a, err := New(o)
+	if err == nil {
+		err = a.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "server stopped: ") || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it ended with %v", err)
+	}
+	if strings.Contains(log.String(), "engines are ready") || strings.Contains(log.String(), "msg=stopped") {
+		t.Errorf("the start went on: %s", log.String())
+	}
+}
+
+// TestEnd: what was opened is closed, unless the device is lost.
+func TestEnd(t *testing.T) {
+	fault := errors.New("no weights")
+	lost := &pjrt.Error{Code: pjrt.Internal, Message: "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access"}
+	for name, c := range map[string]struct {
+		err          error
+		closed, lost bool
+	}{
+		"well":          {nil, true, false},
+		"another fault": {fault, true, false},
+		"a lost device": {fmt.Errorf("weights do not load: %w", lost), false, true},
+		"known as lost": {fmt.Errorf("step: %w", &LostError{Cause: lost}), false, true},
+	} {
+		start, closed := NewStart(checked(t, tinyOptions())), false
+		start.OnClose("device", func() error { closed = true; return nil })
+		err := start.End(c.err)
+		if closed != c.closed || !errors.Is(err, c.err) || errors.As(err, new(*LostError)) != c.lost {
+			t.Errorf("%s: closed %t with %v", name, closed, err)
+		}
+		if err := start.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestStartFails: what fails while the model is loaded ends Run with that fault, and

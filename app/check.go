@@ -3,15 +3,17 @@ package app
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
-	"strings"
 
-	"github.com/go-playground/validator/v10"
-
+	"scored/prompt"
 	"scored/score"
 )
 
-// UsageError is an error of the Options, not of files, the network or the device.
+// UsageError is an error of the Options: a value, a combination, or a file or folder
+// that they name. The same Options will not work another time. All else, such as the
+// network, the device or what a model's folder holds, gives other errors. `scored` ends
+// with status 2 after a UsageError, and with 1 after the others.
 type UsageError struct{ Err error }
 
 // Error implements error.
@@ -20,28 +22,47 @@ func (e UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the fault.
 func (e UsageError) Unwrap() error { return e.Err }
 
-// Check refuses values that cannot work, one by one and together, as far as they tell
-// without a model. Files that they name are read.
-func (o Options) Check() error {
-	if err := CheckFields(o); err != nil {
-		return err
-	}
-	if _, err := o.ParseBuckets(); err != nil {
-		return err
-	}
-	if _, err := o.OpenTemplate(); err != nil {
-		return err
-	}
-	return o.CheckTogether()
+// Checked is Options that can work, as far as can be told without a model, with what the
+// files hold that they name. Check reads each of those once. So a file may be a pipe, and
+// cannot change between its check and its use.
+type Checked struct {
+	options  Options
+	price    *Price           // of Options.Price; nil: the target's own row
+	template *prompt.Template // of Options.Template; nil: texts are scored as they come
+	buckets  []score.Bucket   // of Options.Buckets; nil: the target's ladder
 }
 
-// CheckTogether refuses values that are right by themselves and cannot work. What
-// depends on the model is for Start.FindModel.
-func (o Options) CheckTogether() error {
+// Check refuses Options that cannot work, with a UsageError that names the flag. What
+// depends on the model is for Start.FindModel, and the files of keys, adapters and
+// plugins are for what opens them.
+func (o Options) Check() (c *Checked, err error) {
+	c = &Checked{options: o}
+	if err = CheckFields(o); err == nil {
+		err = o.checkTogether()
+	}
+	if err == nil {
+		c.buckets, err = parseBuckets(o.Buckets)
+	}
+	if err == nil {
+		c.template, err = o.openTemplate()
+	}
+	if err == nil {
+		c.price, err = readPrice(o.Price)
+	}
+	if err != nil {
+		return nil, UsageError{Err: err}
+	}
+	return c, nil
+}
+
+// checkTogether refuses values that are right by themselves and cannot work.
+func (o Options) checkTogether() error {
+	// score.MaxInput is how long a prompt may be; one of a token has no room for a query.
 	if n := o.ContextLength; n > 0 && score.MaxInput(n) < 2 {
 		return fmt.Errorf("flag --context-length is %d, which leaves no room for a prompt; it must be "+
 			"at least 8", n)
 	}
+	// A folder that is not there yet is made when something is to be kept in it.
 	for _, folder := range []struct{ name, path string }{
 		{"download-dir", o.DownloadDir}, {"plugin-dir", o.PluginDir}, {"compile-cache", o.CompileCache},
 	} {
@@ -54,9 +75,6 @@ func (o Options) CheckTogether() error {
 		return errors.New("flag --cache-salt-by-key needs keys to go by; give --api-key-file or " +
 			"--api-key")
 	}
-	if _, err := readPrice(o.Price); err != nil {
-		return err
-	}
 	if o.DummyFallback && o.tokenizerOr(o.DummyTokenizer) == "" {
 		return errors.New("flag --dummy-fallback needs a tokenizer that is at hand; name its folder " +
 			"with --dummy-tokenizer")
@@ -64,59 +82,30 @@ func (o Options) CheckTogether() error {
 	return nil
 }
 
-// CheckFields holds the named fields of a struct, or all, to their validate tags. The
-// error names the flag of the first that is wrong, and what would be right.
-func CheckFields(of any, fields ...string) error {
-	check := validator.New(validator.WithRequiredStructEnabled())
-	err := check.StructPartial(of, fields...)
-	if len(fields) == 0 {
-		err = check.Struct(of)
+// openTemplate reads the template that texts are put into; nil is none.
+func (o Options) openTemplate() (*prompt.Template, error) {
+	switch {
+	case o.Template == "" && o.TemplateSystem == "":
+		return nil, nil
+	case o.Template == "":
+		return nil, errors.New("flag --template-system needs a --template")
+	case o.AllowTruncate:
+		return nil, errors.New("flags --template and --allow-auto-truncate exclude each other: what is " +
+			"cut off would be the template's end")
 	}
-	var faults validator.ValidationErrors
-	if errors.As(err, &faults) {
-		return faultOf(faults[0])
-	}
-	return err
+	return prompt.Open(o.Template, o.TemplateSystem)
 }
 
-// faultOf says which flag is wrong and what would be right.
-func faultOf(fault validator.FieldError) error {
-	name, want := flagName(fault.Field()), fault.Param()
-	switch fault.Tag() {
-	case "required":
-		return fmt.Errorf("flag --%s is missing; give it a value", name)
-	case "oneof":
-		want = "one of " + strings.ReplaceAll(want, " ", ", ")
-	case "min":
-		want = "at least " + want
-	case "max":
-		want = "at most " + want
-	case "json":
-		want = "JSON"
-	case "http_url":
-		want = "an http or https address"
-	case "dir":
-		want = "a folder that exists"
-	}
-	return fmt.Errorf("flag --%s is %q; it must be %s", name, fmt.Sprint(fault.Value()), want)
-}
+// Template returns the template that texts are put into; nil is none.
+func (c *Checked) Template() *prompt.Template { return c.template }
 
-// flagName turns a field's name into its flag's: MaxQueue is max-queue.
-func flagName(field string) string {
-	if name, ok := map[string]string{"APIKey": "api-key", "APIKeyFile": "api-key-file",
-		"DType": "dtype", "Watchdog": "watchdog-timeout", "CORSOrigins": "cors-origins",
-		"OTLPEndpoint": "otlp-endpoint", "Sampling": "preferred-sampling-params",
-		"LogLevelHTTP": "log-level-http", "ChunkedPrefill": "chunked-prefill-size",
-		"MaxPrefill": "max-prefill-tokens", "Replicas": "dp-size",
-		"Attention": "attention-backend"}[field]; ok {
-		return name
-	}
-	var name strings.Builder
-	for i, r := range field {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			name.WriteByte('-')
-		}
-		name.WriteRune(r)
-	}
-	return strings.ToLower(name.String())
+// WithoutClients returns a copy for a caller in this process: without the bounds of
+// clients, bodies and time, and without an access log. They would only refuse what the
+// caller itself has chosen to send.
+func (c *Checked) WithoutClients() *Checked {
+	free := *c
+	o := &free.options
+	o.MaxHeld, o.BodyTimeout, o.RequestTimeout, o.MaxClientRequests, o.CORSOrigins = 0, 0, 0, 0, ""
+	o.Access = slog.New(slog.DiscardHandler)
+	return &free
 }

@@ -7,14 +7,17 @@ import (
 	"strings"
 )
 
-// cleanups close what was opened, the last first. The zero value is ready.
+// cleanups close what was opened, the last first: what was opened later may use what was
+// opened before. The zero value is ready. It is for one goroutine.
 type cleanups struct{ all []cleanup }
 
+// cleanup closes one thing, which the log calls by the name.
 type cleanup struct {
 	name string
 	do   func() error
 }
 
+// add adds what run shall close before all that is open now.
 func (c *cleanups) add(name string, do func() error) { c.all = append(c.all, cleanup{name, do}) }
 
 // run closes everything, whatever fails, and logs each failure by the name of what does

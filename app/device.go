@@ -16,10 +16,10 @@ import (
 	"scored/target"
 )
 
-// Device is what engines on a device are like: its row of the table of targets, and
-// what Options and a model make of it.
+// Device says what engines on a device are like: its row of the table of targets, and
+// what the Options and a model make of it. It holds nothing open.
 type Device struct {
-	Target    target.Target // of the platform, until Find has seen the plugin's device
+	Target    target.Target // the platform's general row, until the plugin's device is known
 	Attention string        // that of the Options, or native once kernels have been given up
 
 	options Options
@@ -27,24 +27,16 @@ type Device struct {
 	buckets []score.Bucket // nil: the target's ladder
 }
 
-// NewDevice returns the device that the Options name. Its kind is not known yet.
-func NewDevice(o Options) (*Device, error) {
-	t, ok := target.Find(o.Device, "")
-	if !ok {
-		return nil, fmt.Errorf("flag --device is %q; it must be cpu, tpu or cuda", o.Device)
-	}
-	price, err := readPrice(o.Price)
-	if err != nil {
-		return nil, err
-	}
-	buckets, err := o.ParseBuckets()
-	if err != nil {
-		return nil, err
-	}
-	return &Device{Target: t, Attention: o.Attention, options: o, price: price, buckets: buckets}, nil
+// NewDevice returns the device that the Options name. Its kind is not known yet: the
+// Target is the platform's general row.
+func NewDevice(c *Checked) *Device {
+	t, _ := target.Find(c.options.Device, "") // Check lets platforms of the table pass alone
+	return &Device{Target: t, Attention: c.options.Attention, options: c.options, price: c.price,
+		buckets: c.buckets}
 }
 
-// find takes the row of the opened plugin's device.
+// find sets Target to the row of the opened plugin's device, and warns of a price that is
+// another device's. That price is used all the same, as --price asks for it.
 func (d *Device) find(info pjrt.Info) error {
 	kind := ""
 	if len(info.Devices) > 0 {
@@ -63,7 +55,9 @@ func (d *Device) find(info pjrt.Info) error {
 	return nil
 }
 
-// EngineOptions chooses dtypes, attention and buckets for the device.
+// EngineOptions chooses dtypes, attention, buckets and the KV cache's size for the device
+// and a model of this shape. contextLength is how long a prompt may be, plus one token.
+// Device, Splicer and Progress are for the caller to set. An error is the flags' fault.
 func (d *Device) EngineOptions(cfg checkpoint.Config) (options model.Options, contextLength int,
 	err error) {
 	contextLength = cmp.Or(d.options.ContextLength, cfg.MaxPositions)
@@ -90,7 +84,7 @@ func (d *Device) EngineOptions(cfg checkpoint.Config) (options model.Options, co
 	return options, contextLength, err
 }
 
-// AttentionOf names the attention of such an engine.
+// AttentionOf names the attention of an engine with these options.
 func AttentionOf(options model.Options) target.Attention {
 	if options.Kernels.Any() {
 		return target.Fused
@@ -98,6 +92,7 @@ func AttentionOf(options model.Options) target.Attention {
 	return target.Native
 }
 
+// dtypeOf is the inverse of DTypeOf.
 func dtypeOf(d target.DType) dtypes.DType {
 	if d == target.BFloat16 {
 		return dtypes.BFloat16
@@ -105,7 +100,7 @@ func dtypeOf(d target.DType) dtypes.DType {
 	return dtypes.Float32
 }
 
-// DTypeOf names a dtype of weights.
+// DTypeOf returns a dtype of weights in the table of targets' terms. There are two.
 func DTypeOf(d dtypes.DType) target.DType {
 	if d == dtypes.BFloat16 {
 		return target.BFloat16
@@ -113,19 +108,19 @@ func DTypeOf(d dtypes.DType) target.DType {
 	return target.Float32
 }
 
-// keepPages is how many pages of prefixes the flags allow: the cache may have more, as
-// the longest prompt must fit.
+// keepPages returns how many pages of prefixes the flags allow to be kept, at least one.
+// The cache may have more pages, as the longest prompt must fit.
 func (d *Device) keepPages(cfg checkpoint.Config) int {
 	options, _, err := d.EngineOptions(cfg)
 	if err != nil {
-		return 0 // check has refused it
+		return 0 // Start.check has refused it
 	}
 	return max(1, int(options.PrefixCacheBytes/model.MemoryOf(cfg, options).Page))
 }
 
-// chooseBuckets takes those of --buckets, or of the target's ladder within the bound of
-// --chunked-prefill-size, and prices them. That bound must leave shapes for the longest
-// prompts.
+// chooseBuckets returns the buckets of --buckets, or those of the target's ladder that have
+// at most --chunked-prefill-size tokens, with their prices. That bound must leave buckets
+// with the longest context, or the longest prompts would fit none.
 func (d *Device) chooseBuckets(cfg checkpoint.Config, attention target.Attention,
 	weights target.DType, contextLength int) ([]score.Bucket, error) {
 	t := d.Target
@@ -156,6 +151,7 @@ func (d *Device) chooseBuckets(cfg checkpoint.Config, attention target.Attention
 	return buckets, nil
 }
 
+// byContext compares buckets by how long a context they have.
 func byContext(a, b score.Bucket) int { return cmp.Compare(a.Context, b.Context) }
 
 // withoutKernels says why kernels cannot attend for the model and the flags; nil if
@@ -167,12 +163,12 @@ func (d *Device) withoutKernels(cfg checkpoint.Config, weights target.DType,
 	}
 	buckets, err := d.chooseBuckets(cfg, target.Fused, weights, contextLength)
 	if err != nil {
-		return nil // the flags are at fault, and whoever chooses says so
+		return nil // the flags are at fault, and EngineOptions reports it
 	}
 	return d.kernels().Of(cfg).Fit(buckets)
 }
 
-// kernels are those there are for the device.
+// kernels returns the kernels that there are for the device, or none.
 func (d *Device) kernels() model.Kernels {
 	switch t := d.Target; t.Kernels {
 	case target.MosaicKernels:
@@ -183,6 +179,7 @@ func (d *Device) kernels() model.Kernels {
 	return model.Kernels{}
 }
 
+// wantsKernels reports whether the device has kernels and the flags ask for them.
 func (d *Device) wantsKernels() bool {
 	return d.kernels().Any() && strings.HasPrefix(d.Attention, "fa")
 }

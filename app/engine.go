@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"scored/internal/within"
 	"scored/model"
@@ -15,12 +16,16 @@ import (
 	"scored/target"
 )
 
-// OpenPlugin finds the device's plugin, fetching it if need be, and opens it, with the
-// Splicer that its programs go through; Close closes it. The plugin must be one of the
-// device, and have as many as there are to be replicas.
+// OpenPlugin finds the device's plugin, fetching it if need be, and opens it; Close closes
+// it. All programs of the plugin go through the Splicer that is returned, which places
+// kernels in them: engines must be given it. A plugin of another device, or with fewer
+// devices than there are to be replicas, is a UsageError.
 func (s *Start) OpenPlugin(ctx context.Context,
 	cfg checkpoint.Config) (*pjrt.Plugin, *model.Splicer, error) {
-	path, err := s.findPlugin(ctx)
+	path, err := s.FindPlugin(ctx, s.options.Device)
+	if err == nil {
+		err = ctx.Err() // a plugin that is being opened can no longer be stopped
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,7 +36,8 @@ func (s *Start) OpenPlugin(ctx context.Context,
 	if t.Replicas != "" {
 		options.Client = map[string]any{t.Replicas: int64(s.options.Replicas)}
 	}
-	// A plugin may look for its device for minutes, and cannot be told to stop.
+	// A plugin may look for its device for minutes, and cannot be stopped. One that comes too
+	// late is closed at once.
 	plugin, err := within.Context(ctx,
 		func() (*pjrt.Plugin, error) { return pjrt.Open(path, options) },
 		func(late *pjrt.Plugin) { late.Close() })
@@ -45,17 +51,25 @@ func (s *Start) OpenPlugin(ctx context.Context,
 	return plugin, splicer, s.Device.find(plugin.Info())
 }
 
-func (s *Start) findPlugin(ctx context.Context) (string, error) {
-	return wheel.Resolve(ctx, cmp.Or(s.options.Plugin, s.options.Device), s.FetchOptions())
+// FindPlugin returns the path of the plugin that the Options give or, where they give
+// none, of the one with this name. What has a name is fetched if need be, so its fault is
+// the network's; a fault of a path is a UsageError.
+func (s *Start) FindPlugin(ctx context.Context, name string) (string, error) {
+	given := s.options.Plugin
+	path, err := wheel.Resolve(ctx, cmp.Or(given, name), s.FetchOptions())
+	if err != nil && !slices.Contains([]string{"", "cpu", "cuda", "tpu"}, given) {
+		err = UsageError{Err: err}
+	}
+	return path, err
 }
 
-// FetchOptions are those of the Options that concern plugins.
+// FetchOptions returns where plugins are kept, and whether they may be fetched.
 func (s *Start) FetchOptions() wheel.Options {
 	return wheel.Options{Folder: s.options.PluginDir, Offline: s.options.Offline,
 		Progress: s.options.Progress}
 }
 
-// checkDevices holds an opened plugin to the Options.
+// checkDevices refuses an opened plugin that the Options do not fit.
 func (s *Start) checkDevices(plugin *pjrt.Plugin) error {
 	info := plugin.Info()
 	if info.Platform != s.options.Device {
@@ -69,8 +83,10 @@ func (s *Start) checkDevices(plugin *pjrt.Plugin) error {
 	return nil
 }
 
-// loadEngines puts a replica of the model on each of the first devices. One on which
-// kernels are wrong gets attention without them, and so do all.
+// loadEngines puts a replica of the model on each of the first devices. Where kernels give
+// wrong numbers on one of them, all are loaded again with attention by formulas: replicas
+// must agree, and a slow right answer is better than none. contextLength is how long a
+// prompt may be, plus one token.
 func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer,
 	found *Source) (engines []score.Engine, contextLength int, err error) {
 	d := s.Device
@@ -91,6 +107,9 @@ func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *m
 		options.Device, options.Progress = replica, s.progress.engine(found.Generated, replica,
 			s.options.Replicas)
 		engine, err := model.New(ctx, plugin.Backend(), found.Config, found.Weights, options)
+		if pjrt.Lost(err) { // what is loaded must stay open, see LostError
+			return nil, 0, err
+		}
 		if errors.Is(err, model.ErrKernels) {
 			s.log.Error("attention falls back to --attention-backend native, which is slower; please "+
 				"report this", "error", err)
@@ -113,7 +132,8 @@ func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *m
 	return engines, contextLength, nil
 }
 
-// logAttention says whether kernels attend, and why not if they were asked for.
+// logAttention tells the log whether kernels attend, and why they do not if the flags want
+// them.
 func (d *Device) logAttention(cfg checkpoint.Config, options model.Options, contextLength int) {
 	if options.Kernels.Any() || !d.wantsKernels() {
 		d.options.Log.Info("attention is chosen", "kernels", options.Kernels.Any())
@@ -123,6 +143,7 @@ func (d *Device) logAttention(cfg checkpoint.Config, options model.Options, cont
 		"reason", d.withoutKernels(cfg, DTypeOf(options.DType), contextLength))
 }
 
+// outOfMemory reports whether a plugin's error says that the device has no memory left.
 func outOfMemory(err error) bool {
 	code, ok := pjrt.CodeOf(err)
 	return ok && code == pjrt.ResourceExhausted

@@ -23,6 +23,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
+	defer a.Close() // of use where Run is not reached
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()

@@ -21,10 +21,18 @@ func options(t *testing.T, device string) Options {
 	t.Helper()
 	o := Defaults()
 	o.ModelPath, o.Device = "m", device
-	if err := o.Check(); err != nil {
+	checked(t, o)
+	return o
+}
+
+// checked is the Options, which must be good.
+func checked(t *testing.T, o Options) *Checked {
+	t.Helper()
+	c, err := o.Check()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return c
 }
 
 // TestWrongKernelsAreNotUsed: a device whose kernels give wrong numbers, or that does
@@ -83,13 +91,10 @@ func wrongKernelsAreNotUsed(t *testing.T, device string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var said strings.Builder
+			var said lines
 			o := options(t, device)
 			o.ContextLength, o.Buckets, o.Log = 128, "128x8x128x0,128x8x128x128", slog.New(slog.NewTextHandler(&said, nil))
-			start, err := NewStart(o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			start := NewStart(checked(t, o))
 			engines, _, err := start.loadEngines(t.Context(), plugin, splicer, &Source{Config: cfg, Weights: checkpoint.Generate(cfg, 1)})
 			if err != nil || len(engines) != 1 {
 				t.Fatalf("%d engines, %v", len(engines), err)

@@ -10,15 +10,17 @@ import (
 	"scored/server"
 )
 
-// openKeys reads the file of keys, and again on each SIGHUP until opened is closed. It
-// is nil where there is no file.
+// openKeys reads the file of keys, and again on each SIGHUP until opened is closed: so
+// keys can be changed without a restart. A file that is wrong at a SIGHUP changes nothing.
+// The keys are nil where there is no file. opened ends the goroutine that waits for
+// signals.
 func openKeys(file string, log *slog.Logger, opened *cleanups) (*server.Keys, error) {
 	if file == "" {
 		return nil, nil
 	}
 	keys := &server.Keys{}
 	if err := readKeys(keys, file); err != nil {
-		return nil, err
+		return nil, UsageError{Err: err}
 	}
 	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -41,6 +43,7 @@ func openKeys(file string, log *slog.Logger, opened *cleanups) (*server.Keys, er
 	return keys, nil
 }
 
+// readKeys replaces the keys by those of the file. After an error they are as before.
 func readKeys(keys *server.Keys, path string) error {
 	file, err := os.ReadFile(path)
 	if err != nil {

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// lostGrace is how long the answers to what was in hand have to reach their clients.
+// lostGrace is how long the answers to what was in hand may take to reach their clients.
 const lostGrace = 5 * time.Second
 
-// LostError tells that a device will not work again in this process. Nothing of it may
-// be closed any more: a plugin may hang, or end the process with a signal, when it is
-// asked to free what was on such a device.
+// LostError says that a device will not work again in this process. Nothing of it may be
+// closed any more: a plugin may hang, or end the process with a signal, when it is told
+// to free what was on such a device. scored ends with status 75 after it, as docs/design.md
+// explains.
 type LostError struct{ Cause error }
 
 // Error implements error. It is one line, for it is the last of a log.
@@ -28,8 +29,8 @@ func (e *LostError) Error() string {
 // Unwrap gives the cause.
 func (e *LostError) Unwrap() error { return e.Cause }
 
-// loseDevice lets the answers that tell of the loss go out, and returns the error that
-// ends the process.
+// loseDevice lets the answers that report the loss go out, for at most lostGrace, and
+// returns the LostError that ends the process.
 func loseDevice(web *http.Server, cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lostGrace)
 	defer cancel()

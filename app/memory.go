@@ -17,8 +17,8 @@ import (
 const leastHeap = 512 << 20
 
 // limitMemory bounds Go's heap, so that garbage is collected before the system runs out
-// of memory and ends the process. GOMEMLIMIT, if set, is left as it is. It warns where
-// the model may not fit.
+// of memory and ends the process. It warns where the model may not fit. GOMEMLIMIT, if
+// set, is left as it is: whoever sets it knows the machine better.
 func limitMemory(d *Device, cfg checkpoint.Config, log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -60,8 +60,9 @@ func heapShare(total, outside int64) (heap int64, fits bool) {
 	return max(rest, leastHeap), rest >= leastHeap
 }
 
-// memoryOf is the least that the cgroup or the machine grants, and which of them;
-// math.MaxInt64 if neither tells.
+// memoryOf returns the bytes that the cgroup or the machine grants, whichever grants less,
+// and which of them it is; math.MaxInt64 if neither is known. cgroup v1 grants a number
+// near 2^63 where there is no bound.
 func memoryOf(cgroup, machine memlimit.Provider) (total int64, from string) {
 	total = math.MaxInt64
 	if n, err := machine(); err == nil && n < math.MaxInt64 {

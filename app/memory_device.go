@@ -13,11 +13,12 @@ import (
 // usualCache is the KV cache's size on a device whose row gives it no share.
 const usualCache = 1 << 30
 
-// prefixCacheBytes is the least of what the flags allow, or of what the device's row
-// does where --prefix-cache-bytes is -1. A layer's part has fewer than 2^31 numbers
-// then, as a device counts those in 32 bits. It depends on the row alone, not on what
-// is free at the moment: compiled programs hold the cache's size, and are to be found
-// again. options have all else.
+// prefixCacheBytes returns how many bytes of prefixes the KV cache may keep: by
+// --prefix-cache-bytes, or by the device's row where that is -1, and at most
+// --max-total-tokens. By the row, a layer's part has at most 2^31 numbers, as a device
+// counts those in 32 bits. The result depends on flags and row alone, not on what is free
+// at the moment: the cache's size is part of compiled programs, which the next start is
+// to find again. All other fields of options must be set.
 func (d *Device) prefixCacheBytes(cfg checkpoint.Config, options model.Options) int64 {
 	bytes := d.options.PrefixCacheBytes
 	if bytes < 0 {
@@ -35,7 +36,7 @@ func (d *Device) prefixCacheBytes(cfg checkpoint.Config, options model.Options) 
 	return min(bytes, int64(d.options.MaxTotalTokens)*page/score.PageTokens)
 }
 
-// roundDown gives whole GiB, or below one whole 64 MiB, so that a small change of a
+// roundDown returns whole GiB, or below one GiB whole 64 MiB, so that a small change of a
 // step shape changes no program.
 func roundDown(bytes int64) int64 {
 	if bytes >= 1<<30 {
@@ -44,15 +45,15 @@ func roundDown(bytes int64) int64 {
 	return bytes &^ (64<<20 - 1)
 }
 
-// Memory is what of a device's memory is for what, in bytes.
+// Memory is how a device's memory is divided, in bytes of one device.
 type Memory struct {
-	pool    int64 // that programs get; 0: not known
+	pool    int64 // what programs get; 0: not known
 	weights int64
-	steps   int64 // at most
-	cache   int64
+	steps   int64 // at most: activations of the largest steps
+	cache   int64 // the KV cache
 }
 
-// Memory says what of the device's memory such an engine takes.
+// Memory returns what an engine with these options takes of the device's memory.
 func (d *Device) Memory(cfg checkpoint.Config, options model.Options) Memory {
 	t, m := d.Target, model.MemoryOf(cfg, options)
 	return Memory{pool: int64(t.Pool * float64(t.Memory)), weights: m.Weights, steps: m.Steps,
@@ -69,13 +70,13 @@ func (m Memory) String() string {
 	return fmt.Sprintf("%s, of %d for programs", takes, m.pool>>20)
 }
 
-// remedies of a device that is too small, in the order of what they cost.
+// remedies are what helps on a device that is too small, the cheapest first.
 const remedies = "end what else uses the device, lower --prefix-cache-bytes, --context-length or " +
 	"--chunked-prefill-size, or take a smaller model or a larger device"
 
-// checkMemory refuses what cannot fit a device whose memory is known: weights and the
-// KV cache, without which nothing runs. What steps take is an upper bound, and no
-// reason to refuse.
+// checkMemory refuses a model that cannot fit a device whose memory is known: weights and
+// the KV cache, without which nothing runs. What steps take is an upper bound, and so a
+// reason to warn only. Memory of the host is limitMemory's.
 func (d *Device) checkMemory(cfg checkpoint.Config, options model.Options, log *slog.Logger) error {
 	m := d.Memory(cfg, options)
 	if d.Target.HostMemory {

@@ -27,10 +27,7 @@ func planned(t *testing.T, row *target.Target, cfg checkpoint.Config, set ...fun
 	for _, do := range set {
 		do(&o)
 	}
-	d, err := NewDevice(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := NewDevice(checked(t, o))
 	d.Target = *row
 	engine, _, err := d.EngineOptions(cfg)
 	if err != nil {

@@ -60,11 +60,7 @@ func TestLimitMemory(t *testing.T) {
 	deviceOf := func(platform string, cacheBytes int64, replicas int) *Device {
 		o := options(t, platform)
 		o.PrefixCacheBytes, o.Replicas = cacheBytes, replicas
-		d, err := NewDevice(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
+		return NewDevice(checked(t, o))
 	}
 	limit := func(platform string, replicas int) int64 {
 		debug.SetMemoryLimit(12345 << 20)

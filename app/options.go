@@ -1,21 +1,20 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 	"time"
 
-	"scored/prompt"
 	"scored/score"
 	"scored/server"
 )
 
-// Options are what a server can be told. Make them with Defaults: no field's zero value
-// is meant to be good by itself. docs/flags.md says of each flag what it does; a field
-// is named like it.
+// Options configure a server. Make them with Defaults: a field's zero value need not be a
+// good one. Check holds them to the validate tags and to each other. A field is named
+// after its flag of scored serve, which says what it does (scored serve -h, docs/flags.md);
+// sizes are in bytes.
 type Options struct {
 	// The model: a folder, or an id of the hub.
 	ModelPath       string `validate:"required"`
@@ -74,7 +73,7 @@ type Options struct {
 	PrefixCacheBytes int64 `validate:"min=-1"`
 	Price            string
 
-	// What no flag says alone. The flags of sglang-jax and its variables give it.
+	// What follows from several flags, or from sglang-jax's variables.
 	StepTokens     int           // shapes with more tokens are left out, unless Buckets names them
 	LongerContexts bool          // ContextLength may be above what the model was made for
 	SamplingParams string        // a JSON string that /get_model_info shows; "" is null
@@ -93,7 +92,7 @@ type Options struct {
 	Settings func(Chosen) []server.Setting
 }
 
-// Chosen is what a start has found out about its device.
+// Chosen is what a start has chosen for its device, for Options.Settings.
 type Chosen struct {
 	Attention string            // native where no kernels attend, whatever was asked for
 	Compile   map[string]string // options of the device's compiler
@@ -116,34 +115,21 @@ func Defaults() Options {
 	}
 }
 
-// OpenTemplate reads the template that texts are put into; nil is none.
-func (o Options) OpenTemplate() (*prompt.Template, error) {
-	switch {
-	case o.Template == "" && o.TemplateSystem == "":
-		return nil, nil
-	case o.Template == "":
-		return nil, errors.New("flag --template-system needs a --template")
-	case o.AllowTruncate:
-		return nil, errors.New("flags --template and --allow-auto-truncate exclude each other: what is " +
-			"cut off would be the template's end")
-	}
-	return prompt.Open(o.Template, o.TemplateSystem)
-}
-
-// mostOfBucket is as far above every use as the longest context that a model's config
-// may name.
+// mostOfBucket bounds each number of a step shape. It is as far above every use as the
+// longest context that a model's config may name.
 const mostOfBucket = 1 << 24
 
-// ParseBuckets reads the step shapes that Buckets names; nil leaves the choice to the
-// target.
-func (o Options) ParseBuckets() ([]score.Bucket, error) {
-	if o.Buckets == "" {
+// parseBuckets reads step shapes, TOKENSxROWSxLENGTHxPREFIX with commas between them;
+// nil for "". Their Cost is not set.
+func parseBuckets(list string) ([]score.Bucket, error) {
+	if list == "" {
 		return nil, nil
 	}
 	var buckets []score.Bucket
-	for _, text := range strings.Split(o.Buckets, ",") {
+	for text := range strings.SplitSeq(list, ",") {
 		var b score.Bucket
 		var rest string
+		// The dot is what must follow, so that nothing else may.
 		n, _ := fmt.Sscanf(text+" .", "%dx%dx%dx%d %s", &b.Tokens, &b.Rows, &b.Length, &b.Context, &rest)
 		if n != 5 || min(b.Tokens, b.Rows, b.Length) < 1 || b.Context < 0 ||
 			max(b.Tokens, b.Rows, b.Length, b.Context) > mostOfBucket {
@@ -155,8 +141,7 @@ func (o Options) ParseBuckets() ([]score.Bucket, error) {
 	return buckets, nil
 }
 
-// tokenizerOr is where the tokenizer is, which is otherwise there unless TokenizerPath
-// says so.
+// tokenizerOr returns TokenizerPath or, if that is "", otherwise.
 func (o Options) tokenizerOr(otherwise string) string {
 	if o.TokenizerPath != "" {
 		return o.TokenizerPath

@@ -9,9 +9,10 @@ import (
 	"scored/target"
 )
 
-// Price is the file that `scored calibrate` writes and Options.Price names.
+// Price is the file that `scored calibrate` writes and Options.Price names: what steps
+// take, measured on one device with one attention and one dtype of weights.
 type Price struct {
-	Device    string           `json:"device"` // kind
+	Device    string           `json:"device"` // its kind, as the plugin calls it
 	Attention target.Attention `json:"attention"`
 	DType     target.DType     `json:"dtype"`
 	Price     target.Price     `json:"price"`
@@ -23,7 +24,9 @@ func (p *Price) isOf(attention target.Attention, dtype target.DType) bool {
 	return p != nil && p.Attention == attention && p.DType == dtype
 }
 
-// warn says why the price is not used for such steps, where there is one.
+// warn says in the log why the price is not used for such steps. A nil price is no reason
+// to warn. The target's own price serves then: a start never fails for want of a better
+// one.
 func (p *Price) warn(attention target.Attention, dtype target.DType, log *slog.Logger) {
 	if p != nil && !p.isOf(attention, dtype) {
 		log.Warn("price file is of other steps and is not used; run scored calibrate with the flags of "+
@@ -32,7 +35,8 @@ func (p *Price) warn(attention target.Attention, dtype target.DType, log *slog.L
 	}
 }
 
-// readPrice reads a price; nil if no file is named.
+// readPrice reads a price; nil if no file is named. Whether it is of the device at hand
+// is known once a plugin is open.
 func readPrice(file string) (*Price, error) {
 	if file == "" {
 		return nil, nil

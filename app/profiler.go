@@ -11,8 +11,9 @@ import (
 	"scored/target"
 )
 
-// newProfiler makes the profiler of a plugin's devices, which run the model;
-// betweenSteps is the Scorer's. Close ends it, before the plugin closes.
+// newProfiler returns the profiler of a plugin's devices, which run the model.
+// betweenSteps is the Scorer's: a profile starts and stops with no step queued. The caller
+// must close the profiler before the plugin.
 func newProfiler(plugin *pjrt.Plugin, cfg checkpoint.Config, device *Device,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	o := device.options
@@ -29,10 +30,10 @@ func newProfiler(plugin *pjrt.Plugin, cfg checkpoint.Config, device *Device,
 	return profile.New(c)
 }
 
-// stepCost adds up what the plugin says that a step's programs cost: the embedding and
-// all layers. The head is left out, as its rows and width depend on the labels. If
-// the plugin reports no costs, as that of the CPU does, the model's own count of
-// operations is used.
+// stepCost returns a function that adds up what the plugin reports as the costs of a
+// step's programs: the embedding and all layers, group layers in a program. The head is
+// left out, as its rows and width depend on the labels. If the plugin reports no costs,
+// as that of the CPU does, the model's own count of operations is used, and no bytes.
 func stepCost(programs func() []pjrt.Program, cfg checkpoint.Config,
 	steps model.Runs) func(score.Bucket) (flops, bytes float64) {
 	return func(b score.Bucket) (flops, bytes float64) {

@@ -14,20 +14,22 @@ import (
 const progressEvery = 5 * time.Second
 
 // progress tells the log what a start is doing: a line when a part of it begins, and
-// one now and then while it lasts. Close ends it.
+// one at each interval while it lasts. Whoever waits for a start can so tell one that is
+// slow from one that hangs. close ends its goroutine.
 type progress struct {
 	log   *slog.Logger
 	began time.Time
 
 	mu    sync.Mutex
+	phase string        // what all of it is: "starting", or what a command does with it
 	doing func() string // nil: nothing that takes long
 
-	stop func()
+	stop func() // ends the goroutine that calls tell
 }
 
-// newProgress begins to log at intervals.
+// newProgress begins to log at intervals. The caller must call close.
 func newProgress(log *slog.Logger, interval time.Duration) *progress {
-	p := &progress{log: log, began: time.Now()}
+	p := &progress{log: log, began: time.Now(), phase: "starting"}
 	p.stop = every.Do(interval, p.tell)
 	return p
 }
@@ -46,12 +48,22 @@ func (p *progress) set(doing func() string) {
 	p.doing = doing
 }
 
+// enter logs that another phase begins, and what doing returns. Later lines say so too.
+func (p *progress) enter(phase string, doing func() string) {
+	p.mu.Lock()
+	p.phase, p.doing = phase, doing
+	p.mu.Unlock()
+	p.tell()
+}
+
+// tell logs what is being done now, if it takes long. doing is called without p.mu, as it
+// may take locks of its own.
 func (p *progress) tell() {
 	p.mu.Lock()
-	doing := p.doing
+	phase, doing := p.phase, p.doing
 	p.mu.Unlock()
 	if doing != nil {
-		p.log.Info("starting: "+doing(), "elapsed", time.Since(p.began).Round(time.Second))
+		p.log.Info(phase+": "+doing(), "elapsed", time.Since(p.began).Round(time.Second))
 	}
 }
 
@@ -61,7 +73,8 @@ func (p *progress) close() error {
 	return nil
 }
 
-// engine gives what model.New reports to, for one of several replicas.
+// engine returns what model.New reports to, for one of several replicas, counted from 0.
+// generated says that weights are made up and not read.
 func (p *progress) engine(generated bool, replica,
 	replicas int) func(stage model.Stage, done, total int64) {
 	verb, where := "read", ""

@@ -14,13 +14,12 @@ import (
 // nothing after.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var said strings.Builder
+		var said lines
 		p := newProgress(slog.New(slog.NewTextHandler(&said, nil)), 5*time.Second)
 		expect := func(what string, wants ...string) {
 			t.Helper()
 			synctest.Wait()
-			lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-			said.Reset()
+			lines := strings.Split(strings.TrimSpace(said.take()), "\n")
 			if len(wants) == 0 && lines[0] == "" {
 				return
 			}
@@ -50,6 +49,10 @@ func TestProgress(t *testing.T) {
 		expect("compiling", "compiled 12 of 75", "compiled 12 of 75")
 		p.engine(false, 0, 1)(model.StageWeights, 5e8, 1.2e9)
 		expect("a checkpoint", `"starting: read 0.5 of 1.2 GB of weights"`)
+		p.enter("timing", func() string { return "2 of 9 steps" })
+		expect("another phase", `"timing: 2 of 9 steps"`)
+		time.Sleep(5 * time.Second)
+		expect("the phase goes on", `"timing: 2 of 9 steps"`)
 		if err := p.close(); err != nil {
 			t.Fatal(err)
 		}

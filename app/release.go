@@ -18,16 +18,18 @@ const (
 )
 
 // releaser gives memory back to the system after large requests. Go alone collects an
-// idle heap every two minutes, and gives back what is free of it little by little.
+// idle heap every two minutes, and gives back what is free of it little by little:
+// meanwhile a pod of several replicas is near its limit for nothing.
 type releaser struct {
 	held  func() uint64 // bytes that Go holds
 	free  func()        // gives back what is free
 	start uint64        // held when the server was ready
 
-	stop func()
+	stop func() // ends the goroutine that calls look
 }
 
-// newReleaser begins with what loading the model has left. Close ends it.
+// newReleaser frees what loading the model has left, and begins to look at intervals. The
+// caller must call close.
 func newReleaser(held func() uint64, free func()) *releaser {
 	free()
 	r := &releaser{held: held, free: free, start: held()}
@@ -42,6 +44,7 @@ func (r *releaser) look() {
 	}
 }
 
+// close ends the goroutine. free is not called afterwards.
 func (r *releaser) close() error {
 	r.stop()
 	return nil

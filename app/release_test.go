@@ -1,6 +1,7 @@
 package app
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,32 +11,38 @@ import (
 // left alone otherwise.
 func TestReleaser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		held, kept, frees := uint64(900<<20), uint64(100<<20), 0
-		r := newReleaser(func() uint64 { return held }, func() { held, frees = kept, frees+1 })
-		after := func(what string, want int) {
+		var held, kept atomic.Uint64 // the releaser's goroutine reads them
+		var frees atomic.Int64
+		held.Store(900 << 20)
+		kept.Store(100 << 20)
+		r := newReleaser(held.Load, func() {
+			held.Store(kept.Load())
+			frees.Add(1)
+		})
+		after := func(what string, want int64) {
 			t.Helper()
 			time.Sleep(releaseEvery)
 			synctest.Wait()
-			if frees != want {
-				t.Errorf("%s: given back %d times, want %d", what, frees, want)
+			if got := frees.Load(); got != want {
+				t.Errorf("%s: given back %d times, want %d", what, got, want)
 			}
 		}
 		after("loading", 1)
-		held = kept + releaseFrom
+		held.Store(kept.Load() + releaseFrom)
 		after("usual requests", 1)
-		held = kept + releaseFrom + 1
+		held.Store(kept.Load() + releaseFrom + 1)
 		after("a large request", 2)
 		after("nothing", 2)
-		kept = 1 << 30 // a request that is still in hand
-		held = 2 << 30
+		kept.Store(1 << 30) // a request that is still in hand
+		held.Store(2 << 30)
 		after("a larger request begins", 3)
-		kept = 100 << 20
+		kept.Store(100 << 20)
 		after("it ends", 4)
 		after("nothing again", 4)
 		if err := r.close(); err != nil {
 			t.Fatal(err)
 		}
-		held = 4 << 30
+		held.Store(4 << 30)
 		after("closed", 4)
 	})
 }

@@ -14,23 +14,25 @@ import (
 	"scored/tokenizer"
 )
 
-// Source is a model found: its shape, its weights and where its tokenizer is.
+// Source is a model that has been found. Weights are open, and are read when an engine
+// loads them.
 type Source struct {
 	Config    checkpoint.Config
 	Weights   checkpoint.Source
 	Generated bool   // the weights are made up, and scores mean nothing
-	tokenizer string // tokenizer.json
+	tokenizer string // path of tokenizer.json
 }
 
-// FindModel finds the model and merges LoRA adapters into its weights, which Close
-// closes. Adapters are read first: one that is wrong is known before anything is
-// fetched.
+// FindModel finds the model, fetching it if need be, and merges LoRA adapters into its
+// weights; Close closes them. Adapters are read first: one that is wrong is known before
+// anything is fetched. Flags that do not fit the model, and paths that cannot be what
+// they are to be, are UsageErrors.
 func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	var adapters []*checkpoint.Adapter
 	for _, dir := range s.options.LoRA {
 		a, err := checkpoint.OpenAdapter(dir)
 		if err != nil {
-			return nil, fmt.Errorf("flag --lora: %w", err)
+			return nil, UsageError{Err: fmt.Errorf("flag --lora: %w", err)}
 		}
 		adapters = append(adapters, a)
 	}
@@ -40,7 +42,8 @@ func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	}
 	weights, err := checkpoint.Merge(found.Weights, found.Config, adapters...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("flag --lora: %w", err), found.Weights.Close())
+		err = UsageError{Err: fmt.Errorf("flag --lora: %w", err)}
+		return nil, errors.Join(err, found.Weights.Close())
 	}
 	found.Weights = weights
 	for _, a := range adapters {
@@ -51,7 +54,8 @@ func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	return found, nil
 }
 
-// Shape reads config.json of the model alone, which is fetched if need be.
+// Shape reads the model's config.json alone. A model of the hub is fetched if need be; for
+// generated weights without a folder it is the shape of Qwen3-0.6B.
 func (s *Start) Shape(ctx context.Context) (checkpoint.Config, error) {
 	if info, err := os.Stat(s.options.ModelPath); err == nil && info.IsDir() {
 		return checkpoint.LoadConfig(s.options.ModelPath)
@@ -63,12 +67,13 @@ func (s *Start) Shape(ctx context.Context) (checkpoint.Config, error) {
 	if err != nil {
 		return checkpoint.Config{}, err
 	}
-	s.progress.set(nil)
+	s.progress.set(nil) // or the log would go on about the download
 	return checkpoint.LoadConfig(dir)
 }
 
-// findBase resolves --model-path: a local folder, else a repository of the hub. The
-// flags are held to the model's shape before its weights are opened or fetched.
+// findBase finds the model of --model-path: in a local folder, else in a repository of
+// the hub. The flags are held to the model's shape before its weights are opened or
+// fetched.
 func (s *Start) findBase(ctx context.Context) (*Source, error) {
 	if s.options.LoadFormat == "dummy" {
 		return s.generate()
@@ -76,7 +81,7 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 	dir := s.options.ModelPath
 	if _, err := os.Stat(dir); err == nil {
 		if err := checkpoint.CheckFormat(dir); err != nil {
-			return nil, err
+			return nil, UsageError{Err: err}
 		}
 	} else if dir, err = s.download(ctx); err != nil {
 		if !s.fallsBack(ctx, err) {
@@ -110,13 +115,17 @@ func (s *Start) findBase(ctx context.Context) (*Source, error) {
 	return &Source{Config: cfg, Weights: weights, tokenizer: words}, nil
 }
 
-// download fetches the model from the hub. Its shape is checked before anything large
-// comes.
+// download fetches the model from the hub and returns its folder. Its shape is checked
+// before weights are fetched.
 func (s *Start) download(ctx context.Context) (string, error) {
 	o := s.options
 	m := hub.Model{ID: o.ModelPath, Revision: o.Revision, Dir: o.DownloadDir, Offline: o.Offline,
 		Log: s.log, Begin: s.progress.begin}
-	return m.Download(ctx, s.checkFolder)
+	dir, err := m.Download(ctx, s.checkFolder)
+	if errors.Is(err, hub.ErrNoID) {
+		err = UsageError{Err: err}
+	}
+	return dir, err
 }
 
 // fallsBack reports whether generated weights are served after this error: not if the
@@ -126,8 +135,8 @@ func (s *Start) fallsBack(ctx context.Context, err error) bool {
 	return s.options.DummyFallback && ctx.Err() == nil && !errors.As(err, &wrong)
 }
 
-// generate makes weights up for the shape of the model folder or, if there is none, of
-// Qwen3-0.6B.
+// generate returns a model with generated weights, which are repeatable and mean nothing.
+// Its shape is that of the model folder or, if there is none, that of Qwen3-0.6B.
 func (s *Start) generate() (*Source, error) {
 	found := &Source{Config: checkpoint.Qwen3_0_6B(), Generated: true}
 	words := s.options.tokenizerOr(s.options.DummyTokenizer)
@@ -154,17 +163,17 @@ func (s *Start) generate() (*Source, error) {
 	return found, nil
 }
 
-// checkFolder is check of the shape in a folder that holds no more than config.json
-// yet.
+// checkFolder is check for the model in a folder that holds no more than config.json yet.
 func (s *Start) checkFolder(dir string) error {
 	cfg, err := checkpoint.LoadConfig(dir)
 	if err != nil {
 		return err
 	}
-	return s.check(cfg, slog.New(slog.DiscardHandler)) // the log is told once all is fetched
+	return s.check(cfg, slog.New(slog.DiscardHandler)) // findBase warns once all is fetched
 }
 
-// check refuses flags that cannot work together, or with a model of this shape.
+// check refuses flags that cannot work together, or with a model of this shape, with a
+// UsageError. It tells the log of those that may score badly.
 func (s *Start) check(cfg checkpoint.Config, log *slog.Logger) error {
 	if s.options.Template != "" && cfg.Classes != nil {
 		return UsageError{Err: errors.New("flag --template is for scores of labels, but the model is a " +

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -15,11 +16,13 @@ import (
 	"scored/trace"
 )
 
-// Start makes a model ready, part by part, and tells the log what it is at. Load does
-// all of it; commands that need less call what they need. Its methods are for one
-// goroutine.
+// Start makes a model ready, part by part, and tells the log what it is doing. Load does
+// all of it; commands that need less call what they need. What its methods open is closed
+// by Close. The methods are for one goroutine.
 type Start struct {
-	Device *Device // what the engine is like; its Target may be set before a plugin is opened
+	// Device says what the engines are like. Its Target may be set before a plugin is opened;
+	// OpenPlugin sets it by the plugin's device.
+	Device *Device
 
 	options  Options
 	log      *slog.Logger
@@ -28,31 +31,46 @@ type Start struct {
 }
 
 // NewStart returns a Start with nothing opened yet. The caller must call Close.
-func NewStart(o Options) (*Start, error) {
-	device, err := NewDevice(o)
-	if err != nil {
-		return nil, UsageError{Err: err}
-	}
-	s := &Start{Device: device, options: o, log: o.Log, progress: newProgress(o.Log, progressEvery)}
+func NewStart(c *Checked) *Start {
+	s := &Start{Device: NewDevice(c), options: c.options, log: c.options.Log,
+		progress: newProgress(c.options.Log, progressEvery)}
 	s.opened.add("progress", s.progress.close)
-	return s, nil
+	return s
 }
 
-// Close closes all that was opened, the last first. What fails is logged by its name.
+// Close closes all that was opened, the last first. What does not close is logged by its
+// name, and named in the error. Close may be called again.
 func (s *Start) Close() error { return s.opened.run(s.log) }
+
+// End is Close after err, with which the work ended, or nil. It returns both errors. If
+// err says that the device is lost, End closes nothing and returns a LostError.
+func (s *Start) End(err error) error {
+	if lost := (*LostError)(nil); errors.As(err, &lost) {
+		return err
+	}
+	if pjrt.Lost(err) {
+		return &LostError{Cause: err}
+	}
+	return errors.Join(err, s.Close())
+}
 
 // OnClose adds what Close shall close before all that is open now. The log and Close's
 // error call it by the name.
 func (s *Start) OnClose(name string, do func() error) { s.opened.add(name, do) }
 
-// Progress gives what model.New reports to, for an engine of one's own.
+// Progress returns what model.New reports to, for a command that makes its own engine.
 func (s *Start) Progress(found *Source) func(stage model.Stage, done, total int64) {
 	return s.progress.engine(found.Generated, 0, 1)
 }
 
+// Begin tells the log that the phase begins in which a command uses what Start has made,
+// and what doing returns: now, and every few seconds until Close. doing is called on
+// another goroutine.
+func (s *Start) Begin(phase string, doing func() string) { s.progress.enter(phase, doing) }
+
 // Load makes everything ready: files, plugin, tokenizer, engines, scorer, in this
 // order, so that what cannot work is found before what takes long. metrics may be nil;
-// also get the spans, too.
+// it and also get the spans. After an error, End closes what Load has opened.
 func (s *Start) Load(ctx context.Context, metrics *server.Metrics,
 	also ...score.Observer) (*server.Model, error) {
 	defer s.progress.close()
@@ -85,7 +103,7 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics,
 	metrics.Devices(len(engines))
 	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
 	metrics.Engine(s.options.Device, s.Device.Attention)
-	var scorer *score.Scorer // before the first request it is there
+	var scorer *score.Scorer // set below, before anybody can start a profile
 	profiler := newProfiler(plugin, found.Config, s.Device,
 		func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
 	s.opened.add("profiler", profiler.Close)
@@ -105,8 +123,9 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics,
 		BaseVocab: words.BaseVocab(), Generated: found.Generated}, nil
 }
 
-// checkFiles finds the tokenizer and the plugin where Options name them, so that one
-// that is not there is known before a model is looked for. Nothing is fetched.
+// checkFiles looks for the tokenizer and the plugin where Options name them, so that one
+// that is missing is known before a model is looked for. Only a plugin that is given by
+// its name may be fetched.
 func (s *Start) checkFiles(ctx context.Context) error {
 	for _, path := range []string{s.options.TokenizerPath, s.options.DummyTokenizer} {
 		if path == "" {
@@ -119,11 +138,12 @@ func (s *Start) checkFiles(ctx context.Context) error {
 	if s.options.Plugin == "" {
 		return nil
 	}
-	_, err := s.findPlugin(ctx)
+	_, err := s.FindPlugin(ctx, s.options.Device)
 	return err
 }
 
-// scoreConfig is what of the Options and the model concerns the scorer.
+// scoreConfig returns the scorer's Config, by the Options and the model. Token ids below
+// vocab have both a text and an embedding.
 func (s *Start) scoreConfig(found *Source, vocab, contextLength int,
 	observer score.Observer) score.Config {
 	o := s.options
@@ -135,9 +155,9 @@ func (s *Start) scoreConfig(found *Source, vocab, contextLength int,
 		KeepPages: s.Device.keepPages(found.Config), Watchdog: o.Watchdog, Observer: observer}
 }
 
-// observers are those that the scorer and the server tell of what they do: the given
-// ones, and a trace exporter if there is a collector. On close it sends what it still
-// holds, for at most five seconds.
+// observers returns the given observers, and an exporter of traces if there is a
+// collector. When it is closed, the exporter sends what it still holds, for at most five
+// seconds: a collector that is gone must not hold up a stop.
 func (s *Start) observers(all ...score.Observer) (score.Observers, error) {
 	if s.options.OTLPEndpoint == "" {
 		return all, nil
@@ -154,17 +174,15 @@ func (s *Start) observers(all ...score.Observer) (score.Observers, error) {
 	return append(all, exporter), nil
 }
 
+// deviceOf turns a plugin's counters into those of /metrics.
 func deviceOf(stats pjrt.Stats) server.Device {
 	return server.Device{Compiles: stats.Compiles, CacheHits: stats.CacheHits, Buffers: stats.Buffers}
 }
 
 // API returns the server's handler, which answers 503 until its Serve is given what Load
 // returns. metrics and keys may be nil.
-func (o Options) API(metrics *server.Metrics, keys *server.Keys) (*server.Server, error) {
-	template, err := o.OpenTemplate()
-	if err != nil {
-		return nil, err
-	}
+func (c *Checked) API(metrics *server.Metrics, keys *server.Keys) *server.Server {
+	o := c.options
 	var origins []string
 	if o.CORSOrigins != "" {
 		origins = strings.Split(o.CORSOrigins, ",")
@@ -176,6 +194,6 @@ func (o Options) API(metrics *server.Metrics, keys *server.Keys) (*server.Server
 		RequestTimeout: o.RequestTimeout, HealthTimeout: o.HealthTimeout, CORSOrigins: origins,
 		StrictEmptyItems: o.StrictEmptyItems, EmulateSGLang: o.ProfileEmulate,
 		HealthRoute: o.HealthRoute, PredictRoute: o.PredictRoute, KeylessPing: o.KeylessPing,
-		SaltByKey: o.CacheSaltByKey, DisableDocs: o.DisableDocs, Template: template, Metrics: metrics,
-		Logger: o.Log, Access: o.Access}), nil
+		SaltByKey: o.CacheSaltByKey, DisableDocs: o.DisableDocs, Template: c.template, Metrics: metrics,
+		Logger: o.Log, Access: o.Access})
 }

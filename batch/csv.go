@@ -10,18 +10,21 @@ import (
 	"strings"
 )
 
-// rows reads CSV, RFC 4180. The first row must name the columns.
+// rows reads CSV as RFC 4180 has it, or with tabs for commas. The first row must name the
+// columns. Rows may have any number of fields: one that lacks a needed one is a fault of
+// the row alone.
 type rows struct {
 	o      Options
 	source *source
 	r      *csv.Reader
-	n      int64
-	names  []string
+	n      int64    // index of the next record
+	names  []string // of the columns
 
 	query, item, id int // indexes of columns; -1: none
 }
 
-// openCSV opens a table with commas, or tabs, between its columns.
+// openCSV opens a table with commas, or tabs, between its columns. It fails where a needed
+// column is missing.
 func openCSV(path string, tabs bool, o Options) (reader, error) {
 	s, err := openSource(path, os.Stdin)
 	if err != nil {
@@ -39,9 +42,11 @@ func openCSV(path string, tabs bool, o Options) (reader, error) {
 	return c, nil
 }
 
+// close implements reader.
 func (c *rows) close() error { return c.source.close() }
 
-// findColumns reads the first row and finds the columns that are needed.
+// findColumns reads the first row and finds the columns that are needed. One that is there
+// twice is an error: either could be meant.
 func (c *rows) findColumns() error {
 	names, err := c.r.Read()
 	if err == io.EOF {
@@ -70,7 +75,8 @@ func (c *rows) findColumns() error {
 	return nil
 }
 
-// next implements reader.
+// next implements reader. A quote inside an unquoted field is a fault of its row. One at
+// any other wrong place ends the reading: from there on it is not known where rows begin.
 func (c *rows) next() (*record, error) {
 	cells, err := c.r.Read()
 	if err == io.EOF {
@@ -99,7 +105,7 @@ func (c *rows) next() (*record, error) {
 	return c.o.Table.fill(record, &values, c.o.Endpoint, c.o.LineBytes), nil
 }
 
-// take reads one cell.
+// take reads the cell at an index into to, or notes in values that it is missing.
 func (c *rows) take(to *string, values *row, cells []string, at int) {
 	switch {
 	case at < 0:

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -15,10 +14,13 @@ import (
 
 // windowsInHand is how many windows are sent at a time. The next one begins while the
 // last lines of the one before are scored, so that the device does not run out of work.
-// A third is read meanwhile.
+// A third is read meanwhile. So three windows bound the memory of a run.
 const windowsInHand = 2
 
-// runFile scores one file. done reports that an earlier run had completed it.
+// runFile scores one file, or counts the failed lines of its output if an earlier run has
+// completed it, which done reports. failed is how many lines of the file have no scores,
+// those of an earlier run included. After an error the output is left to be resumed. The
+// error begins with the input's name.
 func runFile(
 	ctx context.Context, o Options, scorer Scorer, job Job, p *progress,
 ) (done bool, failed int64, err error) {
@@ -48,7 +50,9 @@ func runFile(
 	return false, f.count.failed.Load(), err
 }
 
-// file is the work on one input.
+// file is the work on one input. Its goroutines share it: place is for the one that reads,
+// out for the one that writes, but for out.done and out.at, which never change while it
+// runs.
 type file struct {
 	o      Options
 	scorer Scorer
@@ -58,7 +62,8 @@ type file struct {
 	place  float64 // of the record that was read last
 }
 
-// result is a record's line of output.
+// result is a record on its way from send to write, through work, which sets its line of
+// output.
 type result struct {
 	*record
 	text   []byte // the line
@@ -67,7 +72,11 @@ type result struct {
 	window *window
 }
 
-// run reads, sends and writes in parallel. It returns when all goroutines have ended.
+// run reads, sends, scores and writes in parallel:
+//
+//	read -windows-> send -work-> Concurrency workers -results-> write
+//
+// The first error ends all. It returns when all goroutines have ended.
 func (f *file) run(ctx context.Context, in reader) error {
 	all, ctx := errgroup.WithContext(ctx)
 	windows, work, results := make(chan *window), make(chan *result), make(chan *result)
@@ -95,7 +104,7 @@ func (f *file) run(ctx context.Context, in reader) error {
 	return all.Wait()
 }
 
-// read skips the records that an earlier run has written, and sends the rest in
+// read skips the records that an earlier run has written, and passes the rest on in
 // windows.
 func (f *file) read(ctx context.Context, in reader, to chan<- *window) error {
 	if err := f.skip(in); err != nil {
@@ -114,7 +123,8 @@ func (f *file) read(ctx context.Context, in reader, to chan<- *window) error {
 	}
 }
 
-// next reads a record and sets its share of the file.
+// next reads a record and sets its share of the file. Where the file's size is not known,
+// shares are NaN, as places are.
 func (f *file) next(in reader) (*record, error) {
 	r, err := in.next()
 	if err == nil {
@@ -124,7 +134,7 @@ func (f *file) next(in reader) (*record, error) {
 }
 
 // skip reads the records that are written already. They must be the same as in the
-// earlier run.
+// earlier run, by the hash of them all: an output of two inputs would be worse than none.
 func (f *file) skip(in reader) error {
 	at := f.out.at
 	var chain uint64
@@ -153,11 +163,13 @@ func (f *file) changed(how string) error {
 		how, f.out.partPath(), f.out.journalPath())
 }
 
-// link extends a hash of records by the next record's sum. The hash depends on the
-// order.
+// link extends a hash of records by the next record's sum, as FNV-1a does by a byte, with
+// its prime. The hash depends on the order.
 func link(chain, sum uint64) uint64 { return (chain ^ sum) * 0x100000001b3 }
 
-// send gives the records to the workers, as many at a time as items allows.
+// send gives the records to the workers, in the order of their windows, with at most
+// Options.Items items in hand: more would only wait in the scorer's queue. It returns
+// when from is closed.
 func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *result,
 	slots chan<- struct{}, items *semaphore.Weighted) error {
 	for w := range from {
@@ -181,10 +193,11 @@ func (f *file) send(ctx context.Context, from <-chan *window, work chan<- *resul
 	return nil
 }
 
-// weight returns how much of Options.Items a record takes.
+// weight returns how much of Options.Items a record takes: its items, or all where it has
+// more, so that it is scored alone.
 func (f *file) weight(r *record) int64 { return int64(min(r.items, f.o.Items)) }
 
-// work scores records, one at a time, until there are no more.
+// work scores records, one at a time, until work is closed.
 func (f *file) work(ctx context.Context, work <-chan *result, results chan<- *result,
 	items *semaphore.Weighted) error {
 	for r := range work {
@@ -203,8 +216,9 @@ func (f *file) work(ctx context.Context, work <-chan *result, results chan<- *re
 	return nil
 }
 
-// score makes the record's line of output. It takes an earlier run's line from the
-// journal if there is one.
+// score sets the record's line of output. It takes an earlier run's line from the journal
+// if there is one. It then drops the body, which is the most of a record's memory: many
+// results may wait for one before them.
 func (f *file) score(ctx context.Context, r *result) error {
 	if old, ok := f.out.done[r.n]; ok {
 		if old.Sum != r.sum {
@@ -229,96 +243,8 @@ func (f *file) score(ctx context.Context, r *result) error {
 	return nil
 }
 
-// flushEvery is how long a result may be only in memory.
-const flushEvery = 200 * time.Millisecond
-
-// write writes the results in the order of the records.
-func (f *file) write(ctx context.Context, results <-chan *result, slots <-chan struct{}) error {
-	w := &writer{file: f, next: f.out.at.Records, chain: f.out.at.Chain, failed: f.out.at.Failed,
-		waiting: map[int64]*result{}}
-	ticker := time.NewTicker(flushEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case r, ok := <-results:
-			if !ok {
-				if ctx.Err() != nil {
-					return errors.Join(context.Cause(ctx), f.out.flush())
-				}
-				return nil
-			}
-			ended, err := w.take(r)
-			if err != nil {
-				return err
-			}
-			for range ended {
-				<-slots
-			}
-		case <-ticker.C:
-			if err := f.out.flush(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// writer holds the results that are ahead of the output.
-type writer struct {
-	*file
-	next    int64  // index of the next record to write
-	chain   uint64 // hash of the records before it, see link
-	failed  int64  // records before it without scores
-	waiting map[int64]*result
-}
-
-// take puts the result into the journal, and writes all results that now follow the
-// output without a gap. It returns how many windows end with them.
-func (w *writer) take(r *result) (ended int, err error) {
-	if !r.old {
-		if err := w.out.keep(r); err != nil {
-			return 0, err
-		}
-	}
-	w.tally(r)
-	w.waiting[r.n] = r
-	for {
-		r := w.waiting[w.next]
-		if r == nil {
-			return ended, nil
-		}
-		delete(w.waiting, w.next)
-		if err := w.out.write(r.text); err != nil {
-			return ended, err
-		}
-		if r.failed {
-			w.failed++
-		}
-		w.chain = link(w.chain, r.sum)
-		if w.next++; w.next == r.window.first+r.window.size {
-			ended++
-			if err := w.out.commit(state{Records: w.next, Failed: w.failed, Chain: w.chain},
-				w.waiting); err != nil {
-				return ended, err
-			}
-		}
-	}
-}
-
-// tally adds a result to the progress.
-func (w *writer) tally(r *result) {
-	if r.failed {
-		w.count.failed.Add(1)
-	}
-	if !r.old {
-		w.count.lines.Add(1)
-	}
-	if !r.old && !r.failed {
-		w.count.items.Add(int64(r.items))
-	}
-	w.count.share(r.share)
-}
-
-// countFailed counts the lines without scores in a finished output.
+// countFailed counts the lines without scores in a finished output, which may be
+// compressed.
 func countFailed(path string, format Format) (int64, error) {
 	s, err := openSource(path, os.Stdin)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Format is the form in which results are written.
+// Format is the form in which results are written: JSONLines or CSV. Its methods must be
+// safe for concurrent use.
 type Format interface {
 	// line returns a record's line. answer is nil if the record was not sent. failed
 	// reports that there are no scores.
@@ -25,10 +26,11 @@ type Format interface {
 // others, with the reason in error.
 type JSONLines struct{}
 
+// JSON lines need no head.
 func (JSONLines) head() []byte      { return nil }
 func (JSONLines) extension() string { return ".jsonl" }
 
-// errorOf is the error of a line.
+// errorOf is the error of a line, as it stands in the output.
 type errorOf struct {
 	Code    string `json:"code"`
 	Message string `json:"message"` // FILE:LINE: reason
@@ -56,7 +58,7 @@ func (JSONLines) line(file string, r *record, answer *Answer) (text []byte, fail
 }
 
 // faultIn returns what is wrong with a line, with file, line and field; nil if it has
-// scores.
+// scores. answer is nil if the record was not sent; it has a fault then.
 func faultIn(file string, r *record, answer *Answer) *errorOf {
 	if r.fault != nil {
 		return &errorOf{Code: "invalid_line", Param: r.fault.field, Line: r.line,
@@ -110,9 +112,12 @@ func writeBody(b *bytes.Buffer, body []byte) {
 	}
 }
 
+// goodEnd is how a line with scores ends, and no other: a text that a line quotes has its
+// quotes escaped.
 var goodEnd = []byte(`,"error":null}`)
 
-// failed counts lines by their ending: line gives it only to lines with scores.
+// failed implements Format. It counts lines by their ending, which needs no more memory
+// than a buffer however long a line is.
 func (JSONLines) failed(r io.Reader) (n int64, err error) {
 	lines := bufio.NewReaderSize(r, 1<<16)
 	var end []byte

@@ -21,8 +21,16 @@ func IsCSV(path string) bool {
 	return format == ".csv"
 }
 
+// IsTable reports whether a path has the extension of a table: CSV, TSV or Parquet.
+func IsTable(path string) bool {
+	format, _ := extension(path)
+	return isTable(format)
+}
+
+// extension implements Format.
 func (CSV) extension() string { return ".csv" }
 
+// head implements Format. It names the columns.
 func (c CSV) head() []byte {
 	names := append([]string{"id"}, c.Labels...)
 	return csvLines(append(names, "error"))
@@ -37,7 +45,7 @@ func csvLines(rows ...[]string) []byte {
 }
 
 // line implements Format. The result has a line for each item, or one line with the
-// error.
+// error. Scores stand as the server has written them, digit for digit.
 func (c CSV) line(file string, r *record, answer *Answer) (text []byte, failed bool) {
 	fault := faultIn(file, r, answer)
 	var body struct{ Scores [][]json.Number }

@@ -16,7 +16,8 @@ type Job struct {
 	size    int64  // bytes of the input; 0 if not known
 }
 
-// finished reports whether the output is complete.
+// finished reports whether the output is complete: it has its name, and no run is at
+// writing it anew. Output to stdout never is.
 func (j Job) finished() bool {
 	if j.Out == "-" {
 		return false
@@ -159,7 +160,7 @@ func isTable(format string) bool {
 }
 
 // outputName returns an input's name with the format's extension. The compression stays
-// the same.
+// the same, but for Parquet, which has its own.
 func outputName(name string, format Format) string {
 	kind, packing := extension(name)
 	if kind == ".parquet" {

@@ -52,6 +52,7 @@ type heading struct {
 	State   state  `json:"state"`
 }
 
+// journalVersion changes with the form of the journal, or with what a record's sum is of.
 const journalVersion = 1
 
 // openJournal reads a journal, or makes one, and opens it to append. run must be the
@@ -75,7 +76,9 @@ func openJournal(path, run string) (j *journal, at state, done map[int64]*entry,
 	return j, at, done, nil
 }
 
-// parseJournal reads complete lines only.
+// parseJournal reads a journal's state and the results after it, by record. Of a file that
+// a kill has cut short, complete lines count. Results of records before the state are in
+// the output already.
 func parseJournal(path, run string, data []byte) (at state, done map[int64]*entry, err error) {
 	done = map[int64]*entry{}
 	first, rest, whole := bytes.Cut(data, []byte{'\n'})
@@ -117,11 +120,16 @@ func encode(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
+// flush passes what was added to the operating system: it outlives the process, though
+// not the machine.
 func (j *journal) flush() error { return j.w.Flush() }
 
+// close closes the file. What was added since the last flush is lost.
 func (j *journal) close() error { return j.file.Close() }
 
-// replace atomically replaces the journal by a new one.
+// replace atomically replaces the journal by a new one, with this state and the results
+// that wait. The new file is complete and on disk before it gets the name: whenever the
+// process or the machine ends, there is one of the two. After an error the old one stays.
 func (j *journal) replace(at state, waiting map[int64]*result) (err error) {
 	file, err := os.Create(j.path + ".new")
 	if err != nil {

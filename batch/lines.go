@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// reader returns a file's records in order, then io.EOF.
+// reader returns a file's records in order, then io.EOF. What is wrong with one record is
+// its fault; an error ends the reading. The records are the caller's.
 type reader interface {
 	next() (*record, error)
-	close() error
+	close() error // also closes the file
 }
 
 // lines reads JSON lines. Blank lines are no records.
@@ -24,7 +25,8 @@ type lines struct {
 	most     int // longest line in bytes
 	endpoint string
 	paths    []string
-	n, line  int64
+	n        int64 // index of the next record
+	line     int64 // number of the last line read, blank ones included
 }
 
 // newLines returns a reader of s, which it closes when it is closed.
@@ -33,6 +35,7 @@ func newLines(s *source, o Options) *lines {
 		endpoint: o.Endpoint, paths: o.Paths}
 }
 
+// close implements reader.
 func (l *lines) close() error { return l.source.close() }
 
 // next implements reader.
@@ -70,8 +73,9 @@ func (l *lines) next() (*record, error) {
 // file.
 const mark = "\ufeff"
 
-// read returns the next line without its end. If the line is too long, it returns its
-// beginning and long. The caller owns the bytes.
+// read returns the next line without its end. If the line is longer than most, it returns
+// its beginning and long: the rest is passed over, and takes no memory. The caller owns
+// the bytes.
 func (l *lines) read() (text []byte, long bool, err error) {
 	if start, _ := l.r.Peek(len(mark)); l.line == 0 && string(start) == mark {
 		_, _ = l.r.Discard(len(mark)) // these bytes are buffered

@@ -33,6 +33,7 @@ type packer interface {
 	Reset(w io.Writer)
 }
 
+// The files beside an output that is not complete.
 func (o *output) partPath() string    { return o.path + ".part" }
 func (o *output) journalPath() string { return o.path + ".journal" }
 
@@ -40,7 +41,7 @@ func (o *output) journalPath() string { return o.path + ".journal" }
 // cannot be resumed.
 func (o *output) stdio() bool { return o.path == "-" }
 
-// openOutput creates an output, or opens one to resume it.
+// openOutput creates an output, or opens one to resume it. finish or leave must end it.
 func openOutput(path string, options Options) (*output, error) {
 	o := &output{path: path}
 	if o.stdio() {
@@ -61,7 +62,8 @@ func openOutput(path string, options Options) (*output, error) {
 	return o, nil
 }
 
-// openPart opens NAME.part and locks it against other processes.
+// openPart opens NAME.part and locks it against other processes until it is closed. What is
+// left of an earlier run is only overwritten where it is to be resumed.
 func (o *output) openPart(resume bool) (err error) {
 	if !resume {
 		for _, left := range []string{o.partPath(), o.journalPath()} {
@@ -98,6 +100,7 @@ func (o *output) goOn(options Options) (err error) {
 	return o.begin(options)
 }
 
+// newBuffer returns a buffer of as much as is worth a system call.
 func newBuffer(w io.Writer) *bufio.Writer { return bufio.NewWriterSize(w, 1<<18) }
 
 // begin starts compression and writes the head of a new output.
@@ -118,7 +121,7 @@ func (o *output) begin(options Options) error {
 	return o.write(options.Format.head())
 }
 
-// write appends a record's line.
+// write appends a record's line, or the head. It may stay in memory until flushPart.
 func (o *output) write(line []byte) error {
 	if len(line) == 0 {
 		return nil
@@ -135,7 +138,7 @@ func (o *output) write(line []byte) error {
 	return o.explain(err)
 }
 
-// keep puts a result into the journal.
+// keep puts a result into the journal, if there is one. stdout has none.
 func (o *output) keep(r *result) error {
 	if o.journal == nil {
 		return nil
@@ -143,7 +146,8 @@ func (o *output) keep(r *result) error {
 	return o.explain(o.journal.add(entryOf(r)))
 }
 
-// flush passes everything in memory to the operating system.
+// flush passes results in memory to the operating system: by the journal, which holds all
+// that the part does not, or to stdout.
 func (o *output) flush() error {
 	if o.journal == nil {
 		return o.explain(o.flushPart())
@@ -151,7 +155,8 @@ func (o *output) flush() error {
 	return o.explain(o.journal.flush())
 }
 
-// flushPart ends the packer's block and flushes the buffer.
+// flushPart ends the packer's block and flushes the buffer. Each block costs some bytes, so
+// it is done at the end of a window, and not for each line.
 func (o *output) flushPart() error {
 	if o.packing {
 		o.packing = false
@@ -178,7 +183,8 @@ func (o *output) commit(at state, waiting map[int64]*result) error {
 	return o.explain(err)
 }
 
-// finish completes the output and gives it its name.
+// finish completes the output and gives it its name. The journal goes last: without it
+// and the part, the output counts as finished.
 func (o *output) finish() error {
 	err := o.flushPart()
 	if o.journal == nil {
@@ -210,7 +216,7 @@ func (o *output) packNothing() error {
 	return o.flushPart()
 }
 
-// leave closes an output that is to be resumed.
+// leave closes an output that is to be resumed. What the part lacks is in the journal.
 func (o *output) leave() error {
 	if o.journal == nil {
 		return o.flush()

@@ -9,18 +9,20 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// table reads the needed columns of a Parquet file, one row group after the other.
+// table reads the needed columns of a Parquet file, one row group after the other and page
+// by page, so that memory does not grow with the file. Columns that are not needed are
+// not read.
 type table struct {
 	o               Options
 	file            *os.File
 	groups          []parquet.RowGroup
-	total, n        int64 // rows in all; rows read
-	left            int64 // unread rows of the current group
-	query, item, id *column
+	total, n        int64   // rows in all; rows read
+	left            int64   // unread rows of the current group
+	query, item, id *column // nil: not needed
 }
 
 // openParquet opens a file. The index of its columns is at the end, so a truncated file
-// fails here.
+// fails here. It needs a file that can be read at any place, so there is none from stdin.
 func openParquet(path string, o Options) (r reader, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -90,7 +92,9 @@ func (t *table) findColumns(schema *parquet.Schema) error {
 	return nil
 }
 
-// findColumn finds a column of texts or integers or, with list, of lists of these.
+// findColumn finds a column of texts or integers or, with list, one that may hold lists of
+// these. Lists are groups in a Parquet schema, so the column is the one leaf below the
+// name.
 func findColumn(schema *parquet.Schema, name string, list bool) (*column, error) {
 	var leaves [][]string
 	for _, path := range schema.Columns() {
@@ -141,7 +145,7 @@ func (t *table) next() (r *record, err error) {
 	return r, err
 }
 
-// nextGroup goes to the next row group.
+// nextGroup goes to the next row group. There must be one.
 func (t *table) nextGroup() error {
 	group := t.groups[0]
 	t.groups, t.left = t.groups[1:], group.NumRows()
@@ -163,7 +167,7 @@ func (t *table) columns() (all []*column) {
 	return all
 }
 
-// row reads one row of the current group.
+// row reads one row of the current group. A null in a needed column is a fault of the row.
 func (t *table) row() (*record, error) {
 	record := &record{n: t.n, line: t.n + 1, place: float64(t.n+1) / float64(max(1, t.total))}
 	var values row
@@ -210,8 +214,8 @@ func (t *table) close() error {
 // column reads the values of one column, page by page.
 type column struct {
 	name     string
-	index    int
-	repeated bool
+	index    int  // among the schema's leaves
+	repeated bool // a row holds a list
 
 	pages  parquet.Pages
 	page   parquet.Page
@@ -248,7 +252,9 @@ func (c *column) release() {
 	c.page, c.values, c.ahead = nil, nil, nil
 }
 
-// row reads a row's texts. null reports that it has no value.
+// row reads a row's texts: one, or those of a list. null reports that it has no value, or
+// an empty list. A repetition level of 0 begins a new row
+// (https://parquet.apache.org/docs/file-format/nestedencoding).
 func (c *column) row() (texts []string, null bool, err error) {
 	for {
 		v, err := c.peek()

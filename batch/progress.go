@@ -10,7 +10,8 @@ import (
 )
 
 // progress adds up the progress of all files and reports it from a goroutine, which
-// ends with close.
+// ends with close. p.mu is held while tell is called, so that its calls come one at a
+// time.
 type progress struct {
 	jobs  []Job
 	total int64 // bytes of all inputs; 0 if one's size is not known
@@ -32,7 +33,8 @@ type counters struct {
 	done                 atomic.Uint64 // math.Float64bits of the share of the file that is done
 }
 
-// share adds a record's share of the file.
+// share adds a record's share of the file. NaN, for a file of unknown size, makes the sum
+// NaN, which nobody reads then.
 func (c *counters) share(of float64) {
 	for {
 		old := c.done.Load()

@@ -25,7 +25,7 @@ type Patient struct {
 // LongestPause is the longest pause between two tries, unless the server asks for more.
 const LongestPause = 30 * time.Second
 
-// Score implements Scorer.
+// Score implements Scorer. It may take Tries times LongestPause.
 func (p *Patient) Score(ctx context.Context, r *Request) (*Answer, error) {
 	pause := p.Pause
 	before := p.answered.Load()

@@ -15,14 +15,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// source is an input, decompressed.
+// source is an input. Read returns its decompressed bytes.
 type source struct {
 	io.Reader
-	file   *os.File
-	size   int64 // bytes of the file; 0 if not known
-	taken  atomic.Int64
-	packed string // compression: "gzip", "zstd" or ""
-	finish func()
+	file   *os.File     // nil: stdin
+	size   int64        // bytes of the file; 0 if not known
+	taken  atomic.Int64 // bytes of the file that have been read
+	packed string       // compression: "gzip", "zstd" or ""
+	finish func()       // ends decompression; nil: nothing to end
 }
 
 // extension splits a path's extensions into the format, such as ".jsonl", and the
@@ -39,7 +39,9 @@ func extension(path string) (format, packing string) {
 	return packing, ""
 }
 
-// openSource opens a file, or stdin for "-", and decompresses it if its name says so.
+// openSource opens a file, or stdin for "-", and decompresses it if its name says so. zstd
+// may need as much memory as the file was packed with; 1 GiB is more than its tools take
+// unless told to. The caller must call close.
 func openSource(path string, stdin io.Reader) (*source, error) {
 	s := &source{}
 	raw := stdin
@@ -78,7 +80,7 @@ func openSource(path string, stdin io.Reader) (*source, error) {
 }
 
 // place returns the share of the file that has been read; NaN if its size is not known.
-// Reading is somewhat ahead of decompression.
+// Reading is somewhat ahead of decompression, so it is for a progress line alone.
 func (s *source) place() float64 {
 	if s.size == 0 {
 		return math.NaN()
@@ -112,6 +114,7 @@ type counting struct {
 	n *atomic.Int64
 }
 
+// Read implements io.Reader.
 func (c *counting) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n.Add(int64(n))

@@ -7,9 +7,10 @@ import (
 	"slices"
 )
 
-// window is a run of records, and the order in which to send them.
+// window is a run of records, and the order in which to send them. It is written when all
+// of them are scored.
 type window struct {
-	first, size int64
+	first, size int64 // index of the first record; number of records
 	order       []*record
 }
 

@@ -45,13 +45,13 @@ type Config struct {
 	Transport http.RoundTripper // nil: one that keeps a connection for each request in flight
 }
 
-// run is a benchmark in progress.
+// run is a benchmark in progress. Clients is not 0 in it.
 type run struct {
 	Config
 	client *client
 	// exemplar is copied for every author. Each copy has its own stream of random
 	// numbers, numbered by streams, so that no two clients or phases write the same
-	// prompts.
+	// prompts: a server's prefix cache would answer those for nothing.
 	exemplar author
 	streams  uint64
 }
@@ -80,7 +80,8 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	return report, nil
 }
 
-// newRun checks that the server answers, and prepares the prompts.
+// newRun checks that the server answers, and prepares the prompts. A connection is kept
+// for each request that may be in flight, so that no measured request opens one.
 func newRun(ctx context.Context, c Config) (*run, error) {
 	transport := c.Transport
 	if transport == nil {
@@ -116,7 +117,8 @@ func newRun(ctx context.Context, c Config) (*run, error) {
 }
 
 // calibrate sends one item, to check that the server answers. If the answer counts its
-// tokens, calibrate learns how many words make a token.
+// tokens, calibrate sets how many words make a token of the server's model, so that texts
+// have as many tokens as their workload says.
 func (r *run) calibrate(ctx context.Context) error {
 	const units = 256
 	p := r.author().write(Workload{ItemTokens: units, Items: 1})

@@ -24,7 +24,8 @@ type client struct {
 	timeout time.Duration
 }
 
-// answer is a server's answer to a request.
+// answer is a server's answer to a request: a row of scores for each item, and nil or the
+// count of tokens.
 type answer struct {
 	Scores [][]number
 	Usage  *usage
@@ -37,9 +38,11 @@ type usage struct {
 	Cached int `json:"cached_tokens"`
 }
 
-// number is a float64 that does not accept null.
+// number is a float64 that does not accept null, which encoding/json would take for 0: a
+// server may answer null where there is no score.
 type number float64
 
+// UnmarshalJSON implements json.Unmarshaler.
 func (n *number) UnmarshalJSON(data []byte) error {
 	value, err := strconv.ParseFloat(string(data), 64)
 	*n = number(value)
@@ -53,6 +56,7 @@ type failure struct {
 	err  error
 }
 
+// The kinds of failures that have no HTTP status.
 const (
 	kindWrong      = "wrong answer"
 	kindTimeout    = "timeout"
@@ -60,7 +64,7 @@ const (
 	kindCancelled  = "cancelled" // by this program
 )
 
-// body returns the request's JSON.
+// body returns the request's JSON. A server that does not know the field usage ignores it.
 func (c *client) body(p prompt) []byte {
 	data, err := json.Marshal(map[string]any{"model": c.model, "query": p.query, "items": p.items,
 		"label_token_ids": c.labels,
@@ -71,7 +75,8 @@ func (c *client) body(p prompt) []byte {
 	return data
 }
 
-// score sends a request with items items and checks the answer.
+// score sends a request with so many items and checks the answer. There is either an
+// answer or a failure.
 func (c *client) score(ctx context.Context, body []byte, items int) (*answer, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -97,7 +102,7 @@ func (c *client) score(ctx context.Context, body []byte, items int) (*answer, *f
 }
 
 // check requires one row for each item, one probability for each label and, with
-// softmax, rows that sum to 1 within 1e-6.
+// softmax, rows that sum to 1 within 1e-6: float32 scores are rounded by 6e-8 each.
 func (c *client) check(scores [][]number, items int) error {
 	if len(scores) != items {
 		return fmt.Errorf("answer has %d rows for %d items", len(scores), items)
@@ -108,7 +113,7 @@ func (c *client) check(scores [][]number, items int) error {
 		}
 		sum := 0.0
 		for j, score := range row {
-			if !(score >= 0 && score <= 1) {
+			if !(score >= 0 && score <= 1) { // true of NaN, too
 				return fmt.Errorf("score %d of row %d is %v, no probability", j, i, score)
 			}
 			sum += float64(score)

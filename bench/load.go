@@ -17,7 +17,8 @@ func (r *run) load(ctx context.Context, d time.Duration) *tally {
 	return t
 }
 
-// closed lets every client send its next request when the last one is answered.
+// closed lets every client send its next request when the last one is answered. A slow
+// server is so asked less: it shows throughput, and flatters latency.
 func (r *run) closed(ctx context.Context, d time.Duration, t *tally) {
 	var clients sync.WaitGroup
 	end := time.Now().Add(d)
@@ -39,7 +40,7 @@ func (r *run) closed(ctx context.Context, d time.Duration, t *tally) {
 func (r *run) open(ctx context.Context, d time.Duration, t *tally) {
 	var flying sync.WaitGroup
 	defer flying.Wait()
-	slots := make(chan struct{}, r.MaxInFlight)
+	slots := make(chan struct{}, r.MaxInFlight) // one for each request in flight
 	a := r.author()
 	arrival := time.Now()
 	end := arrival.Add(d)
@@ -84,7 +85,8 @@ type shot struct {
 	giveUp float64 // share of a typical latency after which it is cancelled; 0: never
 }
 
-// next returns the author's next request.
+// next returns the author's next request. All that is random of it is decided here, from
+// the author's own stream, whatever the server answers.
 func (r *run) next(a *author) shot {
 	s := shot{share: a.pick(r.Mix)}
 	s.body = r.client.body(a.write(r.Mix[s.share].Workload))
@@ -94,7 +96,8 @@ func (r *run) next(a *author) shot {
 	return s
 }
 
-// request sends s and counts the result, with the time since start.
+// request sends s and counts the result, with the time since start as its latency. What is
+// in flight when ctx ends is not counted.
 func (r *run) request(ctx context.Context, s shot, start time.Time, t *tally) {
 	workload := r.Mix[s.share].Workload
 	sent := ctx

@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// counters are scored's own counters, of all its traffic since it started.
+// counters are scored's own counters of /metrics, of all its traffic since it started: of
+// tokens by their kind, and of steps.
 type counters struct {
 	prompt, cached, computed, padding, steps float64
 }
@@ -27,7 +28,8 @@ func (c *client) scrape(ctx context.Context) *counters {
 	return parseCounters(text)
 }
 
-// parseCounters reads the counters from Prometheus text; nil if they are missing.
+// parseCounters reads the counters from Prometheus text; nil if they are missing, as on a
+// server that is not scored.
 func parseCounters(text []byte) *counters {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))

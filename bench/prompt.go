@@ -6,6 +6,8 @@ import (
 	"strings"
 )
 
+// wordList has a line for each part of speech: its name, and its words.
+//
 //go:embed words.txt
 var wordList string
 
@@ -65,7 +67,7 @@ func (a *author) query(w Workload) any {
 // commonSeed is the seed of the tokens that all requests share.
 const commonSeed = 8
 
-// passage returns n tokens of text or of ids.
+// passage returns n tokens of text, a string, or of ids, a list of int.
 func (a *author) passage(n int) any {
 	if !a.ids {
 		return a.lexicon.text(a.random, int(float64(n)*a.unitsPerToken+0.5))
@@ -93,7 +95,7 @@ func newLexicon(list string) *lexicon {
 	return &l
 }
 
-// text returns sentences of units words and full stops in all. Every word has a leading
+// text returns sentences of so many words and full stops in all. Every word has a leading
 // blank, so that joined texts have the tokens that each has alone.
 func (l lexicon) text(random *rand.Rand, units int) string {
 	sentence := []string{"opener", "adjective", "noun", "verb", "determiner", "adjective", "noun",

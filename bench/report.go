@@ -40,7 +40,7 @@ type Report struct {
 	Isolation *Isolation         `json:"isolation"`
 }
 
-// Failure is how often requests failed in one way, and the first example.
+// Failure is how often requests failed in one way, and the text of the first.
 type Failure struct {
 	Count   int    `json:"count"`
 	Example string `json:"example"`
@@ -98,7 +98,8 @@ func (c *Config) load() string {
 }
 
 // Err returns an error if requests failed or had wrong answers, arrivals were not sent,
-// or nothing was answered.
+// nothing was answered, or items alone had other scores. Requests that bench itself gave
+// up are no failures.
 func (r *Report) Err() error {
 	var faults []error
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
@@ -118,7 +119,8 @@ func (r *Report) Err() error {
 	return errors.Join(faults...)
 }
 
-// WriteText writes the report as a table.
+// WriteText writes the report as a table of two columns. Lines that do not concern the
+// load are left out.
 func (r *Report) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, values ...any) {

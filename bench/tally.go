@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// tally counts the results of requests. It is safe for concurrent use.
+// tally counts the results of requests. Its methods are safe for concurrent use; its
+// fields may be read when no request is in flight any more.
 type tally struct {
 	mix []Share
 
-	mu        sync.Mutex
+	mu        sync.Mutex        // of all below
 	latencies [][]time.Duration // of answered requests, by index in the mix
 	items     int
 	prompt    int // tokens of all items in full
@@ -20,11 +21,12 @@ type tally struct {
 	flop      float64
 	failures  map[string]Failure
 	cancelled int
-	skipped   int
-	lag       time.Duration
+	skipped   int           // arrivals that were not sent
+	lag       time.Duration // longest between an arrival and its sending
 }
 
-// answer counts a correct answer.
+// answer counts a correct answer to a request of that share of the mix. u is nil if the
+// server does not count tokens.
 func (t *tally) answer(share int, latency time.Duration, u *usage) {
 	w := t.mix[share].Workload
 	// Without usage, assume the requested length, and that the query was computed once.
@@ -72,7 +74,8 @@ func (t *tally) skip() {
 	t.skipped++
 }
 
-// sending records how late after its scheduled arrival a request is sent.
+// sending records how late after its scheduled arrival a request is sent. Latencies count
+// from the arrival, so they hold it: with a long lag a report measures this program.
 func (t *tally) sending(late time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,7 +83,7 @@ func (t *tally) sending(late time.Duration) {
 }
 
 // typical returns the latency of the last answer of a share of the mix; 100 ms before
-// there is one.
+// there is one. Requests that are to be given up are so at a share of it.
 func (t *tally) typical(share int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

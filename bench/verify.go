@@ -7,14 +7,16 @@ import (
 	"slices"
 )
 
-// Isolation is the result of scoring items alone and in their request.
+// Isolation is the result of scoring items alone and in their request. An item's score
+// must not depend on the items beside it, but for rounding.
 type Isolation struct {
-	Items int     `json:"items"`
-	Worst float64 `json:"worst"` // largest difference of a score
-	Error string  `json:"error,omitempty"`
+	Items int     `json:"items"`           // compared
+	Worst float64 `json:"worst"`           // largest difference of a score
+	Error string  `json:"error,omitempty"` // of the first that failed or differed
 }
 
-// verify sends one request of each workload, and its first, middle and last item alone.
+// verify sends one request of each workload, and its first, middle and last item alone. It
+// stops at the first error.
 func (r *run) verify(ctx context.Context) *Isolation {
 	result := &Isolation{}
 	for _, share := range r.Mix {
@@ -26,7 +28,7 @@ func (r *run) verify(ctx context.Context) *Isolation {
 	return result
 }
 
-// isolate compares one request of w with its items alone.
+// isolate compares one request of w with its items alone, and adds to the result.
 func (r *run) isolate(ctx context.Context, w Workload, result *Isolation) error {
 	whole := r.author().write(w)
 	together, failed := r.client.score(ctx, r.client.body(whole), w.Items)

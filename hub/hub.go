@@ -40,6 +40,10 @@ type Model struct {
 	Begin func(what string, doing func() string)
 }
 
+// ErrNoID is wrapped by Download's error where the ID cannot be one of the hub. The
+// network has not been used then.
+var ErrNoID = errors.New("neither a folder nor a hub id")
+
 // Download returns the folder of the model, and first fetches into the cache the files
 // that it lacks. A revision that is a branch is looked up on the hub each time. Where
 // the hub cannot be reached, a complete model in the cache is used, with a warning.
@@ -52,8 +56,7 @@ type Model struct {
 // that are complete stay in the cache.
 func (m Model) Download(ctx context.Context, check func(dir string) error) (string, error) {
 	if strings.Count(m.ID, "/") != 1 || strings.HasPrefix(m.ID, ".") || strings.HasPrefix(m.ID, "/") {
-		return "", fmt.Errorf("model path %q is neither a folder nor a hub id such as "+
-			"Qwen/Qwen3-0.6B", m.ID)
+		return "", fmt.Errorf("model path %q is %w such as Qwen/Qwen3-0.6B", m.ID, ErrNoID)
 	}
 	cached, cacheFault := cachedSnapshot(m.cache(), m.ID, m.Revision)
 	if m.Offline {

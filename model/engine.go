@@ -103,8 +103,10 @@ func New(ctx context.Context, backend compute.Backend, cfg checkpoint.Config,
 		lost: opts.Lost}
 	on := device{backend, compute.DeviceNum(opts.Device)}
 	defer func() {
-		if err != nil {
+		if err != nil && (e.lost == nil || !e.lost(err)) { // a lost device may hang in Close
 			err = errors.Join(err, e.Close())
+		}
+		if err != nil {
 			e = nil
 		}
 	}()

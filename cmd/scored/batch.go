@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
 	"net/http"
 	"time"
@@ -19,13 +18,16 @@ import (
 )
 
 // exitUnscored is the exit status of a run that has ended, and whose output has lines
-// without scores.
+// without scores. docs/batch.md documents it, and the Job of deploy/kubernetes/batch
+// goes by it.
 const exitUnscored = 3
 
+// errUnscored makes run end with exitUnscored.
 var errUnscored = errors.New("lines without scores")
 
-// batchCommand scores files.
-func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writer) (err error) {
+// batchCommand scores files. What can be known to be wrong without a model is found
+// before one is loaded.
+func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writer) error {
 	b, err := parseBatch(args, env, stderr)
 	if err != nil {
 		return err
@@ -42,63 +44,52 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 	if err := batch.Check(b.options, jobs); err != nil {
 		return err
 	}
-	scorer, tally, closeAll, err := b.open(ctx, stderr)
+	scorer, tally, end, err := b.open(ctx, stderr)
 	if err != nil {
-		return errors.Join(err, closeAll())
+		return end(err)
 	}
 	display := newDisplay(stderr, b.quiet, len(jobs), tally)
 	b.options.Tell, b.options.TellEvery = display.tell, display.every
 	b.options.Run = b.run()
 	sum, err := batch.Run(ctx, b.options, scorer, jobs)
 	display.end(sum)
-	if lost := (*app.LostError)(nil); errors.As(err, &lost) {
-		return err // nothing of a lost device may be closed
-	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("stopped; what has been scored is kept, go on with --resume")
 	}
-	if err = errors.Join(err, closeAll()); err == nil && sum.Failed > 0 {
+	if err = end(err); err == nil && sum.Failed > 0 {
 		return fmt.Errorf("%w: %d; the output tells why", errUnscored, sum.Failed)
 	}
 	return err
 }
 
 // open makes the Scorer: a server's, or that of a model in this process, with what
-// counts its tokens. closeAll closes it; it is there whatever the error is.
-func (b *batchFlags) open(ctx context.Context,
-	stderr io.Writer) (scorer batch.Scorer, count *tally, closeAll func() error, err error) {
+// counts its tokens. end must be called with the error that the work ended with, also
+// where open fails: it closes what was opened, and returns the error to end with.
+func (b *batchFlags) open(ctx context.Context, stderr io.Writer) (scorer batch.Scorer,
+	count *tally, end func(error) error, err error) {
 	if b.url != "" {
 		remote := batch.NewRemote(b.url, b.key, b.options.Concurrency, b.timeout)
-		closeAll = func() error { remote.CloseIdle(); return nil }
-		return &batch.Patient{Scorer: remote, Tries: b.tries, Pause: time.Second}, nil, closeAll, nil
+		end = func(err error) error { remote.CloseIdle(); return err }
+		return &batch.Patient{Scorer: remote, Tries: b.tries, Pause: time.Second}, nil, end, nil
 	}
-	options := b.config.options(stderr)
-	options.MaxHeld, options.BodyTimeout, options.RequestTimeout, options.MaxClientRequests,
-		options.CORSOrigins = 0, 0, 0, 0, ""
-	options.Access = slog.New(slog.DiscardHandler)
-	options.Log.Info("starting", b.shown()...)
-	start, err := app.NewStart(options)
-	if err != nil {
-		return nil, nil, func() error { return nil }, err
-	}
+	b.logger(stderr, "").Info("starting", b.shown()...)
+	checked := b.checked.WithoutClients()
+	start := app.NewStart(checked)
 	count = &tally{}
 	m, err := start.Load(ctx, nil, count)
 	if err != nil {
-		return nil, nil, start.Close, err
+		return nil, nil, start.End, err
 	}
-	api, err := options.API(nil, nil)
-	if err != nil {
-		return nil, nil, start.Close, err
-	}
+	api := checked.API(nil, nil)
 	api.Serve(m)
-	// What finds the queue full waits for what is in hand: a line that can never be
+	// A line that finds the queue full waits until there is room: one that can never be
 	// admitted gets 413.
-	return &batch.Patient{Scorer: &inside{api: api, scorer: m.Scorer}, Tries: math.MaxInt,
-		Pause: 50 * time.Millisecond}, count, start.Close, nil
+	return &batch.Patient{Scorer: &handlerScorer{api: api, scorer: m.Scorer}, Tries: math.MaxInt,
+		Pause: 50 * time.Millisecond}, count, start.End, nil
 }
 
-// run is what answers depend on beside the input: a run that goes on must have the
-// same.
+// run returns what answers depend on beside the input, for the journal: a run that goes
+// on must have the same.
 func (b *batchFlags) run() string {
 	o := b.options
 	where := b.url
@@ -106,10 +97,9 @@ func (b *batchFlags) run() string {
 		names := flag.NewFlagSet("", flag.ContinueOnError)
 		newConfig().modelFlags(names)
 		names.VisitAll(func(f *flag.Flag) {
-			where += " --" + f.Name + "=" +
-				b.set.Lookup(f.Name).Value.String()
+			where += " --" + f.Name + "=" + b.set.Lookup(f.Name).Value.String()
 		})
-		if template, err := b.OpenTemplate(); err == nil && template != nil { // it has been opened before
+		if template := b.checked.Template(); template != nil {
 			where += " --template=" + template.Sum()
 		}
 		where += fmt.Sprintf(" --dtype=%s --allow-auto-truncate=%t", b.DType, b.AllowTruncate)
@@ -117,15 +107,16 @@ func (b *batchFlags) run() string {
 	return fmt.Sprintf("%s; %s; %T; %+v", where, o.Endpoint, o.Format, o.Table)
 }
 
-// inside is a batch.Scorer over the server's handler in this process: every dialect,
-// and the same bytes.
-type inside struct {
+// handlerScorer is a batch.Scorer over the server's handler in this process. So batch
+// knows every dialect, and writes the same bytes as the server.
+type handlerScorer struct {
 	api    http.Handler
 	scorer *score.Scorer
 }
 
-// Score implements batch.Scorer.
-func (s *inside) Score(ctx context.Context, r *batch.Request) (*batch.Answer, error) {
+// Score implements batch.Scorer. Once the device is lost its error is a LostError, after
+// which no line is answered.
+func (s *handlerScorer) Score(ctx context.Context, r *batch.Request) (*batch.Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, r.Method, r.Path, bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", batch.ErrStop, err)
@@ -140,27 +131,30 @@ func (s *inside) Score(ctx context.Context, r *batch.Request) (*batch.Answer, er
 	return batch.AnswerOf(answer.status, answer.header, answer.body.Bytes()), nil
 }
 
-// answerWriter keeps an answer in memory.
+// answerWriter is an http.ResponseWriter that keeps the answer in memory.
 type answerWriter struct {
 	header http.Header
-	status int
+	status int // 0 until it is written
 	body   bytes.Buffer
 }
 
+// Header implements http.ResponseWriter.
 func (w *answerWriter) Header() http.Header { return w.header }
 
+// WriteHeader implements http.ResponseWriter. The first status counts, as over HTTP.
 func (w *answerWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
 }
 
+// Write implements http.ResponseWriter.
 func (w *answerWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	return w.body.Write(p)
 }
 
-// WriteString spares io.WriteString a copy.
+// WriteString implements io.StringWriter, which spares io.WriteString a copy.
 func (w *answerWriter) WriteString(s string) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	return w.body.WriteString(s)

@@ -19,89 +19,104 @@ import (
 const batchUsage = `usage: scored batch IN OUT --model-path MODEL [flags]
        scored batch IN OUT --url URL [flags]
 
-Scores every line of IN and writes the answers to OUT in the same order. IN is a file, a folder or a pattern of files, or - for
-stdin; OUT is a file, a folder if IN is more than one file, or - for stdout. Names tell the form: .jsonl (OpenAI's batch form,
-or bodies of any dialect), .csv, .tsv or .parquet, and .gz or .zst behind the first three. The exit status is 0 if every line has
-scores, 3 if some have none, which OUT tells, and 1 if the run did not end; --resume goes on from there.
+Scores every line of IN and writes the answers to OUT in the same order. IN is a file, a folder or
+a pattern of files, or - for stdin; OUT is a file, a folder if IN is more than one file, or - for
+stdout. Names tell the form: .jsonl (OpenAI's batch form, or bodies of any dialect), .csv, .tsv or
+.parquet, and .gz or .zst behind the first three. OUT is .jsonl or .csv. The exit status is 0 if
+every line has scores, 3 if some have none, which OUT tells, and 1 if the run did not end; --resume
+goes on from there.
 
 `
 
-// batchFlags is what scored batch can be told beside the model and the engine.
+// batchFlags is the command line of scored batch. The embedded config is that of the
+// engine; with --url only its limits count.
 type batchFlags struct {
-	*config // of the engine; with --url only its limits count
+	*config
 	options batch.Options
-	in, out string
-	shard   batch.Shard
+	in, out string      // the words
+	shard   batch.Shard // of shardText
 
-	url, key  string
+	url, key  string // of a server; "" for url is a model in this process
 	timeout   time.Duration
 	tries     int
 	quiet     bool
 	shardText string
-	format    string
-	model     string
-	labels    string
-	labelIDs  string
+	format    string // of the output; "" is by the output's name
+	model     string // that bodies of rows name
+	labels    string // texts
+	labelIDs  string // or token ids
 	softmax   bool
 }
 
-// The bounds of what is in hand. So many lines of one item fill several of the largest
-// steps.
+// The defaults of what is in hand. So many lines of one item fill several of the largest
+// steps. A server has other clients, and its own queue.
 const (
 	linesInHand       = 512
 	linesInHandRemote = 64
 	itemsInHand       = 8192
+	// mostLinesInHand bounds --concurrency: each line in hand has a goroutine, and with
+	// --url a connection.
+	mostLinesInHand = 1 << 14
 )
 
-// parseBatch reads the command line.
+// parseBatch reads the command line of scored batch. What it cannot know to be wrong
+// before files are opened is for batchCommand.
 func parseBatch(args []string, env lookup, stderr io.Writer) (*batchFlags, error) {
 	b := &batchFlags{config: newConfig()}
-	f := b.flags()
-	f.SetOutput(io.Discard) // faults are told once, by the caller
-	names, err := positional(f, args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, batchUsage)
-		f.VisitAll(func(f *flag.Flag) { printFlag(stderr, f) })
+	line := newCommandLine("scored batch", batchUsage)
+	b.flags(line.flags)
+	words, err := line.read(args, env, stderr)
+	if err != nil {
 		return nil, err
 	}
-	if err == nil {
-		err = fromEnvironment(f, env)
+	if len(words) != 2 {
+		return nil, app.UsageError{Err: fmt.Errorf("scored batch takes an input and an output, not %d "+
+			"names; scored batch -h tells more", len(words))}
 	}
-	if err == nil && len(names) != 2 {
-		err = fmt.Errorf("scored batch takes an input and an output, not %d names; scored batch -h "+
-			"tells more", len(names))
-	}
-	if err != nil {
-		return nil, app.UsageError{Err: err}
-	}
-	b.in, b.out = names[0], names[1]
-	if err := errors.Join(b.checkEngine(env), b.check(), b.readShard(env), b.readTable()); err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, app.UsageError{Err: errors.New(first)}
+	b.in, b.out = words[0], words[1]
+	for _, check := range []func() error{
+		func() error { return b.checkEngine(env, stderr) }, b.check,
+		func() error { return b.readShard(env) }, b.readTable,
+	} {
+		if err := check(); err != nil {
+			return nil, app.UsageError{Err: err}
+		}
 	}
 	return b, nil
 }
 
-// positional parses flags and what stands between them.
-func positional(f *flag.FlagSet, args []string) (names []string, err error) {
-	for {
-		if err := f.Parse(args); err != nil || f.NArg() == 0 {
-			return names, err
-		}
-		names, args = append(names, f.Arg(0)), f.Args()[1:]
+// flags defines those of batch, and of serve what concerns model, engine and limits.
+func (b *batchFlags) flags(f *flag.FlagSet) {
+	b.remoteFlags(f)
+	b.fileFlags(f)
+	b.tableFlags(f)
+	b.modelFlags(f)
+	b.engineFlags(f)
+	b.templateFlags(f)
+	b.logLevelFlag(f)
+	limits := flag.NewFlagSet("", flag.ContinueOnError)
+	b.limitFlags(limits)
+	// The others bound clients over a network: how many, how long, how much at once.
+	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores",
+		"max-body", "watchdog-timeout"} {
+		one := limits.Lookup(name)
+		f.Var(one.Value, name, one.Usage)
 	}
 }
 
-// flags are those of batch, and of serve what concerns model, engine and limits.
-func (b *batchFlags) flags() *flag.FlagSet {
-	f := flag.NewFlagSet("scored batch", flag.ContinueOnError)
-	o := &b.options
+// remoteFlags defines what concerns a server that scores.
+func (b *batchFlags) remoteFlags(f *flag.FlagSet) {
 	f.StringVar(&b.url, "url", "", "score with the server there instead of loading a model, e.g. "+
 		"http://127.0.0.1:30000")
 	f.StringVar(&b.key, "api-key", "", "key of that server")
 	f.DurationVar(&b.timeout, "timeout", 10*time.Minute, "longest wait for an answer of that server")
 	f.IntVar(&b.tries, "tries", 20, "how often a line is sent that finds the server gone or full, "+
 		"within some minutes")
+}
+
+// fileFlags defines how files are read and written.
+func (b *batchFlags) fileFlags(f *flag.FlagSet) {
+	o := &b.options
 	f.StringVar(&o.Endpoint, "endpoint", "/v1/score", "path for lines that are bodies, and for rows")
 	f.BoolVar(&o.Resume, "resume", false, "go on with a run that did not end, and leave alone files "+
 		"that are done; begins where there is none")
@@ -112,44 +127,42 @@ func (b *batchFlags) flags() *flag.FlagSet {
 	f.Int64Var(&o.WindowBytes, "window-bytes", 128<<20,
 		"bytes of bodies that end a window sooner; three windows are in memory")
 	f.StringVar(&b.format, "output-format", "", "jsonl or csv (default: by OUT's name, else jsonl)")
-	f.StringVar(&o.Table.Query, "query-column", "",
+	f.BoolVar(&b.quiet, "quiet", false, "no progress on stderr")
+}
+
+// tableFlags defines how rows of CSV and Parquet become bodies.
+func (b *batchFlags) tableFlags(f *flag.FlagSet) {
+	t := &b.options.Table
+	f.StringVar(&t.Query, "query-column", "",
 		"of CSV and Parquet: column of the query (default: no query)")
-	f.StringVar(&o.Table.Item, "item-column", "", "of CSV and Parquet: column of the item (required)")
-	f.StringVar(&o.Table.ID, "id-column", "", "of CSV and Parquet: column that becomes custom_id "+
+	f.StringVar(&t.Item, "item-column", "", "of CSV and Parquet: column of the item (required)")
+	f.StringVar(&t.ID, "id-column", "", "of CSV and Parquet: column that becomes custom_id "+
 		"(default: line-N)")
 	f.StringVar(&b.labels, "labels", "", "of CSV and Parquet: labels as texts of one token, comma "+
 		"separated, or as a JSON list")
 	f.StringVar(&b.labelIDs, "label-token-ids", "", "of CSV and Parquet: labels as token ids, comma "+
 		"separated")
 	f.BoolVar(&b.softmax, "apply-softmax", true, "of CSV and Parquet: the labels share 1")
-	f.BoolVar(&b.quiet, "quiet", false, "no progress on stderr")
-	full := b.config.flags() // sets every default
-	b.set = full
-	shared := flag.NewFlagSet("", flag.ContinueOnError)
-	newConfig().modelFlags(shared)
-	newConfig().engineFlags(shared)
-	for _, name := range []string{"max-queue", "max-held-tokens", "max-labels", "max-scores",
-		"max-body", "watchdog-timeout", "log-level", "template", "template-system"} {
-		one := full.Lookup(name)
-		shared.Var(one.Value, name, one.Usage)
-	}
-	shared.VisitAll(func(one *flag.Flag) { f.Var(full.Lookup(one.Name).Value, one.Name, one.Usage) })
-	return f
 }
 
-// checkEngine validates what concerns the engine, if there is to be one.
-func (b *batchFlags) checkEngine(env lookup) error {
+// checkEngine holds the flags of the model and the engine to what can work, or those of
+// the server that is to score. Logs go to stderr.
+func (b *batchFlags) checkEngine(env lookup, stderr io.Writer) error {
 	b.model = cmp.Or(b.ServedModelName, b.ModelPath, "scored")
-	if b.url == "" {
-		if b.ModelPath == "" {
-			return errors.New("flag --model-path is missing; name a folder or hub id, or a server with " +
-				"--url")
-		}
-		if err := b.readVariables(env); err != nil {
-			return err
-		}
-		return b.validate()
+	if b.url != "" {
+		return b.checkRemote()
 	}
+	if b.ModelPath == "" {
+		return errors.New("flag --model-path is missing; name a folder or hub id, or a server with " +
+			"--url")
+	}
+	if err := b.readVariables(env); err != nil {
+		return err
+	}
+	return b.config.check(stderr)
+}
+
+func (b *batchFlags) checkRemote() error {
 	if address, err := url.Parse(b.url); err != nil || address.Host == "" || address.RawQuery != "" {
 		return fmt.Errorf("flag --url is %q; give it as http://HOST:PORT", b.url)
 	}
@@ -160,7 +173,7 @@ func (b *batchFlags) checkEngine(env lookup) error {
 	if b.ModelPath != "" {
 		return errors.New("flags --url and --model-path exclude each other; the server has its model")
 	}
-	return nil
+	return app.CheckFields(b.config, "Options.MaxQueue", "Options.MaxBody") // of which check makes use
 }
 
 // check holds batch's own flags to their bounds, and fills in those that follow from
@@ -179,7 +192,8 @@ func (b *batchFlags) check() error {
 	}{
 		{o.Concurrency < 1 || o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0,
 			"flags --concurrency, --window, --window-bytes, --tries and --timeout must be above 0"},
-		{o.Concurrency > 1<<14, "flag --concurrency must be at most 16384"},
+		{o.Concurrency > mostLinesInHand,
+			fmt.Sprintf("flag --concurrency must be at most %d", mostLinesInHand)},
 		{!strings.HasPrefix(o.Endpoint, "/"),
 			fmt.Sprintf("flag --endpoint is %q; it must be a path such as /v1/score", o.Endpoint)},
 		{o.Resume && b.out == "-", "flag --resume needs an output that is a file, not -"},
@@ -188,6 +202,8 @@ func (b *batchFlags) check() error {
 			return errors.New(fault.text)
 		}
 	}
+	// More than half of the queue would leave no room for the next line beside one that
+	// waits.
 	o.Items, o.LineBytes = min(itemsInHand, b.MaxQueue/2+1), int(b.MaxBody)
 	return nil
 }
@@ -199,9 +215,14 @@ func (b *batchFlags) readFormat(labels []string) error {
 	case "jsonl":
 		return nil
 	case "":
-		if !batch.IsCSV(b.out) {
-			return nil
+		if batch.IsCSV(b.out) {
+			break
 		}
+		if batch.IsTable(b.out) {
+			return fmt.Errorf("output %s is named after a format that is read and not written; name it "+
+				".jsonl or .csv, or give --output-format", b.out)
+		}
+		return nil
 	case "csv":
 	default:
 		return fmt.Errorf("flag --output-format is %q; it must be jsonl or csv", b.format)
@@ -214,7 +235,7 @@ func (b *batchFlags) readFormat(labels []string) error {
 	return nil
 }
 
-// readShard reads --shard.
+// readShard reads --shard. An Indexed Job of Kubernetes sets JOB_COMPLETION_INDEX.
 func (b *batchFlags) readShard(env lookup) error {
 	b.shard = batch.Shard{Of: 1}
 	if b.shardText == "" {
@@ -238,13 +259,14 @@ func (b *batchFlags) readShard(env lookup) error {
 	return nil
 }
 
-// readTable reads what rows are to be asked.
+// readTable reads the fields that the bodies of all rows share, and then the output's
+// format, which depends on the labels.
 func (b *batchFlags) readTable() error {
 	t := &b.options.Table
 	var names []string
 	t.Fields = map[string]any{"model": b.model, "apply_softmax": b.softmax}
 	if b.labels != "" && b.labelIDs != "" {
-		return errors.New("flags --labels and --label-token-ids exclude each other")
+		return errors.New("flags --labels and --label-token-ids exclude each other; give one of them")
 	}
 	if b.labels != "" {
 		texts := strings.Split(b.labels, ",")

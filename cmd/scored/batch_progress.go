@@ -14,12 +14,14 @@ import (
 	"scored/score"
 )
 
-// tally counts the tokens of steps. It implements score.Observer.
+// tally counts the steps of a model in this process and their tokens. It implements
+// score.Observer, and may be read meanwhile.
 type tally struct {
 	computed, padding, cached, steps atomic.Int64
 }
 
-// Observe implements score.Observer.
+// Observe implements score.Observer. What a step computes is known by the step, what was
+// in the cache by the request. A failed step is run again, and counts then.
 func (t *tally) Observe(span score.Span) {
 	switch {
 	case span.Stage == score.StageStep && span.Err == nil:
@@ -31,19 +33,20 @@ func (t *tally) Observe(span score.Span) {
 	}
 }
 
-// display shows how far a batch is: on a terminal one line that changes, else a line
-// now and then.
+// display shows how far a batch is: on a terminal one line that changes, else a line at
+// intervals. Its methods must not be called at the same time; batch.Run does not.
 type display struct {
 	out      io.Writer
-	terminal bool
-	quiet    bool
-	files    int
-	every    time.Duration
-	tokens   *tally // nil: a server's, which are not known
-	done     int
-	width    int // of the line on the terminal
+	terminal bool          // out is one
+	quiet    bool          // nothing is shown
+	files    int           // of the run
+	every    time.Duration // between two calls of tell, for whoever calls it
+	tokens   *tally        // nil: a server counts them
+	done     int           // files
+	width    int           // bytes of the line on the terminal
 }
 
+// newDisplay returns a display of a run of so many files.
 func newDisplay(out io.Writer, quiet bool, files int, tokens *tally) *display {
 	d := &display{out: out, quiet: quiet, files: files, every: 10 * time.Second, tokens: tokens}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
@@ -52,7 +55,8 @@ func newDisplay(out io.Writer, quiet bool, files int, tokens *tally) *display {
 	return d
 }
 
-// tell shows the counts.
+// tell shows the counts. The end of a file is worth a line where there is no terminal;
+// after the last file, end says more.
 func (d *display) tell(c batch.Counts) {
 	if c.Done {
 		d.done++
@@ -63,6 +67,7 @@ func (d *display) tell(c batch.Counts) {
 	d.show(d.line(c))
 }
 
+// show shows a line. On a terminal it replaces the one before, which may have been longer.
 func (d *display) show(line string) {
 	if !d.terminal {
 		fmt.Fprintln(d.out, line)
@@ -72,7 +77,7 @@ func (d *display) show(line string) {
 	d.width = len(line)
 }
 
-// line says lines, rates, padding and the time left.
+// line returns the line of the counts, with the file's number if there are several.
 func (d *display) line(c batch.Counts) string {
 	if d.files > 1 {
 		return fmt.Sprintf("file %d of %d, %s", min(d.done+1, d.files), d.files, d.counts(c))
@@ -80,6 +85,9 @@ func (d *display) line(c batch.Counts) string {
 	return d.counts(c)
 }
 
+// counts says how many lines there are, the rates since the run began, how many of the
+// steps' tokens are padding, and, where the inputs' sizes are known, how much is done and
+// the time left.
 func (d *display) counts(c batch.Counts) string {
 	var b strings.Builder
 	seconds := max(c.Took.Seconds(), 1e-3)
@@ -102,7 +110,7 @@ func (d *display) counts(c batch.Counts) string {
 	return b.String()
 }
 
-// end says what became of the run.
+// end says how much the run has done, also where an error has ended it.
 func (d *display) end(sum batch.Summary) {
 	if d.quiet {
 		return

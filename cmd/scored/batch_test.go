@@ -2,17 +2,21 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"scored/app"
 	"scored/batch"
+	"scored/score"
 )
 
 // TestBatchFlags: flags may stand before, between and behind the names, and what is
@@ -46,10 +50,12 @@ func TestBatchFlags(t *testing.T) {
 		"in out --url http://h:1 --label-token-ids a":                  `holds "a"`,
 		"in out --url http://h:1 --labels [a":                          "must be a JSON list",
 		"in out.csv --url http://h:1":                                  "has a column for each label",
+		"in out.parquet --url http://h:1":                              "read and not written; name it .jsonl or .csv",
+		"in out.tsv.gz --url http://h:1":                               "read and not written",
 		"in out --url http://h:1 --output-format xml":                  "must be jsonl or csv",
 		"in - --url http://h:1 --resume":                               "needs an output that is a file",
 		"in out --url http://h:1 --endpoint v1":                        "must be a path",
-		"in out --nope":                                                "flag provided but not defined",
+		"in out --nope":                                                "flag --nope is unknown; scored batch -h lists them",
 		"in out --model-path m --template nope":                        "is neither a file nor one of",
 		"in out --model-path m --template qwen3 --allow-auto-truncate": "exclude each other",
 	} {
@@ -90,6 +96,41 @@ func TestBatchStatus(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "o.csv*")); err != nil || len(left) > 0 {
 		t.Errorf("a missing column leaves %v, %v", left, err)
+	}
+}
+
+// TestBatchLog: the first line of the log shows the flags that batch has, and not those
+// of a server.
+func TestBatchLog(t *testing.T) {
+	var stderr bytes.Buffer
+	args := []string{"batch", "-", "-", "--model-path", shapeOnly(t), "--offline", "--window", "7", "--api-key", "hush"}
+	if status := run(t.Context(), args, environment(), &stderr, &stderr); status != 1 {
+		t.Errorf("status %d: %s", status, &stderr)
+	}
+	first, _, _ := strings.Cut(stderr.String(), "\n")
+	for part, want := range map[string]bool{"msg=starting ": true, " window=7 ": true, " dtype=auto ": true, " api_key=(set) ": true,
+		" host=": false, " port=": false, "enable_metrics": false, "hush": false} {
+		if strings.Contains(first, part) != want {
+			t.Errorf("first line has %q: %t, want %t: %s", part, !want, want, first)
+		}
+	}
+}
+
+// TestBatchBounds: flags of the engine bound a batch's steps as they do a server's.
+func TestBatchBounds(t *testing.T) {
+	for flags, most := range map[string]int{"": 16384, " --chunked-prefill-size 64": 64} {
+		b, err := parseBatch(strings.Fields("in out --model-path m --context-length 64"+flags), environment(), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, _, err := b.engineOptions(tinyShape(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest := slices.MaxFunc(options.Buckets, func(a, b score.Bucket) int { return cmp.Compare(a.Tokens, b.Tokens) })
+		if largest.Tokens > most || largest.Tokens < min(most, 64) {
+			t.Errorf("batch%s has steps up to %s", flags, bucketText(largest))
+		}
 	}
 }
 

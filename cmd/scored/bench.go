@@ -16,16 +16,17 @@ import (
 	"scored/bench"
 )
 
-// benchFlags is what `scored bench` can be told beside what bench.Config holds.
+// benchFlags is the command line of scored bench: the Config of the benchmark, and what
+// becomes of it. Mix follows from workload, mix and custom; Warm from cache.
 type benchFlags struct {
 	bench.Config
 	workload, mix, cache, labels string
-	custom                       bench.Workload
+	custom                       bench.Workload // all 0: none
 	json, allowErrors            bool
 }
 
-// benchCommand loads a server and prints what it measured. Wrong answers are an error,
-// unless they are allowed.
+// benchCommand loads a server and prints what it measured to stdout. Failed requests and
+// wrong answers are an error after the report, unless they are allowed.
 func benchCommand(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
 	b, err := parseBench(args, env, stderr)
 	if err != nil {
@@ -46,47 +47,57 @@ func benchCommand(ctx context.Context, args []string, env lookup, stdout, stderr
 	return report.Err()
 }
 
-func parseBench(args []string, env lookup, output io.Writer) (*benchFlags, error) {
+const benchUsage = `usage: scored bench --url URL [flags]
+
+Loads a server of POST /v1/score, checks every answer, and reports how long answers took and how
+many items a second they make. The exit status is 1 if an answer was wrong or a request failed.
+
+`
+
+// parseBench reads the command line of scored bench.
+func parseBench(args []string, env lookup, stderr io.Writer) (*benchFlags, error) {
 	b := &benchFlags{}
-	flags := b.flags()
-	flags.SetOutput(output)
-	if err := parseFlags(flags, args, env); err != nil {
+	line := newCommandLine("scored bench", benchUsage)
+	b.flags(line.flags)
+	if err := line.readFlags(args, env, stderr); err != nil {
 		return nil, err
 	}
 	if b.Seed == 0 {
 		b.Seed = uint64(time.Now().UnixNano())
 	}
-	if err := errors.Join(b.check(), b.chooseMix(), b.readLabels()); err != nil {
-		return nil, app.UsageError{Err: err}
+	for _, read := range []func() error{b.check, b.chooseMix, b.readLabels} {
+		if err := read(); err != nil {
+			return nil, app.UsageError{Err: err}
+		}
 	}
 	return b, nil
 }
 
-func (b *benchFlags) flags() *flag.FlagSet {
-	f := flag.NewFlagSet("scored bench", flag.ContinueOnError)
+// flags defines the flags over the fields.
+func (b *benchFlags) flags(f *flag.FlagSet) {
+	b.promptFlags(f)
+	b.loadFlags(f)
+	b.checkFlags(f)
 	f.StringVar(&b.URL, "url", "http://127.0.0.1:30000",
 		"server, without /v1/score; any that speaks it")
 	f.StringVar(&b.APIKey, "api-key", "", "key of the server")
 	f.StringVar(&b.Model, "model", "Qwen/Qwen3-0.6B", "model that requests name")
 	f.DurationVar(&b.Timeout, "timeout", 2*time.Minute, "longest wait for an answer")
+	f.BoolVar(&b.json, "json", false, "print one JSON object instead of a table")
+	f.BoolVar(&b.allowErrors, "allow-errors", false,
+		"exit with 0 in spite of errors and wrong answers")
+}
+
+// promptFlags defines what requests hold.
+func (b *benchFlags) promptFlags(f *flag.FlagSet) {
 	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 "+
-		"shared + 180, 10 items; "+
-		"w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; or mixed")
+		"shared + 180, 10 items; w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; "+
+		"or mixed")
 	f.StringVar(&b.mix, "mix", bench.DefaultMix, "weights of mixed")
 	f.IntVar(&b.custom.QueryTokens, "query-tokens", 0, "own workload: tokens that a request's items "+
 		"share")
 	f.IntVar(&b.custom.ItemTokens, "item-tokens", 0, "own workload: tokens of an item")
 	f.IntVar(&b.custom.Items, "items", 0, "own workload: items of a request")
-	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: "+
-		"the workload's)")
-	f.Float64Var(&b.Rate, "rate", 0, "open loop: requests/s at Poisson arrivals, whose latency "+
-		"counts from the arrival")
-	f.IntVar(&b.MaxInFlight, "max-in-flight", 1024,
-		"open loop: an arrival that finds so many unanswered is counted and not sent")
-	f.Float64Var(&b.CancelShare, "cancel-share", 0,
-		"share of requests that are given up at a random time")
-	f.DurationVar(&b.Duration, "duration", 30*time.Second, "time in which requests start")
-	f.DurationVar(&b.Warmup, "warmup", 5*time.Second, "time of the same load before it")
 	f.StringVar(&b.cache, "cache", "cold", "cold: every query is new; warm: queries repeat from "+
 		"a pool")
 	f.IntVar(&b.Pool, "pool", 8, "queries of a warm cache")
@@ -98,16 +109,31 @@ func (b *benchFlags) flags() *flag.FlagSet {
 	f.IntVar(&b.Vocab, "vocab", 151_643, "token ids are below it")
 	f.StringVar(&b.labels, "labels", "9454,2753", "label token ids")
 	f.BoolVar(&b.Softmax, "softmax", true, "normalise over the labels")
+}
+
+// loadFlags defines when requests are sent.
+func (b *benchFlags) loadFlags(f *flag.FlagSet) {
+	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: "+
+		"the workload's)")
+	f.Float64Var(&b.Rate, "rate", 0, "open loop: requests/s at Poisson arrivals, whose latency "+
+		"counts from the arrival")
+	f.IntVar(&b.MaxInFlight, "max-in-flight", 1024,
+		"open loop: an arrival that finds so many unanswered is counted and not sent")
+	f.Float64Var(&b.CancelShare, "cancel-share", 0,
+		"share of requests that are given up at a random time")
+	f.DurationVar(&b.Duration, "duration", 30*time.Second, "time in which requests start")
+	f.DurationVar(&b.Warmup, "warmup", 5*time.Second, "time of the same load before it")
+}
+
+// checkFlags defines how answers are checked beside their form.
+func (b *benchFlags) checkFlags(f *flag.FlagSet) {
 	f.BoolVar(&b.Verify, "verify", false, "first score some items alone too; they must agree with "+
 		"their request")
 	f.Float64Var(&b.Tolerance, "tolerance", 1e-4, "difference of a score that --verify allows; "+
 		"bfloat16 products need more")
-	f.BoolVar(&b.json, "json", false, "print one JSON object instead of a table")
-	f.BoolVar(&b.allowErrors, "allow-errors", false,
-		"exit with 0 in spite of errors and wrong answers")
-	return f
 }
 
+// check holds the values to their bounds.
 func (b *benchFlags) check() error {
 	address, err := url.Parse(b.URL)
 	b.Warm = b.cache == "warm"
@@ -124,7 +150,7 @@ func (b *benchFlags) check() error {
 				"least 1"},
 		{b.Clients > 0 && b.Rate > 0, "flags --clients and --rate exclude each other; a closed loop " +
 			"has clients, an open one a rate"},
-		{!(b.CancelShare >= 0 && b.CancelShare <= 1),
+		{!(b.CancelShare >= 0 && b.CancelShare <= 1), // so that NaN is refused
 			fmt.Sprintf("flag --cancel-share is %v; it must be from 0 to 1", b.CancelShare)},
 		{b.Duration <= 0 || b.Warmup < 0 || b.Timeout <= 0,
 			"flags --duration and --timeout must be above 0, --warmup not below"},
@@ -136,6 +162,7 @@ func (b *benchFlags) check() error {
 	return nil
 }
 
+// chooseMix sets Mix: to the own workload if there is one, else by --workload.
 func (b *benchFlags) chooseMix() (err error) {
 	if w := b.custom; w != (bench.Workload{}) {
 		if w.QueryTokens < 0 || w.ItemTokens < 1 || w.Items < 1 {
@@ -154,6 +181,7 @@ func (b *benchFlags) chooseMix() (err error) {
 	return err
 }
 
+// readLabels sets Labels.
 func (b *benchFlags) readLabels() error {
 	for text := range strings.SplitSeq(b.labels, ",") {
 		label, err := strconv.Atoi(strings.TrimSpace(text))

@@ -17,15 +17,15 @@ import (
 	"scored/target"
 )
 
-// load is a kind of request whose throughput is worth knowing.
+// load is a kind of request, to say how many items a second a step shape could answer.
 type load struct {
 	bench.Workload
 	kept  bool // the query is on the device already
 	alone bool // every item is a request of its own
 }
 
-// loads are the workloads that accelerators are compared by, and W3 with its query
-// kept.
+// loads returns the workloads that accelerators are compared by: W1 to W3 of package
+// bench, and W3 with its query kept.
 func loads() (all []load) {
 	for _, w := range bench.Workloads() {
 		switch w.Name {
@@ -39,7 +39,8 @@ func loads() (all []load) {
 	return all
 }
 
-// parseLoads reads --workloads; one with a query is also a load with the query kept.
+// parseLoads reads --workloads, QUERY+ITEMxITEMS with commas between them; nil for "". One
+// with a query is also a load with the query kept.
 func parseLoads(text string) (all []load, err error) {
 	if text == "" {
 		return nil, nil
@@ -60,6 +61,7 @@ func parseLoads(text string) (all []load, err error) {
 	return all, nil
 }
 
+// name returns the load's name in tables.
 func (w load) name() string {
 	if w.kept {
 		return w.Name + " kept"
@@ -67,8 +69,10 @@ func (w load) name() string {
 	return w.Name
 }
 
-// steps is how many steps of the bucket a request takes, and how many items they
-// answer; 0 if the bucket cannot hold it.
+// steps returns how many steps of the bucket a request takes, and how many items they
+// answer; 0 if the bucket cannot hold it. A query is computed first, as many tokens of it
+// in each step as fit; rows follow in the step that ends it. Requests of one item fill a
+// step together.
 func (w load) steps(b score.Bucket) (steps, items int) {
 	own, shared := w.ItemTokens, w.QueryTokens
 	if own > b.Length || shared > b.Context || own > b.Tokens {
@@ -90,7 +94,8 @@ func (w load) steps(b score.Bucket) (steps, items int) {
 	return steps, w.Items
 }
 
-// ahead is what one run of a program costs by its compilation ahead of time.
+// ahead is what one run of a program, or of a step's programs, costs by its compilation
+// ahead of time.
 type ahead struct {
 	pjrt.Cost
 	traffic float64 // bytes to and from main memory
@@ -99,24 +104,25 @@ type ahead struct {
 	took    time.Duration // to compile
 }
 
-// timed is how long a step of a bucket takes: by its bound alone, which no step can
-// pass, and by the compiler's estimate.
+// timed is how long a step of a bucket takes: at least, by the chip's arithmetic and
+// memory, and by the compiler's estimate if that is longer.
 type timed struct {
 	score.Bucket
 	bound, estimate float64 // seconds
 }
 
-// perSecond is how many items a second that makes, if a request takes so many steps for
-// so many items.
+// perSecond returns how many items a second so many items in so many steps are.
 func perSecond(items, steps int, seconds float64) float64 {
 	return float64(items) / (float64(steps) * seconds)
 }
 
-// reportAhead prints what a step of each bucket costs by the compiler's own analysis,
-// and how many items a second that would be, from the compiler's estimate of every
-// operation's time, which knows nothing of gathers, to the bound of arithmetic and of
-// traffic with main memory, which no step can pass. Kernels, which the compiler cannot
-// see into, count with the instructions it schedules for them.
+// reportAhead prints a line for each bucket: what a step costs by the compiler's own
+// analysis, and how many items a second that is for each of loads, as LEAST..MOST.
+//
+// LEAST is by the compiler's estimate of the time of every operation, which knows nothing
+// of gathers. MOST is by the bound of arithmetic and of traffic with main memory, which
+// no step can exceed. Kernels, which the compiler cannot see into, count with the
+// instructions that it schedules for them.
 func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options model.Options,
 	costs map[string]ahead) ([]timed, error) {
 	var all []timed
@@ -154,9 +160,9 @@ func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options
 	return all, table.Flush()
 }
 
-// reportLoads prints for each load the bucket whose steps answer it soonest by the
+// reportLoads prints a line for each load: the bucket whose steps answer it soonest by the
 // estimate, and how many items a second that is, by the estimate and by the bound. All
-// of a request's steps are taken to be of one bucket.
+// of a request's steps are taken to be of one bucket, which a server need not do.
 func reportLoads(w io.Writer, loads []load, steps []timed) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "workload\tbucket\tsteps\testimate ms\titems/s\tbound items/s\t")
@@ -177,8 +183,9 @@ func reportLoads(w io.Writer, loads []load, steps []timed) error {
 	return table.Flush()
 }
 
-// stepAhead adds up the programs of a step: their work, and the most that one of them
-// holds.
+// stepAhead adds up the programs of a step: their work, and the time to compile each once.
+// Of arguments and temporaries it takes the most that one program holds, as they run one
+// after the other.
 func stepAhead(cfg checkpoint.Config, options model.Options, b score.Bucket,
 	costs map[string]ahead) (step ahead) {
 	for name, runs := range model.RunsOf(cfg.Layers, options.Group).Step(b) {
@@ -195,6 +202,7 @@ func stepAhead(cfg checkpoint.Config, options model.Options, b score.Bucket,
 	return step
 }
 
+// bucketText returns a bucket as --buckets takes it.
 func bucketText(b score.Bucket) string {
 	return fmt.Sprintf("%dx%dx%dx%d", b.Tokens, b.Rows, b.Length, b.Context)
 }

@@ -32,6 +32,9 @@ func TestCalibrate(t *testing.T) {
 	if !strings.Contains(stdout.String(), "16x1x16x0") || !strings.Contains(stdout.String(), "GFLOP/s") {
 		t.Errorf("it prints %s", stdout.String())
 	}
+	if !strings.Contains(stderr.String(), `msg="timing: 0 of 4 steps in round 1, of at most 5 rounds"`) {
+		t.Errorf("the log does not say that steps are timed: %s", stderr.String())
+	}
 	var p app.Price
 	data, err := os.ReadFile(file)
 	if err == nil {
@@ -48,6 +51,20 @@ func TestCalibrate(t *testing.T) {
 	for _, b := range options.Buckets {
 		if want := p.Price.Step(model.Costs{Config: tinyShape(t), Attention: p.Attention, Weights: p.DType}.Work(b, 0)); b.Cost != want {
 			t.Errorf("%s costs %s, want %s of the file", bucketText(b), b.Cost, want)
+		}
+	}
+}
+
+// TestTimingProgress: while steps are timed, the log says so.
+func TestTimingProgress(t *testing.T) {
+	timing := &timing{steps: make([]sampledStep, 9)}
+	for timed, want := range map[int64]string{
+		0: "0 of 9 steps in round 1, of at most 5 rounds", 8: "8 of 9 steps in round 1, of at most 5 rounds",
+		9: "0 of 9 steps in round 2, of at most 5 rounds", 45: "9 of 9 steps in round 5, of at most 5 rounds",
+	} {
+		timing.timed.Store(timed)
+		if got := timing.progress(); got != want {
+			t.Errorf("after %d steps: %q, want %q", timed, got, want)
 		}
 	}
 }
@@ -82,7 +99,7 @@ func TestBadPrices(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := parseConfig([]string{"--model", "m", "--price", file}, environment(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--price") {
+		if _, err := parseServe([]string{"--model", "m", "--price", file}, environment(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--price") {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 	}

@@ -8,27 +8,15 @@ import (
 	"scored/app"
 	"scored/model"
 	"scored/model/checkpoint"
-	"scored/pjrt"
 	"scored/target"
 )
 
-// openTarget opens the compiler of the topology.
-func (c *compileConfig) openTarget(library string) (*pjrt.Topology, error) {
-	if c.Device != "cuda" {
-		return pjrt.OpenTopology(library, c.topology, c.out)
-	}
-	card, err := pjrt.FindCard(c.topology)
-	if err != nil {
-		return nil, err
-	}
-	return pjrt.OpenCard(library, card)
-}
-
-// reportCard prints what a step of each bucket needs on a GPU by its optimized
-// programs: what a layer launches, what it moves to and from memory in all and beside
-// its matrix products, the shared memory of its kernel of attention, and the least time
-// of all programs by the card's arithmetic and memory. How long they take only the card
-// can tell.
+// reportCard prints a line for each bucket: what a step needs on a GPU by its optimized
+// programs. That is how many kernels a layer launches; how much it moves to and from
+// memory, in all and beside its matrix products; the shared memory of its kernel of
+// attention; and the least time of all programs by the card's arithmetic and memory. How
+// long they take only the card can tell. The last line is how the card's memory is
+// divided.
 func reportCard(w io.Writer, device *app.Device, cfg checkpoint.Config, options model.Options,
 	costs map[string]ahead) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -43,7 +31,8 @@ func reportCard(w io.Writer, device *app.Device, cfg checkpoint.Config, options 
 		}
 		work := model.Costs{Config: cfg, Attention: attention, Weights: app.DTypeOf(options.DType)}
 		flops := work.Work(b, b.Context).Flops()
-		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%.3g\t%.3g\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.0f\t%.0f\t%.3g\t%.3g\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t"+
+			"%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
 			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(layer.kernels.All)/layers,
 			float64(layer.kernels.Products)/layers, layer.traffic/1e6/layers,
 			layer.kernels.Beside/1e6/layers, float64(options.Kernels.Of(cfg).SharedMemory(b))/1024,

@@ -142,10 +142,7 @@ func TestProgramsCallKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		start, err := c.start(io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
+		start := c.start()
 		defer start.Close()
 		cfg, err := start.Shape(t.Context())
 		if err != nil {
@@ -182,10 +179,7 @@ func captureTiny(t *testing.T, more ...string) (checkpoint.Config, model.Options
 	if err != nil {
 		t.Fatal(err)
 	}
-	start, err := c.start(io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := c.start()
 	defer start.Close()
 	cfg := tinyShape(t)
 	options, _, err := start.Device.EngineOptions(cfg)

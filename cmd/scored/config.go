@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,11 +14,9 @@ import (
 	"scored/sglang/launch"
 )
 
-// lookup finds an environment variable.
-type lookup func(name string) (string, bool)
-
-// config is everything `scored serve` can be told: the Options of the app, and what
-// becomes one of them or concerns the terminal alone.
+// config is what the flags of model, server and engine say: the Options of the app, and
+// what becomes one of them or concerns the terminal alone. All commands that load a
+// model have one, with the flags that concern them.
 type config struct {
 	app.Options
 
@@ -30,109 +27,67 @@ type config struct {
 	MaxPrefill     int    `validate:"min=1"`
 
 	ignored []string      // flags and variables that were given and do nothing here, with the reason
-	set     *flag.FlagSet // the flags these values came from
+	set     *flag.FlagSet // the flags that these values came from
+	// checked is what the app makes of the Options. check sets it.
+	checked *app.Checked
 }
 
 // newConfig has the defaults, which flags show as theirs.
 func newConfig() *config {
 	c := &config{Options: app.Defaults(), LogLevel: "info", ChunkedPrefill: 4096, MaxPrefill: 16384}
-	c.Device, c.ProfileDir = "", "" // readVariables says
+	c.Device, c.ProfileDir = "", "" // readVariables fills them in
 	return c
 }
 
-// parseConfig reads flags and, for those not given, environment variables
-// SCORED_<FLAG>; then sglang-jax's variables.
-func parseConfig(args []string, env lookup, output io.Writer) (*config, error) {
+// parseServe reads the command line of scored serve: flags as sglang-jax reads them and,
+// for those not given, environment variables SCORED_<FLAG>; then sglang-jax's variables.
+// The server is to log to stderr.
+func parseServe(args []string, env lookup, stderr io.Writer) (*config, error) {
 	c := newConfig()
-	flags := c.flags()
-	flags.SetOutput(io.Discard) // faults are told once, by the caller
-	args, err := launch.Expand(args, flags)
+	line := newCommandLine("scored serve", "")
+	line.help = printServeUsage
+	c.serveFlags(line.flags)
+	args, err := launch.Expand(args, line.flags)
 	if err != nil {
 		return nil, app.UsageError{Err: err}
 	}
-	if err := parseFlags(flags, args, env); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			printUsage(output)
-		}
+	if err := line.readFlags(args, env, stderr); err != nil {
 		return nil, err
 	}
 	if err := c.readVariables(env); err != nil {
 		return nil, app.UsageError{Err: err}
 	}
-	if err := c.validate(); err != nil {
+	ignored, err := launch.Check(c.set)
+	if err != nil {
 		return nil, app.UsageError{Err: err}
+	}
+	c.ignored = append(c.ignored, ignored...)
+	c.ServedModelName = cmp.Or(c.ServedModelName, c.ModelPath)
+	c.Settings = func(chosen app.Chosen) []server.Setting { return settings(c.set, chosen) }
+	if err := c.check(stderr); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
 
-// parseFlags reads flags and, for those not given, environment variables. Nothing but
-// flags may be among args.
-func parseFlags(flags *flag.FlagSet, args []string, env lookup) error {
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return err
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("argument %q is not a flag", flags.Arg(0))
-	case err == nil:
-		err = fromEnvironment(flags, env)
+// check holds the values to what can work, and sets checked. It must be called once: the
+// files that flags name are read by it, and may be pipes. Logs go to w. Its errors are
+// UsageErrors.
+func (c *config) check(w io.Writer) (err error) {
+	c.LogLevel, c.LogLevelHTTP = strings.ToLower(c.LogLevel), strings.ToLower(c.LogLevelHTTP)
+	if c.DType == "half" || c.DType == "float16" {
+		return app.UsageError{Err: fmt.Errorf("flag --dtype=%s is not supported: float16 weights would "+
+			"be rounded, and scores with them; use bfloat16 or float32", c.DType)}
+	}
+	err = app.CheckFields(c, "Sampling", "LogLevel", "LogLevelHTTP", "ChunkedPrefill", "MaxPrefill")
+	if err == nil {
+		err = c.checkSampling()
 	}
 	if err != nil {
 		return app.UsageError{Err: err}
 	}
-	return nil
-}
-
-// fromEnvironment sets the flags that were not given and have a variable: --max-queue
-// is SCORED_MAX_QUEUE.
-func fromEnvironment(flags *flag.FlagSet, env lookup) (err error) {
-	given := map[flag.Value]bool{} // a flag and its alias have one
-	flags.Visit(func(f *flag.Flag) { given[f.Value] = true })
-	flags.VisitAll(func(f *flag.Flag) {
-		name := "SCORED_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, set := env(name)
-		if !set || given[f.Value] || err != nil {
-			return
-		}
-		if setErr := flags.Set(f.Name, value); setErr != nil {
-			err = fmt.Errorf("environment variable %s=%q: %w", name, value, setErr)
-		}
-	})
+	c.checked, err = c.options(w).Check()
 	return err
-}
-
-// validate checks the values together and fills in those that follow from others.
-func (c *config) validate() error {
-	c.LogLevel, c.LogLevelHTTP = strings.ToLower(c.LogLevel), strings.ToLower(c.LogLevelHTTP)
-	if c.DType == "half" || c.DType == "float16" {
-		return fmt.Errorf("flag --dtype=%s is not supported: float16 weights would be rounded, and "+
-			"scores with them; use bfloat16 or float32", c.DType)
-	}
-	if err := app.CheckFields(c); err != nil {
-		return err
-	}
-	ignored, err := launch.Check(c.set)
-	if err != nil {
-		return err
-	}
-	c.ignored = append(c.ignored, ignored...)
-	if err := c.checkSampling(); err != nil {
-		return err
-	}
-	if c.ServedModelName == "" {
-		c.ServedModelName = c.ModelPath
-	}
-	return c.Check()
-}
-
-// checkValues holds some fields to their tags.
-func (c *config) checkValues(fields ...string) error {
-	for i, name := range fields {
-		if name != "LogLevel" {
-			fields[i] = "Options." + name
-		}
-	}
-	return app.CheckFields(c, fields...)
 }
 
 // options are those of an app that logs to w.
@@ -143,7 +98,6 @@ func (c *config) options(w io.Writer) app.Options {
 		o.SamplingParams = string(launch.JSON(launch.Text, c.Sampling)) // as sglang-jax shows it
 	}
 	o.Version = version()
-	o.Settings = func(chosen app.Chosen) []server.Setting { return settings(c.set, chosen) }
 	o.Log, o.Access, o.Progress = c.logger(w, ""), c.logger(w, c.LogLevelHTTP), w
 	return o
 }
@@ -170,13 +124,14 @@ func (c *config) checkSampling() error {
 		return fmt.Errorf("flag --preferred-sampling-params is %s; it must be a JSON object", c.Sampling)
 	}
 	if params.Temperature != nil && *params.Temperature != 1 {
-		return fmt.Errorf("flag --preferred-sampling-params asks for temperature %g; scores are "+
-			"taken at 1", *params.Temperature)
+		return fmt.Errorf("flag --preferred-sampling-params asks for temperature %g, but scores are "+
+			"taken at 1; leave it out", *params.Temperature)
 	}
 	return nil
 }
 
-// logger logs at the level, or at --log-level if level is "".
+// logger logs to w at the level, or at --log-level if level is "". sglang-jax's level
+// critical is error here: nothing is logged above it.
 func (c *config) logger(w io.Writer, level string) *slog.Logger {
 	at := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo,
 		"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError,
@@ -184,13 +139,13 @@ func (c *config) logger(w io.Writer, level string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: at}))
 }
 
-// shown lists every flag of ours with its value, and sglang-jax's that were given, for
-// the log; without secrets.
+// shown lists the command's own flags with their values, and sglang-jax's that were
+// given, for the log; without secrets.
 func (c *config) shown() []any {
 	var pairs []any
 	c.set.VisitAll(func(f *flag.Flag) {
-		if v, theirs := f.Value.(*launch.Value); launch.Aliases()[f.Name] == "" &&
-			(!theirs || v.Given()) {
+		v, theirs := f.Value.(*launch.Value)
+		if launch.Aliases()[f.Name] == "" && (!theirs || v.Given()) {
 			pairs = append(pairs, slog.String(strings.ReplaceAll(f.Name, "-", "_"), shownText(f)))
 		}
 	})

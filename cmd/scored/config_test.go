@@ -27,25 +27,27 @@ func environment(pairs ...string) lookup {
 
 // engineOptions are those of the flags for a model of this shape.
 func (c *config) engineOptions(cfg checkpoint.Config) (model.Options, int, error) {
-	device, err := app.NewDevice(c.options(io.Discard))
-	if err != nil {
-		return model.Options{}, 0, err
-	}
-	return device.EngineOptions(cfg)
+	return app.NewDevice(c.checked).EngineOptions(cfg)
 }
 
 func TestConfig(t *testing.T) {
-	c, err := parseConfig([]string{"--model", "a/b", "--port=8000", "--buckets", "64x1x64x0,32x2x16x128"}, environment("SCORED_MAX_QUEUE", "7", "SCORED_PORT", "1"), io.Discard)
+	c, err := parseServe([]string{"--model", "a/b", "--port=8000", "--buckets", "64x1x64x0,32x2x16x128"}, environment("SCORED_MAX_QUEUE", "7", "SCORED_PORT", "1"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.ModelPath != "a/b" || c.ServedModelName != "a/b" || c.Port != 8000 || c.MaxQueue != 7 {
 		t.Errorf("config is %+v; want model a/b served by its path, port 8000 from the flag and queue 7 from the environment", c)
 	}
-	buckets, err := c.ParseBuckets()
-	want := []score.Bucket{{Tokens: 64, Rows: 1, Length: 64}, {Tokens: 32, Rows: 2, Length: 16, Context: 128}}
-	if err != nil || !slices.Equal(buckets, want) {
-		t.Errorf("buckets are %v with error %v, want %v", buckets, err, want)
+	options, _, err := c.engineOptions(tinyShape(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shapes []string
+	for _, b := range options.Buckets {
+		shapes = append(shapes, bucketText(b))
+	}
+	if want := []string{"64x1x64x0", "32x2x16x128"}; !slices.Equal(shapes, want) {
+		t.Errorf("buckets are %q, want %q", shapes, want)
 	}
 }
 
@@ -67,7 +69,7 @@ func TestConfigErrors(t *testing.T) {
 		"context too long": {[]string{"--model", "m", "--context-length", "-1"}, environment(), "--context-length"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseConfig(c.args, c.env, io.Discard)
+			_, err := parseServe(c.args, c.env, io.Discard)
 			var wrong app.UsageError
 			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want a usage error naming %s", err, c.want)
@@ -77,7 +79,7 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestKeyIsNotShown(t *testing.T) {
-	c, err := parseConfig([]string{"--model", "m", "--api-key", "hush"}, environment(), io.Discard)
+	c, err := parseServe([]string{"--model", "m", "--api-key", "hush"}, environment(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,10 @@ import (
 	"scored/sglang/launch"
 )
 
-// readVariables reads sglang-jax's variables and Vertex AI's. A flag, or SCORED_<FLAG>,
-// wins over them. Those not named there concern libraries that this server does not
-// use; HF_HOME, HF_TOKEN and HF_ENDPOINT are read where the hub is.
+// readVariables reads sglang-jax's variables and Vertex AI's, and fills in what follows
+// from them. A flag, or SCORED_<FLAG>, wins over them, but for --device and JAX_PLATFORMS,
+// which must agree. HF_HOME, HF_TOKEN and HF_ENDPOINT are read by package hub; sglang-jax's
+// other variables concern libraries that this server does not use.
 func (c *config) readVariables(env lookup) error {
 	theirs, err := launch.ReadVariables(env)
 	if err != nil {
@@ -35,8 +36,8 @@ func (c *config) readVariables(env lookup) error {
 	return c.readVertex(env)
 }
 
-// readVertex reads what Vertex AI tells its containers, which must listen on every
-// address:
+// readVertex reads the variables that Vertex AI gives its containers, which must listen on
+// every address. Flags that were given win over port and address:
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#aip-variables.
 func (c *config) readVertex(env lookup) (err error) {
 	if c.HealthRoute, err = route(env, "AIP_HEALTH_ROUTE"); err != nil {
@@ -65,7 +66,8 @@ func (c *config) readVertex(env lookup) (err error) {
 	return nil
 }
 
-// route reads the path of a route.
+// route reads the path of a route from a variable; "" if it is not set. A path with a
+// wildcard of http.ServeMux, or one that a client could not send as it is, is refused.
 func route(env lookup, name string) (string, error) {
 	path, _ := env(name)
 	if path != "" && (path[0] != '/' || strings.ContainsAny(path, "{}*?#% ") ||

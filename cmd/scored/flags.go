@@ -6,10 +6,10 @@ import (
 	"scored/sglang/launch"
 )
 
-// flags defines `scored serve`'s flags over the fields, whose values are their
-// defaults. Names and defaults are sglang-jax's where it has the flag.
-func (c *config) flags() *flag.FlagSet {
-	f := flag.NewFlagSet("scored serve", flag.ContinueOnError)
+// serveFlags defines the flags of scored serve over the fields, whose values are their
+// defaults: our own, then those of sglang-jax that we do not have, and its aliases.
+// Names and defaults are sglang-jax's where it has the flag.
+func (c *config) serveFlags(f *flag.FlagSet) {
 	c.modelFlags(f)
 	c.serverFlags(f)
 	c.engineFlags(f)
@@ -17,9 +17,9 @@ func (c *config) flags() *flag.FlagSet {
 	for alias, name := range launch.Aliases() {
 		f.Var(f.Lookup(name).Value, alias, "")
 	}
-	return f
 }
 
+// modelFlags defines what says which model is loaded, and from where.
 func (c *config) modelFlags(f *flag.FlagSet) {
 	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or local folder of a Qwen3, Qwen2 "+
 		"or Llama checkpoint, a language model or a classifier (required)")
@@ -41,6 +41,7 @@ func (c *config) modelFlags(f *flag.FlagSet) {
 	f.Uint64Var(&c.RandomSeed, "random-seed", c.RandomSeed, "seed of generated weights")
 }
 
+// serverFlags defines what concerns clients: the address, keys, limits and logs.
 func (c *config) serverFlags(f *flag.FlagSet) {
 	f.StringVar(&c.Host, "host", c.Host, "address to listen on")
 	f.IntVar(&c.Port, "port", c.Port, "port to listen on; 0 picks a free one")
@@ -59,6 +60,23 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 	f.BoolVar(&c.StrictEmptyItems, "strict-empty-items", false,
 		"answer 400 to items [] instead of scores []")
 	c.templateFlags(f)
+	c.limitFlags(f)
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout,
+		"how long a stop waits for admitted requests")
+	f.BoolVar(&c.EnableMetrics, "enable-metrics", false, "serve /metrics")
+	f.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "",
+		"send a trace of each request to this OTLP/HTTP collector, e.g. http://localhost:4318")
+	c.logLevelFlag(f)
+	f.StringVar(&c.LogLevelHTTP, "log-level-http", "",
+		"the same for the access log (default: --log-level)")
+	f.StringVar(&c.ProfileRoot, "profile-root", "", "confine profiles to this folder (default: any "+
+		"folder a client names)")
+	f.BoolVar(&c.ProfileEmulate, "profile-emulate-peer", false,
+		"profile N-1 of N steps and answer 500 to faults, as sglang-jax does")
+}
+
+// limitFlags defines what requests are refused for.
+func (c *config) limitFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxQueue, "max-queue", c.MaxQueue, "items admitted at once; more get 503")
 	f.IntVar(&c.MaxTokens, "max-held-tokens", c.MaxTokens,
 		"prompt tokens held at once, of waiting rows and of those being tokenized; more get 503, one "+
@@ -81,22 +99,15 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 		"how long a client may read nothing of its answer; 0 is for ever")
 	f.DurationVar(&c.RequestTimeout, "request-timeout", 0,
 		"how long a request may take; 0 is for ever")
-	f.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout,
-		"how long a stop waits for admitted requests")
 	f.Var((*launch.Seconds)(&c.Watchdog), "watchdog-timeout",
 		"a step that runs longer than these `seconds` turns readiness red")
-	f.BoolVar(&c.EnableMetrics, "enable-metrics", false, "serve /metrics")
-	f.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "",
-		"send a trace of each request to this OTLP/HTTP collector, e.g. http://localhost:4318")
-	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
-	f.StringVar(&c.LogLevelHTTP, "log-level-http", "",
-		"the same for the access log (default: --log-level)")
-	f.StringVar(&c.ProfileRoot, "profile-root", "", "confine profiles to this folder (default: any "+
-		"folder a client names)")
-	f.BoolVar(&c.ProfileEmulate, "profile-emulate-peer", false,
-		"profile N-1 of N steps and answer 500 to faults, as sglang-jax does")
 }
 
+func (c *config) logLevelFlag(f *flag.FlagSet) {
+	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
+}
+
+// templateFlags defines what texts are put into before they are scored.
 func (c *config) templateFlags(f *flag.FlagSet) {
 	f.StringVar(&c.Template, "template", "", "put texts to be scored into this template: qwen3, "+
 		"qwen3-thinking, llama3, or a `file` with {query} and {item} in it")
@@ -104,8 +115,10 @@ func (c *config) templateFlags(f *flag.FlagSet) {
 		"system prompt of a template that has a name")
 }
 
+// engineFlags defines what concerns the device and the steps on it. f becomes set, by
+// which mostTokens knows what has been given.
 func (c *config) engineFlags(f *flag.FlagSet) {
-	c.set = f // which of them are given decides the step shapes
+	c.set = f
 	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
 	f.StringVar(&c.Device, "device", "", "cpu, cuda or tpu (default: JAX_PLATFORMS, else cpu)")
 	f.IntVar(&c.Replicas, "dp-size", c.Replicas, "devices to serve on, each with a replica of the "+

@@ -111,7 +111,7 @@ func TestContractFlags(t *testing.T) {
 			}
 			continue
 		}
-		c, err := parseConfig(arguments[1:], environment(), io.Discard)
+		c, err := parseServe(arguments[1:], environment(), io.Discard)
 		if err != nil {
 			t.Errorf("%s: %v", arguments, err)
 			continue
@@ -150,7 +150,7 @@ func TestArguments(t *testing.T) {
 		"--model m --port":                         "--port lacks its value",
 		"--model-path --dtype bfloat16":            "--model-path lacks its value",
 		"--model m --precompile-bs-paddings --por": "--precompile-bs-paddings lacks its value",
-		"--model m --precompile-bs-paddings 1 a":   "precompile-bs-paddings: it must be a whole number",
+		"--model m --precompile-bs-paddings 1 a":   `--precompile-bs-paddings is "1,a"; it must be a whole number`,
 		"--model m --page-size 1,2":                "it must be a whole number",
 		"--model m --mem-fraction-static nan":      "it must be a finite number",
 		"--model m --trust-remote-code=perhaps":    "it must be true or false",
@@ -161,7 +161,7 @@ func TestArguments(t *testing.T) {
 		"--model m --profile-root no/such":         "must be a folder that exists",
 		"--model m --port 99999":                   `--port is "99999"; it must be at most 65535`,
 	} {
-		_, err := parseConfig(strings.Fields(line), environment(), io.Discard)
+		_, err := parseServe(strings.Fields(line), environment(), io.Discard)
 		var wrong app.UsageError
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want it to say %q", line, err, want)
@@ -180,7 +180,7 @@ func TestIgnoredVariables(t *testing.T) {
 		"JAX_PLATFORMS":               environment("JAX_PLATFORMS", "rocm"),
 		"SGLANG_HEALTH_CHECK_TIMEOUT": environment("SGLANG_HEALTH_CHECK_TIMEOUT", "0"),
 	} {
-		if _, err := parseConfig([]string{"--model", "m"}, env, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := parseServe([]string{"--model", "m"}, env, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v, want it named", name, err)
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"scored/sglang/launch"
 )
 
-// printUsage lists our flags by what they concern, and those of sglang-jax by what
+// printServeUsage lists our flags by what they concern, and those of sglang-jax by what
 // becomes of them.
-func printUsage(w io.Writer) {
+func printServeUsage(w io.Writer) {
 	fmt.Fprint(w, "usage: scored serve --model-path MODEL [flags]\n\n"+
 		"A flag may be shortened as long as it is unambiguous. SCORED_MAX_QUEUE=9 is --max-queue 9. 10 "+
 		"seconds are 10 or 10s.\n")
@@ -33,6 +33,8 @@ func printUsage(w io.Writer) {
 	}
 }
 
+// printFlag prints a flag in two lines: its name with the kind of its value, and what it
+// does. A default that is the zero value is not worth a word.
 func printFlag(w io.Writer, f *flag.Flag) {
 	kind, text := flag.UnquoteUsage(f)
 	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
@@ -41,7 +43,8 @@ func printFlag(w io.Writer, f *flag.Flag) {
 	fmt.Fprintf(w, "  %s\n      %s\n", strings.TrimSpace("--"+f.Name+" "+kind), text)
 }
 
-// printReasons lists the flags of an effect, those with one reason together.
+// printReasons lists sglang-jax's flags of an effect, those with one reason together, in
+// the order of their first.
 func printReasons(w io.Writer, title string, effect launch.Effect) {
 	fmt.Fprintf(w, "\n%s:\n", title)
 	var reasons []string
@@ -55,13 +58,14 @@ func printReasons(w io.Writer, title string, effect launch.Effect) {
 		}
 		flags[p.Reason] = append(flags[p.Reason], "--"+p.Flag())
 	}
+	const width = 100 // of a line, beside its indent
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  %s\n", strings.Join(wrap(flags[reason], 110), "\n  "))
+		fmt.Fprintf(w, "  %s\n", strings.Join(wrap(flags[reason], width), "\n  "))
 		fmt.Fprintf(w, "      %s\n", reason)
 	}
 }
 
-// wrap joins words to lines of at most width bytes, or of one word.
+// wrap joins words to lines of at most width bytes. A longer word is a line of its own.
 func wrap(words []string, width int) (lines []string) {
 	for _, word := range words {
 		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {

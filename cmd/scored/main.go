@@ -3,7 +3,9 @@
 // prices, score files, load servers and read profiles.
 //
 // It turns flags and the environment into app.Options, and has no algorithm of serving
-// of its own. Begin with serve.go.
+// of its own. A command is a file, such as serve.go, which is the one to begin with;
+// command_line.go reads arguments, for all of them alike, and config.go holds what the
+// commands with a model share.
 package main
 
 import (
@@ -28,12 +30,13 @@ usage:
                                             score files: JSON lines, CSV, Parquet
   scored setup [cpu|cuda|tpu] [flags]       fetch a device plugin
   scored compile --model-path MODEL --out DIR [flags]
-                                            compile for a TPU without one, and tell what a step costs there
+                                            compile for a TPU without one, and tell what a
+                                            step costs there
   scored calibrate --model-path MODEL --out FILE [flags]
                                             time a few step shapes, for serve --price FILE
   scored bench --url URL [flags]            load a server and report
   scored profile report DIR [flags]         tell what a recorded profile says
-  scored version                            print the version
+  scored version                            print the version, as --version does
 
 scored COMMAND -h lists a command's flags.
 `
@@ -49,9 +52,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it returns the exit status, 2 for wrong usage,
-// exitLost for a lost device, exitUnscored for lines without scores and 1 for any other
-// failure.
+// run is main without the process: it returns the exit status. docs/flags.md documents
+// them: 2 for a UsageError, exitLost for a lost device, exitUnscored for lines without
+// scores and 1 for any other failure. An error is printed here and nowhere else, as one
+// line that begins with "scored: ".
 func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -72,8 +76,8 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "calibrate":
 		err = calibrate(ctx, rest, env, stdout, stderr)
 	case "profile":
-		err = profileCommand(rest, stdout, stderr)
-	case "version":
+		err = profileCommand(rest, env, stdout, stderr)
+	case "version", "--version":
 		fmt.Fprintln(stdout, version())
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
@@ -101,7 +105,8 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	}
 }
 
-// version is the module's version and commit as the Go toolchain recorded them.
+// version returns the module's version and commit, and Go's version, as the Go toolchain
+// recorded them.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -2,73 +2,72 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"os"
+	"slices"
+	"strings"
 
 	"scored/app"
 	"scored/profile"
+	"scored/target"
 )
 
 const profileUsage = `usage: scored profile report DIR [flags]
 
-Tells what the newest trace below DIR says: how busy the device was and with what, what padding cost, why the device
-stood idle, how near it came to its roofline, and which requests were slowest. DIR may also be an .xplane.pb. Traces of
-sglang-jax, or of anything else that writes XLA's format, will do.
+Tells what the newest trace below DIR says: how busy the device was and with what, what padding
+cost, why the device stood idle, how near it came to its roofline, and which requests were slowest.
+DIR may also be an .xplane.pb. Traces of sglang-jax, or of anything else that writes XLA's format,
+will do.
 
 `
 
-// profileCommand runs what follows `scored profile`.
-func profileCommand(args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("scored profile report", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
-		fmt.Fprint(stderr, profileUsage)
-		f.PrintDefaults()
-	}
+// profileCommand runs what follows `scored profile`. The report goes to stdout.
+func profileCommand(args []string, env lookup, stdout, stderr io.Writer) error {
+	line := newCommandLine("scored profile report", profileUsage)
+	f := line.flags
 	var options profile.ReportOptions
 	f.StringVar(&options.Against, "against", "", "folder of another trace to compare with")
 	f.StringVar(&options.Device, "device", "", "whose roofline to measure against, e.g. v6e or h100 "+
 		"(default: what the trace names)")
 	f.IntVar(&options.Slowest, "slowest", 5, "how many requests to list")
 	f.BoolVar(&options.HTML, "html", false, "write a page instead of text")
-	dir, err := parseReport(f, args)
-	if err != nil {
-		return err
-	}
-	if options.Slowest < 1 {
-		return app.UsageError{Err: fmt.Errorf("flag --slowest is %d; it must be at least 1",
-			options.Slowest)}
-	}
-	return profile.Report(dir, stdout, options)
-}
-
-// parseReport reads "report DIR", with flags before and behind DIR.
-func parseReport(f *flag.FlagSet, args []string) (dir string, err error) {
 	switch {
 	case len(args) == 0:
-		return "", app.UsageError{Err: errors.New("profile lacks a command; use report")}
+		return app.UsageError{Err: errors.New("profile lacks a command; use report")}
 	case args[0] == "report":
 		args = args[1:]
 	case args[0] != "-h" && args[0] != "--help":
-		return "", app.UsageError{Err: fmt.Errorf("profile has no command %q; use report", args[0])}
+		return app.UsageError{Err: fmt.Errorf("profile has no command %q; use report", args[0])}
 	}
-	var words []string
-	for len(args) > 0 {
-		if err := f.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return "", err
-			}
-			return "", app.UsageError{Err: err}
-		}
-		// Parse stops at the first word that is no flag.
-		if args = f.Args(); len(args) > 0 {
-			words, args = append(words, args[0]), args[1:]
-		}
+	words, err := line.read(args, env, stderr)
+	if err != nil {
+		return err
 	}
+	if err := checkReport(words, options); err != nil {
+		return app.UsageError{Err: err}
+	}
+	return profile.Report(words[0], stdout, options)
+}
+
+// checkReport refuses a command line that no trace could make work. DIR is what the
+// report reads: a fault of it is no fault of the command line.
+func checkReport(words []string, options profile.ReportOptions) error {
 	if len(words) != 1 {
-		return "", app.UsageError{Err: fmt.Errorf("profile report takes one folder and has %d; name "+
-			"that of a trace", len(words))}
+		return fmt.Errorf("profile report takes one folder and has %d; name that of a trace", len(words))
 	}
-	return words[0], nil
+	if options.Slowest < 1 {
+		return fmt.Errorf("flag --slowest is %d; it must be at least 1", options.Slowest)
+	}
+	known := target.MeasuredNames()
+	if options.Device != "" && !slices.Contains(known, options.Device) {
+		return fmt.Errorf("flag --device is %q; use one of %s", options.Device,
+			strings.Join(known, ", "))
+	}
+	if options.Against != "" {
+		if _, err := os.Stat(options.Against); err != nil {
+			return fmt.Errorf("flag --against: %w; name the folder of a trace", err)
+		}
+	}
+	return nil
 }

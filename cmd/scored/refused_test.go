@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,30 +112,144 @@ func TestRefusedBeforeLoading(t *testing.T) {
 	}
 }
 
-// TestRefusedInTheWorld: what is wrong outside the command line has status 1, and is
-// found as early.
-func TestRefusedInTheWorld(t *testing.T) {
+// TestNamedPaths: a file or folder that a flag names is part of the command line, so one
+// that is missing or is not what the flag takes has status 2, whichever flag it is.
+func TestNamedPaths(t *testing.T) {
 	dir := t.TempDir()
-	pipe, text := filepath.Join(dir, "pipe"), filepath.Join(dir, "plugin.so")
+	pipe, text, empty := filepath.Join(dir, "pipe"), filepath.Join(dir, "plugin.so"), filepath.Join(dir, "empty")
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(text, []byte("no plugin"), 0o600); err != nil {
-		t.Fatal(err)
+	for path, content := range map[string]string{text: "no plugin", empty: ""} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for args, want := range map[string]string{
-		"--plugin /no/such.so":     "plugin /no/such.so does not exist",
-		"--plugin " + text:         "is not an ELF shared object",
-		"--plugin " + pipe:         "is not a file",
+		"--plugin /no/such.so":       "plugin /no/such.so does not exist",
+		"--plugin " + text:           "is not an ELF shared object",
+		"--plugin " + pipe:           "is not a file",
+		"--plugin nonsense":          `plugin "nonsense" is unknown`,
+		"--model-path " + pipe:       pipe + " is not a regular file",
+		"--model-path " + text:       text + " is a file; name a folder",
+		"--model-path /no/such":      "neither a folder nor a hub id",
+		"--lora /no/such":            "flag --lora",
+		"--lora " + dir:              "flag --lora",
+		"--api-key-file /no/such":    "flag --api-key-file",
+		"--api-key-file " + empty:    "flag --api-key-file",
+		"--price /no/such":           "flag --price",
+		"--price " + text:            "flag --price",
+		"--template /no/such":        "is neither a file nor one of",
+		"--template " + text:         "{item}",
+		"--tokenizer-path /no/such":  "/no/such",
+		"--dummy-tokenizer /no/such": "/no/such",
+		"--profile-root /no/such":    "--profile-root",
+		"--compile-cache " + text:    "flag --compile-cache",
+		"--load-format dummy --lora " + dir + " --tokenizer-path ../../tests/tokenizer/small": "flag --lora",
+	} {
+		status, _, last := started(t, nil, append([]string{"--model-path", shapeOnly(t)}, strings.Fields(args)...)...)
+		if status != 2 || !strings.Contains(last, want) {
+			t.Errorf("%s: status %d and %q; want 2 and %q", args, status, last, want)
+		}
+	}
+	// The other commands go by the same rule.
+	model := "--model-path " + shapeOnly(t) + " --offline --plugin-dir " + t.TempDir()
+	dummy := " --load-format dummy --tokenizer-path ../../tests/tokenizer/small"
+	for line, want := range map[string]string{
+		"calibrate --out " + dir + "/price.json --plugin /no/such.so " + model + dummy: "plugin /no/such.so does not exist",
+		"calibrate --out " + dir + "/price.json --lora /no/such " + model:              "flag --lora",
+		"calibrate --out " + dir + "/none/price.json " + model:                         "flag --out",
+		"calibrate --out " + dir + "/price.json --dp-size 0 " + model:                  "flag --dp-size",
+		"compile --out " + dir + "/programs --plugin-dir " + text + " --model-path m":  "flag --plugin-dir",
+		"compile --out " + dir + "/programs --model-path /no/such":                     "neither a folder nor a hub id",
+		"batch " + text + " " + dir + "/out --plugin /no/such.so " + model:             "plugin /no/such.so does not exist",
+		"batch " + text + " " + dir + "/out --lora /no/such " + model:                  "flag --lora",
+		"batch " + text + " " + dir + "/out --price /no/such " + model:                 "flag --price",
+		"batch " + text + " " + dir + "/out --url http://127.0.0.1:1 --max-body 0":     "flag --max-body",
+		"setup cpu --wheel-dir /no/such":                                               "flag --wheel-dir",
+		"setup gpu":                                                                    "cpu, cuda or tpu",
+	} {
+		var stderr strings.Builder
+		if status := run(t.Context(), strings.Fields(line), environment(), &stderr, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: status %d and %q; want 2 and %q", line, status, stderr.String(), want)
+		}
+	}
+}
+
+// TestRefusedInTheWorld: what is wrong outside the command line, where the same line may
+// work another time, has status 1, and is found as early.
+func TestRefusedInTheWorld(t *testing.T) {
+	for args, want := range map[string]string{
 		"--host 192.0.2.1":         "check --host and --port",
-		"--model-path " + pipe:     pipe + " is not a regular file",
-		"--model-path /no/such":    "neither a folder nor a hub id",
 		"--model-path org/missing": "hub cannot be reached",
+		"--plugin cuda --tokenizer-path ../../tests/tokenizer/small": "cuda",
 	} {
 		status, _, last := started(t, nil, append([]string{"--model-path", shapeOnly(t)}, strings.Fields(args)...)...)
 		if status != 1 || !strings.Contains(last, want) {
 			t.Errorf("%s: status %d and %q; want 1 and %q", args, status, last, want)
 		}
+	}
+}
+
+// TestFilesAreReadOnce: what --price and --template name may be pipes, as a shell's
+// <(...) makes them.
+func TestFilesAreReadOnce(t *testing.T) {
+	dir := t.TempDir()
+	price, template := filepath.Join(dir, "price"), filepath.Join(dir, "template")
+	reads := map[string]func() int{
+		price:    served(t, price, `{"device":"cpu","attention":"native","dtype":"float32","price":{"idle_seconds":1,"flops_per_second":1,"weight_bytes_per_second":1,"attention_flops_per_second":1}}`),
+		template: served(t, template, "{query}{item}"),
+	}
+	status, _, last := started(t, nil, "--model-path", shapeOnly(t), "--tokenizer-path", "../../tests/tokenizer/small", "--price", price, "--template", template)
+	if status != 1 || !strings.Contains(last, "neither model.safetensors nor") {
+		t.Errorf("status %d and %q; want the missing weights", status, last)
+	}
+	for path, count := range reads {
+		if n := count(); n != 1 {
+			t.Errorf("%s is read %d times, want once", filepath.Base(path), n)
+		}
+	}
+}
+
+// served is a pipe that holds the content for each reader. It returns how many there
+// were.
+func served(t *testing.T, path, content string) func() int {
+	t.Helper()
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var readers atomic.Int64
+	var over atomic.Bool
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			file, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for a reader
+			if err != nil {
+				return
+			}
+			if over.Load() {
+				_ = file.Close()
+				return
+			}
+			readers.Add(1)
+			_, _ = file.WriteString(content)
+			for err == nil && !over.Load() { // until the reader has seen the end
+				_ = file.Close()
+				time.Sleep(time.Millisecond)
+				file, err = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+			}
+		}
+	}()
+	return func() int {
+		over.Store(true)
+		file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-ended
+		_ = file.Close()
+		return int(readers.Load())
 	}
 }
 

@@ -3,22 +3,21 @@ package main
 import (
 	"context"
 	"io"
-
-	"scored/app"
 )
 
-// serve runs the server until ctx ends.
+// serve runs the server until ctx ends. Usage errors come before the first line of the
+// log: they are one sentence on stderr.
 func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) error {
-	c, err := parseConfig(args, env, stderr)
+	c, err := parseServe(args, env, stderr)
 	if err != nil {
 		return err
 	}
-	options := c.options(stderr)
-	options.Log.Info("starting", c.shown()...)
+	log := c.logger(stderr, "")
+	log.Info("starting", c.shown()...)
 	for _, setting := range c.ignored {
-		options.Log.Info("setting has no effect here", "setting", setting)
+		log.Info("setting has no effect here", "setting", setting)
 	}
-	a, err := app.New(options)
+	a, err := c.checked.Listen()
 	if err != nil {
 		return err
 	}

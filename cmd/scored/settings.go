@@ -13,8 +13,9 @@ import (
 	"scored/sglang/launch"
 )
 
-// settings lists every flag's value for /get_server_info: sglang-jax's names in its
-// order, then our own. No secrets. The attention is what runs.
+// settings lists every flag's value for /get_server_info: sglang-jax's names in its order,
+// then our own. The attention is the one that runs, not the one that was asked for, and
+// there are no secrets. flags must be those of serve.
 func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	listed := map[string]bool{}
 	for _, p := range launch.Flags() {
@@ -37,14 +38,15 @@ func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	return append(all, server.Setting{Name: "xla_options", Value: xlaOptions(chosen.Compile)})
 }
 
-// xlaOptions are the compiler's options as JSON, null for none.
+// xlaOptions returns the compiler's options as a JSON object; null for none.
 func xlaOptions(options map[string]string) json.RawMessage {
 	data, _ := json.Marshal(options) // strings always encode
 	return data
 }
 
-// setting is the value of a flag of ours, which may be sglang-jax's too. What is empty
-// is null, and so is a number of 0 where sglang-jax has null by default.
+// setting returns the value of a flag of ours as JSON. p says of what kind it is, and what
+// sglang-jax's default is if it has the flag too. An empty text is null, and so is a 0
+// where sglang-jax has null by default: there it means that nothing is set.
 func setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	text := shownText(f)
 	if f.Name == "attention-backend" {
@@ -63,7 +65,7 @@ func setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	return launch.JSON(p.Kind, text)
 }
 
-// shownText is a flag's value without secrets.
+// shownText returns a flag's value without secrets: a key, or the password in an address.
 func shownText(f *flag.Flag) string {
 	text := f.Value.String()
 	switch f.Name {

@@ -2,44 +2,49 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 
 	"scored/app"
 	"scored/pjrt/wheel"
 )
 
-// setup fetches a device's plugin, so that serving needs no network.
+const setupUsage = `usage: scored setup [cpu|cuda|tpu] [flags]
+
+Fetches the plugin of a device, cpu if none is named, checks it and prints its path, so that
+serving needs no network. A plugin that is there unharmed is not fetched again.
+
+`
+
+// setup fetches a device's plugin. Its path alone goes to stdout, so that a shell can take
+// it.
 func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("scored setup", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	options := wheel.Options{Progress: stderr}
+	line := newCommandLine("scored setup", setupUsage)
+	f, options := line.flags, wheel.Options{Progress: stderr}
 	f.StringVar(&options.Folder, "plugin-dir", "",
 		"where plugins are installed (default: the user's cache folder)")
 	f.StringVar(&options.WheelDir, "wheel-dir", "", "folder of wheels to use before the network")
 	f.StringVar(&options.IndexURL, "index-url", "", "package index (default: $PIP_INDEX_URL, else "+
 		"PyPI)")
 	f.BoolVar(&options.Offline, "offline", false, "never use the network")
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return app.UsageError{Err: err}
-	}
-	if err := fromEnvironment(f, env); err != nil {
-		return app.UsageError{Err: err}
+	words, err := line.read(args, env, stderr)
+	if err != nil {
+		return err
 	}
 	device := "cpu"
-	if f.NArg() > 0 {
-		device = f.Arg(0)
+	if len(words) == 1 {
+		device = words[0]
 	}
-	if f.NArg() > 1 {
-		// flag stops at the first word that is none; what follows the device must be flags
-		// too.
-		if err := f.Parse(f.Args()[1:]); err != nil || f.NArg() > 0 {
-			return app.UsageError{Err: errors.New("setup takes one device: cpu, cuda or tpu")}
+	// CUDACompiler is the part of cuda that scored compile needs, for our own tests.
+	if len(words) > 1 || !slices.Contains([]string{"cpu", "cuda", "tpu", wheel.CUDACompiler}, device) {
+		return app.UsageError{Err: fmt.Errorf("setup takes one device, cpu, cuda or tpu, not %q", words)}
+	}
+	if dir := options.WheelDir; dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return app.UsageError{Err: fmt.Errorf("flag --wheel-dir is %s; it must be a folder that exists",
+				dir)}
 		}
 	}
 	path, err := wheel.Setup(ctx, device, options)

@@ -15,7 +15,7 @@ import (
 
 func parse(t *testing.T, env lookup, args ...string) *config {
 	t.Helper()
-	c, err := parseConfig(args, env, io.Discard)
+	c, err := parseServe(args, env, io.Discard)
 	if err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
@@ -145,7 +145,7 @@ func TestSGLangEnvironment(t *testing.T) {
 		"float16":          {environment(), []string{"--dtype", "float16"}, "--dtype"},
 		"two chips a row":  {environment(), []string{"--tp", "2"}, "run more of them with --dp-size"},
 	} {
-		if _, err := parseConfig(append([]string{"--model", "m"}, c.args...), c.env, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := parseServe(append([]string{"--model", "m"}, c.args...), c.env, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want it to say %q", name, err, c.want)
 		}
 	}

@@ -16,6 +16,22 @@ import (
 // exitLost is documented in docs/operating.md.
 const exitLost = 75
 
+// TestLostWhileLoading: a device that is lost before the server is ready ends the process
+// as one that is lost later does.
+func TestLostWhileLoading(t *testing.T) {
+	plugin, failing := failingPlugin(t)
+	if err := os.WriteFile(failing, []byte("CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := process.Start(t, exec.Command(binary(t)), append([]string{"--port", "0", "--context-length", "2048", "--buckets",
+		"64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, tinyArgs("--plugin", plugin)...)...)
+	status := server.End(2 * time.Minute)
+	lines := server.Lines()
+	if last := lines[len(lines)-1]; status != exitLost || !strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") || !strings.Contains(last, "start the server again") {
+		t.Errorf("exit status %d, want %d; the last line is %q", status, exitLost, last)
+	}
+}
+
 // TestLostDevice: a device that fails for good ends the process with a status of its own
 // and one last line, both if the error says so and if it only repeats. Everything in hand
 // is answered before. It runs with and without requests.

@@ -38,7 +38,7 @@ func TestTokenizerFits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var said strings.Builder
-			fitted, err := fit(words, checkpoint.Config{VocabSize: c.rows}, slog.New(slog.NewTextHandler(&said, nil)))
+			fitted, err := matchVocabulary(words, checkpoint.Config{VocabSize: c.rows}, slog.New(slog.NewTextHandler(&said, nil)))
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("error %v, want %q", err, c.err)

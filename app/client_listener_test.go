@@ -18,15 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answering serves an answer of so many bytes behind a front, and gives what writing it
+// answering serves an answer of so many bytes behind a clientListener, and gives what writing it
 // ended with.
 type answering struct {
 	*testing.T
-	front *front
-	web   *http.Server
-	began chan struct{}
-	ended chan error
-	log   *lines
+	listener *clientListener
+	web      *http.Server
+	began    chan struct{}
+	ended    chan error
+	log      *lines
 }
 
 func answer(t *testing.T, size int, patience time.Duration) *answering {
@@ -36,14 +36,14 @@ func answer(t *testing.T, size int, patience time.Duration) *answering {
 		t.Fatal(err)
 	}
 	a := &answering{T: t, began: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
-	a.front = newFront(listener, slog.New(slog.NewTextHandler(a.log, nil)), patience)
+	a.listener = newClientListener(listener, slog.New(slog.NewTextHandler(a.log, nil)), patience)
 	a.web = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		a.began <- struct{}{}
 		w.Header().Set("Content-Length", fmt.Sprint(size))
 		_, err := w.Write(bytes.Repeat([]byte("x"), size))
 		a.ended <- err
 	})}
-	go func() { _ = a.web.Serve(a.front) }()
+	go func() { _ = a.web.Serve(a.listener) }()
 	t.Cleanup(func() { _ = a.web.Close() })
 	return a
 }
@@ -60,7 +60,7 @@ func (a *answering) ask() net.Conn {
 		}
 		return err
 	}}
-	conn, err := dialer.DialContext(a.Context(), "tcp", a.front.Addr().String())
+	conn, err := dialer.DialContext(a.Context(), "tcp", a.listener.Addr().String())
 	if err != nil {
 		a.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestSlowReader(t *testing.T) {
 // time.
 func TestStuckReaderAtStop(t *testing.T) {
 	a := answer(t, largeAnswer, 0)
-	a.web.RegisterOnShutdown(func() { a.front.hurry(50 * time.Millisecond) })
+	a.web.RegisterOnShutdown(func() { a.listener.shorten(50 * time.Millisecond) })
 	a.ask()
 	<-a.began
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -144,7 +144,7 @@ func TestAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said strings.Builder
 		listener := &refusing{err: &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", unix.EMFILE)}}
-		f := newFront(listener, slog.New(slog.NewTextHandler(&said, nil)), 0)
+		f := newClientListener(listener, slog.New(slog.NewTextHandler(&said, nil)), 0)
 		for range 25 {
 			if _, err := f.Accept(); err == nil {
 				t.Fatal("there is a connection")
