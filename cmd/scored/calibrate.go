@@ -95,7 +95,9 @@ func parseCalibrate(args []string, env lookup,
 		err = c.check(stderr)
 	}
 	if err == nil {
-		err = mayHold(out)
+		if err = mayHold(out); err != nil {
+			err = fmt.Errorf("flag --out: %w; name a file in a folder that may be written to", err)
+		}
 	}
 	if err != nil {
 		return nil, "", app.UsageError{Err: err}
@@ -108,7 +110,7 @@ func parseCalibrate(args []string, env lookup,
 func mayHold(path string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".scored-*")
 	if err != nil {
-		return fmt.Errorf("flag --out: %w; name a file in a folder that may be written to", err)
+		return err
 	}
 	return errors.Join(file.Close(), os.Remove(file.Name()))
 }

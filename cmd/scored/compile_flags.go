@@ -6,6 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"scored/app"
@@ -48,6 +51,15 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	}
 	if err == nil {
 		err = c.check(stderr)
+	}
+	if err == nil && c.out != "" {
+		err = os.MkdirAll(c.out, 0o777)
+		if err == nil {
+			err = mayHold(filepath.Join(c.out, "program"))
+		}
+		if err != nil {
+			err = fmt.Errorf("flag --out: %w; name a folder that may be written to", err)
+		}
 	}
 	if err != nil {
 		return nil, app.UsageError{Err: err}
@@ -107,6 +119,9 @@ func (c *compileConfig) readTopology() error {
 		return nil
 	case strings.HasPrefix(c.topology, "cuda"):
 		return fmt.Errorf("flag --topology: %w", err)
+	case !isTopology(c.topology):
+		return fmt.Errorf("flag --topology is %q; it must be a TPU's, such as v6e:2x2, or one of %s",
+			c.topology, strings.Join(pjrt.Cards(), ", "))
 	case c.out == "":
 		return errors.New("flag --out is missing; name the folder that takes the compiled programs")
 	}
@@ -116,6 +131,19 @@ func (c *compileConfig) readTopology() error {
 		c.row = &t
 	}
 	return nil
+}
+
+// isTopology reports whether a text has the form of a TPU's topology: a generation, and the
+// chips along two or three axes. Whether libtpu knows it shows when it is opened.
+func isTopology(text string) bool {
+	generation, chips, _ := strings.Cut(text, ":")
+	axes := strings.Split(chips, "x")
+	for _, axis := range axes {
+		if n, err := strconv.Atoi(axis); err != nil || n < 1 {
+			return false
+		}
+	}
+	return strings.HasPrefix(generation, "v") && (len(axes) == 2 || len(axes) == 3)
 }
 
 // start returns a Start for the device of the topology.
