@@ -152,8 +152,8 @@ func faultOf(field, format string, values ...any) *fault {
 // requestID returns the id of the record's request. It is the same in every run.
 func (r *record) requestID() string { return fmt.Sprintf("batch_req_%d", r.n+1) }
 
-// seal sets the fields that follow from the others: sum, query and items.
-func (r *record) seal() {
+// derive sets the fields that follow from the others: sum, query and items.
+func (r *record) derive() {
 	h := fnv.New64a()
 	for _, part := range [][]byte{[]byte(r.id), []byte(r.path), r.body} {
 		_, _ = h.Write(part) // a hash never fails

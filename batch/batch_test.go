@@ -273,7 +273,7 @@ func TestLines(t *testing.T) {
 		{"last line without an end", "", "line is no JSON object"},
 	}
 	var text strings.Builder
-	text.WriteString(mark + "\n  \n")
+	text.WriteString(byteOrderMark + "\n  \n")
 	for i, c := range cases {
 		text.WriteString(c.line)
 		if i < len(cases)-1 {

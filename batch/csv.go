@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// rows reads CSV as RFC 4180 has it, or with tabs for commas. The first row must name the
+// csvReader reads CSV as RFC 4180 has it, or with tabs for commas. The first row must name the
 // columns. Rows may have any number of fields: one that lacks a needed one is a fault of
 // the row alone.
-type rows struct {
+type csvReader struct {
 	o      Options
 	source *source
 	r      *csv.Reader
@@ -30,7 +30,7 @@ func openCSV(path string, tabs bool, o Options) (reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &rows{o: o, source: s, r: csv.NewReader(s)}
+	c := &csvReader{o: o, source: s, r: csv.NewReader(s)}
 	c.r.FieldsPerRecord = -1
 	c.r.ReuseRecord = true
 	if tabs {
@@ -43,11 +43,11 @@ func openCSV(path string, tabs bool, o Options) (reader, error) {
 }
 
 // close implements reader.
-func (c *rows) close() error { return c.source.close() }
+func (c *csvReader) close() error { return c.source.close() }
 
 // findColumns reads the first row and finds the columns that are needed. One that is there
 // twice is an error: either could be meant.
-func (c *rows) findColumns() error {
+func (c *csvReader) findColumns() error {
 	names, err := c.r.Read()
 	if err == io.EOF {
 		return errors.New("input is empty; its first row must name the columns")
@@ -56,7 +56,7 @@ func (c *rows) findColumns() error {
 		return fmt.Errorf("first row cannot be read: %w", c.source.explain(err))
 	}
 	c.names = slices.Clone(names)
-	c.names[0] = strings.TrimPrefix(c.names[0], "\ufeff") // the byte order mark that Excel writes
+	c.names[0] = strings.TrimPrefix(c.names[0], byteOrderMark) // as Excel writes it
 	for _, column := range []struct {
 		name string
 		at   *int
@@ -77,7 +77,7 @@ func (c *rows) findColumns() error {
 
 // next implements reader. A quote inside an unquoted field is a fault of its row. One at
 // any other wrong place ends the reading: from there on it is not known where rows begin.
-func (c *rows) next() (*record, error) {
+func (c *csvReader) next() (*record, error) {
 	cells, err := c.r.Read()
 	if err == io.EOF {
 		return nil, io.EOF
@@ -106,7 +106,7 @@ func (c *rows) next() (*record, error) {
 }
 
 // take reads the cell at an index into to, or notes in values that it is missing.
-func (c *rows) take(to *string, values *row, cells []string, at int) {
+func (c *csvReader) take(to *string, values *row, cells []string, at int) {
 	switch {
 	case at < 0:
 	case at >= len(cells):

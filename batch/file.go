@@ -42,7 +42,7 @@ func runFile(
 	if err == nil {
 		err = out.finish()
 	} else {
-		err = errors.Join(err, out.leave())
+		err = errors.Join(err, out.suspend())
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", job.In, err)

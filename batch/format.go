@@ -67,7 +67,7 @@ func faultIn(file string, r *record, answer *Answer) *errorOf {
 	if answer.Status/100 == 2 {
 		return nil
 	}
-	message := said(answer)
+	message := messageOf(answer)
 	if answer.Param != "" && !strings.Contains(message, answer.Param) {
 		message = answer.Param + ": " + message
 	}
@@ -75,8 +75,8 @@ func faultIn(file string, r *record, answer *Answer) *errorOf {
 		Line: r.line, Message: fmt.Sprintf("%s:%d: %s", file, r.line, message)}
 }
 
-// said returns the message of an answer that is an error, in any dialect.
-func said(answer *Answer) string {
+// messageOf returns the message of an answer that is an error, in any dialect.
+func messageOf(answer *Answer) string {
 	var body struct {
 		Message string
 		Detail  json.RawMessage
@@ -112,9 +112,9 @@ func writeBody(b *bytes.Buffer, body []byte) {
 	}
 }
 
-// goodEnd is how a line with scores ends, and no other: a text that a line quotes has its
+// scoredEnd is how a line with scores ends, and no other: a text that a line quotes has its
 // quotes escaped.
-var goodEnd = []byte(`,"error":null}`)
+var scoredEnd = []byte(`,"error":null}`)
 
 // failed implements Format. It counts lines by their ending, which needs no more memory
 // than a buffer however long a line is.
@@ -124,7 +124,7 @@ func (JSONLines) failed(r io.Reader) (n int64, err error) {
 	for {
 		piece, err := lines.ReadSlice('\n')
 		end = append(end, piece...)
-		end = end[max(0, len(end)-2*len(goodEnd)):]
+		end = end[max(0, len(end)-2*len(scoredEnd)):]
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
@@ -132,7 +132,7 @@ func (JSONLines) failed(r io.Reader) (n int64, err error) {
 			return n, nil
 		case err != nil:
 			return n, err
-		case !bytes.HasSuffix(bytes.TrimRight(end, "\n"), goodEnd):
+		case !bytes.HasSuffix(bytes.TrimRight(end, "\n"), scoredEnd):
 			n++
 		}
 		end = end[:0]

@@ -237,5 +237,5 @@ func openReader(path string, o Options) (reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLines(s, o), nil
+	return newLineReader(s, o), nil
 }

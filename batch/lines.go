@@ -18,8 +18,8 @@ type reader interface {
 	close() error // also closes the file
 }
 
-// lines reads JSON lines. Blank lines are no records.
-type lines struct {
+// lineReader reads JSON lines. Blank lines are no records.
+type lineReader struct {
 	source   *source
 	r        *bufio.Reader
 	most     int // longest line in bytes
@@ -29,17 +29,17 @@ type lines struct {
 	line     int64 // number of the last line read, blank ones included
 }
 
-// newLines returns a reader of s, which it closes when it is closed.
-func newLines(s *source, o Options) *lines {
-	return &lines{source: s, r: bufio.NewReaderSize(s, 1<<18), most: o.LineBytes,
+// newLineReader returns a reader of s, which it closes when it is closed.
+func newLineReader(s *source, o Options) *lineReader {
+	return &lineReader{source: s, r: bufio.NewReaderSize(s, 1<<18), most: o.LineBytes,
 		endpoint: o.Endpoint, paths: o.Paths}
 }
 
 // close implements reader.
-func (l *lines) close() error { return l.source.close() }
+func (l *lineReader) close() error { return l.source.close() }
 
 // next implements reader.
-func (l *lines) next() (*record, error) {
+func (l *lineReader) next() (*record, error) {
 	for {
 		text, long, err := l.read()
 		if err != nil {
@@ -64,21 +64,20 @@ func (l *lines) next() (*record, error) {
 		if r.id == "" {
 			r.id = fmt.Sprintf("line-%d", r.line)
 		}
-		r.seal()
+		r.derive()
 		return r, nil
 	}
 }
 
-// mark is the byte order mark U+FEFF, which some editors put at the beginning of a
-// file.
-const mark = "\ufeff"
+// byteOrderMark is U+FEFF, which some editors put at the beginning of a file.
+const byteOrderMark = "\ufeff"
 
 // read returns the next line without its end. If the line is longer than most, it returns
 // its beginning and long: the rest is passed over, and takes no memory. The caller owns
 // the bytes.
-func (l *lines) read() (text []byte, long bool, err error) {
-	if start, _ := l.r.Peek(len(mark)); l.line == 0 && string(start) == mark {
-		_, _ = l.r.Discard(len(mark)) // these bytes are buffered
+func (l *lineReader) read() (text []byte, long bool, err error) {
+	if start, _ := l.r.Peek(len(byteOrderMark)); l.line == 0 && string(start) == byteOrderMark {
+		_, _ = l.r.Discard(len(byteOrderMark)) // these bytes are buffered
 	}
 	for {
 		piece, err := l.r.ReadSlice('\n')
@@ -119,7 +118,7 @@ func (r *record) read(text []byte, endpoint string) {
 	r.method, r.path, r.body = "POST", endpoint, text
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {
-		r.fault = faultOf("", "line is no JSON object: %s", plainly(err))
+		r.fault = faultOf("", "line is no JSON object: %s", jsonFault(err))
 		return
 	}
 	if fields == nil {
@@ -183,8 +182,8 @@ func textOf(raw json.RawMessage) (text string, ok bool) {
 	return text, json.Unmarshal(raw, &text) == nil
 }
 
-// plainly describes an error of encoding/json without Go's types.
-func plainly(err error) string {
+// jsonFault describes an error of encoding/json without Go's types.
+func jsonFault(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {

@@ -21,7 +21,7 @@ func (e *endless) next() (*record, error) {
 		return nil, io.EOF
 	}
 	r := &record{n: e.made, line: e.made + 1, id: "x", method: "POST", path: "/v1/score", body: fmt.Appendf(nil, `{"query":"q%d"}`, e.made%7)}
-	r.seal()
+	r.derive()
 	e.made++
 	e.ahead = max(e.ahead, e.made-e.answered.Load())
 	return r, nil

@@ -41,7 +41,7 @@ func (o *output) journalPath() string { return o.path + ".journal" }
 // cannot be resumed.
 func (o *output) stdio() bool { return o.path == "-" }
 
-// openOutput creates an output, or opens one to resume it. finish or leave must end it.
+// openOutput creates an output, or opens one to resume it. finish or suspend must end it.
 func openOutput(path string, options Options) (*output, error) {
 	o := &output{path: path}
 	if o.stdio() {
@@ -55,7 +55,7 @@ func openOutput(path string, options Options) (*output, error) {
 	if err := o.openPart(options.Resume); err != nil {
 		return nil, err
 	}
-	err := o.goOn(options)
+	err := o.resume(options)
 	if err != nil {
 		return nil, errors.Join(err, o.part.Close())
 	}
@@ -85,8 +85,8 @@ func (o *output) openPart(resume bool) (err error) {
 	return nil
 }
 
-// goOn resumes from the journal, or begins if there is none.
-func (o *output) goOn(options Options) (err error) {
+// resume resumes from the journal, or begins if there is none.
+func (o *output) resume(options Options) (err error) {
 	if o.journal, o.at, o.done, err = openJournal(o.journalPath(), options.Run); err != nil {
 		return err
 	}
@@ -216,8 +216,8 @@ func (o *output) packNothing() error {
 	return o.flushPart()
 }
 
-// leave closes an output that is to be resumed. What the part lacks is in the journal.
-func (o *output) leave() error {
+// suspend closes an output that is to be resumed. What the part lacks is in the journal.
+func (o *output) suspend() error {
 	if o.journal == nil {
 		return o.flush()
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// table reads the needed columns of a Parquet file, one row group after the other and page
+// parquetReader reads the needed columns of a Parquet file, one row group after the other and page
 // by page, so that memory does not grow with the file. Columns that are not needed are
 // not read.
-type table struct {
+type parquetReader struct {
 	o               Options
 	file            *os.File
 	groups          []parquet.RowGroup
@@ -37,7 +37,7 @@ func openParquet(path string, o Options) (r reader, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("input cannot be opened: %w", err)
 	}
-	t := &table{o: o, file: file}
+	t := &parquetReader{o: o, file: file}
 	err = guarded(func() error {
 		p, err := parquet.OpenFile(file, info.Size(), parquet.SkipBloomFilters(true),
 			parquet.SkipPageIndex(true))
@@ -73,7 +73,7 @@ func guarded(do func() error) (err error) {
 type columnError struct{ error }
 
 // findColumns finds the columns that the table needs.
-func (t *table) findColumns(schema *parquet.Schema) error {
+func (t *parquetReader) findColumns(schema *parquet.Schema) error {
 	for _, want := range []struct {
 		name string
 		to   **column
@@ -126,7 +126,7 @@ func findColumn(schema *parquet.Schema, name string, list bool) (*column, error)
 }
 
 // next implements reader.
-func (t *table) next() (r *record, err error) {
+func (t *parquetReader) next() (r *record, err error) {
 	err = guarded(func() error {
 		for t.left == 0 {
 			if len(t.groups) == 0 {
@@ -146,7 +146,7 @@ func (t *table) next() (r *record, err error) {
 }
 
 // nextGroup goes to the next row group. There must be one.
-func (t *table) nextGroup() error {
+func (t *parquetReader) nextGroup() error {
 	group := t.groups[0]
 	t.groups, t.left = t.groups[1:], group.NumRows()
 	for _, c := range t.columns() {
@@ -158,7 +158,7 @@ func (t *table) nextGroup() error {
 }
 
 // columns returns the columns that are read.
-func (t *table) columns() (all []*column) {
+func (t *parquetReader) columns() (all []*column) {
 	for _, c := range []*column{t.query, t.item, t.id} {
 		if c != nil {
 			all = append(all, c)
@@ -168,7 +168,7 @@ func (t *table) columns() (all []*column) {
 }
 
 // row reads one row of the current group. A null in a needed column is a fault of the row.
-func (t *table) row() (*record, error) {
+func (t *parquetReader) row() (*record, error) {
 	record := &record{n: t.n, line: t.n + 1, place: float64(t.n+1) / float64(max(1, t.total))}
 	var values row
 	for _, c := range t.columns() {
@@ -203,7 +203,7 @@ func (t *table) row() (*record, error) {
 }
 
 // close implements reader. It closes the columns and the file.
-func (t *table) close() error {
+func (t *parquetReader) close() error {
 	var err error
 	for _, c := range t.columns() {
 		err = errors.Join(err, c.end())

@@ -65,7 +65,7 @@ func (p *Patient) giveUp(answer *Answer, err error, before int64) (*Answer, erro
 		return answer, nil
 	}
 	if err == nil {
-		err = errors.New(said(answer))
+		err = errors.New(messageOf(answer))
 	}
 	return nil, fmt.Errorf("%w: no answer after %d tries: %w; go on with --resume when the server "+
 		"is well", ErrStop, p.Tries, err)

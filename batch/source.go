@@ -55,7 +55,7 @@ func openSource(path string, stdin io.Reader) (*source, error) {
 		}
 		s.file, raw = file, file
 	}
-	counted := &counting{r: raw, n: &s.taken}
+	counted := &countingReader{r: raw, n: &s.taken}
 	s.Reader = counted
 	_, packing := extension(path)
 	var err error
@@ -108,14 +108,14 @@ func (s *source) close() error {
 	return s.file.Close()
 }
 
-// counting counts the bytes that it reads.
-type counting struct {
+// countingReader counts the bytes that it reads.
+type countingReader struct {
 	r io.Reader
 	n *atomic.Int64
 }
 
 // Read implements io.Reader.
-func (c *counting) Read(p []byte) (int, error) {
+func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n.Add(int64(n))
 	return n, err

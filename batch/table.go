@@ -55,7 +55,7 @@ func (t Table) fill(record *record, r *row, endpoint string, most int) *record {
 			record.body = record.body[:most]
 		}
 	}
-	record.seal()
+	record.derive()
 	return record
 }
 

@@ -33,17 +33,17 @@ func readWindow(next func() (*record, error), records int, room int64) (*window,
 		return nil, nil
 	}
 	w.first, w.size = w.order[0].n, int64(len(w.order))
-	arrange(w.order)
+	sortByQuery(w.order)
 	return w, nil
 }
 
 // recordBytes is about how much memory a record takes beside its body.
 const recordBytes = 300
 
-// arrange sorts records so that those with the same query are adjacent, and queries
+// sortByQuery sorts records so that those with the same query are adjacent, and queries
 // that begin alike are near each other: the server caches common prefixes. Records of
 // one query stay in order.
-func arrange(all []*record) {
+func sortByQuery(all []*record) {
 	slices.SortStableFunc(all, func(a, b *record) int {
 		return cmp.Or(cmp.Compare(a.path, b.path), bytes.Compare(a.query, b.query))
 	})

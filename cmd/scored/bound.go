@@ -94,9 +94,9 @@ func (w load) steps(b score.Bucket) (steps, items int) {
 	return steps, w.Items
 }
 
-// ahead is what one run of a program, or of a step's programs, costs by its compilation
+// programCost is what one run of a program, or of a step's programs, costs by its compilation
 // ahead of time.
-type ahead struct {
+type programCost struct {
 	pjrt.Cost
 	traffic float64 // bytes to and from main memory
 	cycles  float64 // the compiler's estimate
@@ -104,9 +104,9 @@ type ahead struct {
 	took    time.Duration // to compile
 }
 
-// timed is how long a step of a bucket takes: at least, by the chip's arithmetic and
+// stepTime is how long a step of a bucket takes: at least, by the chip's arithmetic and
 // memory, and by the compiler's estimate if that is longer.
-type timed struct {
+type stepTime struct {
 	score.Bucket
 	bound, estimate float64 // seconds
 }
@@ -124,8 +124,8 @@ func perSecond(items, steps int, seconds float64) float64 {
 // no step can exceed. Kernels, which the compiler cannot see into, count with the
 // instructions that it schedules for them.
 func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options model.Options,
-	costs map[string]ahead) ([]timed, error) {
-	var all []timed
+	costs map[string]programCost) ([]stepTime, error) {
+	var all []stepTime
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "bucket\tGFLOP\taccessed GB\tmain GB\targ MB\ttemp MB\tcode MB\tflops "+
 		"ms\taccessed ms\tmain ms\testimate ms\t")
@@ -155,7 +155,7 @@ func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options
 			}
 		}
 		fmt.Fprintln(table)
-		all = append(all, timed{b, bound, max(bound, estimate)})
+		all = append(all, stepTime{b, bound, max(bound, estimate)})
 	}
 	return all, table.Flush()
 }
@@ -163,11 +163,11 @@ func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options
 // reportLoads prints a line for each load: the bucket whose steps answer it soonest by the
 // estimate, and how many items a second that is, by the estimate and by the bound. All
 // of a request's steps are taken to be of one bucket, which a server need not do.
-func reportLoads(w io.Writer, loads []load, steps []timed) error {
+func reportLoads(w io.Writer, loads []load, steps []stepTime) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "workload\tbucket\tsteps\testimate ms\titems/s\tbound items/s\t")
 	for _, load := range loads {
-		best, most, soonest := timed{}, 0, math.Inf(1)
+		best, most, soonest := stepTime{}, 0, math.Inf(1)
 		for _, step := range steps {
 			if n, _ := load.steps(step.Bucket); n > 0 && float64(n)*step.estimate < soonest {
 				best, most, soonest = step, n, float64(n)*step.estimate
@@ -187,7 +187,7 @@ func reportLoads(w io.Writer, loads []load, steps []timed) error {
 // Of arguments and temporaries it takes the most that one program holds, as they run one
 // after the other.
 func stepAhead(cfg checkpoint.Config, options model.Options, b score.Bucket,
-	costs map[string]ahead) (step ahead) {
+	costs map[string]programCost) (step programCost) {
 	for name, runs := range model.RunsOf(cfg.Layers, options.Group).Step(b) {
 		cost := costs[name]
 		step.Flops += float64(runs) * cost.Flops

@@ -95,7 +95,7 @@ func parseCalibrate(args []string, env lookup,
 		err = c.check(stderr)
 	}
 	if err == nil {
-		if err = mayHold(out); err != nil {
+		if err = checkWritable(out); err != nil {
 			err = fmt.Errorf("flag --out: %w; name a file in a folder that may be written to", err)
 		}
 	}
@@ -105,9 +105,9 @@ func parseCalibrate(args []string, env lookup,
 	return c, out, nil
 }
 
-// mayHold fails where a file could not be made at path, which is known before anything
+// checkWritable fails where a file could not be made at path, which is known before anything
 // is timed.
-func mayHold(path string) error {
+func checkWritable(path string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".scored-*")
 	if err != nil {
 		return err

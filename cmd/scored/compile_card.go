@@ -18,7 +18,7 @@ import (
 // long they take only the card can tell. The last line is how the card's memory is
 // divided.
 func reportCard(w io.Writer, device *app.Device, cfg checkpoint.Config, options model.Options,
-	costs map[string]ahead) error {
+	costs map[string]programCost) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "bucket\tGFLOP\tmoved GB\targ MB\ttemp MB\tkernels a layer\tproducts\tmoved "+
 		"MB a layer\tbeside products MB\tshared KiB\tflops ms\tmoved ms\tcompile s\t")

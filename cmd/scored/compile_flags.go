@@ -55,7 +55,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	if err == nil && c.out != "" {
 		err = os.MkdirAll(c.out, 0o777)
 		if err == nil {
-			err = mayHold(filepath.Join(c.out, "program"))
+			err = checkWritable(filepath.Join(c.out, "program"))
 		}
 		if err != nil {
 			err = fmt.Errorf("flag --out: %w; name a folder that may be written to", err)

@@ -81,7 +81,7 @@ func TestReportLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err = reportLoads(&out, loads, []timed{
+	err = reportLoads(&out, loads, []stepTime{
 		{score.Bucket{Tokens: 256, Rows: 64, Length: 256}, 0.5e-3, 1e-3},
 		{score.Bucket{Tokens: 2048, Rows: 512, Length: 2048}, 2e-3, 5e-3},
 		{score.Bucket{Tokens: 256, Rows: 64, Length: 256, Context: 128}, 0.5e-3, 2e-3}, // 70 + 8·22 tokens
@@ -346,8 +346,8 @@ func compileForTPU(t *testing.T, library, folder string, buckets ...string) {
 // TestReportAhead: a step adds up its programs by how often it runs them.
 func TestReportAhead(t *testing.T) {
 	cfg, b := tinyShape(t), score.Bucket{Tokens: 64, Rows: 1, Length: 64}
-	one := ahead{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9, cycles: 1e6}
-	costs := map[string]ahead{"embed_t64": one, "layer_t64_l64_c0": one, "last_t64": one, "head_r64_vfalse": one, "head_r64_vtrue": one}
+	one := programCost{Cost: pjrt.Cost{Flops: 1e9, BytesAccessed: 4e9, TempBytes: 5e6, ArgumentBytes: 7e6, CodeBytes: 1e6}, traffic: 2e9, cycles: 1e6}
+	costs := map[string]programCost{"embed_t64": one, "layer_t64_l64_c0": one, "last_t64": one, "head_r64_vfalse": one, "head_r64_vtrue": one}
 	var out strings.Builder
 	options := model.Options{Buckets: []score.Bucket{b}}
 	if _, err := reportAhead(&out, target.Target{Peak: 1e12, Bandwidth: 1e12, Clock: 1e9}, cfg, options, costs); err != nil {

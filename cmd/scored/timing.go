@@ -46,7 +46,7 @@ func sampleSteps(all []score.Bucket) (some []sampledStep) {
 				quick = append(quick, b)
 			}
 		}
-		for _, b := range spread(quick) {
+		for _, b := range pickSizes(quick) {
 			if one := step(b); !slices.Contains(some, one) {
 				some = append(some, one)
 			}
@@ -55,10 +55,10 @@ func sampleSteps(all []score.Bucket) (some []sampledStep) {
 	return some
 }
 
-// spread picks sampled of the buckets: those of the fewest and of the most tokens, and
+// pickSizes picks sampled of the buckets: those of the fewest and of the most tokens, and
 // others between. Of several with as many tokens it knows that of the shortest context
 // alone.
-func spread(of []score.Bucket) (some []score.Bucket) {
+func pickSizes(of []score.Bucket) (some []score.Bucket) {
 	of = slices.Clone(of)
 	slices.SortStableFunc(of, func(a, b score.Bucket) int {
 		return cmp.Or(cmp.Compare(a.Tokens, b.Tokens), cmp.Compare(a.Context, b.Context))
