@@ -1,25 +1,25 @@
 package model
 
-// band is how a step's tokens attend to each other where no row is longer than a
-// bucket's Length: a block of tokens at a time, to keys from so far before the block's
-// first token on that every row of the block has begun, up to the block's end. Most
-// pairs of tokens of different rows are then never computed.
+// band divides the attention of a step's tokens to each other, if no row is longer than
+// a bucket's Length. A block of tokens attends to a run of keys that ends with the block
+// and begins where its earliest row may begin, Length-1 tokens before it. Most pairs of
+// tokens of different rows are then never computed.
 type band struct {
 	block int // tokens
-	// batched blocks all have as many keys, those of the block and of the one before
-	// it, and attend at once. Others have no key before the step's first one, and
-	// attend one after the other.
+	// batched blocks all have the same number of keys, those of the block and of the one
+	// before it, and attend in one product. Others are cut off at the step's first token
+	// and attend one after the other.
 	batched bool
 }
 
-// Blocks that attend one after the other are few, and not short: more of them compute
-// fewer pairs that no token sees, in smaller products.
+// Blocks that attend one after the other are few, and not short. With more of them,
+// fewer pairs are computed in vain, but in smaller products.
 const (
 	mostBlocks    = 4
 	shortestBlock = 128
 )
 
-// bandOf is the way that computes the fewest pairs; of equal ones, the one with the
+// bandOf returns the band that computes the fewest pairs; of equal ones, that with the
 // fewest blocks.
 func bandOf(tokens, length int) band {
 	best := band{block: tokens}
@@ -41,13 +41,12 @@ func bandOf(tokens, length int) band {
 	return best
 }
 
-// keys are those of the block that begins at from: first … end-1, of which the last is
-// the block's own.
+// keys returns the run of keys of the block that begins at token from: first … end-1.
 func (b band) keys(from, tokens, length int) (first, end int) {
 	return max(0, from-length+1) / b.block * b.block, min(from+b.block, tokens)
 }
 
-// pairs counts the pairs of a token and a key that are computed.
+// pairs returns how many pairs of a token and a key are computed.
 func (b band) pairs(tokens, length int) (pairs int) {
 	if b.batched {
 		return tokens * 2 * b.block

@@ -15,14 +15,6 @@ type Costs struct {
 	Weights   target.DType // of the weights on the device
 }
 
-// Buckets returns a target's step shapes for prompts shorter than contextLength tokens,
-// with the duration that the target's own price predicts.
-func (c Costs) Buckets(t target.Target, contextLength int) []plan.Bucket {
-	buckets := t.Ladders[c.Attention](contextLength)
-	c.Predict(buckets, t, t.Price(c.Attention, c.Weights))
-	return buckets
-}
-
 // Predict sets the cost of each bucket: how long a step of it takes on the target by
 // the price. Attention to the context is part of the cost only where a step attends to
 // the whole context of its bucket. Elsewhere it follows the keys that are there, and

@@ -45,13 +45,19 @@ func TestBands(t *testing.T) {
 	}
 }
 
+// priced are a target's step shapes with its own price.
+func priced(cfg checkpoint.Config, t target.Target, attention target.Attention, contextLength int) []plan.Bucket {
+	buckets := t.Ladders[attention](contextLength)
+	Costs{cfg, attention, t.Weights}.Predict(buckets, t, t.Price(attention, t.Weights))
+	return buckets
+}
+
 // TestFusedBuckets: kernels take all of them, whatever the context, and they hold its longest prompt.
 func TestFusedBuckets(t *testing.T) {
 	cfg := checkpoint.Qwen3_0_6B()
 	v6e, _ := target.Named("v6e")
-	costs := Costs{cfg, target.Fused, v6e.Weights}
 	for _, context := range []int{32, 128, 500, 2048, 2049, 8192, 9000, 32_768, 40_960} {
-		buckets, longest := costs.Buckets(v6e, context), 0
+		buckets, longest := priced(cfg, v6e, target.Fused, context), 0
 		for _, kernels := range []Kernels{TPUKernels(), GPUKernels(227 << 10), GPUKernels(99 << 10)} {
 			if err := kernels.Of(cfg).Fit(buckets); err != nil {
 				t.Errorf("context of %d tokens, %v: %v", context, kernels, err)
@@ -85,7 +91,7 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	cfg := checkpoint.Qwen3_0_6B()
 	buckets := func(name string, attention target.Attention) []plan.Bucket {
 		row, _ := target.Named(name)
-		return Costs{cfg, attention, row.Weights}.Buckets(row, 40_960)
+		return priced(cfg, row, attention, 40_960)
 	}
 	kinds := map[string][]plan.Bucket{"cpu": buckets("cpu-avx2", target.Native), "wide": buckets("h100", target.Native),
 		"kernels": buckets("v6e", target.Fused)}

@@ -29,28 +29,30 @@ func cacheNameOf(layer int) string {
 	return fmt.Sprint(cacheName, layer)
 }
 
-// cacheLayout is what a layer's KV cache is: pages of plan.PageTokens slots, of each
-// head the keys and then the values, as every attention makes them. The last page is
-// the engine's own.
+// cacheLayout describes a layer's KV cache: pages of plan.PageTokens slots. A slot has
+// for each head a key and a value, as every variant of attention makes them. The last
+// page is the engine's own.
 type cacheLayout struct {
-	pages  int // that the host gives out; 0: there is no cache
+	pages  int // that the host hands out; 0: there is no cache
 	width  int // K·2E
 	dtype  dtypes.DType
 	writer cacheWriter
 }
 
-// cacheWriter is a way to write into the cache: by windows or by scattering. Both leave
-// the same bits.
+// cacheWriter is a way to write into the cache: windows or scatter. Both leave the same
+// bits.
 type cacheWriter interface {
-	// stored is the dtype in which numbers of dtype lie in the cache, in the same bits.
+	// stored returns the dtype of the cache's array, which holds the bits of numbers of
+	// dtype.
 	stored(dtype dtypes.DType) dtypes.DType
-	// inputs takes what it wants to know of where tokens go, at most so many, and pack
-	// makes the arrays for it, in the same order, of the slot of each; spare if it is
-	// not kept.
+	// inputs declares the inputs that say which slots the first tokens of a step go to,
+	// at most so many.
 	inputs(in *parameters, tokens int) []*Node
+	// pack makes the arrays of inputs, in the same order, from the slot of each token;
+	// spare is the slot of a token that is dropped.
 	pack(slots []int32, spare int32) []*tensors.Tensor
-	// write puts the first of tokens [T, K·2E] into the cache: those that pack got a
-	// slot for.
+	// write returns the cache with tokens of fresh [T, K·2E] in their slots. Tokens
+	// beyond those that pack had slots for are dropped.
 	write(cache, fresh *Node, inputs []*Node) *Node
 }
 
@@ -65,50 +67,51 @@ func newCacheLayout(d decoder, bytes int64, buckets []plan.Bucket, writer cacheW
 	return c
 }
 
-// zeroSlot holds zeros and is never written: what a step leaves free of its context
-// lies there. Tokens that are not to be kept go to spareSlot, where a writer must write
-// them.
+// zeroSlot holds zeros and is never written. A step whose bucket has more context than
+// it needs gathers it for the rest. spareSlot takes the tokens that are dropped, for a
+// writer that must write every token.
 func (c cacheLayout) zeroSlot() int32  { return int32(c.pages * plan.PageTokens) }
 func (c cacheLayout) spareSlot() int32 { return c.zeroSlot() + 1 }
 
-// shape is a layer's array, in the dtype in which it lies there.
+// shape returns the shape of a layer's array.
 func (c cacheLayout) shape() shapes.Shape {
 	return shapes.Make(c.writer.stored(c.dtype), (c.pages+1)*plan.PageTokens, c.width)
 }
 
-// places is where a program finds what it needs of the cache.
-type places struct {
-	cache   *Node   // of the layer: see shape
+// cacheInputs are the inputs of a program that has a KV cache.
+type cacheInputs struct {
+	cache   *Node   // of the layer: see cacheLayout.shape
 	context *Node   // [C]: the slots of the context
 	writes  []*Node // of the writer
 }
 
-// inputs takes places but for the cache itself; pack makes the arrays.
-func (c cacheLayout) inputs(in *parameters, s shape) (p places) {
-	p.context = in.next(dtypes.Int32, s.context)
-	p.writes = c.writer.inputs(in, s.fresh())
-	return p
+// inputs declares cacheInputs, without the cache itself.
+func (c cacheLayout) inputs(in *parameters, s shape) (i cacheInputs) {
+	i.context = in.next(dtypes.Int32, s.context)
+	i.writes = c.writer.inputs(in, s.fresh())
+	return i
 }
 
+// pack makes the arrays of inputs, in the same order.
 func (c cacheLayout) pack(l *layout) []*tensors.Tensor {
 	return append([]*tensors.Tensor{vector(l.context)},
 		c.writer.pack(l.keep[:min(len(l.keep), len(l.context))], l.spare)...)
 }
 
-// update writes a step's keys and values [T, K·2E] and gives the cache after it, and
-// the step's context.
-func (c cacheLayout) update(p places, fresh *Node) (cache *Node, of contextKeys) {
+// update writes a step's keys and values [T, K·2E]. It returns the cache after that, and
+// the step's context in it.
+func (c cacheLayout) update(in cacheInputs, fresh *Node) (cache *Node, context contextKeys) {
 	fresh.AssertDims(fresh.Shape().Dim(0), c.width)
-	cache = c.writer.write(p.cache, fresh, p.writes)
-	return cache, contextKeys{cache: cache, slots: p.context, dtype: c.dtype}
+	cache = c.writer.write(in.cache, fresh, in.writes)
+	return cache, contextKeys{cache: cache, slots: in.context, dtype: c.dtype}
 }
 
-// contextKeys is where in a cache the keys and values of a step's context lie.
+// contextKeys are the keys and values of a step's context, as slots of a cache.
 type contextKeys struct {
 	cache *Node // see cacheLayout.shape
 	slots *Node // [C]
 	dtype dtypes.DType
-	whole *Node // [C, K·2E] instead of both: where there is no cache
+	whole *Node // [C, K·2E]: the context itself, in a check, which has no cache
 }
 
 // all gathers the whole context, [C, K·2E].
@@ -123,17 +126,18 @@ func (c contextKeys) all() *Node {
 	return all
 }
 
-// kvCache is the KV cache on a device. Run's goroutine owns it, but for mu's fields.
+// kvCache is the KV cache on a device. Only the goroutine that calls Engine.Run uses
+// layers; c.mu must be held for the other fields.
 type kvCache struct {
-	layers []*tensors.Tensor // nil where it is lost; none without a cache
+	layers []*tensors.Tensor // of each layer; nil where it is lost. None without a cache
 
 	mu    sync.Mutex
-	fills int  // how often the layers have been made anew
-	lost  bool // one is gone or broken
+	fills int  // how often the layers have been made anew; it names the present ones
+	lost  bool // a layer's array is gone or broken
 }
 
-// ready makes the layers anew by a program if they are lost, and tells how often that
-// was.
+// ready makes the layers anew if they are lost, by the program blank. It returns which
+// fill they are.
 func (c *kvCache) ready(blank *program) (fills int, err error) {
 	c.mu.Lock()
 	lost := c.lost
@@ -152,8 +156,8 @@ func (c *kvCache) ready(blank *program) (fills int, err error) {
 	return fills, nil
 }
 
-// lose is called when a step on the layers of a fill has failed. It tells whether that
-// is news: they are still the cache's, and nobody knew that they are lost.
+// lose marks the layers of a fill as lost, because a step on them has failed. It reports
+// whether that is news: they are the present ones, and were not marked yet.
 func (c *kvCache) lose(fills int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,7 +166,7 @@ func (c *kvCache) lose(fills int) bool {
 	return news
 }
 
-// fill makes every layer's array anew, one after the other.
+// fill makes every layer's array anew, one after the other, and frees the earlier ones.
 func (c *kvCache) fill(blank *program) error {
 	if err := c.free(); err != nil {
 		return err
@@ -180,15 +184,16 @@ func (c *kvCache) fill(blank *program) error {
 	return nil
 }
 
+// free frees the layers' arrays.
 func (c *kvCache) free() error {
 	err := finalize(c.layers...)
 	clear(c.layers)
 	return err
 }
 
-// giveBack gives the memory of an array of zeros back to the kernel, where the device's
-// memory is the process's own: it stays zeros, and takes room only where it is written.
-// A cache for long contexts is mostly never used.
+// giveBack returns the memory of an array of zeros to the operating system, if the
+// device's memory is the process's own. The array stays zeros, and takes memory only
+// where it is written: most of a cache for long contexts never is.
 func (p *program) giveBack(zeros *tensors.Tensor) error {
 	if !p.graph.Backend().HasSharedBuffers() {
 		return nil
@@ -200,7 +205,7 @@ func (p *program) giveBack(zeros *tensors.Tensor) error {
 	return releasePages(buffer)
 }
 
-// releasePages gives back the whole pages of the system's inside a buffer.
+// releasePages returns the whole pages of the operating system inside a buffer.
 func releasePages(zeros compute.Buffer) error {
 	flat, err := zeros.Data()
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 	"scored/score/plan"
 )
 
-// windows writes page by page, in a loop that goes over as many pages as the step has
-// new tokens for: a step without any touches nothing. It is for devices that run a loop
-// of their own accord: a GPU's host waits for each of its rounds.
+// windows writes page by page, in a loop over the pages that get new tokens: a step
+// without new tokens writes nothing. It is for devices that run a loop without the host;
+// a GPU's host waits in every round.
 //
-// A window is a line of numbers: of each slot of a page the token that goes there, or
-// keeps where it stays as it is, and then the page's first slot.
+// A window is a line of numbers for one page: for each slot the token that goes there,
+// or keeps if the slot stays as it is, and then the page's first slot.
 type windows struct{}
 
 const (
@@ -33,8 +33,9 @@ func (windows) pack(slots []int32, spare int32) []*tensors.Tensor {
 		tensors.FromFlatDataAndDimensions(lines, len(slots), windowWidth)}
 }
 
-// windowsOf are the windows of tokens that go to slots, and how many they are, in as
-// many lines as there are tokens; those that go to spare are not kept.
+// windowsOf returns the windows for tokens that go to the slots keep, in as many lines as
+// there are tokens, and how many of the lines are used. Tokens whose slot is spare are
+// dropped.
 func windowsOf(keep []int32, spare int32) (lines []int32, count int) {
 	lines = make([]int32, len(keep)*windowWidth)
 	at := map[int32][]int32{} // the window of a page, by its first slot
@@ -69,8 +70,8 @@ func (windows) write(cache, fresh *Node, inputs []*Node) *Node {
 		line := Reshape(DynamicSlice(lines, []*Node{i, none}, []int{1, windowWidth}), windowWidth)
 		token := Slice(line, AxisRange(0, plan.PageTokens))
 		at := []*Node{Reshape(Slice(line, AxisElem(plan.PageTokens))), none}
-		// A slot that keeps what it has asks for a token that is not there; a gather
-		// takes the nearest instead.
+		// A slot that keeps what it has asks for token -1; a gather takes the nearest,
+		// token 0, which is not used.
 		tokens := Gather(fresh, ExpandDims(token, -1))
 		isNew := BroadcastToDims(ExpandDims(GreaterOrEqual(token,
 			BroadcastToDims(none, plan.PageTokens)), -1), page...)
@@ -79,9 +80,9 @@ func (windows) write(cache, fresh *Node, inputs []*Node) *Node {
 	})[5]
 }
 
-// scatter writes all tokens at once, those that are not kept to a spare slot. GoMLX has
-// no scatter that sets, but one that adds: so the cache holds the numbers' bits as
-// unsigned integers, which a difference changes into others exactly.
+// scatter writes all tokens at once, those that are dropped to the spare slot. GoMLX has
+// no scatter that sets numbers, only one that adds. So the cache holds the numbers' bits
+// as unsigned integers, where adding a difference is exact.
 type scatter struct{}
 
 func (scatter) stored(dtype dtypes.DType) dtypes.DType {
@@ -103,6 +104,6 @@ func (scatter) write(cache, fresh *Node, inputs []*Node) *Node {
 	slots := ExpandDims(inputs[0], -1)
 	fresh = Slice(fresh, AxisRange(0, slots.Shape().Dim(0)))
 	change := Sub(Bitcast(fresh, cache.DType()), Gather(cache, slots))
-	// Only the spare slot is there more than once, and what it holds means nothing.
+	// Only the spare slot is there more than once, and its numbers mean nothing.
 	return ScatterSum(cache, slots, change, false, true)
 }

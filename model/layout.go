@@ -8,20 +8,20 @@ import (
 	"scored/score/plan"
 )
 
-// layout is a step as arrays of its bucket's shape, on the host: the new tokens of the
-// prefixes first, one prefix after the other, then each row's own tokens, then padding.
+// layout is a step as arrays of its bucket's shape, on the host. New tokens of prefixes
+// come first, one prefix after the other, then each row's own tokens, then padding.
 //
-// A new token of a prefix attends to its prefix, up to and including itself, in the
-// context: all new tokens of the step are in the cache before any program reads it. It
-// attends to none of the step's tokens beside that.
+// A new token of a prefix attends to the context alone: to its prefix up to and
+// including itself. It can, because a layer writes all new tokens of the step to the
+// cache before it gathers the context.
 type layout struct {
 	ids, positions []int32 // [T]
-	// [T]: the range from … to-1 of the context's keys that token t attends to, and the
-	// first of the step's tokens that it attends to, t+1 if none.
+	// [T]: Token t attends to the context's keys from[t] … to[t]-1, and to the step's
+	// tokens start[t] … t, none if start[t] is t+1.
 	from, to, start []int32
 	context         []int32 // [C]: the context's slots
-	keep            []int32 // [T]: the slot for the token's keys and values; spare: they are dropped
-	spare           int32
+	keep            []int32 // [T]: the slot for the token's keys and values, or spare
+	spare           int32   // the slot of tokens whose keys and values are dropped
 	last            []int32 // index of each row's last token, one per row of the step
 }
 
@@ -73,6 +73,7 @@ func (l *layout) ranges() *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(slices.Concat(l.from, l.to, l.start), 3, len(l.start))
 }
 
+// vector copies integers to a host array.
 func vector(values []int32) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, len(values))
 }

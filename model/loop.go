@@ -6,10 +6,10 @@ import (
 	. "github.com/gomlx/gomlx/core/graph" // graphs read as formulas
 )
 
-// loop runs next on a state while more holds of it, and gives the last state. A loop's
-// body sees nothing but its state, so whatever it needs is in there, constants
-// included: one made inside would be the graph's one of that value ever after, and of
-// no use outside.
+// loop replaces a state by next(state) while more(state) is true, and returns the last
+// state. more returns a boolean scalar. A loop's body can use nothing but its state, so
+// whatever it needs must be in there, constants included: GoMLX keeps one constant of
+// each value for a graph, and one that was made inside could not be used outside.
 func loop(state []*Node, more func(s []*Node) *Node, next func(s []*Node) []*Node) []*Node {
 	g := state[0].Graph()
 	closure := func(body func(s []*Node) []*Node) *Function {

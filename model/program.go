@@ -17,29 +17,29 @@ type device struct {
 	number compute.DeviceNum
 }
 
-// program is one compiled graph. GoMLX reports faults by panicking; program turns those
-// into errors.
+// program is one compiled graph on one device. GoMLX reports faults by panicking; the
+// methods turn panics into errors. They must not be called from several goroutines at a
+// time.
 type program struct {
 	name   string
 	graph  *graph.Graph
 	device compute.DeviceNum
 }
 
-// parameters hands out a graph's inputs in order; run takes them in the same order.
+// parameters declares a graph's inputs, one after the other. run takes their arrays in
+// the same order.
 type parameters struct {
 	g     *graph.Graph
 	count int
 }
 
+// next declares the next input.
 func (p *parameters) next(dtype dtypes.DType, dims ...int) *graph.Node {
-	return p.take(shapes.Make(dtype, dims...))
-}
-
-func (p *parameters) take(shape shapes.Shape) *graph.Node {
 	p.count++
-	return p.named(fmt.Sprintf("p%d", p.count), shape)
+	return p.named(fmt.Sprintf("p%d", p.count), shapes.Make(dtype, dims...))
 }
 
+// named declares the next input by a name that the program's text shows.
 func (p *parameters) named(name string, shape shapes.Shape) *graph.Node {
 	return graph.Parameter(p.g, name, shape)
 }
@@ -57,7 +57,9 @@ func compile(
 	return &program{name: name, graph: g, device: on.number}, nil
 }
 
-// run executes the program. The outputs are on the device and the caller's to finalize.
+// run queues the program, or runs it on a device that does not queue. inputs may be
+// finalized once it has returned. The outputs are on the device; the caller finalizes
+// them.
 func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
 	defer recoverAs(&err, "program "+p.name+" does not run")
 	arguments := make([]any, len(inputs))
@@ -67,9 +69,9 @@ func (p *program) run(inputs ...*tensors.Tensor) (outputs []*tensors.Tensor, err
 	return p.graph.RunOnDevice(p.device, arguments...), nil
 }
 
-// update is run for a program that takes states first and gives the next ones first, in
-// the same memory where the compiler has been told so. The states are gone afterwards,
-// whether the program succeeds or not.
+// update is run for a program whose first inputs are states and whose first outputs are
+// the states after it, in the same memory if keepCaches has told the compiler so. The
+// states given to it are gone afterwards, whether the program succeeds or not.
 func (p *program) update(states, inputs []*tensors.Tensor) (outputs []*tensors.Tensor, err error) {
 	defer recoverAs(&err, "program "+p.name+" does not run")
 	backend := p.graph.Backend()
@@ -102,8 +104,10 @@ func (p *program) update(states, inputs []*tensors.Tensor) (outputs []*tensors.T
 	return outputs, nil
 }
 
+// close frees the compiled program.
 func (p *program) close() { p.graph.Finalize() }
 
+// recoverAs turns a panic into an error. It must be deferred itself.
 func recoverAs(err *error, what string) {
 	switch fault := recover().(type) {
 	case nil:

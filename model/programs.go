@@ -10,27 +10,27 @@ import (
 	"scored/score/plan"
 )
 
-// programs are the executables of an engine. One program serves all layers, or all
-// groups of some: it takes its weights as inputs. So a bucket compiles in the time of
-// one layer, and many small buckets cost little.
+// programs are the compiled programs of an engine. One program serves all layers, or all
+// groups of layers, because it takes its weights as inputs. So a bucket compiles in the
+// time of one layer, and many small buckets cost little.
 type programs struct {
-	embed map[int]*program   // by tokens
-	layer map[shape]*program // by bucket
-	last  map[int]*program   // by tokens: final norm of the rows' last tokens
-	head  map[headKey]*program
-	// headRows is how many rows the largest of head reads. A step may read more places
-	// than that.
-	headRows int
-	check    map[string]*program // by name: see attention.checks
-	blank    *program            // a layer's KV cache of zeros; nil without one
+	embed  map[int]*program   // by tokens
+	layer  map[shape]*program // by bucket
+	last   map[int]*program   // by tokens: the last norm, of chosen tokens
+	output map[outputHead]*program
+	// outputRows is how many rows the largest output head takes. A step may have more
+	// places than that.
+	outputRows int
+	check      map[string]*program // by name: see attention.checks
+	blank      *program            // makes a layer's KV cache of zeros; nil without a cache
 }
 
-// compileAll compiles what the buckets need, until ctx ends, and tells progress of each
-// program.
+// compileAll compiles the programs that the buckets need, until ctx ends, and calls
+// progress after each. After an error it has freed them.
 func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucket,
 	progress func(stage Stage, done, total int64)) (*programs, error) {
 	p := &programs{embed: map[int]*program{}, layer: map[shape]*program{}, last: map[int]*program{},
-		head: map[headKey]*program{}, check: map[string]*program{}}
+		output: map[outputHead]*program{}, check: map[string]*program{}}
 	list := n.list(p, buckets)
 	for i, build := range list {
 		err := ctx.Err()
@@ -48,9 +48,9 @@ func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucke
 	return p, nil
 }
 
-// list gives the compilations, each program once.
+// list returns functions that compile the programs into p, each program once.
 func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) error) {
-	// first: a device that does not take kernels is known at once
+	// Checks come first: a device that does not take kernels is known at once.
 	for _, c := range n.attention.checks(buckets) {
 		list = append(list, n.demanding(c.name, kernelCalls, 0, add(p.check, c.name, c.name, c.build)))
 	}
@@ -58,15 +58,15 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 	for _, b := range buckets {
 		most = max(most, b.Rows)
 	}
-	p.headRows = headFor(most)
-	heads := []headKey{headOf(most, false)}
+	p.outputRows = outputHeadFor(most, true).rows
+	heads := []outputHead{outputHeadFor(most, false)}
 	if n.Classes == nil {
-		for _, rows := range headRowsFor(most) {
-			heads = append(heads, headOf(rows, true))
+		for _, rows := range vocabularyRowsFor(most) {
+			heads = append(heads, outputHeadFor(rows, true))
 		}
 	}
-	for _, key := range heads {
-		list = append(list, add(p.head, key, key.name(), n.headGraph(key)))
+	for _, head := range heads {
+		list = append(list, add(p.output, head, head.name(), n.outputGraph(head)))
 	}
 	planned := map[any]bool{}
 	once := func(key any) bool {
@@ -92,8 +92,7 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 	if n.cache.pages > 0 {
 		list = append(list, func(on device) (err error) {
 			p.blank, err = compile(on, "blank", func(in *parameters) []*Node {
-				return []*Node{Zeros(in.g,
-					n.cache.shape())}
+				return []*Node{Zeros(in.g, n.cache.shape())}
 			})
 			return err
 		})
@@ -101,6 +100,7 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 	return list
 }
 
+// add returns a function that compiles a program and adds it to a map.
 func add[K comparable](to map[K]*program, key K, name string,
 	build func(in *parameters) []*Node) func(device) error {
 	return func(on device) (err error) {
@@ -109,8 +109,8 @@ func add[K comparable](to map[K]*program, key K, name string,
 	}
 }
 
-// demanding also holds a program to what the Splicer must put into it, if there is a
-// Splicer. Where kernels are at stake, every error is an ErrKernels.
+// demanding returns build with a check of what the Splicer, if there is one, must have
+// written into the program. If the program calls kernels, every error is ErrKernels.
 func (n network) demanding(name string, calls, caches int,
 	build func(device) error) func(device) error {
 	return func(on device) error {
@@ -125,12 +125,13 @@ func (n network) demanding(name string, calls, caches int,
 	}
 }
 
+// close frees the programs. p may be nil, or half compiled.
 func (p *programs) close() {
 	if p == nil {
 		return
 	}
 	closeAll(p.check)
-	closeAll(p.head)
+	closeAll(p.output)
 	closeAll(p.last)
 	closeAll(p.layer)
 	closeAll(p.embed)
@@ -149,6 +150,8 @@ func closeAll[K comparable](all map[K]*program) {
 	}
 }
 
+// embedGraph takes token ids and positions [T], and the embedding. It returns hidden
+// states and the angles of RoPE.
 func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		ids, positions := in.next(dtypes.Int32, tokens), in.next(dtypes.Int32, tokens)
@@ -157,13 +160,13 @@ func (n network) embedGraph(tokens int) func(in *parameters) []*Node {
 	}
 }
 
-// layerGraph takes the KV cache of each layer of a group, if the shape has a context,
-// the hidden states and angles that embed gives, what stepInputs makes of a step, and
-// the layers' weights. It gives the caches and the hidden states.
+// layerGraph takes the KV cache of each layer of a group, if the shape has a context;
+// the outputs of embedGraph; the arrays that stepInputs makes of a step; and the layers'
+// weights. It returns the caches and the hidden states.
 func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		var at places
-		var outputs []*Node // the caches before, then those after
+		var at cacheInputs
+		var outputs []*Node // the caches, each replaced when its layer has written to it
 		if s.context > 0 {
 			for i := range n.runs.Group {
 				outputs = append(outputs, in.named(cacheNameOf(i), n.cache.shape()))
@@ -185,21 +188,20 @@ func (n network) layerGraph(s shape) func(in *parameters) []*Node {
 			}
 			w := n.layerParameters(in)
 			x = n.transform(x, w, func(qkv *Node) *Node {
-				return n.attention.attend(qkv, angles, w, v,
-					keep)
+				return n.attention.attend(qkv, angles, w, v, keep)
 			})
 		}
 		return append(outputs, n.stream(x))
 	}
 }
 
-// viewParameters takes a view of the shape.
+// viewParameters declares the inputs of a view of the shape.
 func viewParameters(in *parameters, a attention, s shape) view {
 	return view{ranges: in.next(dtypes.Int32, 3, s.tokens), length: s.length, more: a.inputs(in, s)}
 }
 
-// streamParameter takes the hidden states [T, D] that the program before gave by
-// stream.
+// streamParameter declares the hidden states that the program before returned by stream,
+// as [T, D].
 func (n network) streamParameter(in *parameters, tokens int) *Node {
 	if n.attention.transposed() {
 		return Transpose(in.next(dtypes.Float32, n.HiddenSize, tokens), 0, 1)
@@ -207,7 +209,8 @@ func (n network) streamParameter(in *parameters, tokens int) *Node {
 	return in.next(dtypes.Float32, tokens, n.HiddenSize)
 }
 
-// stream is the hidden states [T, D] as they go from one program to the next.
+// stream returns the hidden states [T, D] as programs pass them on, which is [D, T] if
+// attention wants it so.
 func (n network) stream(x *Node) *Node {
 	if n.attention.transposed() {
 		return Transpose(x, 0, 1)
@@ -215,6 +218,8 @@ func (n network) stream(x *Node) *Node {
 	return x
 }
 
+// lastGraph takes hidden states, the indexes of up to lastRows tokens, and the weight of
+// the last norm. It returns their hidden states after the norm, [lastRows, D].
 func (n network) lastGraph(tokens int) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
 		x, last := n.streamParameter(in, tokens), in.next(dtypes.Int32, lastRows)
@@ -222,15 +227,16 @@ func (n network) lastGraph(tokens int) func(in *parameters) []*Node {
 	}
 }
 
-// headGraph takes what last gives, [lastRows, D], which of its rows the head is for,
-// and pairs of one of those and a label.
-func (n network) headGraph(key headKey) func(in *parameters) []*Node {
+// outputGraph takes the output of lastGraph; which of its rows the head takes; pairs of
+// one of those and a label, [Q, 2]; and the head's table. It returns a number for each
+// pair, [Q].
+func (n network) outputGraph(head outputHead) func(in *parameters) []*Node {
 	return func(in *parameters) []*Node {
-		h, rows := in.next(dtypes.Float32, lastRows, n.HiddenSize), in.next(dtypes.Int32, key.rows)
-		pairs := in.next(dtypes.Int32, key.rows*plan.LabelsPerRow, 2)
+		h, rows := in.next(dtypes.Float32, lastRows, n.HiddenSize), in.next(dtypes.Int32, head.rows)
+		pairs := in.next(dtypes.Int32, head.rows*plan.LabelsPerRow, 2)
 		table := in.next(n.stored, n.Head().Shape...)
 		h = Gather(h, ExpandDims(rows, -1))
-		if key.vocabulary {
+		if head.vocabulary {
 			return []*Node{n.logprobs(h, pairs, table)}
 		}
 		return []*Node{n.labelLogits(h, pairs, table)}

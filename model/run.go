@@ -10,12 +10,13 @@ import (
 	"scored/score/plan"
 )
 
-// Run queues the step on the device: embed, every layer, heads. Where the device does
-// not queue, it computes the step. It is not safe for concurrent use, but for the Wait
-// of steps before. The step may be changed once Run has returned.
+// Run queues the step on the device: embedding, layers, readouts. On a device that does
+// not queue, it computes the step. It must not be called from several goroutines at a
+// time; Wait of earlier steps may be called meanwhile. The step may be changed once Run
+// has returned.
 //
-// Errors of Run and Wait wrap plan.ErrMemory, plan.ErrCache and plan.ErrLost where
-// those hold. After one, the slots that the step wrote hold nothing.
+// Errors of Run and Wait wrap plan.ErrMemory, plan.ErrCache and plan.ErrLost if those
+// apply. After an error, the slots that the step wrote hold nothing.
 func (e *Engine) Run(step *plan.Step) (plan.Pending, error) {
 	p, err := e.queue(step)
 	if err != nil {
@@ -24,6 +25,7 @@ func (e *Engine) Run(step *plan.Step) (plan.Pending, error) {
 	return p, nil
 }
 
+// queue is Run without the errors of package plan.
 func (e *Engine) queue(step *plan.Step) (p *pending, err error) {
 	if err := step.Check(e.Pages()); err != nil {
 		return nil, err
@@ -43,13 +45,16 @@ func (e *Engine) queue(step *plan.Step) (p *pending, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, finalize(hidden)) }()
-	if err := e.heads(step, l, hidden, p); err != nil {
+	r := readout{programs: e.programs, weights: e.weights, tokens: step.Bucket.Tokens, hidden: hidden}
+	err = r.run(placesOf(step, l, e.net.Classes != nil, p.answers))
+	if p.reads = r.reads; err != nil {
 		return nil, errors.Join(err, p.free())
 	}
 	return p, nil
 }
 
-// layers runs embed and every layer: the hidden states [T, D].
+// layers runs the embedding and every layer. It returns the hidden states, which the
+// caller finalizes.
 func (e *Engine) layers(
 	bucket plan.Bucket, l *layout, p *pending,
 ) (hidden *tensors.Tensor, err error) {
@@ -84,8 +89,8 @@ func (e *Engine) layers(
 	return hidden, nil
 }
 
-// stepInputs are what a layer takes of a step beside what embed gives, in the order of
-// layerGraph.
+// stepInputs returns the inputs of a layer's program that depend on the step alone, in
+// the order of layerGraph.
 func (n network) stepInputs(l *layout, s shape) []*tensors.Tensor {
 	inputs := append([]*tensors.Tensor{l.ranges()}, n.attention.pack(l, s)...)
 	if s.context > 0 {
@@ -94,6 +99,7 @@ func (n network) stepInputs(l *layout, s shape) []*tensors.Tensor {
 	return inputs
 }
 
+// alone runs layers of a step that has no context.
 func (e *Engine) alone(
 	program *program, arguments []*tensors.Tensor,
 ) (hidden *tensors.Tensor, err error) {
@@ -104,8 +110,8 @@ func (e *Engine) alone(
 	return outputs[0], nil
 }
 
-// onCache runs the layers from i on that are a group on their part of the cache, which
-// is gone if that fails.
+// onCache runs the group of layers from layer i on, on their part of the cache. If that
+// fails, the cache is lost.
 func (e *Engine) onCache(program *program, i int, arguments []*tensors.Tensor,
 	p *pending) (hidden *tensors.Tensor, err error) {
 	caches := e.cache.layers[i : i+e.net.runs.Group]
@@ -123,20 +129,20 @@ type pending struct {
 	engine  *Engine
 	answers [][]float32
 	reads   []reading
-	fills   int // of the cache that the step is on; or noCache
+	fills   int // which fill of the cache the step is on: see kvCache; or noCache
 }
 
 const noCache = -1
 
-// reading is an array on the device of which numbers go into answers, in order; none:
-// it is only waited for.
+// reading is an array on the device whose numbers go to places in answers, in order. If
+// there are no places, it is only waited for.
 type reading struct {
 	from *tensors.Tensor
 	to   []*float32
 }
 
-// Wait implements plan.Pending. The device does what it is given in order, so when it
-// has computed what the step reads, it has nothing left to do for it.
+// Wait implements plan.Pending. A device works in the order of its queue, so once the
+// arrays that are read are computed, it has nothing left to do for the step.
 func (p *pending) Wait() ([][]float32, error) {
 	var failed error
 	for _, r := range p.reads {
@@ -148,8 +154,7 @@ func (p *pending) Wait() ([][]float32, error) {
 		failed = errors.Join(failed, err)
 	}
 	if failed != nil {
-		// What fails here may have failed in a layer, and then its part of the cache
-		// has, too.
+		// The fault may be a layer's, and then its part of the cache is lost, too.
 		failed = p.lose(failed)
 	}
 	if err := errors.Join(failed, p.free()); err != nil {
@@ -158,7 +163,8 @@ func (p *pending) Wait() ([][]float32, error) {
 	return p.answers, nil
 }
 
-// lose tells of a lost cache, once for every cache.
+// lose marks the step's cache as lost. It joins plan.ErrCache to the error for the first
+// step that reports this cache.
 func (p *pending) lose(err error) error {
 	if p.fills != noCache && p.engine.cache.lose(p.fills) {
 		return errors.Join(plan.ErrCache, err)

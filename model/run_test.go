@@ -142,7 +142,7 @@ func TestFailedStepLosesTheCache(t *testing.T) {
 		at    string // the program that fails
 		step  *plan.Step
 		fresh bool // the cache is lost
-	}{{"layer", layer, step(), true}, {"heads", headKey{8, true}.name(), step(), false}, {"embedding", embedName(64), step(), false}, {"a layer without context", shapeOf(tinyBuckets()[0]).name(1), alone, false}} {
+	}{{"layer", layer, step(), true}, {"heads", outputHead{8, true}.name(), step(), false}, {"embedding", embedName(64), step(), false}, {"a layer without context", shapeOf(tinyBuckets()[0]).name(1), alone, false}} {
 		backend.execute = func(program string) error {
 			if program == c.at {
 				return fault

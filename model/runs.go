@@ -40,7 +40,7 @@ func (r Runs) Step(b plan.Bucket) map[string]int {
 	runs := r.Body(b)
 	for left := b.Rows; left > 0; left -= lastRows {
 		runs[lastName(b.Tokens)]++
-		runs[headKey{lastRows, false}.name()]++
+		runs[outputHead{lastRows, false}.name()]++
 	}
 	return runs
 }

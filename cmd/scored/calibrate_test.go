@@ -15,7 +15,6 @@ import (
 
 	"scored/app"
 	"scored/model"
-	"scored/model/checkpoint"
 	"scored/score"
 	"scored/target"
 )
@@ -118,7 +117,7 @@ func TestSampleSteps(t *testing.T) {
 	for _, name := range []string{"cpu-avx2", "cpu-avx512", "cpu-bf16"} {
 		cpu, _ := target.Named(name)
 		least, most, all := map[int]int{}, map[int]int{}, time.Duration(0)
-		for _, one := range sampleSteps((model.Costs{Config: checkpoint.Qwen3_0_6B(), Attention: target.Native, Weights: cpu.Weights}.Buckets(cpu, 8192))) {
+		for _, one := range sampleSteps(pricedBuckets(cpu, 8192)) {
 			least[one.keys], most[one.keys] = cmp.Or(least[one.keys], one.bucket.Tokens), max(most[one.keys], one.bucket.Tokens)
 			all += fullStep(one).Cost()
 		}

@@ -90,11 +90,19 @@ func TestKeyIsNotShown(t *testing.T) {
 	}
 }
 
+// pricedBuckets are a target's step shapes for Qwen3-0.6B, with its own price.
+func pricedBuckets(t target.Target, contextLength int) []score.Bucket {
+	buckets := t.Ladders[target.Native](contextLength)
+	costs := model.Costs{Config: checkpoint.Qwen3_0_6B(), Attention: target.Native, Weights: t.Weights}
+	costs.Predict(buckets, t, t.Price(target.Native, t.Weights))
+	return buckets
+}
+
 // TestDefaultBuckets: every prompt below the context length fits, whatever that is.
 func TestDefaultBuckets(t *testing.T) {
 	for _, contextLength := range []int{64, 128, 2048, 4096, 10_000, 40_960, 131_072} {
 		cpu, _ := target.Find("cpu", "")
-		buckets := model.Costs{Config: checkpoint.Qwen3_0_6B(), Attention: target.Native, Weights: cpu.Weights}.Buckets(cpu, contextLength)
+		buckets := pricedBuckets(cpu, contextLength)
 		s, err := score.New(score.Config{Vocab: 10, ContextLength: contextLength}, nil, engineOf(buckets))
 		if err != nil {
 			t.Errorf("context length %d: %v", contextLength, err)

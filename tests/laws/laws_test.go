@@ -40,7 +40,9 @@ func priced(cfg checkpoint.Config, name string, attention target.Attention, cont
 	if !ok {
 		panic("no target is named " + name)
 	}
-	return model.Costs{Config: cfg, Attention: attention, Weights: t.Weights}.Buckets(t, contextLength)
+	buckets := t.Ladders[attention](contextLength)
+	model.Costs{Config: cfg, Attention: attention, Weights: t.Weights}.Predict(buckets, t, t.Price(attention, t.Weights))
+	return buckets
 }
 
 // device is a plugin with the splicer that rewrites its programs.
