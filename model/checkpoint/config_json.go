@@ -159,8 +159,9 @@ func (f *configFile) checkPlain() error {
 // of an allocation.
 func (f *configFile) sizes() (Config, error) {
 	var cfg Config
+	// Both defaults are those of transformers' configuration classes.
 	if f.KVHeads == nil {
-		f.KVHeads = f.Heads // as in transformers: one key-value head for each query head
+		f.KVHeads = f.Heads // one key-value head for each query head
 	}
 	if f.HeadDim == nil && f.HiddenSize != nil && f.Heads != nil && *f.Heads > 0 &&
 		*f.HiddenSize%*f.Heads == 0 {

@@ -66,6 +66,8 @@ func (s Shape) attend(t *text, _, i value, resident, in []value) {
 	next := t.add(i, t.constant("i32", 1))
 
 	state := f.begin()
+	// The keys of the context first, then the step's own: package kernel says why the
+	// order changes no weight.
 	if s.Context > 0 {
 		from := seen(0)
 		state = f.over(span(0), span(1), source{context, s.Blocks().Context, from,

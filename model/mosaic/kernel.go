@@ -2,6 +2,10 @@
 // Mosaic: MLIR text that libtpu compiles, called from StableHLO as the custom call
 // "tpu_custom_call". It is pure text: nothing here needs a TPU, or C.
 //
+// It must not know graphs or steps: Keys and Attend return a Kernel for a Shape, and
+// package model writes its Call into a program. Begin with attend.go; text.go has the
+// operations that kernels are written with.
+//
 // A compiler that sees softmax(q·k)·v as separate operations writes every score to
 // memory and reads it back several times. A kernel keeps the scores of some queries and
 // some keys in registers and fast memory, and continues with the next keys
@@ -17,8 +21,8 @@ import (
 	"scored/model/kernel"
 )
 
-// version is that of the stable dialect the text is written in. Later versions of
-// libtpu read earlier ones.
+// version is that of Mosaic's stable dialect in which the text is written. Later versions
+// of libtpu read earlier ones.
 const version = 17
 
 // Kernel is a kernel for one shape.
@@ -29,7 +33,7 @@ type Kernel struct {
 	// shows.
 	Body string
 	Cost Cost
-	// FastMemory is how many bytes of it the kernel may use.
+	// FastMemory is how many bytes of fast memory (VMEM) the kernel may use.
 	FastMemory int
 }
 
@@ -40,8 +44,8 @@ type Cost struct {
 	BytesAccessed  int `json:"bytes_accessed"`
 }
 
-// Call is the StableHLO operation that runs the kernel: operands and result with their
-// types, as StableHLO has them.
+// Call returns the StableHLO operation that runs the kernel, in one line. Operands,
+// result and their types are texts of StableHLO.
 func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
 	// Profiles show the operation by its location.
 	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 1 : i32, `+
@@ -53,7 +57,8 @@ func (k Kernel) Call(operands []string, operandTypes []string, result, resultTyp
 		strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
-// config is the call's backend_config.
+// config returns the call's backend_config: JSON that holds the kernel's body and what
+// the compiler must know of it.
 func (k Kernel) config() string {
 	type call struct {
 		Body    string `json:"body"`
@@ -77,13 +82,16 @@ func (k Kernel) config() string {
 	return string(config)
 }
 
-// quote makes a string literal of MLIR.
+// quote returns a string literal of MLIR, whose escapes are hexadecimal.
 func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\22`) + `"` }
 
-// window is how a kernel sees one of its arrays: block by block.
+// window shows a kernel one of its arrays block by block. While the kernel works on the
+// blocks of one point of the grid, the blocks of the next point are copied to fast
+// memory.
 type window struct {
 	kind       // of a block
-	fixed bool // it shows the same block at every point
+	fixed bool // it shows the same block at every point, so there is nothing to copy ahead
+	// block writes which block the window shows at point (i, j), counted in blocks.
 	block func(t *text, i, j value) (row, column value)
 }
 
@@ -128,6 +136,8 @@ func module(name string, grid [2]int, resident []kind, windows []window,
 	return t.String()
 }
 
+// windowParameters returns the attributes of windows: the size of each one's blocks, and
+// the function that says which block it shows.
 func windowParameters(windows []window) string {
 	n := -1
 	return kernel.Join(windows, func(w window) string {

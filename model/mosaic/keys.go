@@ -1,7 +1,8 @@
 package mosaic
 
 // Keys returns the kernel that prepares keys and values: see package kernel. Its grid has
-// a point for each block of tokens and key-value head.
+// a point for each block of tokens and key-value head. Its first two windows show parts
+// of the same operand, qkv: a head's keys, and the same head's values.
 func Keys(s Shape) Kernel {
 	e, rows := s.HeadDim, s.keysRows()
 	head := func(from int) window {

@@ -7,8 +7,8 @@ import (
 	"scored/model/kernel"
 )
 
-// text is a kernel being written: operations of MLIR in generic form, in the dialect
-// that Mosaic keeps stable.
+// text is a kernel being written: operations of MLIR in generic form, in Mosaic's stable
+// dialect. Methods write an operation and return its result.
 type text struct{ kernel.Text }
 
 // value is the result of an operation.
@@ -36,10 +36,13 @@ func (k kind) String() string {
 	return fmt.Sprintf("vector<%s%s>", shape, k.element)
 }
 
+// array returns the kind of an array in registers.
 func array(element string, dims ...int) kind { return kind{element: element, dims: dims} }
 
+// in returns the kind of such an array in a memory.
 func (k kind) in(memory string) kind { return kind{k.element, k.dims, memory} }
 
+// scalar returns the kind of a number.
 func scalar(element string) kind { return kind{element: element} }
 
 // op writes an operation with one result.
@@ -54,6 +57,7 @@ func (t *text) do(operation, attributes string, inputs ...value) {
 	t.Line("%s -> ()", call(operation, attributes, inputs))
 }
 
+// call returns an operation with its operands and their types, without the result's.
 func call(operation, attributes string, inputs []value) string {
 	if attributes != "" {
 		attributes = " {" + attributes + "}"
@@ -96,6 +100,7 @@ func (t *text) binary(operation, attributes string, a, b value) value {
 	return t.op(a.kind, operation, attributes, a, b)
 }
 
+// Attributes that keep the compiler from changing results.
 const (
 	exactly    = "fastmath = #arith.fastmath<none>"
 	noOverflow = "overflowFlags = #arith.overflow<none>"
@@ -139,11 +144,13 @@ func (t *text) bfloat16s(x value) value {
 // lessUnsigned is a predicate of integers, by MLIR's number.
 const lessUnsigned = 6
 
+// compare compares a with b, which is broadcast to a.
 func (t *text) compare(predicate int, a, b value) value {
 	return t.op(array("i1", a.dims...), "arith.cmpi",
 		fmt.Sprintf("predicate = %d : i64", predicate), a, t.broadcast(b, a.dims...))
 }
 
+// choose returns a where a condition holds, and b elsewhere.
 func (t *text) choose(where, a, b value) value {
 	return t.op(a.kind, "arith.select", "", where, a, b)
 }
@@ -195,6 +202,7 @@ func (t *text) product(a value, i int, b value, j int) value {
 			1-i, 1-j), a, b, zero)
 }
 
+// transpose swaps the axes of a matrix.
 func (t *text) transpose(x value) value {
 	return t.op(array(x.element, x.dims[1], x.dims[0]), "tpu.transpose",
 		"permutation = array<i64: 1, 0>", x)
@@ -212,6 +220,7 @@ func (t *text) load(from value, row value, rows, column, columns int) value {
 		t.constant("index", column))
 }
 
+// store writes a matrix to the first rows of memory, from a column on.
 func (t *text) store(x, to value, column int) {
 	t.do("tpu.vector_store", "add = false, operandSegmentSizes = array<i32: 1, 1, 2, 0>, strides "+
 		"= array<i32>",

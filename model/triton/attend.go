@@ -2,7 +2,8 @@ package triton
 
 import "scored/model/kernel"
 
-// Attend returns the kernel that computes attention: see package kernel.
+// Attend returns the kernel that computes attention: see package kernel. Its grid has a
+// point for some heads that share keys, and a block of tokens.
 func Attend(s Shape) Kernel {
 	tile := s.tile()
 	operands := []operand{{"spans", "i32"}, {"qkv", "bf16"}, {"keys", "bf16"}}
@@ -39,6 +40,7 @@ func (s Shape) attend(t *text, in map[string]value) {
 	f := flash{Shape: s, text: t, queries: t.bfloat16s(queries)}
 	f.head = t.times(t.div(firstHead, t.constant(s.Heads/s.KVHeads)), 2*e)
 
+	// The step's own keys, in blocks first … last-1.
 	first, start := span(2), seen(2)
 	last := t.div(t.plus(t.times(t.plus(block, 1), tile.Tokens), tile.Keys-1), t.constant(tile.Keys))
 	own := source{in["keys"], start, t.plus(t.sub(token, start), 1)}

@@ -1,11 +1,15 @@
-// Package triton writes the kernels that attend on an NVIDIA GPU, as programs of
-// Triton: MLIR text that XLA's CUDA plugin compiles, called from StableHLO as the
+// Package triton writes the kernels that compute attention on an NVIDIA GPU, as programs
+// of Triton: MLIR text that XLA's CUDA plugin compiles, called from StableHLO as the
 // custom call "__gpu$xla.gpu.triton". It is pure text: nothing here needs a GPU, or C.
 //
-// A compiler that sees softmax(q·k)·v as separate operations writes every score out and
-// reads it back several times. A kernel keeps the scores of some queries and some keys
-// in registers, and goes on to the next keys (FlashAttention, arXiv:2205.14135,
-// algorithm 1).
+// It must not know graphs or steps: Keys and Attend return a Kernel for a Shape, and
+// package model writes its Call into a program. Begin with attend.go; text.go has the
+// operations that kernels are written with.
+//
+// A compiler that sees softmax(q·k)·v as separate operations writes every score to
+// memory and reads it back several times. A kernel keeps the scores of some queries and
+// some keys in registers, and continues with the next keys (FlashAttention,
+// arXiv:2205.14135, algorithm 1).
 package triton
 
 import (
@@ -18,20 +22,19 @@ import (
 // Kernel is a kernel for one shape.
 type Kernel struct {
 	Name string
-	// Body is an MLIR module with one function of that name, which gets pointers to the
-	// operands and then to the result. It runs once for each point of the grid, by
-	// Warps of 32 threads.
+	// Body is an MLIR module with one function of that name. It gets pointers to the
+	// operands and then to the result, and runs once for each point of Grid.
 	Body string
 	Grid [2]int
-	// Warps and Stages are how many warps run a point of the grid, and how many blocks
-	// of keys are on their way at a time.
+	// Warps is how many warps of 32 threads run a point of the grid. Stages is how many
+	// blocks of keys are loaded or in use at a time.
 	Warps, Stages int
 	// Shared bounds the bytes of shared memory that a point of the grid uses.
 	Shared int
 }
 
-// Call is the StableHLO operation that runs the kernel: operands and result with their
-// types, as StableHLO has them.
+// Call returns the StableHLO operation that runs the kernel, in one line. Operands,
+// result and their types are texts of StableHLO.
 func (k Kernel) Call(operands []string, operandTypes []string, result, resultType string) string {
 	// Profiles show the operation by its location, and the kernel by its name.
 	return fmt.Sprintf(`%s = "stablehlo.custom_call"(%s) {api_version = 4 : i32, `+
@@ -46,7 +49,7 @@ func (k Kernel) Call(operands []string, operandTypes []string, result, resultTyp
 		strings.Join(operandTypes, ", "), resultType, k.Name)
 }
 
-// quote makes a string literal of MLIR.
+// quote returns a string literal of MLIR, whose escapes are hexadecimal.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\22`, "\n", `\0A`).Replace(s) + `"`
 }

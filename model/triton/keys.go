@@ -1,8 +1,10 @@
 package triton
 
-// Keys returns the kernel that prepares keys and values: see package kernel.
+// Keys returns the kernel that prepares keys and values: see package kernel. Its grid has
+// a point for each key-value head and block of tokens.
 func Keys(s Shape) Kernel {
-	const rows = 32 // of four warps: a thread has 32 numbers of a head of 128
+	// Four warps have 128 threads, so each has 32 numbers of 32 tokens' heads of 128.
+	const rows = 32
 	operands := []operand{{"qkv", "bf16"}, {"same", "bf16"}, {"weight", "f32"}, {"angles", "f32"},
 		{"out", "bf16"}}
 	body := module("keys", operands, func(t *text, in map[string]value) {

@@ -11,14 +11,14 @@ type Shape struct {
 	kernel.Shape
 	// Shared is how many bytes of shared memory a block of threads may use on the card.
 	Shared int
-	// Tile is how attention is cut up; the zero value leaves the choice to the package.
+	// Tile is how attention is divided; the zero value leaves the choice to the package.
 	Tile Tile
 }
 
-// multiple is what tokens and context keys come in: the largest block of a tile.
+// multiple is that of tokens and of context keys: the largest block of a tile.
 const multiple = 64
 
-// Check says why there are no kernels of the shape.
+// Check returns an error that says why there are no kernels of the shape.
 func (s Shape) Check() error {
 	if s.HeadDim != 64 && s.HeadDim != 128 {
 		return fmt.Errorf("heads have %d numbers, kernels are for 64 or 128", s.HeadDim)
@@ -37,12 +37,12 @@ func (s Shape) Check() error {
 	return nil
 }
 
-// most is how many numbers the largest array has: kernels count them in 32 bits.
+// most returns how many numbers the largest array has. Kernels count them in 32 bits.
 func (s Shape) most() int {
 	return max(s.Tokens*(s.Heads+2*s.KVHeads), max(s.Tokens, s.Context)*s.KVHeads*2) * s.HeadDim
 }
 
-// Tile is how a kernel cuts up its work: a point of the grid has so many tokens of so
+// Tile is how a kernel divides its work. A point of the grid has so many tokens of so
 // many heads, which share their keys, and goes over so many keys at a time. Tokens,
 // heads and keys are powers of two.
 type Tile struct{ Tokens, Heads, Keys, Warps, Stages int }
@@ -62,8 +62,8 @@ type Tile struct{ Tokens, Heads, Keys, Warps, Stages int }
 //	     64 x 2,     128,     8,      2   42  133  44
 const rows = 64
 
-// tile is the first line of that table where shared memory allows, and goes with fewer
-// stages where not.
+// tile returns the first line of that table if shared memory allows it, and else the same
+// with fewer stages.
 func (s Shape) tile() Tile {
 	if s.Tile != (Tile{}) {
 		return s.Tile
@@ -81,8 +81,8 @@ func (s Shape) tile() Tile {
 	return t
 }
 
-// shared bounds the shared memory of a tile: the keys and values of each stage, the
-// queries, and what sums across a row, or a change of layout, put there for a moment.
+// shared bounds the bytes of shared memory that a tile takes: the keys and values of each
+// stage, the queries, and 4 KiB for sums across a row and changes of layout.
 func (s Shape) shared(t Tile) int {
 	const element = 2
 	keysValues := t.Keys * 2 * s.HeadDim * element
@@ -90,7 +90,7 @@ func (s Shape) shared(t Tile) int {
 	return t.Stages*keysValues + queries + 4<<10
 }
 
-// Blocks are how attention is cut up.
+// Blocks returns how attention is divided.
 func (s Shape) Blocks() kernel.Blocks {
 	t := s.tile()
 	return kernel.Blocks{Tokens: t.Tokens, Context: t.Keys, Own: t.Keys}

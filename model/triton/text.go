@@ -9,7 +9,7 @@ import (
 )
 
 // text is a kernel being written: Triton MLIR in the form in which Triton itself prints
-// it.
+// it. Methods write an operation and return its result.
 type text struct{ kernel.Text }
 
 // value is the result of an operation.
@@ -37,18 +37,20 @@ func (k kind) String() string {
 	return "tensor<" + kernel.Dims(k.dims) + element + ">"
 }
 
+// tensor returns the kind of a tensor of numbers.
 func tensor(element string, dims ...int) kind { return kind{element: element, dims: dims} }
 
 // of returns the kind with another element type.
 func (k kind) of(element string) kind { return kind{element: element, dims: k.dims} }
 
-// op writes an operation that gives a result, with all that follows its name.
+// op writes an operation with one result. format is all that follows its name.
 func (t *text) op(result kind, operation, format string, arguments ...any) value {
 	out := value{t.Name(), result}
 	t.Line("%s = %s %s", out.name, operation, fmt.Sprintf(format, arguments...))
 	return out
 }
 
+// program returns where in the grid the kernel runs, along axis x or y.
 func (t *text) program(axis string) value {
 	return t.op(kind{element: "i32"}, "tt.get_program_id", "%s : i32", axis)
 }
@@ -83,10 +85,11 @@ func (t *text) broadcast(x value, dims ...int) value {
 	return t.op(to, "tt.broadcast", "%s : %s -> %s", x.name, x.kind, to)
 }
 
-// column is a vector as a column, row as a row.
+// column returns a vector as a column [n, 1], row as a row [1, n].
 func (t *text) column(x value) value { return t.expand(x, 1, x.dims[0], 1) }
 func (t *text) row(x value) value    { return t.expand(x, 0, 1, x.dims[0]) }
 
+// expand adds an axis of size 1; dims are the axes after that.
 func (t *text) expand(x value, axis int, dims ...int) value {
 	to := kind{x.element, dims, x.pointer}
 	return t.op(to, "tt.expand_dims", "%s {axis = %d : i32} : %s -> %s", x.name, axis, x.kind, to)
@@ -141,6 +144,7 @@ func (t *text) rem(a, b value) value { return t.binary("arith.remsi", a, b) }
 // max returns NaN where either is NaN.
 func (t *text) max(a, b value) value { return t.binary("arith.maximumf", a, b) }
 
+// times and plus take an integer for their second operand.
 func (t *text) times(a value, n int) value { return t.mul(a, t.constant(n)) }
 
 func (t *text) plus(a value, n int) value { return t.add(a, t.constant(n)) }
@@ -169,6 +173,8 @@ func (t *text) compare(predicate string, a, b value) value {
 	return t.op(a.of("i1"), operation, "%s, %s, %s : %s", predicate, a.name, b.name, a.kind)
 }
 
+// choose returns a where a condition holds, and b elsewhere. The condition may be one
+// number for the whole.
 func (t *text) choose(where, a, b value) value {
 	if where.dims == nil {
 		return t.op(a.kind, "arith.select", "%s, %s, %s : %s", where.name, a.name, b.name, a.kind)
@@ -190,12 +196,13 @@ func (t *text) reduce(operation string, x value) value {
 	return out
 }
 
-// product is a·b + c, in float32.
+// product returns a·b + c, in float32.
 func (t *text) product(a, b, c value) value {
 	return t.op(c.kind, "tt.dot", "%s, %s, %s, inputPrecision = tf32 : %s * %s -> %s", a.name,
 		b.name, c.name, a.kind, b.kind, c.kind)
 }
 
+// transpose swaps the axes of a matrix.
 func (t *text) transpose(x value) value {
 	to := tensor(x.element, x.dims[1], x.dims[0])
 	return t.op(to, "tt.trans", "%s {order = array<i32: 1, 0>} : %s -> %s", x.name, x.kind, to)
@@ -215,6 +222,7 @@ func (t *text) load(base, elements value) value {
 		from.kind)
 }
 
+// store writes x to the elements of base at these offsets.
 func (t *text) store(x, base, elements value) {
 	to := t.at(base, elements)
 	t.Line("tt.store %s, %s : %s", to.name, x.name, to.kind)
