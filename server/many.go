@@ -84,8 +84,8 @@ func checkParts(m *loaded, parts []part) error {
 	return nil
 }
 
-// withPrefix puts the path of a part before the field that its error names. Errors that are
-// not the part's fault stay as they are.
+// withPrefix puts the path of a part before the field that its error names. Errors that
+// are not the part's fault stay as they are.
 func withPrefix(prefix string, err error) error {
 	var fault *score.Error
 	var answer *apiError

@@ -171,3 +171,18 @@ func TestProfileStages(t *testing.T) {
 		t.Errorf("description of a profile's request: %s, %v", api.Components.Schemas["ProfileRequest"], err)
 	}
 }
+
+// TestNoProfiler: a server without one says so on each path, and starts nothing.
+func TestNoProfiler(t *testing.T) {
+	s := newTestServer(t, nil)
+	without := *s.model.Load().Model
+	without.Profiler = nil
+	s.Serve(&without)
+	for method, paths := range map[string][]string{"GET": {"/profile_status", "/start_profile"}, "POST": {"/start_profile", "/stop_profile"}} {
+		for _, path := range paths {
+			if w := send(s, method, path, ""); w.Code != http.StatusNotImplemented || !strings.Contains(w.Body.String(), "profiling is not built into this server") {
+				t.Errorf("%s %s gives %d %s", method, path, w.Code, w.Body)
+			}
+		}
+	}
+}
