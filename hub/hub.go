@@ -142,16 +142,22 @@ func (m Model) fetch(ctx context.Context, repo *huggingface.Repo, digests map[st
 	return filepath.Dir(paths[0]), nil
 }
 
+// parallelDownloads is how many files are fetched at a time. It must stay below the
+// library's own bound of 20: in version 0.4.3 its semaphore can lose a wakeup when it is
+// full, and then waits for ever.
+const parallelDownloads = 16
+
 // downloadAll downloads files side by side and returns their paths in the cache. The
 // first error ends the other downloads.
 //
-// The library could take all names in one call, but in version 0.4.3 it then counts
-// files on several goroutines without a lock. Calls on one Repo race as well, so each
-// file gets a copy of it. modelFiles must have been called with repo: then the copies
-// share its list of files, and its bound of 20 downloads at a time.
+// The library could take all names in one call, but it then counts files on several
+// goroutines without a lock. Calls on one Repo race as well, so each file gets a copy of
+// it. modelFiles must have been called with repo: then the copies share its list of
+// files, and need not fetch it anew.
 func downloadAll(ctx context.Context, repo *huggingface.Repo, names []string) ([]string, error) {
 	paths := make([]string, len(names))
 	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(parallelDownloads)
 	for i, name := range names {
 		one := *repo
 		all.Go(func() (err error) {

@@ -20,10 +20,10 @@ import (
 
 // standIn is a hub with one model. fault, if set, may answer a request itself, and reports whether it did.
 type standIn struct {
-	files map[string]string
-
 	// mu must be held for the fields below.
 	mu       sync.Mutex
+	commit   string            // of main
+	files    map[string]string // of that commit; a commit's map does not change
 	fault    func(w http.ResponseWriter, r *http.Request) bool
 	requests []string // method and path of each
 }
@@ -33,24 +33,24 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 func (h *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	h.requests = append(h.requests, r.Method+" "+r.URL.Path)
-	fault := h.fault
+	fault, commit, files := h.fault, h.commit, h.files
 	h.mu.Unlock()
 	if fault != nil && fault(w, r) {
 		return
 	}
 	if r.URL.Path == "/api/models/org/tiny/revision/main" {
-		fmt.Fprintf(w, `{"id":"org/tiny","sha":"%s","siblings":[%s]}`, commit, h.siblings(r.FormValue("blobs") == "true"))
+		fmt.Fprintf(w, `{"id":"org/tiny","sha":"%s","siblings":[%s]}`, commit, siblings(files, r.FormValue("blobs") == "true"))
 		return
 	}
 	_, name, _ := strings.Cut(r.URL.Path, "/resolve/"+commit+"/")
 	name = cmp.Or(name, strings.TrimPrefix(r.URL.Path, "/elsewhere/"))
-	body, ok := h.files[name]
+	body, ok := files[name]
 	switch {
 	case !ok:
 		http.NotFound(w, r)
 		return
 	case r.URL.Path == "/elsewhere/"+name: // its store names a large file in its own way
-		w.Header().Set("ETag", `"of-the-store-3"`)
+		w.Header().Set("ETag", `"of-the-store-`+digestOf(body)[:8]+`"`)
 	case isLarge(body):
 		w.Header().Set("X-Linked-ETag", `"`+digestOf(body)+`"`)
 		http.Redirect(w, r, "/elsewhere/"+name+"?signature=s", http.StatusFound)
@@ -69,6 +69,13 @@ func (h *standIn) asked() string {
 	return strings.Join(h.requests, " ")
 }
 
+// push makes another commit of main.
+func (h *standIn) push(commit string, files map[string]string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.commit, h.files = commit, files
+}
+
 // mend ends the fault.
 func (h *standIn) mend() {
 	h.mu.Lock()
@@ -77,9 +84,9 @@ func (h *standIn) mend() {
 }
 
 // siblings is the hub's list of files.
-func (h *standIn) siblings(digests bool) string {
+func siblings(files map[string]string, digests bool) string {
 	var all []string
-	for name, body := range h.files {
+	for name, body := range files {
 		file := `{"rfilename":"` + name + `"`
 		switch {
 		case digests && isLarge(body):
@@ -104,7 +111,7 @@ func digestOf(body string) string {
 
 func newStandIn(t *testing.T, fault func(w http.ResponseWriter, r *http.Request) bool) (*standIn, Model) {
 	t.Helper()
-	h := &standIn{fault: fault, files: map[string]string{"config.json": `{"model_type":"qwen3"}`, "tokenizer.json": "{}", "model.safetensors": strings.Repeat("w", 5000),
+	h := &standIn{fault: fault, commit: commit, files: map[string]string{"config.json": `{"model_type":"qwen3"}`, "tokenizer.json": "{}", "model.safetensors": strings.Repeat("w", 5000),
 		"README.md": "not needed", "onnx/model.safetensors": "not needed either"}}
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
@@ -149,6 +156,30 @@ func TestDownload(t *testing.T) {
 	}
 	if _, err := c.downloadNow(t); err == nil {
 		t.Error("a cached model without weights is served")
+	}
+}
+
+// TestDownloadFollowsBranch: when the branch has moved, the files of its new commit are fetched, those that the old one
+// did not have among them.
+func TestDownloadFollowsBranch(t *testing.T) {
+	h, c := newStandIn(t, nil)
+	old, err := c.downloadNow(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"config.json": `{"model_type":"qwen3"}`, "tokenizer.json": "{}", "model.safetensors.index.json": `{"weight_map":{}}`}
+	for i := range 30 { // more than the library has places for
+		files[fmt.Sprintf("model-%d.safetensors", i)] = strings.Repeat(fmt.Sprintf("%02d", i), 1000)
+	}
+	h.push("fedcba9876543210fedcba9876543210fedcba98", files)
+	dir, err := c.downloadNow(t)
+	if err != nil || dir == old {
+		t.Fatalf("%s, %v; want another folder than %s", dir, err, old)
+	}
+	for name, want := range files {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %v, %d bytes", name, err, len(got))
+		}
 	}
 }
 
