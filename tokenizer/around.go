@@ -3,18 +3,20 @@ package tokenizer
 import "encoding/json"
 
 // processor is a post-processor of a tokenizer.json, which puts tokens around a text's
-// own: see github.com/huggingface/tokenizers, processors.
+// own: see github.com/huggingface/tokenizers, processors. Single and Tokens are those of
+// TemplateProcessing.
 type processor struct {
 	Type   string
-	Single []struct { // of TemplateProcessing: the parts that a text becomes
+	Single []struct { // the parts that a text becomes, in order; each has one of the two
 		Sequence *struct{ ID string } // the text's own ids
-		Special  *struct{ ID string } `json:"SpecialToken"`
+		Special  *struct{ ID string } `json:"SpecialToken"` // a key of Tokens
 	}
 	Tokens map[string]struct{ IDs []uint32 } `json:"special_tokens"`
 }
 
 // around returns how many ids the file's post-processor puts before those of a text.
-// alone reports that it changes nothing else.
+// alone reports that it changes nothing else; it is false for kinds of processors that
+// are not known here.
 func (p *pipeline) around() (before int, alone bool) {
 	var post struct {
 		processor

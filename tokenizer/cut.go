@@ -87,7 +87,7 @@ func (c *cutter) first(text string) int {
 }
 
 // separates reports whether a piece always ends before text[i:], and composition does
-// not join the characters around i.
+// not join the characters around i. It is false inside a character.
 func (c *cutter) separates(text string, i int) bool {
 	if !utf8.RuneStart(text[i]) {
 		return false

@@ -73,7 +73,8 @@ func readFile(path string) (*file, error) {
 	return f, nil
 }
 
-// parse reads the parts that this package needs; Rust checks the rest.
+// parse reads the parts that this package needs; Rust checks the rest. Errors have no
+// path, which readFile adds.
 func (f *file) parse(raw []byte) error {
 	if len(raw) == 0 {
 		return errors.New("it is empty")
@@ -116,8 +117,8 @@ func (f *file) parse(raw []byte) error {
 	return nil
 }
 
-// load loads the file in Rust. Like transformers, it ignores truncation and padding in
-// the file.
+// load loads the file in Rust, in a mode. The caller must close the result. Like
+// transformers, load ignores truncation and padding in the file.
 func (f *file) load(mode int) (*tokenizers.Tokenizer, error) {
 	fields := map[string]any{}
 	for name, value := range f.fields {

@@ -76,7 +76,8 @@ func (t *Tokenizer) Encode(text string, plain bool) ([]int32, error) {
 func (t *Tokenizer) Tokens(text string) ([]int32, error) { return t.encode(text, 0, false) }
 
 // Single returns the id of a text that is exactly one token by itself, or an error that
-// lists its ids and tokens.
+// lists its ids and tokens. Of a text that must have several tokens by its length, it
+// makes no tokens.
 func (t *Tokenizer) Single(text string) (int32, error) {
 	if n := t.Least(text); n > 1 {
 		return 0, fmt.Errorf("text of %d bytes is %d tokens at least, not one", len(text), n)
@@ -113,8 +114,8 @@ func (t *Tokenizer) Token(id int) (string, bool) {
 	return token, ok
 }
 
-// Close frees the tokenizer when the calls in progress have ended. Later calls that
-// need Rust fail. Closing again does nothing.
+// Close frees the tokenizer when the calls in progress have ended. Later calls of Encode,
+// Tokens and Single fail; the others still answer. Closing again does nothing.
 func (t *Tokenizer) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -35,7 +35,7 @@ func reportCard(w io.Writer, device *app.Device, cfg checkpoint.Config, options 
 			"%.1f\t\n", bucketText(b), flops/1e9, step.traffic/1e9,
 			float64(step.ArgumentBytes)/1e6, float64(step.TempBytes)/1e6, float64(layer.kernels.All)/layers,
 			float64(layer.kernels.Products)/layers, layer.traffic/1e6/layers,
-			layer.kernels.Beside/1e6/layers, float64(options.Kernels.Of(cfg).SharedMemory(b))/1024,
+			layer.kernels.OtherBytes/1e6/layers, float64(options.Kernels.Of(cfg).SharedMemory(b))/1024,
 			flops/device.Target.Peak*1e3, step.traffic/device.Target.Bandwidth*1e3, step.took.Seconds())
 	}
 	if err := table.Flush(); err != nil {

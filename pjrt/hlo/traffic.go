@@ -18,7 +18,7 @@ type Program struct {
 // Kernels counts the operations that a GPU launches one by one.
 type Kernels struct {
 	All, Products int     // Products are those of All that multiply matrices
-	Beside        float64 // bytes that the others move to and from main memory
+	OtherBytes    float64 // bytes that the others move to and from main memory
 }
 
 // Read reads an HloModuleProtoWithConfig. It returns an error for bytes that are no such
@@ -104,14 +104,16 @@ func (m *module) kernels(computation int64) (k Kernels) {
 		case op.isControl():
 			for _, called := range op.called {
 				inner := m.kernels(called)
-				k.All, k.Products, k.Beside = k.All+inner.All, k.Products+inner.Products, k.Beside+inner.Beside
+				k.All += inner.All
+				k.Products += inner.Products
+				k.OtherBytes += inner.OtherBytes
 			}
 		case m.multiplies(op):
 			k.All++
 			k.Products++
 		default:
 			k.All++
-			k.Beside += float64(m.moved(c, op))
+			k.OtherBytes += float64(m.moved(c, op))
 		}
 	}
 	return k
