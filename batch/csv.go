@@ -31,8 +31,8 @@ func openCSV(path string, tabs bool, o Options) (reader, error) {
 		return nil, err
 	}
 	c := &csvReader{o: o, source: s, r: csv.NewReader(s)}
-	c.r.FieldsPerRecord = -1
-	c.r.ReuseRecord = true
+	c.r.FieldsPerRecord = -1 // any number: take reports those that are missing
+	c.r.ReuseRecord = true   // the cells are copied before the next read
 	if tabs {
 		c.r.Comma = '\t'
 	}

@@ -30,6 +30,18 @@ func (j Job) finished() bool {
 // Shard is one of Of equal parts of the work, counted from 0.
 type Shard struct{ Index, Of int }
 
+// UsageError is an error of an input, an output and Options that contradict each other:
+// no run with them can work. Other errors may be gone another time.
+type UsageError struct{ text string }
+
+// Error implements error.
+func (e *UsageError) Error() string { return e.text }
+
+// usageErrorf returns a UsageError.
+func usageErrorf(format string, values ...any) error {
+	return &UsageError{fmt.Sprintf(format, values...)}
+}
+
 // Jobs finds the input files and names their outputs. in is a file, "-" for stdin, a
 // folder, whose files are found recursively, or a pattern of file names as in
 // filepath.Match.
@@ -44,20 +56,21 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 	}
 	if names == nil {
 		if shard.Of > 1 {
-			return nil, fmt.Errorf("input %s is one file, which cannot be divided into %d shards; "+
+			return nil, usageErrorf("input %s is one file, which cannot be divided into %d shards; "+
 				"name a folder or a pattern such as 'in/*.jsonl'", in, shard.Of)
 		}
 		job := Job{In: in, Out: out, size: sizeOf(in)}
 		return []Job{job}, checkOutput(job, format)
 	}
 	if info, err := os.Stat(out); out == "-" || err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("output %s must be a folder, as the input is more than one file", out)
+		return nil, usageErrorf("output %s must be a folder, as the input is more than one file", out)
 	}
 	if within(out, root, strings.ContainsAny(in, "*?[")) {
-		return nil, fmt.Errorf("output %s is the input's folder, or lies in it; name another, or "+
+		return nil, usageErrorf("output %s is the input's folder, or lies in it; name another, or "+
 			"what is written would be read", out)
 	}
-	outputs := map[string]string{}
+	// Names of all shards are compared, not only of this one: shards share the folder.
+	outputs := map[string]string{} // the input of each output
 	var jobs []Job
 	for i, name := range names {
 		job := Job{In: filepath.Join(root, name), Out: filepath.Join(out, outputName(name, format))}
@@ -74,7 +87,8 @@ func Jobs(in, out string, format Format, shard Shard) ([]Job, error) {
 }
 
 // within reports whether a folder is root or lies in it; with itself, only whether it
-// is root. It follows symbolic links. The folder need not exist.
+// is root: a pattern finds nothing in folders below. It follows symbolic links. The
+// folder need not exist, as outputs are made when they are written.
 func within(folder, root string, itself bool) bool {
 	top, err := os.Stat(root)
 	if err != nil {
@@ -98,8 +112,9 @@ func within(folder, root string, itself bool) bool {
 	}
 }
 
-// findFiles returns the names of an input's files relative to root, sorted. names is
-// nil if the input is a single file.
+// findFiles returns the names of an input's files relative to root, sorted: every shard
+// must see the same order. names is nil if the input is a single file. A file whose name
+// is a pattern, such as a[1].jsonl, is that file.
 func findFiles(in string) (root string, names []string, err error) {
 	if in == "-" {
 		return "", nil, nil
@@ -122,7 +137,7 @@ func findFiles(in string) (root string, names []string, err error) {
 		found, err = filepath.Glob(in)
 		for _, path := range found {
 			if strings.ContainsAny(root, "*?[") {
-				return "", nil, fmt.Errorf("input %s has a pattern in a folder's name; name the "+
+				return "", nil, usageErrorf("input %s has a pattern in a folder's name; name the "+
 					"folder itself, or a pattern of files", in)
 			}
 			if info, err := os.Stat(path); err == nil && !info.IsDir() && isInput(path) {
@@ -143,7 +158,8 @@ func findFiles(in string) (root string, names []string, err error) {
 	return root, names, nil
 }
 
-// isInput reports whether a file has a known format.
+// isInput reports whether a file has a known format. Others in a folder are passed over,
+// such as a README.
 func isInput(path string) bool {
 	format, _ := extension(path)
 	return isLines(format) || isTable(format)
@@ -183,11 +199,11 @@ func checkOutput(job Job, format Format) error {
 		return nil
 	}
 	if info.IsDir() {
-		return fmt.Errorf("output %s is a folder; name a file, such as %s", job.Out,
+		return usageErrorf("output %s is a folder; name a file, such as %s", job.Out,
 			filepath.Join(job.Out, outputName(filepath.Base(job.In), format)))
 	}
 	if in, err := os.Stat(job.In); err == nil && os.SameFile(in, info) {
-		return fmt.Errorf("output %s is the input; name another file", job.Out)
+		return usageErrorf("output %s is the input; name another file", job.Out)
 	}
 	return nil
 }
@@ -221,7 +237,8 @@ func Check(o Options, jobs []Job) error {
 func openReader(path string, o Options) (reader, error) {
 	format, packing := extension(path)
 	if isTable(format) && o.Table.Item == "" {
-		return nil, errors.New("input is a table; name its columns with --item-column and --query-column")
+		return nil, usageErrorf("input is a table; name its columns with --item-column and " +
+			"--query-column")
 	}
 	if format == ".parquet" {
 		if packing != "" {

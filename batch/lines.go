@@ -53,7 +53,7 @@ func (l *lineReader) next() (*record, error) {
 		l.n++
 		if long {
 			r.fault = faultOf("", "line is longer than %d bytes; split it", l.most)
-			r.body = text // its beginning, for the hash
+			r.body = text // its beginning, so that the hash tells lines apart
 		} else {
 			r.read(text, l.endpoint)
 			if l.paths != nil && r.path != l.endpoint && !slices.Contains(l.paths, r.path) {
@@ -76,12 +76,14 @@ const byteOrderMark = "\ufeff"
 // its beginning and long: the rest is passed over, and takes no memory. The caller owns
 // the bytes.
 func (l *lineReader) read() (text []byte, long bool, err error) {
+	// Peek fails on a file that is shorter, which has no mark then.
 	if start, _ := l.r.Peek(len(byteOrderMark)); l.line == 0 && string(start) == byteOrderMark {
 		_, _ = l.r.Discard(len(byteOrderMark)) // these bytes are buffered
 	}
 	for {
-		piece, err := l.r.ReadSlice('\n')
+		piece, err := l.r.ReadSlice('\n') // valid until the next read
 		if room := l.most - len(text); len(piece) > room+1 {
+			// One byte more than room may be the line's end.
 			text, long = append(text, piece[:max(room, 0)]...), true
 		} else if !long {
 			text = append(text, piece...)
@@ -156,7 +158,8 @@ func (r *record) read(text []byte, endpoint string) {
 	r.check()
 }
 
-// check refuses a request that cannot be sent.
+// check refuses a request that cannot be sent: another method than POST, or a url that is
+// no path. A url with a host would send the body, and the key, to another server.
 func (r *record) check() {
 	if r.method != "POST" {
 		r.fail("method", "field method is %q; it must be POST", r.method)
@@ -182,7 +185,8 @@ func textOf(raw json.RawMessage) (text string, ok bool) {
 	return text, json.Unmarshal(raw, &text) == nil
 }
 
-// jsonFault describes an error of encoding/json without Go's types.
+// jsonFault describes an error of encoding/json without Go's types, which mean nothing to
+// whoever wrote the line.
 func jsonFault(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

@@ -39,6 +39,7 @@ func openParquet(path string, o Options) (r reader, err error) {
 	}
 	t := &parquetReader{o: o, file: file}
 	err = guarded(func() error {
+		// Bloom filters and page indexes serve searches. All rows are read here.
 		p, err := parquet.OpenFile(file, info.Size(), parquet.SkipBloomFilters(true),
 			parquet.SkipPageIndex(true))
 		if err != nil {
@@ -54,7 +55,8 @@ func openParquet(path string, o Options) (r reader, err error) {
 }
 
 // guarded calls do and turns its errors and panics into one that says the file is
-// damaged. Damage shows only while a file is read, and the library may panic on it.
+// damaged. Damage shows only while a file is read, and the library may panic on it. io.EOF
+// and a columnError stay as they are.
 func guarded(do func() error) (err error) {
 	var missing *columnError
 	defer func() {
@@ -97,7 +99,7 @@ func (t *parquetReader) findColumns(schema *parquet.Schema) error {
 // name.
 func findColumn(schema *parquet.Schema, name string, list bool) (*column, error) {
 	var leaves [][]string
-	for _, path := range schema.Columns() {
+	for _, path := range schema.Columns() { // from the root to a leaf
 		if path[0] == name {
 			leaves = append(leaves, path)
 		}
@@ -171,7 +173,7 @@ func (t *parquetReader) columns() (all []*column) {
 func (t *parquetReader) row() (*record, error) {
 	record := &record{n: t.n, line: t.n + 1, place: float64(t.n+1) / float64(max(1, t.total))}
 	var values row
-	for _, c := range t.columns() {
+	for _, c := range t.columns() { // each has its own place in the group
 		texts, null, err := c.row()
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF // the group has more rows than the column
@@ -209,96 +211,4 @@ func (t *parquetReader) close() error {
 		err = errors.Join(err, c.end())
 	}
 	return errors.Join(err, t.file.Close())
-}
-
-// column reads the values of one column, page by page.
-type column struct {
-	name     string
-	index    int  // among the schema's leaves
-	repeated bool // a row holds a list
-
-	pages  parquet.Pages
-	page   parquet.Page
-	values parquet.ValueReader
-	buffer [64]parquet.Value
-	ahead  []parquet.Value // unread values, in buffer
-}
-
-// begin goes to a row group.
-func (c *column) begin(group parquet.RowGroup) error {
-	if err := c.end(); err != nil {
-		return err
-	}
-	c.pages = group.ColumnChunks()[c.index].Pages()
-	return nil
-}
-
-// end closes the current group.
-func (c *column) end() error {
-	c.release()
-	if c.pages == nil {
-		return nil
-	}
-	pages := c.pages
-	c.pages = nil
-	return pages.Close()
-}
-
-// release frees the current page.
-func (c *column) release() {
-	if c.page != nil {
-		parquet.Release(c.page)
-	}
-	c.page, c.values, c.ahead = nil, nil, nil
-}
-
-// row reads a row's texts: one, or those of a list. null reports that it has no value, or
-// an empty list. A repetition level of 0 begins a new row
-// (https://parquet.apache.org/docs/file-format/nestedencoding).
-func (c *column) row() (texts []string, null bool, err error) {
-	for {
-		v, err := c.peek()
-		if err == io.EOF && len(texts) > 0 {
-			return texts, false, nil
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		if len(texts) > 0 && v.RepetitionLevel() == 0 {
-			return texts, false, nil // v belongs to the next row
-		}
-		c.ahead = c.ahead[1:]
-		if v.IsNull() {
-			return nil, true, nil
-		}
-		text := v.String()
-		if kind := v.Kind(); kind == parquet.ByteArray || kind == parquet.FixedLenByteArray {
-			text = string(v.ByteArray())
-		}
-		if texts = append(texts, text); !c.repeated {
-			return texts, false, nil
-		}
-	}
-}
-
-// peek returns the next value of the group without taking it, or io.EOF.
-func (c *column) peek() (parquet.Value, error) {
-	for len(c.ahead) == 0 {
-		if c.values == nil {
-			page, err := c.pages.ReadPage()
-			if err != nil {
-				return parquet.Value{}, err
-			}
-			c.page, c.values = page, page.Values()
-		}
-		n, err := c.values.ReadValues(c.buffer[:])
-		c.ahead = c.buffer[:n]
-		if err != nil && err != io.EOF {
-			return parquet.Value{}, err
-		}
-		if n == 0 {
-			c.release()
-		}
-	}
-	return c.ahead[0], nil
 }

@@ -26,7 +26,8 @@ type source struct {
 }
 
 // extension splits a path's extensions into the format, such as ".jsonl", and the
-// compression: ".gz", ".zst" or "".
+// compression: ".gz", ".zst" or "". Both are in lower case, and compressions have one name
+// each.
 func extension(path string) (format, packing string) {
 	path = strings.ToLower(path)
 	switch packing = filepath.Ext(path); packing {
@@ -39,9 +40,11 @@ func extension(path string) (format, packing string) {
 	return packing, ""
 }
 
-// openSource opens a file, or stdin for "-", and decompresses it if its name says so. zstd
-// may need as much memory as the file was packed with; 1 GiB is more than its tools take
-// unless told to. The caller must call close.
+// openSource opens a file, or stdin for "-", and decompresses it if its name says so.
+//
+// A zstd file says how much memory its decoding needs. 1 GiB is far above what the zstd
+// tool chooses by itself (8 MiB at level 19, 128 MiB at --ultra 22), and keeps a hostile
+// file from taking more. The caller must call close.
 func openSource(path string, stdin io.Reader) (*source, error) {
 	s := &source{}
 	raw := stdin
@@ -73,8 +76,8 @@ func openSource(path string, stdin io.Reader) (*source, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("input %s is not what its name says: %w", path, err),
-			s.close())
+		return nil, errors.Join(fmt.Errorf("input %s is not what its name says: %w; rename it, or "+
+			"fetch it again", path, err), s.close())
 	}
 	return s, nil
 }

@@ -21,7 +21,8 @@ type row struct {
 	fault     *fault
 }
 
-// set stores a cell. Text that is not UTF-8 is a fault.
+// set stores a cell. Text that is not UTF-8 is a fault: JSON could not hold it, and the
+// encoder would replace bytes without a word.
 func (r *row) set(column string, to *string, text string) {
 	if !utf8.ValidString(text) && r.fault == nil {
 		r.fault = faultOf(column, "field %s is not UTF-8", column)
@@ -37,7 +38,7 @@ func (r *row) missing(column, why string) {
 }
 
 // fill completes a record from the row. n, line and place must be set. most is the
-// longest body.
+// longest body in bytes; of a longer one the record keeps the beginning, for its hash.
 func (t Table) fill(record *record, r *row, endpoint string, most int) *record {
 	record.method, record.path, record.fault = "POST", endpoint, r.fault
 	if record.id = r.id; record.id == "" {

@@ -46,7 +46,8 @@ type Failure struct {
 	Example string `json:"example"`
 }
 
-// fill computes the report from the results and the server's counters before and after.
+// fill computes the report from the results and the server's counters before and after,
+// either of which may be nil. Seconds must be set.
 func (r *Report) fill(t *tally, before, after *counters) {
 	r.Load = r.Config.load()
 	r.Failures, r.Cancelled, r.NotSent = map[string]Failure{}, t.cancelled, t.skipped
@@ -60,7 +61,7 @@ func (r *Report) fill(t *tally, before, after *counters) {
 	}
 	r.Latency = newLatency(slices.Concat(t.latencies...))
 	r.Answered = r.Latency.Requests
-	r.UsageTold = t.told > 0 && t.told == r.Answered
+	r.UsageTold = t.told > 0 && t.told == r.Answered // else some counts are assumptions
 	if r.Seconds > 0 {
 		r.ItemsPerSecond = float64(t.items) / r.Seconds
 		r.PromptTokensPerSecond = float64(t.prompt) / r.Seconds

@@ -35,7 +35,7 @@ func (r *run) isolate(ctx context.Context, w Workload, result *Isolation) error 
 	if failed != nil {
 		return fmt.Errorf("%s: %w", failed.kind, failed.err)
 	}
-	chosen := []int{0, w.Items / 2, w.Items - 1}
+	chosen := []int{0, w.Items / 2, w.Items - 1} // may be equal, and are in order then
 	for _, i := range slices.Compact(chosen) {
 		alone, failed := r.client.score(ctx,
 			r.client.body(prompt{query: whole.query, items: whole.items[i : i+1]}), 1)

@@ -34,7 +34,7 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 	}
 	jobs, err := batch.Jobs(b.in, b.out, b.options.Format, b.shard)
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	if len(jobs) == 0 {
 		fmt.Fprintf(stderr, "scored: part %d of %d has no files\n", b.shard.Index, b.shard.Of)
@@ -42,7 +42,7 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 	}
 	b.options.Paths = server.Paths()
 	if err := batch.Check(b.options, jobs); err != nil {
-		return err
+		return asUsage(err)
 	}
 	scorer, tally, end, err := b.open(ctx, stderr)
 	if err != nil {
@@ -58,6 +58,14 @@ func batchCommand(ctx context.Context, args []string, env lookup, stderr io.Writ
 	}
 	if err = end(err); err == nil && sum.Failed > 0 {
 		return fmt.Errorf("%w: %d; the output tells why", errUnscored, sum.Failed)
+	}
+	return err
+}
+
+// asUsage makes batch's UsageErrors those of the app, which run knows.
+func asUsage(err error) error {
+	if wrong := (*batch.UsageError)(nil); errors.As(err, &wrong) {
+		return app.UsageError{Err: err}
 	}
 	return err
 }

@@ -85,7 +85,8 @@ func parseBatch(args []string, env lookup, stderr io.Writer) (*batchFlags, error
 	return b, nil
 }
 
-// flags defines those of batch, and of serve what concerns model, engine and limits.
+// flags defines batch's own flags, and those of serve that concern the model, the engine
+// and single requests.
 func (b *batchFlags) flags(f *flag.FlagSet) {
 	b.remoteFlags(f)
 	b.fileFlags(f)
@@ -145,8 +146,8 @@ func (b *batchFlags) tableFlags(f *flag.FlagSet) {
 	f.BoolVar(&b.softmax, "apply-softmax", true, "of CSV and Parquet: the labels share 1")
 }
 
-// checkEngine holds the flags of the model and the engine to what can work, or those of
-// the server that is to score. Logs go to stderr.
+// checkEngine checks the flags of the model and the engine, or of the server that is to
+// score. It sets model. Logs go to stderr.
 func (b *batchFlags) checkEngine(env lookup, stderr io.Writer) error {
 	b.model = cmp.Or(b.ServedModelName, b.ModelPath, "scored")
 	if b.url != "" {
@@ -162,6 +163,8 @@ func (b *batchFlags) checkEngine(env lookup, stderr io.Writer) error {
 	return b.config.check(stderr)
 }
 
+// checkRemote checks the flags of a server. What only a model in this process could heed is
+// refused, so that nobody takes it for heeded.
 func (b *batchFlags) checkRemote() error {
 	if address, err := url.Parse(b.url); err != nil || address.Host == "" || address.RawQuery != "" {
 		return fmt.Errorf("flag --url is %q; give it as http://HOST:PORT", b.url)
@@ -208,7 +211,9 @@ func (b *batchFlags) check() error {
 	return nil
 }
 
-// readFormat reads how results are written. CSV has a column for each label.
+// readFormat reads how results are written: by --output-format, else by the output's name,
+// else as JSON lines. CSV has a column for each label, so labels must be known before the
+// first row: those of the flags, as rows have no others.
 func (b *batchFlags) readFormat(labels []string) error {
 	b.options.Format = batch.JSONLines{}
 	switch b.format {

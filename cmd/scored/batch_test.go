@@ -88,6 +88,13 @@ func TestBatchStatus(t *testing.T) {
 		{dir + " " + filepath.Join(t.TempDir(), "o") + " --url http://127.0.0.1:1 --shard 5/9", 0, "part 5 of 9 has no files"},
 		{filepath.Join(dir, "table.csv") + " " + filepath.Join(dir, "o.csv") + " --url http://127.0.0.1:1 --item-column item --labels a", 1, `table.csv: column "item" is missing; there are text`},
 		{"in", 2, "takes an input and an output"},
+		{in + " " + in + " --url http://127.0.0.1:1", 2, "is the input; name another file"},
+		{in + " " + dir + " --url http://127.0.0.1:1", 2, "is a folder; name a file"},
+		{in + " out --url http://127.0.0.1:1 --shard 0/2", 2, "is one file, which cannot be divided into 2 shards"},
+		{dir + " " + dir + " --url http://127.0.0.1:1", 2, "is the input's folder, or lies in it"},
+		{dir + " - --url http://127.0.0.1:1", 2, "must be a folder"},
+		{filepath.Join(dir, "table.csv") + " out --url http://127.0.0.1:1", 2, "input is a table; name its columns with --item-column"},
+		{filepath.Join(dir, "*.none") + " out --url http://127.0.0.1:1", 1, "has no files that end in"},
 	} {
 		var said bytes.Buffer
 		if status := run(context.Background(), append([]string{"batch"}, strings.Fields(c.args)...), env, &said, &said); status != c.status || !strings.Contains(said.String(), c.want) {

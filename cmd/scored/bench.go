@@ -62,7 +62,7 @@ func parseBench(args []string, env lookup, stderr io.Writer) (*benchFlags, error
 	if err := line.readFlags(args, env, stderr); err != nil {
 		return nil, err
 	}
-	if b.Seed == 0 {
+	if b.Seed == 0 { // so that no two runs find their prompts in a server's cache
 		b.Seed = uint64(time.Now().UnixNano())
 	}
 	for _, read := range []func() error{b.check, b.chooseMix, b.readLabels} {
@@ -88,7 +88,8 @@ func (b *benchFlags) flags(f *flag.FlagSet) {
 		"exit with 0 in spite of errors and wrong answers")
 }
 
-// promptFlags defines what requests hold.
+// promptFlags defines what requests hold. A workload by name can be compared with others'
+// figures; an own one replaces it.
 func (b *benchFlags) promptFlags(f *flag.FlagSet) {
 	f.StringVar(&b.workload, "workload", "w2", "w1: 1 item of 300 tokens; w1c: of 256; w2: 120 "+
 		"shared + 180, 10 items; w3: 2000+20, 500; w3s: 500+20, 50; w4: 1000+26, 80, 2 clients; "+
@@ -111,7 +112,8 @@ func (b *benchFlags) promptFlags(f *flag.FlagSet) {
 	f.BoolVar(&b.Softmax, "softmax", true, "normalise over the labels")
 }
 
-// loadFlags defines when requests are sent.
+// loadFlags defines when requests are sent: in a closed loop, where clients wait for their
+// answers, or in an open one, where requests come at their own times.
 func (b *benchFlags) loadFlags(f *flag.FlagSet) {
 	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: "+
 		"the workload's)")
@@ -133,7 +135,7 @@ func (b *benchFlags) checkFlags(f *flag.FlagSet) {
 		"bfloat16 products need more")
 }
 
-// check holds the values to their bounds.
+// check holds the values to their bounds, and sets Warm.
 func (b *benchFlags) check() error {
 	address, err := url.Parse(b.URL)
 	b.Warm = b.cache == "warm"

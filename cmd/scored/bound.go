@@ -94,8 +94,8 @@ func (w load) steps(b score.Bucket) (steps, items int) {
 	return steps, w.Items
 }
 
-// programCost is what one run of a program, or of a step's programs, costs by its compilation
-// ahead of time.
+// programCost is what one run of a program, or of a step's programs, costs by its
+// compilation ahead of time.
 type programCost struct {
 	pjrt.Cost
 	traffic float64 // bytes to and from main memory

@@ -51,6 +51,8 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout,
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		p.Device = kinds[0]
 	}
+	// The engine has the sampled buckets alone, so that fewer programs are compiled, and there
+	// is neither tokenizer nor scorer: steps are made by hand.
 	steps := sampleSteps(options.Buckets)
 	options.Splicer, options.Buckets = splicer, bucketsOf(steps)
 	options.Progress = start.Progress(found)
@@ -105,8 +107,8 @@ func parseCalibrate(args []string, env lookup,
 	return c, out, nil
 }
 
-// checkWritable fails where a file could not be made at path, which is known before anything
-// is timed.
+// checkWritable fails where a file could not be made at path. Commands that take minutes
+// must know that before they begin.
 func checkWritable(path string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".scored-*")
 	if err != nil {

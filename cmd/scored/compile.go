@@ -46,6 +46,7 @@ func compile(ctx context.Context, args []string, env lookup, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
+	// The compiler is opened last: with it the process pretends to be on another machine.
 	topology, err := c.openCompiler(ctx, start)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 		err = c.check(stderr)
 	}
 	if err == nil && c.out != "" {
-		err = os.MkdirAll(c.out, 0o777)
+		err = os.MkdirAll(c.out, 0o777) // now, and not after minutes of compiling
 		if err == nil {
 			err = checkWritable(filepath.Join(c.out, "program"))
 		}
@@ -67,7 +67,9 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	return c, nil
 }
 
-// flags defines compile's own flags, and of serve those that change a program.
+// flags defines compile's own flags, and of serve those that change a program or say where
+// files are. A flag that is not here may have any value in serve: the programs are found
+// all the same.
 func (c *compileConfig) flags(f *flag.FlagSet) {
 	c.set = f
 	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: a TPU's generation and "+

@@ -19,7 +19,9 @@ func (c *config) serveFlags(f *flag.FlagSet) {
 	}
 }
 
-// modelFlags defines what says which model is loaded, and from where.
+// modelFlags defines which model is loaded, and from where. All of them are part of what
+// scored batch holds a resumed run to: answers depend on them. --lora is not sglang-jax's
+// --lora-paths, which names adapters for requests to choose from.
 func (c *config) modelFlags(f *flag.FlagSet) {
 	f.StringVar(&c.ModelPath, "model-path", "", "Hugging Face id or local folder of a Qwen3, Qwen2 "+
 		"or Llama checkpoint, a language model or a classifier (required)")
@@ -41,7 +43,9 @@ func (c *config) modelFlags(f *flag.FlagSet) {
 	f.Uint64Var(&c.RandomSeed, "random-seed", c.RandomSeed, "seed of generated weights")
 }
 
-// serverFlags defines what concerns clients: the address, keys, limits and logs.
+// serverFlags defines what concerns clients: the address, keys, limits and logs. The
+// defaults of host, port and CORS are sglang-jax's. --profile-emulate-peer is an old name
+// of its behaviour, and stays for launch lines that have it.
 func (c *config) serverFlags(f *flag.FlagSet) {
 	f.StringVar(&c.Host, "host", c.Host, "address to listen on")
 	f.IntVar(&c.Port, "port", c.Port, "port to listen on; 0 picks a free one")
@@ -75,7 +79,9 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 		"profile N-1 of N steps and answer 500 to faults, as sglang-jax does")
 }
 
-// limitFlags defines what requests are refused for.
+// limitFlags defines the bounds of requests: how many, how large and how long. What is
+// beyond one is refused with the status that its text names. scored batch takes those that
+// bound a single request.
 func (c *config) limitFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxQueue, "max-queue", c.MaxQueue, "items admitted at once; more get 503")
 	f.IntVar(&c.MaxTokens, "max-held-tokens", c.MaxTokens,
@@ -103,6 +109,7 @@ func (c *config) limitFlags(f *flag.FlagSet) {
 		"a step that runs longer than these `seconds` turns readiness red")
 }
 
+// logLevelFlag is a flag of every command with a model: sglang-jax has it for its server.
 func (c *config) logLevelFlag(f *flag.FlagSet) {
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 }
@@ -116,7 +123,8 @@ func (c *config) templateFlags(f *flag.FlagSet) {
 }
 
 // engineFlags defines what concerns the device and the steps on it. f becomes set, by
-// which mostTokens knows what has been given.
+// which mostTokens knows what has been given. None of them changes a score by more than
+// rounding, but for --dtype and what is cut by --allow-auto-truncate.
 func (c *config) engineFlags(f *flag.FlagSet) {
 	c.set = f
 	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
@@ -149,6 +157,7 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 			"weights and steps leave free)")
 }
 
+// attentionFlag is a flag of all commands that form or compile steps.
 func (c *config) attentionFlag(f *flag.FlagSet) {
 	f.StringVar(&c.Attention, "attention-backend", c.Attention,
 		"on a TPU or GPU, fa attends by kernels where there are any for the model, native never; on a "+

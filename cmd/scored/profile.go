@@ -22,7 +22,8 @@ will do.
 
 `
 
-// profileCommand runs what follows `scored profile`. The report goes to stdout.
+// profileCommand runs what follows `scored profile`: the word report, for now, so that
+// others may join it. The report goes to stdout. It needs neither model nor device.
 func profileCommand(args []string, env lookup, stdout, stderr io.Writer) error {
 	line := newCommandLine("scored profile report", profileUsage)
 	f := line.flags

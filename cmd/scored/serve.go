@@ -6,7 +6,8 @@ import (
 )
 
 // serve runs the server until ctx ends. Usage errors come before the first line of the
-// log: they are one sentence on stderr.
+// log: they are one sentence on stderr. The first line shows every flag, so that a log
+// says how its server was started.
 func serve(ctx context.Context, args []string, env lookup, stderr io.Writer) error {
 	c, err := parseServe(args, env, stderr)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // there are no secrets. flags must be those of serve.
 func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	listed := map[string]bool{}
-	for _, p := range launch.Flags() {
+	for _, p := range launch.Flags() { // clients of sglang-jax may go by the order
 		listed[p.Flag()] = true
 		f := flags.Lookup(p.Flag())
 		value := p.Default
@@ -55,7 +55,7 @@ func setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	switch {
 	case text == "", text == "0" && string(p.Default) == "null":
 		return json.RawMessage("null")
-	case f.Name == "watchdog-timeout":
+	case f.Name == "watchdog-timeout": // a number of seconds in sglang-jax, a duration here
 		timeout := time.Duration(*f.Value.(*launch.Seconds))
 		return json.RawMessage(strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64))
 	}
