@@ -9,7 +9,8 @@ import (
 	"scored/model/checkpoint"
 )
 
-// TestAnglesAreExactAtAnyPosition: the cosines and sines of late tokens are as good as those of early ones.
+// TestAnglesAreExactAtAnyPosition: angles of late positions are as exact as those of
+// early ones.
 func TestAnglesAreExactAtAnyPosition(t *testing.T) {
 	n := decoder{Config: checkpoint.Qwen3_0_6B()}
 	positions := []int32{0, 1, 2, 63, 255, 1499, 4096, 32_767, 40_959, 131_071, 1 << 20}
@@ -35,7 +36,8 @@ func TestAnglesAreExactAtAnyPosition(t *testing.T) {
 	}
 }
 
-// TestRopeScaling: short waves stay, long ones are stretched by the whole factor, none is sped up, and the order is kept.
+// TestRopeScaling: short waves stay, long ones are stretched by the whole factor, those
+// between by less, and longer waves stay longer.
 func TestRopeScaling(t *testing.T) {
 	turns := rope{theta: 5e5, headDim: 128}
 	plain := turns.frequencies()

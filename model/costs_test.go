@@ -8,7 +8,8 @@ import (
 	"scored/target"
 )
 
-// TestBands: a token's keys are all in its block's, and no way to cut a step up computes fewer pairs.
+// TestBands: a block's keys include all that its tokens attend to, and the band is the
+// one of the table, with the fewest pairs.
 func TestBands(t *testing.T) {
 	for _, c := range []struct {
 		tokens, length int
@@ -45,14 +46,15 @@ func TestBands(t *testing.T) {
 	}
 }
 
-// priced are a target's step shapes with its own price.
+// priced returns a target's step shapes with its own price.
 func priced(cfg checkpoint.Config, t target.Target, attention target.Attention, contextLength int) []plan.Bucket {
 	buckets := t.Ladders[attention](contextLength)
 	Costs{cfg, attention, t.Weights}.Predict(buckets, t, t.Price(attention, t.Weights))
 	return buckets
 }
 
-// TestFusedBuckets: kernels take all of them, whatever the context, and they hold its longest prompt.
+// TestFusedBuckets: kernels take every bucket, whatever the context length, and one of
+// them holds the longest prompt.
 func TestFusedBuckets(t *testing.T) {
 	cfg := checkpoint.Qwen3_0_6B()
 	v6e, _ := target.Named("v6e")
@@ -72,7 +74,7 @@ func TestFusedBuckets(t *testing.T) {
 	}
 }
 
-// TestWork: counts of Qwen3-0.6B's layers, from its shape.
+// TestWork: the counts are those of Qwen3-0.6B's layers, by hand from its shape.
 func TestWork(t *testing.T) {
 	cfg := checkpoint.Qwen3_0_6B()
 	w := Costs{cfg, target.Native, target.BFloat16}.Work(plan.Bucket{Tokens: 256, Rows: 2, Length: 128, Context: 512}, 512)
@@ -86,7 +88,8 @@ func TestWork(t *testing.T) {
 	}
 }
 
-// TestBucketsCoverTheirWorkloads: the steps that the default shapes are meant for fit one of them.
+// TestBucketsCoverTheirWorkloads: each step that the default shapes are meant for fits
+// one of them.
 func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	cfg := checkpoint.Qwen3_0_6B()
 	buckets := func(name string, attention target.Attention) []plan.Bucket {
@@ -134,7 +137,7 @@ func TestBucketsCoverTheirWorkloads(t *testing.T) {
 	}
 }
 
-// TestGroup: groups divide the layers, and are no larger than wanted.
+// TestGroup: a group divides the layers, and is no larger than wanted.
 func TestGroup(t *testing.T) {
 	for _, c := range []struct{ layers, wanted, group int }{
 		{28, 4, 4}, {28, 0, 1}, {28, 1, 1}, {28, 5, 4}, {28, 100, 28}, {36, 4, 4}, {30, 4, 3}, {2, 4, 2}, {7, 4, 1}, {1, 4, 1},

@@ -54,7 +54,7 @@ type Options struct {
 	// OutOfMemory reports whether an error of the backend means that the device has no
 	// memory left; nil means that none does.
 	OutOfMemory func(error) bool
-	// Progress is called on New's goroutine after each part of a stage; nil for nobody.
+	// Progress, unless nil, is called on New's goroutine after each part of a stage.
 	Progress func(stage Stage, done, total int64)
 
 	blocks scoreBlocks // of attention to the context; zero: usualBlocks. Tests make them small
@@ -158,9 +158,9 @@ func (e *Engine) Close() error {
 	return errors.Join(err, e.weights.close())
 }
 
-// told joins an error of the backend with the error of package plan that says what it
-// means, if it is one of those that the Scorer must know.
-func (e *Engine) told(err error) error {
+// withMeaning joins an error of the backend with the error of package plan that says
+// what it means, if it is one of those that the Scorer must know.
+func (e *Engine) withMeaning(err error) error {
 	if err != nil && e.outOfMemory != nil && e.outOfMemory(err) {
 		err = errors.Join(plan.ErrMemory, err)
 	}

@@ -22,8 +22,8 @@ func tinyBuckets() []plan.Bucket {
 	}
 }
 
-// pureGo is GoMLX's own backend. It runs one operation after the other: side by side, many products wait for each other's
-// workers for ever.
+// pureGo is GoMLX's own backend. It runs one operation after the other: side by side,
+// many products wait for each other's workers for ever.
 func pureGo(t *testing.T) compute.Backend {
 	t.Helper()
 	backend, err := gobackend.New("ops_sequential")
@@ -67,7 +67,7 @@ func testTokens(seed, n int) []int32 {
 	return ids
 }
 
-// spoiled is a Source whose embedding has one other number.
+// spoiled is a Source that replaces one number of the embedding.
 type spoiled struct {
 	checkpoint.Source
 	at    int
@@ -96,7 +96,8 @@ func (n spoiledNumbers) Float32s(dst []float32, from int) {
 	}
 }
 
-// closeTo wants log-probabilities of smallConfig, or of a larger model, as close as two roundings of the same numbers.
+// closeTo checks that log-probabilities of smallConfig, or of a larger model, are as
+// close as two roundings of the same numbers.
 func closeTo(t *testing.T, what string, got, want [][]float32) {
 	t.Helper()
 	cfg := smallConfig()
@@ -111,7 +112,7 @@ func closeTo(t *testing.T, what string, got, want [][]float32) {
 	}
 }
 
-// run computes a step.
+// run runs a step and returns its answers.
 func run(t *testing.T, engine *Engine, step *plan.Step) [][]float32 {
 	t.Helper()
 	answers, err := answersOf(engine, step)
@@ -129,7 +130,7 @@ func answersOf(engine *Engine, step *plan.Step) ([][]float32, error) {
 	return pending.Wait()
 }
 
-// slots are n of them from first on.
+// slots returns n slots from first on.
 func slots(first, n int) []int32 {
 	all := make([]int32, n)
 	for i := range all {

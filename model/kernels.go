@@ -41,8 +41,8 @@ type LayerKernels struct {
 	config checkpoint.Config
 }
 
-// kernelShape is what the kernels for a step shape tell: why there are none, and into
-// which blocks they divide attention.
+// kernelShape is what the rest of the package needs to know of the kernels for a step
+// shape: why there are none, and into which blocks they divide attention.
 type kernelShape interface {
 	Check() error
 	Blocks() kernel.Blocks

@@ -20,7 +20,8 @@ func kernelBuckets() []plan.Bucket {
 	return []plan.Bucket{{Tokens: 128, Rows: 16, Length: 128, Cost: 1}, {Tokens: 256, Rows: 16, Length: 256, Context: 128, Cost: 2}}
 }
 
-// TestCallKernels: calls take the place of what ends a kernel, with the operands in order, and nothing else changes.
+// TestCallKernels: a call replaces the barrier that ends a formula, with the operands in
+// order, and no other line changes.
 func TestCallKernels(t *testing.T) {
 	const before = "  func.func @main(%p1: tensor<256x1024xbf16>) -> tensor<256x512xbf16> {"
 	const other = `    %9 = "stablehlo.optimization_barrier"(%p1) : (tensor<256x1024xbf16>) -> tensor<256x1024xbf16>`
@@ -74,7 +75,8 @@ func TestCallKernels(t *testing.T) {
 	}
 }
 
-// TestKeepCaches: a cache that a program takes and gives first stays in its place, and nothing else changes.
+// TestKeepCaches: a cache that is a program's first parameter and first result stays in
+// place, and no other text changes.
 func TestKeepCaches(t *testing.T) {
 	const kind = "tensor<384x512xui16>"
 	text := func(in, out string) string {
@@ -88,7 +90,7 @@ func TestKeepCaches(t *testing.T) {
 	if want := text("%cache: "+kind+" {tf.aliasing_output = 0 : i32}, %cache1: "+kind+" {tf.aliasing_output = 1 : i32}", kind+", "+kind); string(got) != want || caches != 2 {
 		t.Errorf("%d caches in %s, want 2 in %s", caches, got, want)
 	}
-	for name, other := range map[string]string{"no cache": text("%p0: "+kind, kind), "it is not given": text("%cache: "+kind, "tensor<384x512xf32>")} {
+	for name, other := range map[string]string{"no cache": text("%p0: "+kind, kind), "no result of its kind": text("%cache: "+kind, "tensor<384x512xf32>")} {
 		if got, caches := keepCaches([]byte(other)); string(got) != other || caches != 0 {
 			t.Errorf("%s: %d caches in %s", name, caches, got)
 		}

@@ -16,9 +16,9 @@ import (
 	"scored/score/plan"
 )
 
-// TestKernelsComputeTheirFormula: the kernels' text, run as a TPU or GPU would, gives what the graph says that they compute, with the
-// operands that the graph gives them, well within what a device is allowed; and a range that is off by one is found, be it
-// in a step of one block or of several.
+// TestKernelsComputeTheirFormula: the kernels' text, run as a TPU or GPU would, computes
+// the formula of the graph from the graph's operands, well within what a device is
+// allowed. A range that is off by one is found, in a step of one block and of several.
 func TestKernelsComputeTheirFormula(t *testing.T) {
 	plain := kernelConfig()
 	plain.QKNorm = false
@@ -77,8 +77,8 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 	}
 }
 
-// shifted moves an end of what tokens see by one, 0 from, 1 to or 2 start: that of the context where they see some of it, and
-// that of the step where they still see something.
+// shifted moves one end of tokens' ranges by one: 0 from, 1 to or 2 start. It leaves out
+// tokens that attend to no key of the context, or would attend to none of the step.
 func shifted(ranges *kerneltest.Array, end int, by float64) *kerneltest.Array {
 	out := *ranges
 	out.Data = slices.Clone(ranges.Data)
@@ -100,7 +100,8 @@ func (p packed) runner(b plan.Bucket) kerneltest.Kernels {
 	return mosaictest.Kernels{Shape: p.kernels.mosaic(b.Tokens, b.Context)}
 }
 
-// attendByFormula runs the graph, and gives its result and what kernels would have got.
+// attendByFormula runs the formula. It returns the result, and the operands that kernels
+// would get in its place.
 func attendByFormula(t *testing.T, p packed, b plan.Bucket) (mixed *kerneltest.Array, in kerneltest.Operands) {
 	t.Helper()
 	formula, err := compile(device{Backend: pureGo(t)}, "formula", func(in *parameters) []*Node {

@@ -12,7 +12,8 @@ import (
 	"scored/score/plan"
 )
 
-// variants are the ways in which an engine may attend. Formula takes other buckets.
+// variants are the ways in which an engine may compute attention. Formula needs buckets
+// that kernels take.
 func variants() map[string]Options {
 	return map[string]Options{
 		"plain":   {DType: dtypes.Float32},
@@ -21,7 +22,7 @@ func variants() map[string]Options {
 	}
 }
 
-// lawBuckets hold the steps of the laws: alone, and with a context.
+// lawBuckets are the shapes of the laws' steps: without a context, and with one.
 func lawBuckets() (alone, shared plan.Bucket) {
 	return plan.Bucket{Tokens: 128, Rows: 8, Length: 64, Cost: 1}, plan.Bucket{Tokens: 128, Rows: 8, Length: 64, Context: 256, Cost: 2}
 }
@@ -33,7 +34,7 @@ func variantEngine(t *testing.T, options Options) *Engine {
 	return optionsEngine(t, pureGo(t), variantConfig(options), options)
 }
 
-// variantConfig has heads that kernels take where those are asked for.
+// variantConfig is a model whose heads the options' variant takes.
 func variantConfig(options Options) checkpoint.Config {
 	if options.Formula {
 		return kernelConfig()
@@ -47,7 +48,7 @@ func eachVariant(t *testing.T, test func(t *testing.T, engine *Engine)) {
 	}
 }
 
-// prompts hang on a query, each with more tokens than the one before.
+// prompts all begin with a query. Each has more tokens than the one before.
 func prompts(query []int32, n int) (all [][]int32) {
 	for i := range n {
 		all = append(all, append(slices.Clone(query), testTokens(10+len(query)+i, 3+2*i)...))
@@ -55,7 +56,7 @@ func prompts(query []int32, n int) (all [][]int32) {
 	return all
 }
 
-// rowsOn are rows of prompts of which a prefix of the step holds the first tokens.
+// rowsOn are rows of prompts whose first tokens are in a prefix of the step.
 func rowsOn(prefix, shared int, prompts [][]int32) (rows []plan.Row) {
 	for i, p := range prompts {
 		rows = append(rows, plan.Row{Tokens: p, Prefix: prefix, Shared: shared, Labels: labels(), Relative: i == 2})
@@ -63,7 +64,7 @@ func rowsOn(prefix, shared int, prompts [][]int32) (rows []plan.Row) {
 	return rows
 }
 
-// whole scores prompts that share nothing.
+// whole scores each prompt in a step of its own, without a prefix.
 func whole(t *testing.T, engine *Engine, prompts [][]int32) (answers [][]float32) {
 	t.Helper()
 	alone, _ := lawBuckets()
@@ -74,8 +75,9 @@ func whole(t *testing.T, engine *Engine, prompts [][]int32) (answers [][]float32
 	return answers
 }
 
-// TestSharedPrefixEqualsWholePrompt: a row that hangs on a prefix scores like the same prompt standing alone, within rounding:
-// with the prefix new or kept, in a step with another or grown out of one, over pages that lie anywhere.
+// TestSharedPrefixEqualsWholePrompt: a row on a prefix scores like the same prompt alone,
+// within rounding. That holds for a prefix that is new or kept, beside another one or
+// grown out of one, and wherever its pages are.
 func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 	eachVariant(t, func(t *testing.T, engine *Engine) {
 		_, b := lawBuckets()
@@ -111,7 +113,7 @@ func TestSharedPrefixEqualsWholePrompt(t *testing.T) {
 	})
 }
 
-// TestVariantsAgree: whichever way an engine attends, the scores are the same but for rounding.
+// TestVariantsAgree: all variants of attention give the same scores but for rounding.
 func TestVariantsAgree(t *testing.T) {
 	_, b := lawBuckets()
 	var want [][]float32
@@ -133,9 +135,10 @@ func sharedStep(b plan.Bucket) *plan.Step {
 	return &plan.Step{Bucket: b, Prefixes: []plan.Prefix{{Slots: slots(5, 20), New: query}}, Rows: rowsOn(0, 20, prompts(query, 4))}
 }
 
-// TestNeighboursLeaveARowAlone: within a bucket a row's numbers are the same to the last bit, whatever tokens are beside it
-// or in the rest of the cache. Elsewhere among the rows they are the same but for rounding here: the Go backend takes the
-// rows of a product in threes, and adds up those that are left over in another order.
+// TestNeighboursLeaveARowAlone: within a bucket a row's numbers are the same to the
+// last bit, whatever other tokens are in the step or in the rest of the cache. At
+// another place among the rows they are the same but for rounding: the Go backend takes
+// the rows of a product in threes, and adds up the rest in another order.
 func TestNeighboursLeaveARowAlone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, engine *Engine) {
 		_, b := lawBuckets()
@@ -149,7 +152,7 @@ func TestNeighboursLeaveARowAlone(t *testing.T) {
 			}
 			run(t, engine, &plan.Step{Bucket: b, Prefixes: []plan.Prefix{{Slots: slots(200, 60), New: testTokens(i, 60)}}})
 			if beside := run(t, engine, step); !slices.Equal(beside[i], together[i]) {
-				t.Errorf("row %d scores %v, and %v beside others", i, together[i], beside[i])
+				t.Errorf("row %d scores %v, and %v beside other tokens", i, together[i], beside[i])
 			}
 			step.Rows = sharedStep(b).Rows[i : i+1]
 			closeTo(t, "alone", run(t, engine, step), together[i:i+1])
@@ -157,7 +160,8 @@ func TestNeighboursLeaveARowAlone(t *testing.T) {
 	})
 }
 
-// TestOrderLeavesRowsAlone: the order of rows, and of prefixes, changes numbers by rounding at most.
+// TestOrderLeavesRowsAlone: the order of rows, and of prefixes, changes numbers by
+// rounding at most.
 func TestOrderLeavesRowsAlone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, engine *Engine) {
 		_, b := lawBuckets()
@@ -176,8 +180,9 @@ func TestOrderLeavesRowsAlone(t *testing.T) {
 	})
 }
 
-// TestBrokenTokenStaysInItsRow: a token whose activations are NaN or infinite spoils the rows that see it, and neither those
-// beside them in the step nor those that use the tokens before it in the cache, nor who comes to its slots later.
+// TestBrokenTokenStaysInItsRow: a token whose activations are NaN or infinite makes the
+// rows that attend to it NaN. It changes no other row of the step, no row on the tokens
+// before it in the cache, and none that later uses its slots.
 func TestBrokenTokenStaysInItsRow(t *testing.T) {
 	const bad = 511
 	backend := pureGo(t)
@@ -219,7 +224,8 @@ func TestBrokenTokenStaysInItsRow(t *testing.T) {
 	}
 }
 
-// TestManyRowsAndLabels: rows that only compare and others, more of them than a run of the heads takes, with more labels.
+// TestManyRowsAndLabels: rows with relative and with absolute labels, more rows and more
+// labels than one run of an output head takes.
 func TestManyRowsAndLabels(t *testing.T) {
 	b := plan.Bucket{Tokens: 256, Rows: 80, Length: 8, Cost: 1}
 	engine := newTestEngine(t, pureGo(t), smallConfig(), []plan.Bucket{b, {Tokens: 32, Rows: 1, Length: 32, Cost: 1}})
@@ -235,7 +241,8 @@ func TestManyRowsAndLabels(t *testing.T) {
 	}
 }
 
-// TestBlocksBoundScores: the scores of a block stay within the bound, unless its tokens would be too few.
+// TestBlocksBoundScores: the scores of a block stay within the bound, unless its tokens
+// would be too few.
 func TestBlocksBoundScores(t *testing.T) {
 	n, err := newNetwork(pureGo(t), checkpoint.Qwen3_0_6B(), Options{DType: dtypes.BFloat16})
 	if err != nil {

@@ -48,26 +48,13 @@ func (n network) compileAll(ctx context.Context, on device, buckets []plan.Bucke
 	return p, nil
 }
 
-// list returns functions that compile the programs into p, each program once.
+// list returns functions that compile the programs into p, each program once. Checks
+// come first: a device that does not take kernels is known at once.
 func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) error) {
-	// Checks come first: a device that does not take kernels is known at once.
 	for _, c := range n.attention.checks(buckets) {
 		list = append(list, n.demanding(c.name, kernelCalls, 0, add(p.check, c.name, c.name, c.build)))
 	}
-	most := 0 // rows of a step
-	for _, b := range buckets {
-		most = max(most, b.Rows)
-	}
-	p.outputRows = outputHeadFor(most, true).rows
-	heads := []outputHead{outputHeadFor(most, false)}
-	if n.Classes == nil {
-		for _, rows := range vocabularyRowsFor(most) {
-			heads = append(heads, outputHeadFor(rows, true))
-		}
-	}
-	for _, head := range heads {
-		list = append(list, add(p.output, head, head.name(), n.outputGraph(head)))
-	}
+	list = append(list, n.listOutputs(p, buckets)...)
 	planned := map[any]bool{}
 	once := func(key any) bool {
 		first := !planned[key]
@@ -96,6 +83,25 @@ func (n network) list(p *programs, buckets []plan.Bucket) (list []func(device) e
 			})
 			return err
 		})
+	}
+	return list
+}
+
+// listOutputs is list of the output heads alone. A classifier needs no vocabulary head.
+func (n network) listOutputs(p *programs, buckets []plan.Bucket) (list []func(device) error) {
+	most := 0 // rows of a step
+	for _, b := range buckets {
+		most = max(most, b.Rows)
+	}
+	p.outputRows = outputHeadFor(most, true).rows
+	heads := []outputHead{outputHeadFor(most, false)}
+	if n.Classes == nil {
+		for _, rows := range vocabularyRowsFor(most) {
+			heads = append(heads, outputHeadFor(rows, true))
+		}
+	}
+	for _, head := range heads {
+		list = append(list, add(p.output, head, head.name(), n.outputGraph(head)))
 	}
 	return list
 }

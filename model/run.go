@@ -20,7 +20,7 @@ import (
 func (e *Engine) Run(step *plan.Step) (plan.Pending, error) {
 	p, err := e.queue(step)
 	if err != nil {
-		return nil, e.told(err)
+		return nil, e.withMeaning(err)
 	}
 	return p, nil
 }
@@ -158,7 +158,7 @@ func (p *pending) Wait() ([][]float32, error) {
 		failed = p.lose(failed)
 	}
 	if err := errors.Join(failed, p.free()); err != nil {
-		return nil, p.engine.told(err)
+		return nil, p.engine.withMeaning(err)
 	}
 	return p.answers, nil
 }

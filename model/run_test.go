@@ -12,8 +12,9 @@ import (
 	"scored/score/plan"
 )
 
-// readCounter is a backend that counts what is read from its device, and fails where it is told to. Buffers are read by their
-// own methods, so all that come from the backend are wrapped, and unwrapped where they go back to it.
+// readCounter is a backend that counts reads from its device. execute and read, unless
+// nil, decide which executions and reads fail. Buffers are read by their own methods, so
+// all that come from the backend are wrapped, and unwrapped when they go back to it.
 type readCounter struct {
 	compute.Backend
 	reads   int
@@ -105,8 +106,8 @@ func (b countedBuffer) Data() (flat any, err error) {
 	return flat, err
 }
 
-// TestWaitIsForTheDevice: every step reads something of what it computed last, as that is what waits for the device
-// where executions are queued; a step without a row or a label too.
+// TestWaitIsForTheDevice: every step reads an array that it computed last, even without
+// a row or a label: on a device that queues executions, only reading waits for them.
 func TestWaitIsForTheDevice(t *testing.T) {
 	backend := &readCounter{Backend: pureGo(t)}
 	e := newTestEngine(t, backend, smallConfig(), tinyBuckets())
@@ -123,8 +124,10 @@ func TestWaitIsForTheDevice(t *testing.T) {
 	}
 }
 
-// TestFailedStepLosesTheCache: where a layer fails, or what shows it only when numbers are read, what the cache held is lost,
-// once for all steps on it, and the next step works. Where heads fail it is not lost, and nothing is left on the device.
+// TestFailedStepLosesTheCache: if a layer fails, when it is queued or when numbers are
+// read, the cache is lost. One step reports it for all steps on that cache, and the next
+// step works on a new one. If an output head fails, the cache is not lost, and nothing
+// is left on the device.
 func TestFailedStepLosesTheCache(t *testing.T) {
 	backend := &readCounter{Backend: pureGo(t)}
 	e := newTestEngine(t, backend, smallConfig(), tinyBuckets())
@@ -188,8 +191,9 @@ func TestFailedStepLosesTheCache(t *testing.T) {
 	closeTo(t, "kept in it", run(t, e, kept), want)
 }
 
-// TestErrorsTellWhatTheScorerMustKnow: of a device that is lost, or out of memory, in Run and in Wait.
-func TestErrorsTellWhatTheScorerMustKnow(t *testing.T) {
+// TestErrorsHaveTheirMeaning: errors of Run and Wait wrap those of package plan, for a
+// device that is lost or has no memory left.
+func TestErrorsHaveTheirMeaning(t *testing.T) {
 	backend := &readCounter{Backend: pureGo(t)}
 	full, gone := errors.New("full"), errors.New("gone")
 	e := optionsEngine(t, backend, smallConfig(), Options{DType: dtypes.Float32, Buckets: tinyBuckets(),
@@ -198,7 +202,7 @@ func TestErrorsTellWhatTheScorerMustKnow(t *testing.T) {
 	for _, c := range []struct{ fault, want error }{{full, plan.ErrMemory}, {gone, plan.ErrLost}} {
 		backend.execute = func(string) error { return c.fault }
 		if _, err := answersOf(e, step); !errors.Is(err, c.want) {
-			t.Errorf("Run tells %v, want %v", err, c.want)
+			t.Errorf("error of Run is %v, want %v", err, c.want)
 		}
 		backend.execute = nil
 		p, err := e.Run(step)
@@ -207,13 +211,14 @@ func TestErrorsTellWhatTheScorerMustKnow(t *testing.T) {
 		}
 		backend.read = func() error { return c.fault }
 		if _, err := p.Wait(); !errors.Is(err, c.want) {
-			t.Errorf("Wait tells %v, want %v", err, c.want)
+			t.Errorf("error of Wait is %v, want %v", err, c.want)
 		}
 		backend.read = nil
 	}
 }
 
-// TestPages: as many as bytes allow, enough for the largest context, and none where no bucket has one.
+// TestPages: there are as many pages as the bytes allow, at least enough for the largest
+// context, and none if no bucket has a context.
 func TestPages(t *testing.T) {
 	n := decoder{Config: smallConfig(), products: dtypes.Float32}
 	page := int64(n.Layers) * int64(plan.PageTokens*n.KVHeads*2*n.HeadDim*4)
@@ -229,7 +234,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestWindows: tokens go to their slots, page by page, wherever those lie.
+// TestWindows: tokens go to their slots, page by page, wherever those are.
 func TestWindows(t *testing.T) {
 	const spare = 1000
 	for _, keep := range [][]int32{

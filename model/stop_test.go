@@ -12,7 +12,7 @@ import (
 	"scored/model/checkpoint"
 )
 
-// TestNewStops: wherever ctx ends, New does no more of its work and gives ctx's error.
+// TestNewStops: whenever ctx ends, New does no more work and returns ctx's error.
 func TestNewStops(t *testing.T) {
 	backend := pureGo(t)
 	cfg := smallConfig()

@@ -33,8 +33,8 @@ type loader struct {
 	on     device
 	source checkpoint.Source
 	dtype  func(dims []int) dtypes.DType // of an array on the device
-	// progress is called after each array; nil for nobody. done and total are bytes on
-	// the device.
+	// progress, unless nil, is called after each array. done and total are bytes on the
+	// device.
 	progress    func(stage Stage, done, total int64)
 	done, total int64
 	err         error

@@ -32,7 +32,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestRows: every row can be served on: it has shapes and a price for each way to attend, and what the maker says of it.
+// TestRows: every row has shapes and a price for each kind of attention, and the maker's
+// figures.
 func TestRows(t *testing.T) {
 	names := map[string]bool{}
 	for _, row := range append(table(), processors()...) {
@@ -59,7 +60,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestProcessor: what XLA's flags leave out of a processor is left out of its row.
+// TestProcessor: instruction sets that XLA's flags forbid do not count for the row.
 func TestProcessor(t *testing.T) {
 	all := isa{avx512: true, bfloat16: true}
 	for flags, want := range map[string]string{
@@ -100,7 +101,8 @@ func TestPrice(t *testing.T) {
 	}
 }
 
-// TestFit finds the coefficients that samples were made with, from others, though the samples are off by some percent.
+// TestFit finds the coefficients that samples were made with, from others, though the
+// samples are off by some percent.
 func TestFit(t *testing.T) {
 	truth := Price{Idle: 0.04, Flops: 370e9, Bytes: 15e9, Attention: 150e9, CachedTokens: 512, Uncached: 0.15}
 	var samples []Sample
@@ -122,8 +124,9 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestLadders: no shape is there twice, and the longest prompt has one, on no more keys than the context rounded up to
-// whole registers, pages or, for kernels, blocks of keys.
+// TestLadders: no shape is there twice, and one holds the longest prompt. Its context is
+// no longer than the prompt, rounded up to whole registers, pages or, for kernels,
+// blocks of keys.
 func TestLadders(t *testing.T) {
 	for name, c := range map[string]struct {
 		ladder Ladder

@@ -107,7 +107,8 @@ func TestMergedWeights(t *testing.T) {
 			got.Float32(part, from)
 			got.BFloat16(short, from)
 			for i, x := range part {
-				// Sums in float64 differ by their order in the last bit of float32 at most.
+				// Sums in float64 differ by their order in the last bit of float32 at
+				// most.
 				if w := want[from+i]; math.Abs(float64(x-w)) > math.Abs(float64(w))*0x1p-23 || short[i] != roundToBFloat16(math.Float32bits(x)) {
 					t.Fatalf("%s[%d] is %v and in bfloat16 %v, want %v", spec.Name, from+i, x, short[i].Float32(), w)
 				}
@@ -215,7 +216,7 @@ func TestAdaptersRefused(t *testing.T) {
 	}
 }
 
-// TestAdapterFilesMissing: a folder is told what it lacks.
+// TestAdapterFilesMissing: the error names the file that a folder lacks.
 func TestAdapterFilesMissing(t *testing.T) {
 	for want, damage := range map[string]func(dir string) error{
 		"has no adapter_config.json":       func(dir string) error { return os.Remove(filepath.Join(dir, adapterConfigName)) },

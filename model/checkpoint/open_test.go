@@ -146,7 +146,7 @@ func TestOpenDamaged(t *testing.T) {
 	}
 }
 
-// wantNamed wants an error that names all of that.
+// wantNamed checks that an error contains all parts.
 func wantNamed(t *testing.T, err error, all []string) {
 	t.Helper()
 	if err == nil {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRegularFilesOnly: a pipe, a device or a folder in place of any file of a model is refused at once, by its path. A
-// pipe without a writer would otherwise wait for ever.
+// TestRegularFilesOnly: a pipe, a device or a folder in place of any file of a model is
+// refused at once, by its path. A pipe without a writer would otherwise wait for ever.
 func TestRegularFilesOnly(t *testing.T) {
 	for kind, replace := range map[string]func(path string) error{
 		"pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },

@@ -45,7 +45,7 @@ const Unseen, Before = -1e30, -1e29
 type Shape struct {
 	Tokens, Context         int
 	Heads, KVHeads, HeadDim int
-	// Norm tells whether queries and keys are normed; Eps is added to their mean square.
+	// Norm is true if queries and keys are normed; Eps is added to their mean square.
 	Norm bool
 	Eps  float64
 }

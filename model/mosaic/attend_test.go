@@ -38,8 +38,9 @@ func TestShapesWithoutKernels(t *testing.T) {
 	}
 }
 
-// TestSpans: a block of tokens goes over the blocks of context keys from the first that one of its tokens sees to the last,
-// whatever lies between, and over the step's own keys from the block on in which the first that one of them sees stands.
+// TestSpans: a block of tokens goes over the blocks of context keys from the first to the
+// last that any of its tokens attends to. It goes over the step's own keys from the
+// block with the first one that any of its tokens attends to.
 func TestSpans(t *testing.T) {
 	s := mosaic.Shape{Shape: kernel.Shape{Tokens: 512, Context: 2048, Heads: 2, KVHeads: 1, HeadDim: 128}} // blocks of 256 tokens and of 512 keys
 	from, to, start := make([]int32, 512), make([]int32, 512), make([]int32, 512)

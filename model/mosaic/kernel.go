@@ -37,7 +37,7 @@ type Kernel struct {
 	FastMemory int
 }
 
-// Cost is what the compiler is told of the kernel's cost, because it cannot see inside.
+// Cost is a kernel's cost as the compiler gets it, because it cannot see inside.
 type Cost struct {
 	Flops          int `json:"flops"`
 	Transcendental int `json:"transcendentals"`

@@ -41,8 +41,8 @@ func TestShapesWithoutKernels(t *testing.T) {
 	}
 }
 
-// TestSharedMemory: no kernel asks for more shared memory than a card has, as XLA's compiler may crash then, and a card
-// that has more gets more blocks of keys under way.
+// TestSharedMemory: no kernel asks for more shared memory than a card has, because XLA's
+// compiler may crash then. A card with more of it gets more stages.
 func TestSharedMemory(t *testing.T) {
 	for _, shared := range []int{99 << 10, 163 << 10, 227 << 10} {
 		for _, e := range []int{64, 128} {
@@ -58,8 +58,9 @@ func TestSharedMemory(t *testing.T) {
 	}
 }
 
-// TestSpans: a block of tokens goes over the blocks of context keys from the first that one of its tokens sees to the last,
-// whatever lies between, and over the step's own keys from the block on in which the first that one of them sees stands.
+// TestSpans: a block of tokens goes over the blocks of context keys from the first to the
+// last that any of its tokens attends to. It goes over the step's own keys from the
+// block with the first one that any of its tokens attends to.
 func TestSpans(t *testing.T) {
 	s := triton.Shape{Shape: kernel.Shape{Tokens: 128, Context: 1024, Heads: 2, KVHeads: 1, HeadDim: 128}, Shared: 99 << 10} // blocks of 32 tokens and of 64 keys
 	from, to, start := make([]int32, 128), make([]int32, 128), make([]int32, 128)
@@ -80,7 +81,8 @@ func TestSpans(t *testing.T) {
 	check(2, 0, 0, 0, 3, 8, 0, 0, 0, 0, 1, 1)
 }
 
-// TestInterpreterRefuses: what the tests of kernels rest on tells a wrong text from a right one.
+// TestInterpreterRefuses: the interpreter, on which the tests of kernels rest, refuses
+// wrong texts.
 func TestInterpreterRefuses(t *testing.T) {
 	s := triton.Shape{Shape: kernel.Shape{Tokens: 64, Heads: 2, KVHeads: 1, HeadDim: 64}, Shared: 99 << 10}
 	right := triton.Keys(s)
