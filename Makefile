@@ -14,6 +14,13 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/... ./hub/... ./pjrt/wheel ./pjrt/hlo ./internal/...
 
+# Packages whose goroutines share something, and their long tests that have one goroutine and
+# so nothing for the race detector.
+RACED  := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch
+SERIAL := ^Test(AgainstPydantic|HostileBodies|Memory|OpenLoopArrivals|PairsAround|ParquetDamaged|RepeatedInputs|ValuesTakeMemory)$$
+# Packages that C is linked into. Without debug information that takes half as long.
+LINKED := ./pjrt/... ./tokenizer/... ./app/... ./cmd/... ./tests/...
+
 .PHONY: run demo build setup test check real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image image-check deploy-check release sbom vulncheck clean
 
 run: setup ## serve MODEL; generated weights if the hub cannot be reached
@@ -33,11 +40,11 @@ setup: build ## the binary, the CPU plugin and the Qwen3 tokenizer
 	bin/scored setup cpu --plugin-dir $(CACHE)/plugins
 	scripts/qwen3-tokenizer.sh $(TOKENIZER)
 
-test: setup ## everything: a few minutes of it run the full-size model
+test: setup ## everything but what the targets below name; half a minute of it runs the full-size model
 	go vet ./...
 	CGO_ENABLED=0 go test $(PURE)
-	go test -race -short ./score/... ./sglang/... ./server/... ./profile/... ./trace/... ./bench/... ./batch/...
-	go test -timeout 40m ./pjrt/... ./tokenizer/... ./app/... ./cmd/... ./tests/...
+	go test -race -short -skip '$(SERIAL)' $(RACED)
+	SCORED_TEST_BINARY=$(CURDIR)/bin/scored go test -short -ldflags=-w -timeout 40m $(LINKED)
 
 amplify: setup ## bounds of CPU time and memory for small bodies that cost much: a table; let nothing else run
 	SCORED_AMPLIFY=1 go test -count=1 -timeout 40m -v ./tests/amplify
@@ -52,8 +59,9 @@ real: setup ## a trained model through the binary, beside transformers in float6
 	scripts/smollm2.sh $(SMOLLM2)
 	SCORED_REAL_MODEL=$(SMOLLM2) go test -count=1 -timeout 30m -v ./tests/real
 
-golden: setup ## parity with transformers; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
-	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 60m -v ./tests/golden ./tests/e2e
+golden: setup ## parity with transformers, in every form; MODEL=folder or hub id with real weights also checks the recorded PyTorch numbers
+	go test -count=1 -timeout 60m -v ./tests/golden
+	SCORED_GOLDEN_MODEL=$(if $(filter command line environment,$(origin MODEL)),$(MODEL)) go test -count=1 -timeout 60m -v -run TestRecordedNumbers ./tests/e2e
 
 schema: setup ## schemathesis over the API's own document; needs Python
 	tests/contract/schemathesis.sh bin/scored

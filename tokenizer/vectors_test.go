@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -180,18 +181,30 @@ func readCorpus(t testing.TB, name, path, tokenizer string) corpus {
 // qwen3 is the folder of Qwen3's tokenizer.json.
 func qwen3(t testing.TB) string {
 	t.Helper()
-	dir := os.Getenv("SCORED_TEST_TOKENIZER")
-	if dir == "" {
-		dir = "../.cache/tokenizer/qwen3"
-	}
+	dir := qwen3Folder()
 	if _, err := os.Stat(filepath.Join(dir, "tokenizer.json")); err != nil {
 		t.Fatalf("Qwen3's tokenizer is missing: %v; run make setup, or name its folder in SCORED_TEST_TOKENIZER", err)
 	}
 	return dir
 }
 
+func qwen3Folder() string {
+	return cmp.Or(os.Getenv("SCORED_TEST_TOKENIZER"), "../.cache/tokenizer/qwen3")
+}
+
+// large opens Qwen3's tokenizer once for all tests, as its file takes two seconds.
+var large = sync.OnceValues(func() (*Tokenizer, error) { return Open(qwen3Folder()) })
+
+// open opens a tokenizer. It is closed when the test ends, but for Qwen3's, which other tests use.
 func open(t testing.TB, path string) *Tokenizer {
 	t.Helper()
+	if path == qwen3Folder() {
+		tok, err := large()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok
+	}
 	tok, err := Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ class Check:
         """A profile while clients load the server: it loses no request, and its report names executables."""
         args, folder = self.args, os.path.join(self.args.out, "profile")
         load = subprocess.Popen([args.scored, "bench", "--url", server.url, "--json", "--workload", "w2", "--clients", "4", "--labels", args.labels,
-                                 "--token-ids", "--vocab", str(args.vocab), "--duration", f"{args.seconds + 8}s", "--warmup", "0s", "--timeout", "30s"],
+                                 "--token-ids", "--vocab", str(args.vocab), "--duration", f"{args.seconds + args.profile_seconds}s", "--warmup", "0s", "--timeout", "30s"],
                                 text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         try:
             time.sleep(2)
@@ -214,6 +214,7 @@ def arguments():
     p.add_argument("--warmup", type=float, default=1.5)
     p.add_argument("--peer-seconds", type=float, default=3, help="of each figure of transformers")
     p.add_argument("--profile-steps", type=int, default=40)
+    p.add_argument("--profile-seconds", type=float, default=8, help="of load beside the profile, besides --seconds")
     p.add_argument("--limit", type=float, default=470, help="seconds for all of it")
     p.add_argument("--loads", default="", help="some of the loads, as w2:4,s1:16 (default: all)")
     p.add_argument("--skip", default="", help="parts to leave out: golden, load, text, profile, peer")

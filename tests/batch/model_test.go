@@ -37,7 +37,7 @@ func TestSameAsServer(t *testing.T) {
 		{"/invocations", `{"query":"q","texts":[]}`},
 		{"/vertex", `{"instances":[{"query":"q","texts":["a"]}]}`},
 	}
-	address, _ := process.Launch(t, process.Binary(t), append([]string{"--port", "0"}, model()...)...)
+	address, _ := process.Launch(t, process.Binary(t), process.Tiny(append(few(), "--port", "0")...)...)
 	dir := t.TempDir()
 	in, out, remote := filepath.Join(dir, "in.jsonl"), filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "remote.jsonl")
 	var text bytes.Buffer
@@ -45,7 +45,7 @@ func TestSameAsServer(t *testing.T) {
 		fmt.Fprintf(&text, `{"custom_id":"%d","method":"POST","url":%q,"body":%s}`+"\n", i, line.url, line.body)
 	}
 	write(t, in, text.Bytes())
-	scored(t, 3, append([]string{in, out, "--concurrency", "1"}, model()...)...)
+	scored(t, 3, process.Tiny(append([]string{in, out, "--concurrency", "1"}, few()...)...)...)
 	scored(t, 3, in, remote, "--url", "http://"+address, "--concurrency", "1")
 	if got, want := timeless(read(t, out)), timeless(read(t, remote)); !bytes.Equal(got, want) {
 		t.Errorf("output is\n%s\nwith --url\n%s", got, want)
@@ -91,7 +91,7 @@ func TestSameAsServer(t *testing.T) {
 // lines when none waits for others. Runs differ by a quarter: the scheduler decides which
 // lines arrive before their query is kept.
 func TestUnsorted(t *testing.T) {
-	const queries, each = 12, 40
+	const queries, each = 12, 20
 	random := rand.New(rand.NewPCG(5, 5))
 	words := strings.Fields(string(read(t, "../../bench/words.txt")))
 	text := func(n int) string {
@@ -112,7 +112,7 @@ func TestUnsorted(t *testing.T) {
 	computed := func(name string, flags ...string) float64 {
 		in := filepath.Join(dir, name)
 		write(t, in, []byte(strings.Join(lines, "")))
-		said := scored(t, 0, append([]string{in, filepath.Join(dir, "out-"+name), "--prefix-cache-bytes", "1500000"}, append(model(), flags...)...)...)
+		said := scored(t, 0, process.Tiny(append([]string{in, filepath.Join(dir, "out-"+name), "--prefix-cache-bytes", "1500000"}, append(few(), flags...)...)...)...)
 		m := regexp.MustCompile(`(\d+) steps, (\d+) tokens computed, (\d+) not`).FindStringSubmatch(said)
 		if m == nil {
 			t.Fatalf("no tokens are told:\n%s", said)

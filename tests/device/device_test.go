@@ -56,7 +56,7 @@ func check(t *testing.T, args ...string) (status int, said string, r results, ta
 	}
 	all := append([]string{"../../scripts/device-check.sh", "--device", "cpu", "--plugin", plugin, "--scored", process.Binary(t), "--model", model, "--out", out,
 		"--tokenizer", "../tokenizer/small", "--context-length", "2048", "--labels", "1,2", "--vocab", "256", "--seconds", "1", "--warmup", "0.1",
-		"--profile-steps", "5", "--buckets", "256x64x256x0,256x64x256x2048"}, args...)
+		"--profile-steps", "5", "--profile-seconds", "3", "--buckets", "256x64x256x0,256x64x256x2048"}, args...)
 	cmd := exec.Command("sh", all...)
 	cmd.Env = append(os.Environ(), "PYTHON="+python)
 	output, err := cmd.CombinedOutput()
@@ -81,10 +81,10 @@ func check(t *testing.T, args ...string) (status int, said string, r results, ta
 func golden(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "golden.test")
-	if out, err := exec.Command("go", "test", "-c", "-o", path, "scored/tests/golden").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-ldflags=-w", "-c", "-o", path, "scored/tests/golden").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if out, err := exec.Command("gzip", path).CombinedOutput(); err != nil {
+	if out, err := exec.Command("gzip", "-1", path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return path + ".gz"

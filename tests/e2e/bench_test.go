@@ -6,13 +6,15 @@ import (
 	"math"
 	"os/exec"
 	"testing"
+
+	"scored/tests/process"
 )
 
 // TestBench: the load generator finds nothing wrong with the server. Its texts have the
 // right number of tokens, since its words are one token each. The server's counters agree
 // with the answers.
 func TestBench(t *testing.T) {
-	address, _ := start(t, "--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--enable-metrics")
+	address, _ := start(t, process.Tiny("--enable-metrics")...)
 	scored := binary(t)
 	for _, form := range []string{"--token-ids", "--token-ids=false"} {
 		cmd := exec.Command(scored, "bench", "--url", "http://"+address, "--query-tokens", "40", "--item-tokens", "15", "--items", "6", "--clients", "3",

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"scored/tests/process"
 	"scored/tests/rounding"
 )
 
@@ -23,8 +24,7 @@ import (
 // tinyArgs serve a small model with Qwen3's vocabulary and generated weights, ready in
 // seconds.
 func tinyArgs(more ...string) []string {
-	return append([]string{"--model-path", "../models/tiny", "--load-format", "dummy", "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3",
-		"--compile-cache", "../../.cache/compile", "--max-body", "4194304"}, more...)
+	return process.Tiny(append([]string{"--max-body", "4194304"}, more...)...)
 }
 
 func TestBugs(t *testing.T) {
@@ -38,6 +38,9 @@ func TestBugs(t *testing.T) {
 	t.Run("48 profile under load", func(t *testing.T) { client{t, address}.profileUnderLoad() })
 	t.Run("29 large bodies", func(t *testing.T) { client{t, address}.largeBodies(cmd.Process.Pid) })
 }
+
+// labels are tokens of every vocabulary here.
+var labels = []int{89, 78}
 
 // fields of a request; labels, softmax, model and usage are added.
 type fields map[string]any
@@ -59,7 +62,7 @@ type answer struct {
 // score sends a request and checks that the answer has a row for each item.
 func (c client) score(f fields) (a answer) {
 	c.Helper()
-	body := fields{"model": "m", "label_token_ids": []int{9454, 2753}, "apply_softmax": true, "usage": true}
+	body := fields{"model": "m", "label_token_ids": labels, "apply_softmax": true, "usage": true}
 	for name, value := range f {
 		body[name] = value
 	}

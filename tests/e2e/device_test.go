@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scored/tests/process"
 )
 
 // TestFailingDevice: while one execution in eleven fails, requests get their right scores
@@ -23,10 +25,10 @@ import (
 // failed steps.
 func TestFailingDevice(t *testing.T) {
 	plugin, failing := failingPlugin(t)
-	address, _ := start(t, tinyArgs("--plugin", plugin, "--enable-metrics")...)
+	address, _ := start(t, process.Small("--plugin", plugin, "--enable-metrics")...)
 	c := client{t, address}
 	request := func(n int) fields {
-		return fields{"query": fmt.Sprint("Question ", n%3, strings.Repeat(" and so on", 30)), "items": []string{fmt.Sprint("item ", n), "other", "third"}}
+		return fields{"query": fmt.Sprint("Question ", n%3, strings.Repeat(" and so on", 9)), "items": []string{fmt.Sprint("item ", n), "other", "third"}}
 	}
 	want := c.score(request(0)).Scores
 	c.await("scored_running_rows", 0)
@@ -85,7 +87,7 @@ func (c client) hammer(request func(n int) fields) map[int]int {
 		clients.Go(func() {
 			for n := range 25 {
 				f := request(4*n + k)
-				body := fmt.Sprintf(`{"model":"m","query":%q,"items":["%s","other"],"label_token_ids":[9454]}`, f["query"], f["items"].([]string)[0])
+				body := fmt.Sprintf(`{"model":"m","query":%q,"items":["%s","other"],"label_token_ids":[89]}`, f["query"], f["items"].([]string)[0])
 				status := try(c.address, body)
 				mu.Lock()
 				statuses[status]++
@@ -131,7 +133,7 @@ func (c client) await(name string, most float64) {
 // with 507 and leaves no files. Scoring and later profiles go on. A limit on the size of
 // the process's files simulates the disk.
 func TestFullDisk(t *testing.T) {
-	address, cmd := start(t, tinyArgs()...)
+	address, cmd := start(t, process.Small()...)
 	c, dir := client{t, address}, t.TempDir()
 	var before unix.Rlimit
 	limit := func(most uint64) {

@@ -33,7 +33,7 @@ func TestBug11NotANumber(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			zerosBut(t, dir, c.tensor, c.at)
-			address, _ := launch(t, scored, "--port", "0", "--model-path", dir, "--offline", "--tokenizer-path", "../../.cache/tokenizer/qwen3",
+			address, _ := launch(t, scored, "--port", "0", "--model-path", dir, "--offline", "--tokenizer-path", "../tokenizer/small",
 				"--compile-cache", "../../.cache/compile", "--enable-metrics")
 			client := client{t, address}
 			long := strings.TrimSuffix(strings.Repeat("1,", 100), ",")
@@ -63,7 +63,7 @@ func (c client) notANumber(query string, bad int, all bool) {
 	c.Helper()
 	items := []string{"[1,2]", "[5]", "[6,7,8,9]"}
 	items = slices.Insert(items, bad, fmt.Sprintf("[3,%d,4]", broken))
-	body := `{"model":"m","query":[` + query + `],"items":[` + strings.Join(items, ",") + `],"label_token_ids":[9454,2753],"apply_softmax":true`
+	body := `{"model":"m","query":[` + query + `],"items":[` + strings.Join(items, ",") + `],"label_token_ids":[89,78],"apply_softmax":true`
 	status, text := post(c.T, c.address, "/v1/score", body+"}")
 	first := bad
 	if all {
@@ -91,11 +91,11 @@ func (c client) notANumber(query string, bad int, all bool) {
 	}
 }
 
-// zerosBut writes a checkpoint of the tiny shape, with a head of its own, whose weights
+// zerosBut writes a checkpoint of the small shape, with a head of its own, whose weights
 // are all 0 but one, which is NaN.
 func zerosBut(t *testing.T, dir, tensor string, at func(checkpoint.Config) int) {
 	t.Helper()
-	config, err := os.ReadFile("../models/tiny/config.json")
+	config, err := os.ReadFile("../models/small/config.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestLostDevice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plugin, failing := failingPlugin(t)
 			server := process.Start(t, exec.Command(binary(t)), append([]string{"--port", "0", "--context-length", "2048", "--buckets",
-				"64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, tinyArgs("--plugin", plugin)...)...)
+				"64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, process.Small("--plugin", plugin)...)...)
 			address := server.Address()
 			c1 := client{t, address}
 			c1.one("Is this spam? ", "Buy now")
@@ -56,7 +56,7 @@ func TestLostDevice(t *testing.T) {
 			var answered, wrong atomic.Int64
 			ended := make(chan struct{})
 			ask := func() bool {
-				status := try(address, `{"model":"m","query":"Is this spam? ","items":["Buy now","Hello"],"label_token_ids":[9454]}`)
+				status := try(address, `{"model":"m","query":"Is this spam? ","items":["Buy now","Hello"],"label_token_ids":[89]}`)
 				switch status {
 				case http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable:
 					answered.Add(1)

@@ -13,23 +13,25 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"scored/tests/process"
 )
 
 // TestBugs41And60Stops starts one server after the other on the same port, and ends each
 // in another way.
 func TestBugs41And60Stops(t *testing.T) {
 	scored := binary(t)
-	address, cmd := launch(t, scored, tinyArgs("--port", "0")...)
+	address, cmd := launch(t, scored, process.Small("--port", "0")...)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	again := func() *exec.Cmd { // a restart must not wait for the port
-		_, cmd := launch(t, scored, tinyArgs("--port", port)...)
+		_, cmd := launch(t, scored, process.Small("--port", port)...)
 		return cmd
 	}
 	t.Run("60 second copy", func(t *testing.T) {
-		out, err := exec.Command(scored, append([]string{"serve", "--port", port}, tinyArgs()...)...).CombinedOutput()
+		out, err := exec.Command(scored, append([]string{"serve", "--port", port}, process.Small()...)...).CombinedOutput()
 		if exitStatus(err) != 1 || !strings.Contains(string(out), "address is not free") || !strings.Contains(string(out), "another copy") {
 			t.Errorf("second copy on port %s: %v\n%s", port, err, out)
 		}
@@ -120,7 +122,7 @@ type inflight struct {
 // long sends n requests and returns when the server works on all of them.
 func long(t *testing.T, address string, n int) *inflight {
 	t.Helper()
-	body := `{"model":"m","query":"` + strings.Repeat("long ", 300) + `","items":[` + strings.TrimSuffix(strings.Repeat(`"`+strings.Repeat("item ", 100)+`",`, 80), ",") +
+	body := `{"model":"m","query":"` + strings.Repeat("long ", 60) + `","items":[` + strings.TrimSuffix(strings.Repeat(`"`+strings.Repeat("item ", 20)+`",`, 80), ",") +
 		`],"label_token_ids":[1]}`
 	r := &inflight{}
 	for range n {
