@@ -2,9 +2,9 @@ package score
 
 import "math"
 
-// Classes describes what a classifier tells rows apart into. Its engine answers a row
-// with one logit per class in place of log-probabilities of tokens. The labels of its
-// rows are indexes of classes.
+// Classes are the classes of a classifier. Its engine answers a row with one logit for
+// each class, in place of log-probabilities of tokens. The labels of its rows are indexes
+// of classes.
 type Classes struct {
 	Names      []string // by index; none: the model is no classifier
 	Activation Activation

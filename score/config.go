@@ -9,7 +9,7 @@ import (
 type Config struct {
 	Vocab         int     // prompts and labels may use ids 0..Vocab-1; required
 	ContextLength int     // a row must have fewer tokens than this; required
-	Classes       Classes // what the model tells apart, if it is a classifier
+	Classes       Classes // the model's, if it is a classifier
 	AllowTruncate bool    // --allow-auto-truncate: cut every row that is too long, for every request
 	MaxQueue      int     // rows admitted at once, as countRows counts them; 0 means 65536
 	MaxTokens     int     // prompt tokens held at once, even while tokenizing; 0 means 16 Mi

@@ -10,10 +10,10 @@ import (
 // device runs the steps of one Engine. It has two goroutines: loop forms steps and
 // gives them to the Engine, settleAll waits for their answers and hands them out.
 //
-// A step is formed when the device is free, from all that has queued up by then. One
-// more step may be queued behind the running one: see queue.mayBegin. A device waits on
-// a timer in one case only, for clients that are about to send their next request: see
-// returning.
+// A step is formed when the device is free, from all jobs that have queued up by then.
+// One more step may be queued behind the running one: see queue.mayBegin. A device waits
+// on a timer in one case only, for clients that are about to send their next request:
+// see returning.
 type device struct {
 	index   int
 	engine  runner
@@ -73,7 +73,7 @@ func (d *device) loop() {
 		last := f.err != nil || f.again
 		d.toSettle <- f
 		if last {
-			<-f.settled // the next step must know what this one did not compute
+			<-f.settled // the next step must know which tokens this one did not compute
 		}
 	}
 }

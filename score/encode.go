@@ -10,7 +10,7 @@ import (
 
 // encoding turns one request's query and items into prompts. It counts the cost as it
 // arises and stops at the bounds: tokens against the reservation, bytes of text against
-// what the client sent.
+// the size of the request.
 //
 // The text of a prompt is tokenized as one string, because merges and normalisation may
 // cross the border between query and item. Only the part of the query that no item can
@@ -170,7 +170,7 @@ func (e *encoding) join(i int, t *queryTokens) error {
 		return err
 	}
 	var keep int
-	if e.req.Template != nil { // what is cut is the item's, before the template's end
+	if e.req.Template != nil { // tokens are cut off the item, before the template's end
 		if keep, err = e.lengths.keepInTemplate(i, len(ids), more, t.alone); err != nil {
 			return err
 		}

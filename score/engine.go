@@ -30,7 +30,7 @@ type Encoder interface {
 type (
 	// Bucket is a step shape.
 	Bucket = plan.Bucket
-	// Step is what a device runs at once.
+	// Step is the work that a device runs at once.
 	Step = plan.Step
 	// Prefix is a run of tokens whose keys and values the KV cache holds after the step.
 	Prefix = plan.Prefix
@@ -56,8 +56,8 @@ var (
 
 // Engine runs steps on one device. The Scorer calls Run from a single goroutine, which
 // is locked to its OS thread. It calls Wait from another goroutine, once for each Run
-// that succeeded, in the order of the Runs. Package scoretest checks what an engine
-// must do.
+// that succeeded, in the order of the Runs. Package scoretest checks that an engine
+// keeps this contract.
 //
 // When the Wait of the last step returns, the device must have nothing left to do:
 // Scorer.BetweenSteps relies on it.
@@ -67,7 +67,7 @@ type Engine interface {
 	Buckets() []Bucket
 	// Pages is the number of pages of the KV cache, of PageTokens tokens each. It never
 	// changes, and must be enough for the largest Bucket.Context. The caller decides
-	// what a page holds.
+	// which tokens a page holds.
 	Pages() int
 	// Run queues the step on the device. Steps run in the order of the Runs; one more
 	// may be queued while one runs. The engine may read the step until Run returns and

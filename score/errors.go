@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind says what went wrong, in terms of the domain. The server maps it to a status.
+// Kind is the kind of an Error, in terms of the domain. The server maps it to a status.
 type Kind int
 
 const (

@@ -6,8 +6,8 @@ import "time"
 // halves about every 22 of them.
 const keepExperience = 31. / 32
 
-// packing corrects predictions by experience. It is the ratio of what recent steps cost
-// to the price of the rows in them: rows of different lengths fill a step worse than
+// packing corrects predictions by experience: by the ratio of the cost of recent steps
+// to the price of the rows in them. Rows of different lengths fill a step worse than
 // rows that are alike. The zero value corrects nothing.
 type packing struct{ cost, price float64 }
 
@@ -26,9 +26,8 @@ func (p *packing) predict(price time.Duration) time.Duration {
 	return time.Duration(float64(price) * min(max(p.cost/p.price, 0.5), 4))
 }
 
-// pace predicts how long a request takes before it is tokenized: by what recent
-// requests were predicted to take for each unit of their size. The zero value predicts
-// 0.
+// pace predicts how long a request takes before it is tokenized: by the predictions for
+// recent requests, for each unit of their size. The zero value predicts 0.
 type pace struct{ alone, size float64 }
 
 // note adds a request.

@@ -18,7 +18,7 @@ func (j *job) finish(req *Request, result *Result) (*Result, error) {
 		result.PositionScores, result.PositionLogprobs = make([][][]float64, len(req.Items)),
 			make([][][]float64, len(req.Items))
 	}
-	numbers := table{labels: req.labels(), rows: len(req.Items)}
+	numbers := rowAllocator{labels: req.labels(), rows: len(req.Items)}
 	for i := range j.answers {
 		if result.ItemErrors[i] != nil {
 			continue
@@ -35,7 +35,7 @@ func (j *job) finish(req *Request, result *Result) (*Result, error) {
 
 // finishItem writes the numbers of item i to the result: all of them, or none and an
 // error.
-func (j *job) finishItem(req *Request, i int, numbers *table, result *Result) *Error {
+func (j *job) finishItem(req *Request, i int, numbers *rowAllocator, result *Result) *Error {
 	answer := j.answers[i]
 	last := answer
 	if j.columns.paths == nil {
@@ -70,7 +70,7 @@ func (j *job) finishItem(req *Request, i int, numbers *table, result *Result) *E
 // label computes one row's numbers, in the order of the request's labels, from an
 // answer by distinct label. logprobs is meaningful only where the request asks for it;
 // for a classifier it holds the logits. It may be the same slice as scores otherwise.
-func (j *job) label(req *Request, item int, answer []float32, numbers *table) (scores,
+func (j *job) label(req *Request, item int, answer []float32, numbers *rowAllocator) (scores,
 	logprobs []float64, err *Error) {
 	logprobs = numbers.row()
 	for k := range logprobs {
@@ -107,19 +107,20 @@ func checkFinite(req *Request, item int, logprobs []float64) *Error {
 	return nil
 }
 
-// table allocates rows of numbers, many in one allocation. Rows do not overlap.
-type table struct {
-	labels, rows int
-	left         []float64
+// rowAllocator allocates rows of numbers, many in one allocation. Rows do not overlap.
+type rowAllocator struct {
+	labels int       // numbers of a row
+	rows   int       // rows of an allocation
+	left   []float64 // the part of the last allocation that no row has
 }
 
 // row returns the next row, of one number for each label, all 0.
-func (t *table) row() []float64 {
-	if len(t.left) < t.labels {
-		t.left = make([]float64, t.rows*t.labels)
+func (a *rowAllocator) row() []float64 {
+	if len(a.left) < a.labels {
+		a.left = make([]float64, a.rows*a.labels)
 	}
-	row := t.left[:t.labels:t.labels]
-	t.left = t.left[t.labels:]
+	row := a.left[:a.labels:a.labels]
+	a.left = a.left[a.labels:]
 	return row
 }
 

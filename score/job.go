@@ -23,7 +23,7 @@ type job struct {
 	device  *device       // the one that runs all its steps and has its prefix; nil before the first
 	probe   bool          // not a client's request: see watch
 	field   string        // the client's name of the items
-	size    int           // of the request: see pace
+	size    int           // of the request, in bytes: see pace
 
 	queued, started, ended time.Time
 }
@@ -72,8 +72,8 @@ func (j *job) take(g *plan.Group, row int, numbers []float32) {
 	copy(j.answers[item][g.Firsts[row]:], numbers)
 }
 
-// usage counts each prompt once, plus what the rows of its labels add, and the tokens
-// of these that were not computed.
+// usage counts each prompt once, and the tokens that the rows of its labels add. It also
+// counts how many of all these tokens were not computed.
 func (j *job) usage() (u Usage) {
 	for _, prompt := range j.prompts {
 		if prompt != nil {

@@ -5,44 +5,44 @@ import "scored/score/plan"
 // labelSet holds the distinct labels of a request, in the order of their first
 // appearance.
 type labelSet struct {
-	ids    []int32
-	places map[int64]int // nil while they are few
+	ids     []int32
+	indexes map[int64]int // of ids; nil while they are few
 }
 
 // fewLabels is the size up to which a linear search is faster than a map, and allocates
 // nothing.
 const fewLabels = 16
 
-// add returns the label's place in the set. It adds the label if it is new.
+// add returns the label's index in the set. It adds the label if it is new.
 func (s *labelSet) add(label Label) int {
 	id := int32(label.ID) // checked against the vocabulary
-	if s.places == nil {
-		for place, other := range s.ids {
+	if s.indexes == nil {
+		for i, other := range s.ids {
 			if other == id {
-				return place
+				return i
 			}
 		}
-	} else if place, known := s.places[label.ID]; known {
-		return place
+	} else if i, known := s.indexes[label.ID]; known {
+		return i
 	}
-	place := len(s.ids)
+	last := len(s.ids)
 	s.ids = append(s.ids, id)
-	if s.places != nil {
-		s.places[label.ID] = place
-	} else if place == fewLabels {
-		s.places = make(map[int64]int, 4*fewLabels)
-		for place, id := range s.ids {
-			s.places[int64(id)] = place
+	if s.indexes != nil {
+		s.indexes[label.ID] = last
+	} else if last == fewLabels {
+		s.indexes = make(map[int64]int, 4*fewLabels)
+		for i, id := range s.ids {
+			s.indexes[int64(id)] = i
 		}
 	}
-	return place
+	return last
 }
 
 // columns maps a request's labels to the numbers of an answer. Each distinct label is
-// read once at a place; of holds each label's place among the distinct ones.
+// read once at a place, however often the request names it.
 type columns struct {
 	labels     []int32
-	of         []int      // by label of the request: its index in labels
+	of         []int      // by label of the request: index of the same label in labels
 	positions  []int64    // the distinct positions of the request, ascending
 	activation Activation // of a classifier; "" where the numbers are log-probabilities
 
@@ -51,7 +51,7 @@ type columns struct {
 	tails      []plan.Tail  // one for each row of an item
 	paths      [][]trieStep // by label of the request: where each of its tokens is read
 	numbers    int          // how many numbers an item's answer has
-	rooms      int          // how many rows an item counts as
+	rows       int          // how many rows an item counts as
 	longest    int          // tokens of the longest tail
 	tailTokens int          // tokens of all tails
 }
@@ -59,7 +59,7 @@ type columns struct {
 // passes returns how many rows an item counts as, at most: see plan.LabelPasses.
 func (c *columns) passes() int {
 	if c.tails != nil {
-		return c.rooms
+		return c.rows
 	}
 	return plan.LabelPasses(len(c.labels)) * (1 + len(c.positions))
 }

@@ -10,7 +10,7 @@ import (
 const predictionError = 8
 
 // refuseLate returns an error if a job would be answered later than the bound allows.
-// alone and at are what price returned for it. The error is TooLarge if the job alone
+// alone and at are the results of price for it. The error is TooLarge if the job alone
 // exceeds the bound, else Overloaded with the time after which a retry may succeed.
 func (b *backlog) refuseLate(j *job, alone time.Duration, at *device) error {
 	if b.max == 0 || j.probe {
@@ -33,7 +33,7 @@ func (b *backlog) refuseLate(j *job, alone time.Duration, at *device) error {
 }
 
 // refuseEarly refuses a request before it is tokenized if it would be answered too late
-// even if it took only half of what recent requests of its size took. How much of it is
+// even if it took only half as long as recent requests of its size. How much of it is
 // cached, and whether it is too large by itself, is known only when it has been
 // tokenized.
 func (b *backlog) refuseEarly(req *Request) error {

@@ -105,9 +105,10 @@ func (c *columns) numbersAt(answer []float32, inner []plan.Read, back int) []flo
 	return answer[place*len(c.labels):][:len(c.labels)]
 }
 
-// multiplied names what makes a request too large, which counts as n because each item
-// is read at so many places: its positions where it would not be too large without
-// them, else a classifier's texts, or the labels.
+// multiplied returns the field to blame for a request that counts as n where most are
+// allowed. n is a multiple of places, the number of places at which each item is read.
+// So the positions are to blame if the request would fit without them; otherwise the
+// labels, or a classifier's texts.
 func (r *Request) multiplied(n, places, most int) string {
 	switch {
 	case places > 1 && n/places <= most:

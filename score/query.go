@@ -9,7 +9,7 @@ type queryTokens struct {
 	text        string  // the part of the query that is tokenized together with each item
 	least       int     // a lower bound of the query's tokens
 	alone       int     // with a template: tokens of its beginning and of the query by itself
-	limit       int     // so many tokens of a joined text suffice to decide what becomes of it
+	limit       int     // so many tokens of a joined text suffice to decide how much of it is kept
 	tooLong     bool    // front alone reaches the limit; it ends there
 	backMore    bool    // back alone reaches the limit, and holds only the beginning
 }

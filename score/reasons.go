@@ -1,6 +1,6 @@
 package score
 
-// What follows are Reasons.
+// The types below are Reasons.
 
 // NoLabels is the reason of a request without labels.
 type NoLabels struct{}

@@ -1,17 +1,17 @@
-// Package score is the domain of a Score API: which rows a request asks for, what they
-// share, when they run, and what the numbers mean. It knows no JSON, no HTTP and no
-// tensors, and imports only the standard library and package plan.
+// Package score is the domain of a Score API. It decides which rows a request needs,
+// which prefixes they share and when they run, and turns their numbers into scores. It
+// knows no JSON, no HTTP and no tensors, and imports only the standard library and
+// package plan.
 //
 // A request names a query, some items and some labels. Item i becomes one row: the
 // tokens of query+item, or of item+query. Its answer is the distribution of the next
 // token after the row's last token, read at the labels.
 //
 // Begin with Scorer.Score. It takes a request through check, admit, encode, wait, run
-// and finish. Encoder and Engine are what it needs from outside; package plan decides
-// what runs next.
+// and finish. The caller gives it an Encoder, which is a tokenizer, and an Engine for
+// each device. Package plan decides which rows run next.
 //
-// Comments call the server that scored stands in for "sglang-jax"; its texts and limits
-// are kept.
+// sglang-jax is the server whose Score API this is. Its limits and error texts are kept.
 package score
 
 import (
@@ -76,7 +76,7 @@ type Request struct {
 	// QueryField, ItemField and LabelField are the client's names of its query, items
 	// and labels, for errors. "" means "query", "items" and "label_token_ids".
 	QueryField, ItemField, LabelField string
-	// OneItem tells that the one item stands in no list: ItemField is its own name.
+	// OneItem says that the one item stands in no list: ItemField is its own name.
 	OneItem bool
 	// PositionBeyond is the first of Positions that does not fit int64; SequenceBeyond
 	// has the same by label of Sequences. They are nil if all fit.
@@ -84,7 +84,8 @@ type Request struct {
 	SequenceBeyond map[int]*Beyond
 }
 
-// Template is what surrounds a request's joined texts, and how texts are cut to fit.
+// Template holds the token ids around a request's joined texts, and the bounds to which
+// items are cut.
 type Template struct {
 	Before, After []int32 // token ids around the joined text of query and item
 	// Cut takes tokens off the end of an item whose prompt is too long, instead of

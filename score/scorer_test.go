@@ -258,7 +258,12 @@ func TestPanicBlamesTheJobAtFault(t *testing.T) {
 		s := newTestScorer(t, engine, Config{})
 		var all sync.WaitGroup
 		ask := func(seed int) {
-			before := s.Load().Requests
+			pushes := func() int64 {
+				s.queue.mu.Lock()
+				defer s.queue.mu.Unlock()
+				return s.queue.pushes
+			}
+			before := pushes()
 			all.Go(func() {
 				req := tokenRequest(ids(seed, 30), ids(2, 5), ids(3, 5))
 				if result, err := s.Score(context.Background(), req); err != nil {
@@ -267,7 +272,7 @@ func TestPanicBlamesTheJobAtFault(t *testing.T) {
 					wantScores(t, req, result)
 				}
 			})
-			for s.Load().Requests == before {
+			for pushes() == before {
 				time.Sleep(time.Millisecond)
 			}
 		}

@@ -7,9 +7,9 @@ import (
 	"scored/score/plan"
 )
 
-// A label of several tokens scores as the probability of all of them, one after the
-// other, behind the prompt: the sum of their log-probabilities. To compute it, an item
-// has rows that continue its prompt.
+// The score of a label of several tokens is the probability that all of them follow the
+// prompt, one after the other: the exponential of the sum of their log-probabilities.
+// To compute it, an item has rows that continue its prompt.
 //
 // Labels that begin alike share tokens, so all labels form a trie and each label is a
 // path from its root. At every node but the last token of a label, the tokens that
@@ -120,7 +120,7 @@ func (b *trieNode) layOut(path []int32, above []*trieNode, c *columns) {
 	for i, node := range above {
 		node.first = c.numbers
 		c.numbers += len(node.after.ids)
-		c.rooms += plan.LabelPasses(len(node.after.ids))
+		c.rows += plan.LabelPasses(len(node.after.ids))
 		if back := len(above) - 1 - i; back > 0 {
 			tail.Inner = append(tail.Inner, plan.Read{Back: back, Labels: node.after.ids})
 		}

@@ -10,7 +10,7 @@ import (
 var errMissed = errors.New("the step that was to compute its prefix did not")
 
 // runAgain marks a step to be run again by itself, and reports whether it will be.
-// Steps that are queued behind it and read what it was to write have read nothing
+// Steps that are queued behind it and read slots that it was to write have read nothing
 // valid; they are run again, too.
 //
 // It returns false if a step queued behind writes to slots of this step's prefixes: a
@@ -54,9 +54,9 @@ func (q *queue) spoiledBy(f *flight) error {
 	return f.spoiled
 }
 
-// forget removes from the device's prefix table what a failed step was to compute. If
-// the whole cache was lost, it empties the table. Steps that are still to run fail,
-// too, if they read any of that.
+// forget removes from the device's prefix table the tokens that a failed step was to
+// compute. If the whole cache was lost, it empties the table. Steps that are still to
+// run fail, too, if they read any of these tokens.
 func (q *queue) forget(d *device, f *flight, cause error) {
 	q.tables.mu.Lock()
 	defer q.tables.mu.Unlock()

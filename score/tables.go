@@ -7,18 +7,17 @@ import (
 	"scored/score/plan"
 )
 
-// tables hold what the KV cache of each device holds, and form steps from that. mu must
-// be held while a step is formed or a table changes. A goroutine that needs queue.mu,
-// too, locks mu first.
+// tables know which prefixes the KV cache of each device holds, and form steps from
+// jobs. mu must be held while a step is formed or a table changes. A goroutine that
+// needs queue.mu, too, locks mu first.
 //
-// Forming a step can take a millisecond when much waits. It needs only mu, so that
-// requests can come and go meanwhile.
+// A step is formed with mu alone, so that requests can come and go meanwhile.
 type tables struct {
 	mu       sync.Mutex
 	planners []*plan.Planner // by device; each owns the device's prefix table
 }
 
-// found is what the tables hold of a new job's prefixes.
+// found says how much of a new job's prefixes the tables hold.
 type found struct {
 	kept    []int // by group, then by device: how many tokens of the group's prefix it holds
 	missing []int // by group: how many must still be computed; set by backlog.price

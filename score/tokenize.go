@@ -23,8 +23,8 @@ const (
 	// text, sent once, could be used to multiply the work.
 	aroundBytes = 256
 
-	// A request may have retokenizedBytes of text tokenized, or retokenizedTimes what
-	// it sent if that is more. Only a query that cannot be cut is tokenized again with
+	// A request may have retokenizedBytes of text tokenized, or retokenizedTimes its own
+	// size if that is more. Only a query that cannot be cut is tokenized again with
 	// each item. With an Encoder that can cut texts, such a query is one long word or
 	// the like, and 512 KiB take a quarter of a second. With an Encoder that cannot, it
 	// is every query: retokenizedBlind holds.
@@ -37,8 +37,8 @@ const (
 	retokenizedItem = 64
 )
 
-// prompter makes the prompts of requests. It holds what the encodings of all requests
-// have in common. Only its gate changes.
+// prompter makes the prompts of requests. It holds the settings that all encodings have
+// in common. Only its gate changes.
 type prompter struct {
 	encoder  Encoder // nil: prompts are made of token ids alone
 	gate     *gate   // bounds the bytes of text that are in the encoder at once

@@ -75,8 +75,8 @@ func (e *Exporter) Observe(span score.Span) {
 	}
 }
 
-// Close sends what is left, at most until ctx ends. Observe must not be called
-// afterwards.
+// Close sends the traces that are left, at most until ctx ends. Observe must not be
+// called afterwards.
 func (e *Exporter) Close(ctx context.Context) error {
 	for _, request := range e.requests.drain() {
 		e.export(request)

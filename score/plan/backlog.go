@@ -22,9 +22,9 @@ type Backlog struct {
 // NewBacklog returns a Backlog in which nothing waits.
 func NewBacklog(l *Ladder) *Backlog { return &Backlog{ladder: l, shares: map[prefixKey]*share{}} }
 
-// Step is the predicted duration of the longest step, without what its context adds. A
-// row may be answered so much later than predicted, because rows that came later fill
-// its step.
+// Step is the predicted duration of the longest step, without the time that its context
+// adds. A row may be answered so much later than predicted, because rows that came later
+// fill its step.
 func (b *Backlog) Step() time.Duration { return b.ladder.buckets[len(b.ladder.buckets)-1].Cost }
 
 // Cost is the predicted time that everything in the Backlog takes.
@@ -55,7 +55,7 @@ type waiting struct {
 	load load
 }
 
-// load returns what the pending rows need.
+// load returns the load of the pending rows.
 func (g *Group) load() load {
 	n := g.Pending()
 	return load{rows: n, passes: n * g.Rows[len(g.Rows)-1].passes(), own: g.PendingOwn(),

@@ -1,6 +1,6 @@
 package plan
 
-// filling is a bucket and what a step of it would take.
+// filling is a bucket and the placements that a step of it would have.
 type filling struct {
 	bucket Bucket
 	placed []placement
@@ -27,8 +27,8 @@ type placement struct {
 const minSlice = 32
 
 // fill takes candidates in order as long as the bucket has room. It returns false if it
-// can take nothing of the first. It reuses the memory of the filling and discards what
-// that held.
+// can take nothing of the first. It reuses the memory of the filling and discards its
+// contents.
 func (f *filling) fill(b Bucket, candidates []candidate) bool {
 	*f = filling{bucket: b, placed: f.placed[:0], at: f.at[:0]}
 	for i := range candidates {
@@ -142,8 +142,8 @@ func (f *filling) rowsOf(g *Group, shared, room int) (count, tokens, passes int)
 	return count, tokens, passes
 }
 
-// add puts a placement into the step. own is the number of its rows' own tokens,
-// context what its prefix adds.
+// add puts a placement into the step. own is the number of its rows' own tokens, context
+// the number of tokens that its prefix adds to the context.
 func (f *filling) add(p placement, context, own int) {
 	f.at[p.candidate] = len(f.placed)
 	f.placed = append(f.placed, p)

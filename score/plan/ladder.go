@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// Ladder holds the buckets of an engine and what follows from them. It never changes.
+// Ladder holds the buckets of an engine, and figures that follow from them and that
+// planning asks for again and again. It never changes.
 type Ladder struct {
 	buckets []Bucket // cheapest first
 	sizes   []size   // by context, ascending
@@ -16,7 +17,7 @@ type Ladder struct {
 	rows    int      // most places that a step reads, as Row.passes counts them
 }
 
-// size is what the buckets of one Bucket.Context can hold. Costs are in nanoseconds.
+// size sums up the buckets of one Bucket.Context. Costs are in nanoseconds.
 type size struct {
 	context int
 	buckets []Bucket

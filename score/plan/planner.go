@@ -143,7 +143,7 @@ func (p *Planner) candidates(jobs []*Job, lead int) (all []candidate) {
 	return all
 }
 
-// candidate looks up what of the group's prefix is cached, or shared with the
+// candidate looks up how much of the group's prefix is cached, or shared with the
 // candidates before.
 func (p *Planner) candidate(job int, g *Group, before []candidate) candidate {
 	c := candidate{job: job, group: g, similar: -1}
@@ -168,8 +168,8 @@ func (p *Planner) candidate(job int, g *Group, before []candidate) candidate {
 	return c
 }
 
-// work returns how many tokens of the pending rows, and of what they share, must still
-// be computed.
+// work returns how many tokens of the pending rows, and of their shared prefix, must
+// still be computed.
 func (c *candidate) work() int {
 	g := c.group
 	return len(c.prefix) - c.common + g.own(g.Next, len(g.Rows), g.Shared)
@@ -243,8 +243,8 @@ func (s *size) leftover(tokens, longest int, rate, room float64) float64 {
 	return cost
 }
 
-// leftoverRate estimates what a token that is left to later steps will cost, and how
-// many tokens of a bucket it will take up. It assumes that later steps are filled like
+// leftoverRate estimates the cost of a token that is left to later steps, and how many
+// tokens of a bucket it will take up. It assumes that later steps are filled like
 // the best filled bucket now, among the buckets whose rows are as long as the longest
 // one waiting, or as long as any bucket's.
 func leftoverRate(fills []*filling, longest int) (rate, room float64) {

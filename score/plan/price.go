@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// load is what rows need of a step.
+// load sums up how much of a step some rows need.
 type load struct {
 	rows, passes int // passes: how many of a bucket's rows they count as, see LabelPasses
 	own          int // tokens beyond those shared

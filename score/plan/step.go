@@ -1,9 +1,9 @@
-// Package plan decides what a device runs next: which rows of which requests, on which
-// prefixes, in which shape, and where the KV cache keeps each prefix. It is pure:
-// values in, values out. It must not know of locks, goroutines, clocks or engines.
+// Package plan decides which step a device runs next: which rows of which requests, on
+// which prefixes, in which shape, and where the KV cache keeps each prefix. It computes
+// values from values, and must not know of locks, goroutines, clocks or engines.
 //
-// Begin with Step, which everything here leads to and which an engine receives.
-// Planner.Next forms it.
+// Begin with Step, which an engine receives. Planner.Next forms it from Jobs. The Table
+// tells it which prefixes the KV cache holds, and the Ladder has the prices.
 package plan
 
 import (
@@ -43,13 +43,13 @@ type Bucket struct {
 	Rows    int `json:"rows"`    // rows whose labels are read, counted as LabelPasses counts
 	Length  int `json:"length"`  // tokens of one row's own part
 	Context int `json:"context"` // tokens of all the step's prefixes; 0: rows without a prefix only
-	// Cost is the predicted duration of a step of this shape, full or not, without what
-	// Key and Pair add. JSON has it in nanoseconds.
+	// Cost is the predicted duration of a step of this shape, full or not, without the
+	// time that Key and Pair add. JSON has it in nanoseconds.
 	Cost time.Duration `json:"cost"`
-	// Key is what each token of the step's prefixes adds, in nanoseconds, where
-	// attention reads only the context that is there. Pair is what each pair of a token
-	// and a key of the context adds, where a token attends only to the keys it sees.
-	// Both are 0 where a step always attends to all of Context.
+	// Key is the time in nanoseconds that each token of the step's prefixes adds, where
+	// attention reads only the context that is there. Pair is the time that each pair of
+	// a token and a key of the context adds, where a token attends only to the keys it
+	// sees. Both are 0 where a step always attends to all of Context.
 	Key  float64 `json:"key,omitempty"`
 	Pair float64 `json:"pair,omitempty"`
 }
@@ -67,8 +67,8 @@ type Pending interface {
 	Wait() ([][]float32, error)
 }
 
-// Step is what a device runs at once: new tokens of prefixes, and rows that each
-// continue a prefix or stand alone.
+// Step is the work that a device runs at once: new tokens of prefixes, and rows that
+// each continue a prefix or stand alone.
 //
 // A step's context is its prefixes, one after the other. A new token of a prefix
 // attends to the prefix up to and including itself. A token of a row attends to the
@@ -99,7 +99,7 @@ type Row struct {
 	Prefix   int     // index of the row's prefix in the step; ignored if Shared is 0
 	Shared   int     // leading tokens read from the prefix, fewer than len(Tokens); 0: none
 	Labels   []int32 // token ids to read behind the last token
-	Inner    []Read  // earlier places that are read, too, from the first to the last
+	Inner    []Read  // earlier places that are read, too, in the order of their tokens
 	Relative bool    // only differences between the log-probabilities of a place's labels matter
 }
 
@@ -172,8 +172,8 @@ func (b Bucket) cost(keys int, pairs float64) float64 {
 	return float64(b.Cost) + b.Key*float64(keys) + b.Pair*pairs
 }
 
-// Check returns an error if the step cannot run in its bucket, on a KV cache of so many
-// pages. Running it all the same would corrupt other rows or the cache. An engine must
+// Check returns an error if the step cannot run in its bucket, on a KV cache with this
+// number of pages. Running it all the same would corrupt other rows or the cache. An engine must
 // call it before it runs a step. A row that counts as several may exceed Bucket.Rows.
 func (s *Step) Check(pages int) error {
 	b := s.Bucket

@@ -112,8 +112,8 @@ func (n *node) child(tokens []int32) *node {
 }
 
 // put makes the table hold the prompt and returns its slots. The step must compute the
-// last missing tokens. put uses what the cache holds of the prompt, and drops prefixes
-// that this step does not use to make room. Without room it returns nil.
+// last missing tokens; the cache holds the others already. To make room, put drops
+// prefixes that this step does not use. Without room it returns nil.
 func (t *Table) put(salt string, prompt []int32) (slots []int32, missing int) {
 	at, shared := t.find(salt, prompt)
 	if at == nil {
@@ -291,7 +291,7 @@ func (t *Table) drop(n *node) {
 	}
 }
 
-// Forget drops what a step was to compute, and everything that continues it.
+// Forget drops the tokens that a step was to compute, and all tokens that continue them.
 func (t *Table) Forget(step int64) {
 	for _, root := range t.roots {
 		root.each(func(n *node) {

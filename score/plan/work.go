@@ -27,7 +27,7 @@ type Group struct {
 	waiting waiting // the Backlog in which it is counted
 }
 
-// Prompts holds a request's prompts and what is read of them.
+// Prompts holds a request's prompts and the labels that are read in them.
 type Prompts struct {
 	Tokens   [][]int32 // by item; nil: the item has no row
 	Labels   []int32   // read behind each prompt
@@ -38,11 +38,11 @@ type Prompts struct {
 	Reusable int       // leading tokens that a lone row is likely to share with later requests
 }
 
-// Tail is what a row has behind its prompt, and what is read there.
+// Tail holds the tokens of a row behind its prompt, and the labels that are read there.
 type Tail struct {
 	Tokens []int32
 	Labels []int32 // read behind the last token
-	Inner  []Read  // read before that, at the prompt's last token or later
+	Inner  []Read  // earlier places that are read, at the prompt's last token or later
 }
 
 // Numbers returns how many numbers are read at the tail.

@@ -15,7 +15,8 @@ import (
 
 // Fake is an engine without a device. A row's answers depend only on its tokens and the
 // labels, if the slots that it reads hold its prefix; otherwise they are wrong by 1000.
-// A step that breaks a rule of the contract fails.
+// So a test that knows a prompt knows its answer, see Logprob, and sees every mistake of
+// the code that plans steps. A step that breaks a rule of the contract fails.
 //
 // The fields must be set before the first step. Fake is safe for concurrent use.
 type Fake struct {
@@ -26,8 +27,10 @@ type Fake struct {
 	Began     chan struct{}               // receives a value for every Run, if set
 	Free      chan struct{}               // a step waits for a value from it before it runs, if set
 
-	mu    sync.Mutex
-	holds map[int32]uint64 // by slot: hash of the prefix that ends there, see chain
+	mu sync.Mutex
+	// By slot: the hash of the prefix that ends there, see chain. A slot that was written
+	// for another prefix has another hash, even if the last token is the same.
+	holds map[int32]uint64
 	steps []plan.Step
 }
 
@@ -163,7 +166,8 @@ func chain(before uint64, id int32) uint64 {
 	return (before ^ uint64(uint32(id)+1)) * 1099511628211
 }
 
-// Logprob returns the log-probability that Fake gives a label after a prompt.
+// Logprob returns the log-probability that Fake gives a label after a prompt: a number
+// below 0 that depends on every token. Those of a vocabulary do not add up to 1.
 func Logprob(prompt []int32, label int32) float32 {
 	h := fnv.New32a()
 	for _, id := range append(slices.Clone(prompt), label) {

@@ -7,7 +7,7 @@ import (
 	"scored/score/plan"
 )
 
-// Engine is what the Scorer needs of a device: see score.Engine.
+// Engine is score.Engine, which this package may not import.
 type Engine interface {
 	Buckets() []plan.Bucket
 	Pages() int
@@ -26,6 +26,11 @@ type Options struct {
 // bucket without a context, and one with at least 40 tokens of context. Both must have
 // at least 60 tokens, 4 rows and a length of 20. The tests overwrite the KV cache and
 // change nothing else.
+//
+// The suite knows no right numbers. It compares each row of a step with the same prompt
+// in a step of its own, without a prefix: no other row and nothing in the cache can
+// change that answer. So it holds for any model, and other tests must show that the
+// model itself is right.
 func Run(t *testing.T, engine Engine, o Options) {
 	if o.Near == nil {
 		o.Near = func(got, want []float32) bool {
@@ -59,7 +64,8 @@ type suite struct {
 	engine Engine
 }
 
-// tokens returns n token ids. Different seeds give different ids.
+// tokens returns n token ids. Different seeds give different ids. They are the same in
+// every run, so that a failure repeats.
 func (s *suite) tokens(seed, n int) []int32 {
 	ids := make([]int32, n)
 	for i := range ids {
@@ -77,7 +83,8 @@ func slots(page, n int) []int32 {
 	return all
 }
 
-// bucket returns the cheapest bucket that can run the step.
+// bucket returns the cheapest bucket that can run the step, as the planner would choose
+// it.
 func (s *suite) bucket(step *plan.Step) plan.Bucket {
 	s.Helper()
 	var best *plan.Bucket
@@ -115,13 +122,15 @@ func (s *suite) end(pending plan.Pending, rows int) [][]float32 {
 	return answers
 }
 
-// run runs a step in the cheapest bucket and returns its answers.
+// run runs a step in the cheapest bucket and returns its answers. When it returns, the
+// device has nothing left to do.
 func (s *suite) run(step *plan.Step) [][]float32 {
 	s.Helper()
 	return s.end(s.start(step), len(step.Rows))
 }
 
-// labelsOf returns the labels that most tests read.
+// labelsOf returns the labels that most tests read: a few, among them the last id,
+// because an engine may pad its vocabulary.
 func (s *suite) labelsOf() []int32 { return []int32{3, s.Vocab - 1, 77 % s.Vocab} }
 
 // row returns a row of query and own more tokens. It reads the query from the prefix
@@ -135,7 +144,7 @@ func (s *suite) row(prefix int, query []int32, seed, own int) plan.Row {
 	return r
 }
 
-// alone returns what each row answers in a step of its own, without a prefix.
+// alone returns the answer of each row in a step of its own, without a prefix.
 func (s *suite) alone(rows []plan.Row) (answers [][]float32) {
 	s.Helper()
 	for _, r := range rows {
@@ -155,84 +164,8 @@ func (s *suite) want(what string, got [][]float32, rows []plan.Row) {
 	}
 }
 
-// prefix checks a prefix that a step computes, one that is read from the cache, and one
-// that a second step continues. Rows may read only a part of it.
-func (s *suite) prefix() {
-	query := s.tokens(1, 30)
-	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query[:17], 3, 9), s.row(-1, query[:4], 4, 6)}
-	whole := plan.Prefix{Slots: slots(0, 30), New: query}
-	s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{whole}, Rows: rows}), rows)
-	kept := plan.Prefix{Slots: whole.Slots}
-	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{kept}, Rows: rows}), rows)
-
-	first, rest := plan.Prefix{Slots: whole.Slots[:11], New: query[:11]},
-		plan.Prefix{Slots: whole.Slots, New: query[11:]}
-	s.run(&plan.Step{Prefixes: []plan.Prefix{first}})
-	s.want("grown", s.run(&plan.Step{Prefixes: []plan.Prefix{rest}, Rows: rows}), rows)
-}
-
-// several checks two prefixes in one step, both new and one cached. One begins in the
-// middle of a page.
-func (s *suite) several() {
-	one, other := s.tokens(1, 13), s.tokens(2, 20)
-	prefixes := []plan.Prefix{{Slots: slots(0, 13), New: one},
-		{Slots: slots(0, 40)[13:33], New: other}}
-	rows := []plan.Row{s.row(1, other, 5, 4), s.row(0, one, 6, 7), s.row(-1, nil, 7, 5),
-		s.row(1, other[:6], 8, 3)}
-	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
-	prefixes[0].New = nil
-	s.want("one kept", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
-}
-
-// goesOn checks a prefix that continues another one of the same step, whose slots it
-// shares.
-func (s *suite) goesOn() {
-	query := s.tokens(3, 20)
-	prefixes := []plan.Prefix{{Slots: slots(0, 12), New: query[:12]},
-		{Slots: slots(0, 20), New: query[12:]}}
-	rows := []plan.Row{s.row(0, query[:12], 4, 6), s.row(1, query, 5, 6)}
-	s.want("both new", s.run(&plan.Step{Prefixes: prefixes, Rows: rows}), rows)
-}
-
-// scattered checks a prefix whose slots are in no order.
-func (s *suite) scattered() {
-	query := s.tokens(4, 25)
-	all := slots(0, 128)
-	at := make([]int32, len(query))
-	for i := range at {
-		at[i] = all[(i*53+7)%len(all)]
-	}
-	rows := []plan.Row{s.row(0, query, 5, 5), s.row(0, query[:9], 6, 5)}
-	s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at, New: query}}, Rows: rows}),
-		rows)
-	s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: at}}, Rows: rows}), rows)
-}
-
-// usedAgain checks that slots can be overwritten by another prefix.
-func (s *suite) usedAgain() {
-	for seed := range 3 {
-		query := s.tokens(10+seed, 20+seed)
-		rows := []plan.Row{s.row(0, query, 5, 5)}
-		s.want("new", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query)),
-			New: query}}, Rows: rows}), rows)
-		s.want("kept", s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, len(query))}},
-			Rows: rows}), rows)
-	}
-}
-
-// queued checks a step that reads a prefix which the step queued before it writes.
-func (s *suite) queued() {
-	query := s.tokens(5, 22)
-	rows := []plan.Row{s.row(0, query, 6, 5), s.row(0, query, 7, 9)}
-	first := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22), New: query}},
-		Rows: rows[:1]})
-	second := s.start(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 22)}}, Rows: rows[1:]})
-	answers := append(s.end(first, 1), s.end(second, 1)...)
-	s.want("in two steps", answers, rows)
-}
-
 // neighbours checks that a row does not depend on the other rows of its step, nor on
-// their order.
+// their order. These rows may be another client's.
 func (s *suite) neighbours() {
 	query := s.tokens(6, 18)
 	rows := []plan.Row{s.row(0, query, 2, 5), s.row(0, query, 3, 9), s.row(0, query, 4, 3),
@@ -273,7 +206,8 @@ func (s *suite) labels() {
 	}
 }
 
-// noRows checks a step that only computes a prefix.
+// noRows checks a step that only computes a prefix. The planner forms such steps for a
+// prefix that is too long for one step.
 func (s *suite) noRows() {
 	query := s.tokens(7, 15)
 	s.run(&plan.Step{Prefixes: []plan.Prefix{{Slots: slots(0, 15), New: query}}})
@@ -283,7 +217,8 @@ func (s *suite) noRows() {
 }
 
 // bad checks that the engine refuses steps that would corrupt rows or the cache, and
-// works after each.
+// works after each. A planner that forms such a step has a bug; the engine must fail
+// the step, because a wrong number looks like any other.
 func (s *suite) bad() {
 	query := s.tokens(8, 10)
 	beyond := int32(s.engine.Pages() * plan.PageTokens)

@@ -14,7 +14,7 @@ func cut(r plan.Row, back int, labels []int32) plan.Row {
 
 // places checks that a row that is read at several places answers as rows that end at
 // each place do. It does so beside other rows, on a prefix, and with more places than
-// the step has rows.
+// the step has rows. Places have different labels, the same labels, or none.
 func (s *suite) places() {
 	query := s.tokens(9, 17)
 	rows := []plan.Row{s.row(0, query, 2, 6), s.row(0, query, 3, 15), s.row(-1, nil, 4, 18),
@@ -47,7 +47,8 @@ func (s *suite) places() {
 }
 
 // relativePlaces checks that the labels of each place of a relative row differ from
-// each other as they do in a row that is not relative. The row stands alone.
+// each other as they do in a row that is not relative. The row stands alone, without a
+// prefix. Each place may have another constant, so the suite compares place by place.
 func (s *suite) relativePlaces(row plan.Row) {
 	for i := range row.Inner {
 		row.Inner[i].Labels = s.labelsOf()
