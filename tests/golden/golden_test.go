@@ -111,6 +111,9 @@ func TestBFloat16Products(t *testing.T) {
 			compare(t, plugin(t), "full", options)
 		})
 	}
+	t.Run("hidden states, too, as a GPU has them", func(t *testing.T) {
+		compare(t, plugin(t), "full", model.Options{DType: dtypes.BFloat16, Hidden: dtypes.BFloat16, Formula: true, Scatter: true, Group: 4})
+	})
 }
 
 // TestOnDevice runs the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names,
@@ -155,25 +158,46 @@ func onDevice(t *testing.T, test func(t *testing.T, on device, name string, opti
 	_, cfg := read(t, vectors)
 	for name, options := range acceleratorOptions() {
 		t.Run(name, func(t *testing.T) {
+			row := rowOf(t, path)
 			splicer := model.NewSplicer(cfg)
-			plugin := open(t, path, pjrt.Options{Async: true, Rewrite: splicer.Rewrite})
-			info := plugin.Info()
-			row, _ := target.Find(info.Platform, info.Devices[0])
+			plugin := open(t, path, pjrt.Options{Async: true, Compile: row.Options, Rewrite: splicer.Rewrite})
 			options.Scatter, options.Group = row.HostLoops, row.Group // as a server has them there
+			if row.HiddenOf(target.BFloat16) == target.BFloat16 {
+				options.Hidden = dtypes.BFloat16
+			}
 			if options.Formula {
-				switch info.Platform {
+				switch row.Platform {
 				case "tpu":
 					options.Kernels = model.TPUKernels()
 				case "cuda":
 					options.Kernels = model.GPUKernels(row.SharedMemory)
 				default:
-					t.Skipf("there are no kernels for a %s", info.Platform)
+					t.Skipf("there are no kernels for a %s", row.Platform)
 				}
 				options.Formula = false
 			}
 			test(t, device{plugin.Backend(), splicer}, vectors, options)
 		})
 	}
+}
+
+// rowOf returns the row of a plugin's device. The row has the options of XLA that the
+// plugin must be opened with.
+func rowOf(t *testing.T, path string) target.Target {
+	t.Helper()
+	plugin, err := pjrt.Open(path, pjrt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := plugin.Info()
+	if err := plugin.Close(); err != nil {
+		t.Fatal(err)
+	}
+	row, ok := target.Find(info.Platform, info.Devices[0])
+	if !ok {
+		t.Fatalf("there is no row for %+v", info)
+	}
+	return row
 }
 
 // acceleratorOptions are those of a TPU, with the kernels' formula in place of the
