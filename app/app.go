@@ -13,8 +13,8 @@ import (
 	"scored/server"
 )
 
-// App is a server that has its address. Run serves there. Who does not call Run must
-// call Close.
+// App is a server that has its address. Run serves there. Close must be called where Run
+// is not.
 type App struct {
 	checked  *Checked
 	listener net.Listener

@@ -22,8 +22,8 @@ func (e UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the fault.
 func (e UsageError) Unwrap() error { return e.Err }
 
-// Checked is Options that can work, as far as can be told without a model, with what the
-// files hold that they name. Check reads each of those once. So a file may be a pipe, and
+// Checked is Options that can work, as far as that shows without a model, and the contents
+// of the files that they name. Check reads each file once, so a file may be a pipe, and
 // cannot change between its check and its use.
 type Checked struct {
 	options  Options

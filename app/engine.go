@@ -126,7 +126,7 @@ func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *m
 		engines = append(engines, engine)
 	}
 	if !options.Kernels.Any() {
-		d.Attention = "native" // whatever was asked for: what /get_server_info shows is what runs
+		d.Attention = "native" // /get_server_info shows what runs, not what the flags ask for
 	}
 	s.opened.all = append(s.opened.all, loaded.all...)
 	return engines, contextLength, nil

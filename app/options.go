@@ -94,7 +94,7 @@ type Options struct {
 
 // Chosen is what a start has chosen for its device, for Options.Settings.
 type Chosen struct {
-	Attention string            // native where no kernels attend, whatever was asked for
+	Attention string            // native where no kernels attend, also if the flags ask for them
 	Compile   map[string]string // options of the device's compiler
 }
 

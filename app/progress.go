@@ -93,7 +93,7 @@ func (p *progress) engine(generated bool, replica,
 			}
 			return fmt.Sprintf("compiled %d of %d programs%s", done, total, where)
 		})
-		if stage != last { // so that a short stage is told of, too
+		if stage != last { // so that a short stage gets a line, too
 			p.tell()
 		}
 		last = stage

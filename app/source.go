@@ -173,7 +173,7 @@ func (s *Start) checkFolder(dir string) error {
 }
 
 // check refuses flags that cannot work together, or with a model of this shape, with a
-// UsageError. It tells the log of those that may score badly.
+// UsageError. It warns of a context length with which long prompts may score badly.
 func (s *Start) check(cfg checkpoint.Config, log *slog.Logger) error {
 	if s.options.Template != "" && cfg.Classes != nil {
 		return UsageError{Err: errors.New("flag --template is for scores of labels, but the model is a " +

@@ -3,7 +3,7 @@
 //
 // Memory does not grow with the number of lines. Lines are read in windows. The lines
 // of a window that share a query are sent one after the other, so that the query is
-// computed once. A run that ends early, for whatever reason, can be resumed: see
+// computed once. A run that ends early can be resumed, however it ended: see
 // journal.
 //
 // Begin with Run and Options.
@@ -52,7 +52,7 @@ type Options struct {
 	Table    Table    // for CSV and Parquet
 	Format   Format   // of the output
 
-	Concurrency int   // lines in hand at once
+	Concurrency int   // lines in hand at once: sent, and not answered
 	Items       int   // items in hand at once; a line with more items is in hand alone
 	Window      int   // number of lines among which shared queries are looked for
 	WindowBytes int64 // bytes of their bodies; the line that reaches this ends the window
@@ -61,8 +61,8 @@ type Options struct {
 	Resume bool   // continue an earlier run
 	Run    string // what else answers depend on, such as the model; must equal the earlier run's
 
-	// Tell receives the progress every TellEvery and at the end of each file; nil:
-	// nobody does.
+	// Tell receives the progress every TellEvery and at the end of each file; nil: there
+	// are no reports. Its calls come one at a time.
 	Tell      func(Counts)
 	TellEvery time.Duration
 }

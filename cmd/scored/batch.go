@@ -70,9 +70,9 @@ func asUsage(err error) error {
 	return err
 }
 
-// open makes the Scorer: a server's, or that of a model in this process, with what
-// counts its tokens. end must be called with the error that the work ended with, also
-// where open fails: it closes what was opened, and returns the error to end with.
+// open returns the Scorer: a server's, or that of a model in this process with the count
+// of its tokens. end must be called with the error that the work ended with, or nil, also
+// where open fails. It closes what was opened, and returns the command's error.
 func (b *batchFlags) open(ctx context.Context, stderr io.Writer) (scorer batch.Scorer,
 	count *tally, end func(error) error, err error) {
 	if b.url != "" {

@@ -40,7 +40,7 @@ type display struct {
 	terminal bool          // out is one
 	quiet    bool          // nothing is shown
 	files    int           // of the run
-	every    time.Duration // between two calls of tell, for whoever calls it
+	every    time.Duration // between two calls of tell
 	tokens   *tally        // nil: a server counts them
 	done     int           // files
 	width    int           // bytes of the line on the terminal
@@ -55,8 +55,8 @@ func newDisplay(out io.Writer, quiet bool, files int, tokens *tally) *display {
 	return d
 }
 
-// tell shows the counts. The end of a file is worth a line where there is no terminal;
-// after the last file, end says more.
+// tell shows the counts. Without a terminal the end of each file is a line, but for
+// the last: end says more there.
 func (d *display) tell(c batch.Counts) {
 	if c.Done {
 		d.done++

@@ -79,7 +79,7 @@ var (
 		`^invalid (?:boolean )?value ("(?:[^"\\]|\\.)*") for (?:flag )?-(\S+?): (.*)$`)
 )
 
-// explain says what package flag says in our words, with what to do about it.
+// explain turns an error of package flag into a sentence with a remedy.
 func (c *commandLine) explain(err error) error {
 	text := err.Error()
 	if m := undefinedFlag.FindStringSubmatch(text); m != nil {
@@ -94,8 +94,8 @@ func (c *commandLine) explain(err error) error {
 	return fmt.Errorf("%w; %s -h tells how it is called", err, c.flags.Name())
 }
 
-// mustBe says what a flag's value must be. fault is what its Set has said: our own
-// values say it themselves, those of package flag do not.
+// mustBe returns what a flag's value must be. fault is the error of its Set: our own kinds
+// of values say there what they must be, those of package flag do not.
 func mustBe(f *flag.Flag, fault string) string {
 	getter, ok := f.Value.(flag.Getter)
 	if !ok {

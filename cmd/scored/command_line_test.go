@@ -41,7 +41,8 @@ func TestFlagFaults(t *testing.T) {
 		{"serve --model m --watchdog-timeout soon", environment(), `flag --watchdog-timeout is "soon"; it must be seconds`},
 		{"serve --model m --lora=,", environment(), `flag --lora is ","; it must be a folder`},
 		{"bench", environment("SCORED_CLIENTS", "many"), `environment variable SCORED_CLIENTS is "many"; it must be a whole number`},
-		{"profile report x", environment("SCORED_HTML", "yes"), `environment variable SCORED_HTML is "yes"; it must be true or false`},
+		{"bench", environment("SCORED_JSON", "yes"), `environment variable SCORED_JSON is "yes"; it must be true or false`},
+		{"profile report x --slowest 0", environment("SCORED_DEVICE", "cuda"), "flag --slowest is 0"}, // and --device is not cuda
 		{"nope", environment(), `command "nope" is unknown; use serve`},
 	} {
 		var stdout, stderr strings.Builder

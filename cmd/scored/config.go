@@ -90,7 +90,7 @@ func (c *config) check(w io.Writer) (err error) {
 	return err
 }
 
-// options are those of an app that logs to w.
+// options returns the Options of an app that logs to w.
 func (c *config) options(w io.Writer) app.Options {
 	o := c.Options
 	o.StepTokens = c.mostTokens()

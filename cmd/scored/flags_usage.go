@@ -34,7 +34,7 @@ func printServeUsage(w io.Writer) {
 }
 
 // printFlag prints a flag in two lines: its name with the kind of its value, and what it
-// does. A default that is the zero value is not worth a word.
+// does. A default of zero or nothing is left out.
 func printFlag(w io.Writer, f *flag.Flag) {
 	kind, text := flag.UnquoteUsage(f)
 	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {

@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, env lookup, stdout, stderr io.Write
 	case "calibrate":
 		err = calibrate(ctx, rest, env, stdout, stderr)
 	case "profile":
-		err = profileCommand(rest, env, stdout, stderr)
+		err = profileCommand(rest, stdout, stderr)
 	case "version", "--version":
 		fmt.Fprintln(stdout, version())
 	case "help", "-h", "--help":

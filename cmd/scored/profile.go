@@ -24,7 +24,7 @@ will do.
 
 // profileCommand runs what follows `scored profile`: the word report, for now, so that
 // others may join it. The report goes to stdout. It needs neither model nor device.
-func profileCommand(args []string, env lookup, stdout, stderr io.Writer) error {
+func profileCommand(args []string, stdout, stderr io.Writer) error {
 	line := newCommandLine("scored profile report", profileUsage)
 	f := line.flags
 	var options profile.ReportOptions
@@ -41,7 +41,10 @@ func profileCommand(args []string, env lookup, stdout, stderr io.Writer) error {
 	case args[0] != "-h" && args[0] != "--help":
 		return app.UsageError{Err: fmt.Errorf("profile has no command %q; use report", args[0])}
 	}
-	words, err := line.read(args, env, stderr)
+	// Variables are not read: SCORED_DEVICE, where a server runs too, names its platform, and
+	// not a chip.
+	none := func(string) (string, bool) { return "", false }
+	words, err := line.read(args, none, stderr)
 	if err != nil {
 		return err
 	}

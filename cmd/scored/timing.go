@@ -16,8 +16,8 @@ import (
 	"scored/target"
 )
 
-// What is timed. The price is a formula with few coefficients, so that a few steps tell
-// them, if they differ enough.
+// What is timed. The price is a formula with few coefficients, which a few steps
+// determine if they differ enough.
 const (
 	longestSampled = 2048                // keys of a prefix; more tell no more
 	longestStep    = 5 * time.Second / 2 // by the target's row
@@ -55,9 +55,9 @@ func sampleSteps(all []score.Bucket) (some []sampledStep) {
 	return some
 }
 
-// pickSizes picks sampled of the buckets: those of the fewest and of the most tokens, and
-// others between. Of several with as many tokens it knows that of the shortest context
-// alone.
+// pickSizes picks sampled of the buckets: those with the fewest and with the most tokens,
+// and others between. Of buckets with equal tokens only the one with the shortest context
+// counts.
 func pickSizes(of []score.Bucket) (some []score.Bucket) {
 	of = slices.Clone(of)
 	slices.SortStableFunc(of, func(a, b score.Bucket) int {
