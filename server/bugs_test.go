@@ -67,6 +67,7 @@ var bugs = map[string][]row{
 	"10 no labels": {{fields(`"items":["x"],"label_token_ids":[]`), "label_token_ids", "label_token_ids cannot be empty", 400}},
 	"21 lone surrogates": {
 		{fields(`"items":["\ud83d"],"label_token_ids":[1]`), "items[0]", "lone surrogate", 400},
+		{`{"model":"m","query":"\ud83d","items":["\ud83d"],"label_token_ids":[1]}`, "query", "lone surrogate", 400},
 		{fields(`"items":["x\ude00y"],"label_token_ids":[1]`), "items[0]", "lone surrogate", 400},
 		{fields(`"items":["\ud83d\ude00"],"label_token_ids":[1]`), "", "", 200},
 	},

@@ -299,6 +299,12 @@ func TestLastSpan(t *testing.T) {
 			t.Errorf("%s %s: last span %+v, want a reply with error %s", c.path, c.body, last, c.want)
 		}
 	}
+	sound := &spanList{}
+	working := newTestServer(t, func(_ *Config, m *Model) { m.Observer = sound })
+	send(working, "POST", "/v1/score", base+`,"label_token_ids":[1]}`)
+	if last := sound.last(); last.Stage != score.StageReply || last.Err != nil || last.Rows != 2 {
+		t.Errorf("of a request that was scored the last span is %+v, want a reply of 2 rows", last)
+	}
 	if metrics := send(s, "GET", "/metrics", "").Body.String(); !strings.Contains(metrics, "scored_cancelled_requests_total 0") {
 		t.Error("a failed step is counted as a client that left")
 	}

@@ -172,6 +172,14 @@ func TestProfileStages(t *testing.T) {
 	}
 }
 
+// TestProfileBodyBound: the bound of all bodies is also that of a profile's.
+func TestProfileBodyBound(t *testing.T) {
+	s := newTestServer(t, func(c *Config, _ *Model) { c.MaxBody = 100 })
+	if w := send(s, "POST", "/start_profile", strings.Repeat(" ", 101)); w.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d, want 413", w.Code)
+	}
+}
+
 // TestNoProfiler: a server without one says so on each path, and starts nothing.
 func TestNoProfiler(t *testing.T) {
 	s := newTestServer(t, nil)

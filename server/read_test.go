@@ -103,6 +103,40 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestWithDeadline: the shortest limit holds, whoever gave it.
+func TestWithDeadline(t *testing.T) {
+	for _, c := range []struct {
+		server      time.Duration
+		ours, envoy string
+		want        time.Duration // 0: none
+	}{
+		{0, "", "", 0},
+		{time.Minute, "", "", time.Minute},
+		{time.Minute, "2000", "", 2 * time.Second},
+		{time.Minute, "", "2000", 2 * time.Second},
+		{time.Minute, "90000", "70000", time.Minute},
+		{0, "90000", "70000", 70 * time.Second},
+		{0, "70000", "90000", 70 * time.Second},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/v1/score", nil)
+		r.Header.Set("X-Request-Timeout-Ms", c.ours)
+		r.Header.Set("X-Envoy-Expected-Rq-Timeout-Ms", c.envoy)
+		before := time.Now()
+		ctx, cancel, err := withDeadline(r, c.server)
+		after := time.Now()
+		if err != nil {
+			t.Fatal(err)
+		}
+		deadline, ok := ctx.Deadline()
+		if ok != (c.want > 0) || ok && (deadline.Before(before.Add(c.want)) || deadline.After(after.Add(c.want))) {
+			t.Errorf("%+v: the deadline is %v, in %v", c, ok, deadline.Sub(before))
+		}
+		if cancel(); ctx.Err() == nil {
+			t.Errorf("%+v: cancel does not end the context", c)
+		}
+	}
+}
+
 func TestServerTimeout(t *testing.T) {
 	s, engine := newSlowServer(t, func(c *Config) { c.RequestTimeout = 20 * time.Millisecond })
 	defer close(engine.release)
