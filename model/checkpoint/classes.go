@@ -28,6 +28,7 @@ func (f *configFile) classes() (names []string, activation Activation, err error
 	if n < 1 || n > mostClasses {
 		return nil, "", fmt.Errorf("field num_labels is %d; it must be between 1 and %d", n, mostClasses)
 	}
+	// Either all classes have names, under the keys "0" … "n-1", or none has.
 	for i := range n {
 		name, ok := f.Labels[strconv.Itoa(i)]
 		if !ok && len(f.Labels) > 0 {

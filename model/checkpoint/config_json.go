@@ -31,6 +31,7 @@ type configFile struct {
 	ModelType     *string  `json:"model_type"`
 	Architectures []string `json:"architectures"`
 
+	// The shape: all but num_key_value_heads and head_dim must be there.
 	HiddenSize       *int     `json:"hidden_size"`
 	Layers           *int     `json:"num_hidden_layers"`
 	Heads            *int     `json:"num_attention_heads"`
@@ -45,10 +46,13 @@ type configFile struct {
 	TorchDtype    string `json:"torch_dtype"`
 	Dtype         string `json:"dtype"` // torch_dtype's name in transformers 5
 
+	// Rotary positions: see rotary.
 	RopeTheta      *float64 `json:"rope_theta"`
 	RopeScaling    *rope    `json:"rope_scaling"`
 	RopeParameters *rope    `json:"rope_parameters"` // replaces the two above in transformers 5
 
+	// A classifier's head: see classes. Other models may have these fields, too, with
+	// transformers' defaults; they are not read then.
 	Labels      map[string]string `json:"id2label"`
 	LabelCount  *int              `json:"num_labels"`
 	ProblemType *string           `json:"problem_type"`
@@ -56,6 +60,7 @@ type configFile struct {
 		Activation *string `json:"activation_fn"`
 	} `json:"sentence_transformers"`
 
+	// Variants of the forward pass: see checkPlain.
 	HiddenAct        *string         `json:"hidden_act"`
 	AttentionBias    bool            `json:"attention_bias"`
 	MLPBias          bool            `json:"mlp_bias"`
@@ -64,7 +69,8 @@ type configFile struct {
 	Quantization     json.RawMessage `json:"quantization_config"`
 }
 
-// parseConfig reads the text of a config.json.
+// parseConfig reads the text of a config.json. It looks at the family first, because for
+// a model of another kind an error about any other field would mislead.
 func parseConfig(data []byte) (Config, error) {
 	var file configFile
 	if err := json.Unmarshal(data, &file); err != nil {

@@ -142,8 +142,9 @@ func moduleOf(parameter string) string {
 }
 
 // checkComplete checks that each module has both matrices, in shapes that fit each
-// other and the config's rank, and that each target of the config has weights. It sets
-// the products' scales.
+// other and the config's rank, and is a target of the config. It sets the products'
+// scales. Files and config are checked against each other because they may have been
+// copied from different adapters.
 func (a *Adapter) checkComplete() error {
 	for _, module := range slices.Sorted(maps.Keys(a.products)) {
 		p := a.products[module]
@@ -170,6 +171,11 @@ func (a *Adapter) checkComplete() error {
 	if len(a.products) == 0 {
 		return errors.New("file holds no lora_A and lora_B; it is not a LoRA adapter's")
 	}
+	return a.checkTargets()
+}
+
+// checkTargets checks that each target that the config names has weights.
+func (a *Adapter) checkTargets() error {
 	for _, name := range a.config.Targets.names {
 		if a.config.Excluded.pattern != nil || a.config.Excluded.has(name) {
 			continue // the exclusion may leave none of the target's modules

@@ -41,10 +41,11 @@ func Merge(source Source, cfg Config, adapters ...*Adapter) (Source, error) {
 				return nil, err
 			}
 		}
-		for name := range specs {
-			if _, has := a.saved[name]; a.saves(name) && !has {
+		// A module that is to be replaced must not keep the model's weights unnoticed.
+		for _, spec := range cfg.Tensors() {
+			if _, has := a.saved[spec.Name]; a.saves(spec.Name) && !has {
 				return nil, fmt.Errorf("adapter %s names the module of %s in modules_to_save, but has no "+
-					"weights for it; save it again", a.dir, name)
+					"weights for it; save it again", a.dir, spec.Name)
 			}
 		}
 	}
@@ -71,7 +72,9 @@ func (a *Adapter) checkPlace(cfg Config, specs map[string]TensorSpec, name strin
 	return nil
 }
 
-// Tensor implements Source.
+// Tensor implements Source. A tensor that no adapter changes is source's own, in its
+// dtype; a merged one is float32. A saved parameter replaces what earlier adapters have
+// added.
 func (m merged) Tensor(name string) (Tensor, error) {
 	tensor, err := m.Source.Tensor(name)
 	if err != nil {
@@ -93,7 +96,8 @@ func (m merged) Tensor(name string) (Tensor, error) {
 	return Tensor{tensor.TensorSpec, dtypes.Float32, sum}, nil
 }
 
-// sums are the Numbers of a matrix with products added to them.
+// sums are the Numbers of a matrix with products added to them as they are read: the sum
+// is never in memory as a whole, and device memory is filled from it directly.
 type sums struct {
 	Numbers
 	columns  int

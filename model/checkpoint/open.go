@@ -41,7 +41,7 @@ func Open(dir string, cfg Config) (f *Files, err error) {
 	if err != nil {
 		return f, err
 	}
-	var missing []string
+	var missing []string // the error says how many: one is a damaged file, all are another model
 	for _, spec := range cfg.Tensors() {
 		name, ok := where[spec.Name]
 		if !ok {

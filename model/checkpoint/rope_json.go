@@ -11,9 +11,10 @@ import (
 type rope struct {
 	Theta         *float64 `json:"rope_theta"`
 	Type          *string  `json:"rope_type"`
-	OldType       *string  `json:"type"`
+	OldType       *string  `json:"type"` // rope_type's name in earlier versions
 	PartialRotary *float64 `json:"partial_rotary_factor"`
 
+	// Of type "llama3": see RopeScaling.
 	Factor     *float64 `json:"factor"`
 	LowFactor  *float64 `json:"low_freq_factor"`
 	HighFactor *float64 `json:"high_freq_factor"`
@@ -51,6 +52,7 @@ func (f *configFile) rotary(kind family) (theta float64, scaling RopeScaling, er
 		}
 		base = part.Theta
 	}
+	// config.json comes first; the family's base stands in where it has none.
 	if base == nil && kind.ropeTheta != 0 {
 		base = &kind.ropeTheta
 	}

@@ -140,7 +140,7 @@ func (e headerEntry) check(data int) (stored, error) {
 	if begin < 0 || end < begin || end > math.MaxInt-data {
 		return stored{}, fmt.Errorf("data_offsets %v are not a range", e.Offsets)
 	}
-	size := bits
+	size := bits // of the tensor, kept from overflowing: the header may say anything
 	for _, n := range e.Shape {
 		if n < 0 || n > 0 && size > math.MaxInt/n {
 			return stored{}, fmt.Errorf("shape %v is not possible", e.Shape)
