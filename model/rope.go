@@ -10,6 +10,7 @@ import (
 )
 
 // rope computes the angles of rotary positions (RoPE: RoFormer, arXiv:2104.09864).
+// decoder.normRope rotates queries and keys by them.
 type rope struct {
 	theta   float64
 	headDim int // E
