@@ -194,19 +194,32 @@ func TestRefusedInTheWorld(t *testing.T) {
 // TestFilesAreReadOnce: what --price and --template name may be pipes, as a shell's
 // <(...) makes them.
 func TestFilesAreReadOnce(t *testing.T) {
-	dir := t.TempDir()
-	price, template := filepath.Join(dir, "price"), filepath.Join(dir, "template")
-	reads := map[string]func() int{
-		price:    served(t, price, `{"device":"cpu","attention":"native","dtype":"float32","price":{"idle_seconds":1,"flops_per_second":1,"weight_bytes_per_second":1,"attention_flops_per_second":1}}`),
-		template: served(t, template, "{query}{item}"),
+	in := filepath.Join(t.TempDir(), "in.jsonl")
+	if err := os.WriteFile(in, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	status, _, last := started(t, nil, "--model-path", shapeOnly(t), "--tokenizer-path", "../../tests/tokenizer/small", "--price", price, "--template", template)
-	if status != 1 || !strings.Contains(last, "neither model.safetensors nor") {
-		t.Errorf("status %d and %q; want the missing weights", status, last)
-	}
-	for path, count := range reads {
-		if n := count(); n != 1 {
-			t.Errorf("%s is read %d times, want once", filepath.Base(path), n)
+	for _, command := range []string{"serve --port 0", "batch " + in + " " + in + ".out", "calibrate --out " + in + ".json"} {
+		dir := t.TempDir()
+		price, template := filepath.Join(dir, "price"), filepath.Join(dir, "template")
+		reads := map[string]func() int{
+			price: served(t, price, `{"device":"cpu","attention":"native","dtype":"float32","price":`+
+				`{"idle_seconds":1,"flops_per_second":1,"weight_bytes_per_second":1,"attention_flops_per_second":1}}`),
+		}
+		args := append(strings.Fields(command), "--model-path", shapeOnly(t), "--offline", "--plugin-dir", dir,
+			"--tokenizer-path", "../../tests/tokenizer/small", "--price", price)
+		if !strings.HasPrefix(command, "calibrate") { // which scores no text
+			args = append(args, "--template", template)
+			reads[template] = served(t, template, "{query}{item}")
+		}
+		var stderr strings.Builder
+		status := run(t.Context(), args, environment(), &stderr, &stderr)
+		if status != 1 || !strings.Contains(stderr.String(), "neither model.safetensors nor") {
+			t.Errorf("%s: status %d and %q; want the missing weights", command, status, stderr.String())
+		}
+		for path, count := range reads {
+			if n := count(); n != 1 {
+				t.Errorf("%s reads its %s %d times, want once", command, filepath.Base(path), n)
+			}
 		}
 	}
 }
