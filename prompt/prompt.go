@@ -44,7 +44,7 @@ const (
 func Names() []string { return []string{"qwen3", "qwen3-thinking", "llama3"} }
 
 // Open returns the built-in template of this name, with a system prompt unless system
-// is "". Any other name is that of a file, which Parse reads; then system must be "".
+// is "". Any other name names a file, which Parse reads; then system must be "".
 func Open(nameOrFile, system string) (*Template, error) {
 	if slices.Contains(Names(), nameOrFile) {
 		return named(nameOrFile, system), nil

@@ -37,8 +37,8 @@ func success(b *body, result *score.Result, words func(*score.Error) string) str
 			add("position_logprobs", result.PositionLogprobs)
 		}
 	}
-	// Labels that came as texts are sent back as ids, so that a client knows what was
-	// scored.
+	// Labels that came as texts are sent back as ids, so that a client knows the
+	// tokens that were scored.
 	if b.labels.sequences.field == "labels" {
 		add("label_tokens", b.labels.sequences.tokens)
 	} else if b.labels.hasTexts {

@@ -59,7 +59,7 @@ func (b *body) read(f *sglang.Fields) {
 }
 
 // readQuery reads str | list[int] | None. pydantic tries the types in this order, and
-// reports what each of them finds.
+// reports the faults of each.
 func (b *body) readQuery(f *sglang.Fields) {
 	v := f.Get("query")
 	if v == nil {

@@ -43,12 +43,12 @@ func (e *apiError) isFinal() bool {
 // retryAfter returns in how many seconds to try again, at least 1.
 func (e *apiError) retryAfter() int { return max(1, int(math.Ceil(e.retry.Seconds()))) }
 
-// statusGone is what the log and the metrics show for a client that left before its
-// answer. No client receives it. nginx introduced the number.
+// statusGone is the status that the log and the metrics show for a client that left
+// before its answer. No client receives it. nginx introduced the number.
 const statusGone = 499
 
 // statuses maps a kind of error to a status and to sglang-jax's name for it. It is the
-// one table of what a score.Error becomes.
+// one table of statuses for kinds.
 func statuses(kind score.Kind) (status int, name string) {
 	switch kind {
 	case score.Invalid:

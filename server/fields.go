@@ -10,8 +10,8 @@ import (
 
 // fieldReader reads fields of dialects other than sglang-jax's, by kind. Only the first
 // fault is reported. After a fault a method returns a value of no meaning, so a reader
-// may go on and ask done at the end. What only one dialect has, its own request type
-// reads through a fieldReader.
+// may go on and ask done at the end. Fields that one dialect alone has are
+// read by its own request type, through a fieldReader.
 type fieldReader struct{ sglang.Fields }
 
 // fieldsOf returns a reader of an object that has seen no fault yet.

@@ -6,8 +6,8 @@ import (
 	"scored/sglang/python"
 )
 
-// The methods of this file read what may be a text or token ids, as vLLM's dialects have
-// it.
+// The methods of this file read fields that may be a text or token ids, as in vLLM's
+// dialects.
 
 // part reads a text, or a list of token ids.
 func (f *fieldReader) part(field string, v python.Value) score.Part {

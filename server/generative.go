@@ -8,8 +8,8 @@ import (
 	"scored/sglang/python"
 )
 
-// generativeDialect is vLLM's /generative_scoring. It is like sglang-jax's /v1/score
-// with other defaults, and answers one number for each item: that of the first label.
+// generativeDialect is vLLM's /generative_scoring. It is like sglang-jax's /v1/score with
+// other defaults, and answers one number for each item: the score of the first label.
 func generativeDialect() dialect {
 	return dialect{name: "generative", shape: vllmError,
 		read: func(m *loaded, id string, o *python.Object) ([]part, error) {

@@ -59,7 +59,7 @@ func (h *health) generate(w http.ResponseWriter, r *http.Request) {
 		h.log.Warn("health check failed", "request", requestID(r), "error", err)
 		writeBare(w, http.StatusServiceUnavailable, "")
 	case r.URL.Query().Get("multimodal") == "True":
-		writeJSON(w, http.StatusOK, "null") // what sglang-jax's handler returns then
+		writeJSON(w, http.StatusOK, "null") // as sglang-jax answers then
 	default:
 		writeBare(w, http.StatusOK, "")
 	}

@@ -49,8 +49,8 @@ const (
 )
 
 // readAll reads to the end in pieces of growing size, and joins them once. So memory
-// follows what has arrived, and not what was announced. While it joins, the body takes
-// twice its bytes, of which the pieces are counted.
+// follows the bytes that have arrived, and not the length that was announced. While it
+// joins, the body takes twice its bytes, of which the pieces are counted.
 func (h *holding) readAll(r io.Reader) ([]byte, error) {
 	var pieces [][]byte
 	total := 0

@@ -46,9 +46,9 @@ func errShape(what string) error {
 			"or passages, or text_1 and text_2", what)
 }
 
-// vertexDialect is that of Vertex AI's containers. Each of instances is a body of any
-// other dialect, and parameters are fields that all of them have. predictions are their
-// answers.
+// vertexDialect is the dialect of Vertex AI's containers. Each of instances is a body of
+// any other dialect, and parameters are fields that all of them have. predictions are
+// their answers.
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 func vertexDialect() dialect {
 	return dialect{name: "vertex", accepts: has("instances"), shape: googleError, read: readInstances,

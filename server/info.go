@@ -10,8 +10,8 @@ import (
 )
 
 // settings shows the launch settings and the state, under sglang-jax's names where it
-// has them. What sglang-jax shows of memory pools and decoding has no counterpart here
-// and is left out. Queue sizes are rows: an item of a request, or a place of it that is
+// has them. sglang-jax's fields about memory pools and decoding have no counterpart here
+// and are left out. Queue sizes are rows: an item of a request, or a place of it that is
 // read.
 func (a *about) settings(w http.ResponseWriter, _ *http.Request, m *loaded) {
 	var info sglang.Object

@@ -66,7 +66,7 @@ func (k *Keys) find(authorization string) (by caller, ok bool) {
 	return by, ok
 }
 
-// caller is the key that a request was sent with. The zero caller is that of a request
+// caller is the key that a request was sent with. The zero caller stands for a request
 // without a key.
 type caller struct {
 	name string // "" for a key without a name

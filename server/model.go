@@ -23,8 +23,8 @@ type Model struct {
 	Generated     bool // weights are generated: every answer says so in a header
 }
 
-// Words is what the server itself needs of the model's tokenizer. It must be safe for
-// concurrent use.
+// Words is the part of the model's tokenizer that the server itself needs. It must be
+// safe for concurrent use.
 type Words interface {
 	score.Encoder
 	// Single returns the id of a text that is exactly one token, or an error that lists
@@ -45,8 +45,8 @@ type Setting struct {
 // read it once for each request.
 type modelSlot struct{ atomic.Pointer[loaded] }
 
-// loaded is a Model as requests meet it, with what is worked out once and then only
-// read: how its clients name it, and the templates in its tokens.
+// loaded is a Model as requests meet it, with values that are worked out once and then
+// only read: its name for clients, and the templates in its tokens.
 type loaded struct {
 	*Model
 	served           string           // Config.ServedModel

@@ -12,8 +12,8 @@ import (
 	"scored/sglang"
 )
 
-// about answers what the server shows of its one model and of itself, under the names
-// of sglang-jax and of text-embeddings-inference. Nothing of it is secret.
+// about answers the paths that describe the server and its one model, with the keys of
+// sglang-jax and of text-embeddings-inference. It must show no secrets.
 type about struct {
 	model     *modelSlot
 	errors    *errorWriter

@@ -8,8 +8,8 @@ import (
 	"scored/sglang/python"
 )
 
-// nimDialect is that of NVIDIA's reranking NIMs, which answer with logits and never with
-// probabilities:
+// nimDialect is the dialect of NVIDIA's reranking NIMs, which answer with logits and
+// never with probabilities:
 // https://docs.nvidia.com/nim/nemo-retriever/text-reranking/latest/reference.html.
 func nimDialect() dialect {
 	return dialect{name: "nim", accepts: has("passages"), shape: nimError,

@@ -32,7 +32,7 @@ func routeNotServed(r *router, errors *errorWriter) {
 }
 
 // errNotServed returns the error of a path of sglang-jax's that is not served here. It
-// names what is, so that a client does not take the server for broken.
+// names a path that is, so that a client does not take the server for broken.
 func errNotServed(path string) error {
 	return &apiError{status: http.StatusNotImplemented, kind: "NotImplementedError",
 		message: path + " is not served: this server scores and does not generate; use POST " +

@@ -12,8 +12,8 @@ import (
 // maxProfileBody is far more than a profile's options need, in bytes.
 const maxProfileBody = 64 << 10
 
-// profiling starts and stops profiles, with sglang-jax's paths and texts. What a profile
-// is, package profile knows; here are its body, its answers and its errors.
+// profiling starts and stops profiles, with sglang-jax's paths and texts. Package
+// profile knows the rest; here are the request's body, the answers and the errors.
 type profiling struct {
 	errors  *errorWriter
 	bodies  *bodyReader

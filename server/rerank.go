@@ -10,8 +10,8 @@ import (
 	"scored/sglang/python"
 )
 
-// rerankDialect is what clients of vLLM, Jina, Cohere and Together send to rerank.
-// sglang-jax has /v1/rerank, too, but answers 500 to every request. So only its
+// rerankDialect is the dialect in which clients of vLLM, Jina, Cohere and Together
+// rerank. sglang-jax has /v1/rerank, too, but answers 500 to every request. So only its
 // envelope of errors is kept.
 func rerankDialect() dialect {
 	return dialect{name: "rerank", shape: envelope,

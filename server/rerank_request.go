@@ -35,16 +35,16 @@ type rerankRequest struct {
 	cut            bool
 	promptTokens   int    // with cut, the longest prompt; 0: the model's
 	documentTokens int    // longer documents are cut to it; 0: no bound
-	remedy         string // what to do about a document that is too long; begins with a comma
+	remedy         string // ends the error of a document that is too long; begins with a comma
 }
 
 // rerankInstruction is the default of the model card's code.
 const rerankInstruction = "Given a web search query, retrieve relevant passages that answer the " +
 	"query"
 
-// readRerank reads the union of what vLLM, Jina, Cohere and Together send. A field that
-// is null counts as absent. Fields that do not change the answer are ignored; those of
-// rerankUnserved are refused. The error names the first field at fault, with the index
+// readRerank reads the union of the fields of vLLM, Jina, Cohere and Together. A field
+// that is null counts as absent. Fields that do not change the answer are ignored; those
+// of rerankUnserved are refused. The error names the first field at fault, with the index
 // in documents.
 func readRerank(o *python.Object) (*rerankRequest, error) {
 	f := fieldsOf(o)

@@ -39,7 +39,7 @@ type salts struct {
 }
 
 // of returns the salt of a request that sent this one; "" stands for the cache that all
-// share. It is a hash, so that the server does not store what the client sent. With byKey
+// share. It is a hash, so that the server does not store the client's secret. With byKey
 // it depends on the API key, too, so that clients of different keys share nothing.
 func (s salts) of(ctx context.Context, sent string) string {
 	var by caller

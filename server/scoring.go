@@ -23,7 +23,7 @@ type scoring struct {
 }
 
 // route adds the paths that score to the router. While the model is loading, a path that
-// only classifiers serve says so, since it is not known yet what the model is.
+// only classifiers serve answers 503, because the kind of the model is not known yet.
 func (s *scoring) route(r *router, all []route) {
 	for _, at := range all {
 		handle := func(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +69,7 @@ func (s *scoring) handle(w http.ResponseWriter, r *http.Request, dialects []dial
 
 // exchange reads the body of an admitted request and answers it. It always reports two
 // spans to the model's Observer: the body's, and as the request's last one the reply,
-// whatever the answer.
+// also after an error.
 func (s *scoring) exchange(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	m *loaded, share *holding, dialects []dialect) {
 	chosen, begin := &dialects[len(dialects)-1], time.Now()

@@ -5,8 +5,8 @@
 //
 // Begin with New, which puts the parts together, and Server.route, which lists the
 // paths. Each family of paths has a type with the fields that it needs: scoring for
-// everything that scores, about for what describes the model, health, profiling. All
-// requests for scores go through scoring.handle; a dialect holds what differs between
+// requests for scores, about for descriptions of the model, health, profiling. All
+// requests for scores go through scoring.handle; a dialect holds the differences between
 // them.
 package server
 
@@ -59,8 +59,8 @@ type Config struct {
 }
 
 // Server is the http.Handler of the API. It can listen before its model is loaded, and
-// answers 503 until then. It only puts the parts together: what surrounds every request
-// (authorizer, accessLog, origins), and the handlers behind the router.
+// answers 503 until then. It only puts the parts together: authorizer, accessLog and
+// origins around every request, and the handlers behind the router.
 type Server struct {
 	cfg   Config
 	model modelSlot

@@ -36,7 +36,7 @@ func vllmError(e *apiError) (int, string) {
 
 // teiError has TEI's two keys, and its statuses where they differ from ours: 429 when
 // full, 424 when the model fails, 400 for no texts at all, and 422 for a wrong field,
-// which is what its web framework says of JSON of the wrong shape.
+// as its web framework answers JSON of the wrong shape.
 func teiError(e *apiError) (int, string) {
 	status, kind := e.status, "Validation"
 	switch {

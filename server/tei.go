@@ -8,7 +8,7 @@ import (
 	"scored/sglang/python"
 )
 
-// teiDialect is that of Hugging Face's text-embeddings-inference:
+// teiDialect is the dialect of Hugging Face's text-embeddings-inference:
 // https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/rerank.
 func teiDialect() dialect {
 	return dialect{name: "tei", accepts: has("texts"), shape: teiError,

@@ -9,7 +9,7 @@ import (
 	"scored/sglang"
 )
 
-// tei shows what TEI's /info shows of a reranker or a classifier:
+// tei shows the fields of TEI's /info for a reranker or a classifier:
 // https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/get_model_info.
 // A language model is a reranker of the one class "yes".
 func (a *about) tei(w http.ResponseWriter, _ *http.Request, m *loaded) {

@@ -13,7 +13,7 @@ import (
 // without notice.
 type unserved struct {
 	field string
-	// harmless reports whether a value asks for what is done anyway; nil: none does. Null
+	// harmless reports whether a value changes no answer; nil: each does. Null
 	// counts as absent.
 	harmless func(v python.Value) bool
 	remedy   string

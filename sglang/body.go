@@ -28,7 +28,7 @@ func refused(plainly string, faults ...Fault) error {
 // DecodeObject reads a body that must be a JSON object, sent as application/json. Its
 // values may take memory bytes, and share the memory of data. Errors are *BodyError or
 // *python.TooLarge. Of several faults it reports the one that sglang-jax finds first:
-// bad JSON, then the content type, then what the JSON is.
+// bad JSON, then the content type, then the kind of its value.
 func DecodeObject(contentType []string, data []byte, memory int) (*python.Object, error) {
 	parse, right := jsonContent(contentType)
 	var value python.Value

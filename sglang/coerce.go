@@ -10,13 +10,13 @@ import (
 )
 
 // ReadBool reads a bool as pydantic's lax mode does: a bool, a number that is 0 or 1, or
-// one of twelve words in any case. kind names the fault; "" means none. Table of what
-// pydantic converts: https://docs.pydantic.dev/2.11/concepts/conversion_table/.
+// one of twelve words in any case. kind names the fault; "" means none. Table of
+// pydantic's conversions: https://docs.pydantic.dev/2.11/concepts/conversion_table/.
 func ReadBool(v python.Value) (value bool, kind string) {
 	switch v := v.(type) {
 	case bool:
 		return v, ""
-	case python.Int: // its parser takes what fits 64 bits
+	case python.Int: // pydantic's parser takes integers of 64 bits
 		switch {
 		case v.Big != nil:
 			return false, "bool_type"
@@ -51,8 +51,8 @@ func ReadBool(v python.Value) (value bool, kind string) {
 // smallest int64.
 func fits64(v float64) bool { return v > -(1<<63) && v < 1<<63 }
 
-// integerText matches what pydantic reads as an integer: a sign, digits with single
-// underscores between them, and zeros after a point. pydantic drops leading zeros
+// integerText matches the texts that pydantic reads as an integer: a sign, digits with
+// single underscores between them, and zeros after a point. pydantic drops leading zeros
 // together with underscores among them, and accepts a minus behind them, too.
 var integerText = regexp.MustCompile(
 	`^([+-]?(0[0_]*)?[0-9]+(_[0-9]+)*|` +

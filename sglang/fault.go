@@ -17,7 +17,7 @@ type Fault struct {
 	input python.Value
 	ctx   string // repr of the ctx dict; "" if there is none
 
-	want string // what the value had to be, for Err: boolean or integer; "" for other faults
+	want string // the type that Err names: boolean or integer; "" for other faults
 	err  error  // error given to Fields.Refuse
 }
 

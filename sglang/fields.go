@@ -6,7 +6,7 @@ import (
 
 // Fields reads the fields of a body as pydantic's lax mode does, and collects faults in
 // the order in which fields are read. A field that is null counts as absent. All
-// dialects use it: that of sglang-jax reports every fault, with Describe; the others
+// dialects use it: sglang-jax's reports every fault, with Describe; the others
 // report the first in plain English, with Err.
 type Fields struct {
 	Object *python.Object

@@ -1,5 +1,5 @@
 // Package sglang reproduces the part of sglang-jax's HTTP contract that comes from
-// Python: how FastAPI and pydantic read a body, what they say of a bad one, and how
+// Python: how FastAPI and pydantic read a body, their texts for a bad one, and how
 // json.dumps writes an answer. Package python below it reproduces CPython itself, and
 // package launch the command line. It must not know routes or engines.
 package sglang
@@ -129,7 +129,7 @@ func writeTable(out *strings.Builder, table [][]float64) {
 	writeList(out, table, writeFloats)
 }
 
-// writeFloats writes a row; null if the slice is nil, as that of an item that failed is.
+// writeFloats writes a row; null if the slice is nil, as for an item that failed.
 func writeFloats(out *strings.Builder, row []float64) {
 	if row == nil {
 		out.WriteString("null")
@@ -138,7 +138,7 @@ func writeFloats(out *strings.Builder, row []float64) {
 	writeList(out, row, writeFloat)
 }
 
-// writeFloat writes a number, or null for what JSON cannot hold.
+// writeFloat writes a number, or null for one that JSON cannot hold.
 func writeFloat(out *strings.Builder, f float64) {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
 		out.WriteString("null")

@@ -6,8 +6,8 @@ import (
 	"scored/score"
 )
 
-// What sglang-jax says of a request whose fields can be read and that cannot be scored.
-// Clients match on it, word for word, so even its mistakes stay.
+// Sentences of sglang-jax for a request whose fields can be read and that cannot be
+// scored. Clients match on them, word for word, so even their mistakes stay.
 const (
 	LabelsMissing = "label_token_ids must be provided"
 	ItemsEmpty    = "items cannot be empty. At least one item is required."
@@ -32,8 +32,8 @@ func Words(e *score.Error, vocab int) string {
 }
 
 // tooLong has a sentence for each of the bounds that sglang-jax checks one after the
-// other: the context, the context less the token that it would generate, and what
-// score.MaxInput leaves.
+// other: the context, the context less the token that it would generate, and
+// score.MaxInput.
 func tooLong(why score.TooLong) string {
 	n, context := why.Tokens, why.Context
 	switch {

@@ -11,8 +11,8 @@ import (
 // Expand turns arguments as Python's argparse accepts them into those of package flag.
 // The name of a flag may be shortened to an unambiguous beginning, and a list may
 // follow its flag as several words. Words that belong to no flag stay where they are,
-// for package flag to refuse. Errors name the flag; they are what argparse reports, not
-// its words.
+// for package flag to refuse. Errors name the flag; argparse refuses the same, in
+// other words.
 func Expand(args []string, flags *flag.FlagSet) (out []string, err error) {
 	for i := 0; i < len(args); i++ {
 		word, value, joined := strings.Cut(args[i], "=")

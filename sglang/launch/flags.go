@@ -1,6 +1,6 @@
 // Package launch reads command lines and environment variables as sglang-jax does: its
 // flags with their defaults, the effect that each has here, and argparse's ways of
-// writing them. It must not know what the flags do.
+// writing them. It must not know the server's options.
 package launch
 
 import (
@@ -47,7 +47,7 @@ const (
 	Inverse Kind = "inverse" // a switch that disables what its name enables
 )
 
-// Effect is what a flag of sglang-jax does here.
+// Effect says how the server treats a flag of sglang-jax.
 type Effect string
 
 // The effects.

@@ -42,9 +42,9 @@ func (e *TooLarge) Error() string { return "values take too much memory" }
 // the text. They share memory with body, which must not be changed afterwards. Errors
 // are *SyntaxError, Error and *TooLarge.
 //
-// The parser follows Lib/json/decoder.py and Modules/_json.c of CPython 3.12 in what it
-// looks at next, because the position in an error tells it. It reports faults by panics
-// of its own, so that the recursive methods need not pass errors on.
+// The parser follows Lib/json/decoder.py and Modules/_json.c of CPython 3.12 in the order
+// of its checks, because the position in an error depends on it. It reports faults by
+// panics of its own, so that the recursive methods need not pass errors on.
 func Decode(body []byte, memory int) (v Value, err error) {
 	text, err := decodeText(body)
 	if err != nil {
@@ -74,7 +74,7 @@ func Decode(body []byte, memory int) (v Value, err error) {
 }
 
 // decoder reads WTF-8 text by bytes: see String. Positions are converted to characters
-// only for errors. Its methods move at behind what they have read.
+// only for errors. Its methods move at behind the text that they have read.
 type decoder struct {
 	text   string
 	at     int    // of the next byte
@@ -177,7 +177,7 @@ func wordValue(word string) Value {
 }
 
 // object reads an object whose opening brace has been read. A comma before the closing
-// brace is a fault, whose position is that of the missing key.
+// brace is a fault, at the position of the missing key.
 func (d *decoder) object(depth int) *Object {
 	d.spend(containerBytes)
 	o := &Object{}

@@ -11,8 +11,8 @@ const maxDigits = 4300
 
 // numberLength returns the length of the number that s begins with, of the form
 // -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?; 0 if there is none. Like json.loads it
-// stops before what does not belong to the number: of "01" it takes "0", and the caller
-// finds the 1.
+// stops at the first character that does not belong to the number: of "01" it takes "0",
+// and the caller finds the 1.
 func numberLength(s string) int {
 	digits := func(i int) int {
 		for i < len(s) && s[i] >= '0' && s[i] <= '9' {

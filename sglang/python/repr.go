@@ -104,8 +104,8 @@ func Float(f float64) string {
 	return s
 }
 
-// writeString quotes with ' unless the text has ' and no ". It escapes what
-// str.isprintable refuses, in the shortest of three forms. Source: unicode_repr in
+// writeString quotes with ' unless the text has ' and no ". It escapes the characters
+// that str.isprintable refuses, in the shortest of three forms. Source: unicode_repr in
 // Objects/unicodeobject.c.
 func writeString(b *printer, s String) {
 	quote := quoteOf(string(s))

@@ -41,7 +41,7 @@ func (d *decoder) str() String {
 }
 
 // unescapedBytes returns an upper bound of the size of the string that begins here, and
-// counts it as memory. An escape is never shorter than what it stands for.
+// counts it as memory. An escape is never shorter than the character that it stands for.
 func (d *decoder) unescapedBytes() int {
 	end := d.at
 	for end < len(d.text) && d.text[end] != '"' {
@@ -60,8 +60,8 @@ func hasControl(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < 0x20 }) >= 0
 }
 
-// escape reads what follows a backslash. The two halves of a surrogate pair are one
-// character. begin is where the string begins.
+// escape reads the characters after a backslash. The two halves of a surrogate pair are
+// one character. begin is where the string begins.
 func (d *decoder) escape(begin int) rune {
 	if d.at >= len(d.text) {
 		d.fail("Unterminated string starting at", begin)
