@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fakeCache is a hub cache in a folder of the test's, with the model org/tiny in two shards, as Python lays it out.
+// fakeCache is a hub cache in a folder of the test's, with the model org/tiny in two
+// shards, as Python lays it out.
 type fakeCache struct {
 	*testing.T
 	dir, repo, snapshot string
@@ -69,7 +70,8 @@ func TestPythonCache(t *testing.T) {
 	}
 }
 
-// TestCacheFaults: a fault of the cache names its path and what to do, and --offline is named only where nothing is cached.
+// TestCacheFaults: a fault of the cache names its path and what to do, and --offline is
+// named only where nothing is cached.
 func TestCacheFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(f *fakeCache)

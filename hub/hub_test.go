@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// standIn is a hub with one model. fault, if set, may answer a request itself, and reports whether it did.
+// standIn is a hub with one model. fault, if set, may answer a request itself, and
+// reports whether it did.
 type standIn struct {
 	// mu must be held for the fields below.
 	mu       sync.Mutex
@@ -159,8 +160,8 @@ func TestDownload(t *testing.T) {
 	}
 }
 
-// TestDownloadFollowsBranch: when the branch has moved, the files of its new commit are fetched, those that the old one
-// did not have among them.
+// TestDownloadFollowsBranch: when the branch has moved, the files of its new commit are
+// fetched, those that the old one did not have among them.
 func TestDownloadFollowsBranch(t *testing.T) {
 	h, c := newStandIn(t, nil)
 	old, err := c.downloadNow(t)
@@ -232,7 +233,8 @@ func TestDownloadFaults(t *testing.T) {
 	}
 }
 
-// TestDownloadChecksFirst: what the check refuses by the config is known before weights are fetched.
+// TestDownloadChecksFirst: what the check refuses by the config is known before weights
+// are fetched.
 func TestDownloadChecksFirst(t *testing.T) {
 	h, c := newStandIn(t, nil)
 	wrong := errors.New("cannot work")

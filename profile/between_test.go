@@ -72,7 +72,8 @@ func (d *carefulTracer) Stop() ([]byte, error) {
 	return nil, nil
 }
 
-// TestTracerStartsAndStopsBetweenSteps: under load, on one device and on two, however a session begins and ends.
+// TestTracerStartsAndStopsBetweenSteps: under load, on one device and on two, however a
+// session begins and ends.
 func TestTracerStartsAndStopsBetweenSteps(t *testing.T) {
 	for name, devices := range map[string]int{"one device": 1, "two devices": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -140,8 +141,8 @@ func (b *bench) scoreUntil(scorer *score.Scorer) (stop func()) {
 	return func() { close(done); clients.Wait() }
 }
 
-// TestNoPlaceToStop: where no place between steps is found, the trace says so, the tracer is left alone, and the next
-// session stops it before it starts its own.
+// TestNoPlaceToStop: where no place between steps is found, the trace says so, the
+// tracer is left alone, and the next session stops it before it starts its own.
 func TestNoPlaceToStop(t *testing.T) {
 	d := &tracer{}
 	hangs := errors.New("a step hangs")

@@ -9,7 +9,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestConcurrentUse: sessions begin and end while steps run, their files are whole, and no goroutine outlives Close.
+// TestConcurrentUse: sessions begin and end while steps run, their files are whole, and
+// no goroutine outlives Close.
 func TestConcurrentUse(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	b := newBench(t, Config{Device: &tracer{}})

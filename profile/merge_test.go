@@ -14,7 +14,8 @@ import (
 	"scored/score"
 )
 
-// deviceSpace is what a TPU's tracer returns that saw one execution of 4 ms: its line counts from timestamp, in ns.
+// deviceSpace is what a TPU's tracer returns that saw one execution of 4 ms: its line
+// counts from timestamp, in ns.
 func deviceSpace(t testing.TB, timestamp int64, offset time.Duration) []byte {
 	t.Helper()
 	zero := time.Unix(0, 0)
@@ -100,8 +101,9 @@ func TestDevicePlanesAreMerged(t *testing.T) {
 	mustContain(t, report(t, dir, ReportOptions{}), "jit_run 1 4.00 ms 100.0 % 4.00 ms 4.00 ms ")
 }
 
-// The tracer of an armed session starts up to a step early, and that of a session of so many steps stops up to a step
-// late. Neither step is in the trace, and it does not warn of them.
+// The tracer of an armed session starts up to a step early, and that of a session of so
+// many steps stops up to a step late. Neither step is in the trace, and it does not
+// warn of them.
 func TestDeviceStepsOfOthersAreCutOff(t *testing.T) {
 	d := &tracer{started: make(chan struct{}, 1)}
 	b := newBench(t, Config{Device: d})

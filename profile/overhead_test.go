@@ -38,8 +38,8 @@ func TestObserveAllocatesNothingWhenOff(t *testing.T) {
 	off("after a session")
 }
 
-// BenchmarkObserve tells what a span costs the goroutine that ends it: without a session, while one waits for its first
-// step, and while one records.
+// BenchmarkObserve tells what a span costs the goroutine that ends it: without a
+// session, while one waits for its first step, and while one records.
 func BenchmarkObserve(b *testing.B) {
 	never := int64(1 << 60)
 	for _, state := range []struct {

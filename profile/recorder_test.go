@@ -8,7 +8,8 @@ import (
 	"scored/score"
 )
 
-// TestRecorderPhases: what a recorder has closed, kept and let go after each span, without a session around it.
+// TestRecorderPhases: what a recorder has closed, kept and let go after each span,
+// without a session around it.
 func TestRecorderPhases(t *testing.T) {
 	isClosed := func(c chan struct{}) bool {
 		select {

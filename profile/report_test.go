@@ -40,7 +40,8 @@ func mustContain(t *testing.T, text string, lines ...string) {
 	}
 }
 
-// knownLoad has, in a window of 100 ms: a step of 20 ms and one of 10, a wait before each, and idle time of every cause.
+// knownLoad has, in a window of 100 ms: a step of 20 ms and one of 10, a wait before
+// each, and idle time of every cause.
 func knownLoad(at func(int) time.Time) []score.Span {
 	stage := func(stage score.Stage, id string, from, to int) score.Span {
 		return score.Span{Stage: stage, RequestID: id, Start: at(from), End: at(to)}
@@ -59,7 +60,8 @@ func knownLoad(at func(int) time.Time) []score.Span {
 func TestReportOfOurTrace(t *testing.T) {
 	dir := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(3))}, knownLoad)
 	text := report(t, dir, ReportOptions{})
-	// 64 GFLOP in 30 ms / 3 steps, a roof of 918 TFLOP/s and 64 MB at 1.64 TB/s: 0.0697 ms of arithmetic each.
+	// 64 GFLOP in 30 ms / 3 steps, a roof of 918 TFLOP/s and 64 MB at 1.64 TB/s: 0.0697 ms
+	// of arithmetic each.
 	mustContain(t, text,
 		"TRACE OF HOST", "device TPU v6 lite", "length 100.00 ms", "steps 3", "requests 2",
 		"device busy 30.0 %", "time per step 10.00 ms", "padding, of tokens computed 41.7 %", "cached, of prompt tokens 12.5 %",
@@ -83,7 +85,8 @@ func TestReportComparesTwoTraces(t *testing.T) {
 	mustContain(t, text, "COMPARISON", "time per step 10.00 ms 5.00 ms -50.0 %", "padding, of tokens computed 41.7 % 0.0 % -100.0 %")
 }
 
-// Steps of two devices overlap: each has a plane, and the device is busy as the mean of both.
+// Steps of two devices overlap: each has a plane, and the device is busy as the mean of
+// both.
 func TestReportOfTwoDevices(t *testing.T) {
 	dir := record(t, Config{Cost: cost, DeviceName: "TPU v6 lite"}, Options{NumSteps: p(int64(4))}, func(at func(int) time.Time) []score.Span {
 		step := func(number int64, device, from, to int) score.Span {
@@ -107,7 +110,8 @@ func TestReportOfTwoDevices(t *testing.T) {
 	}
 }
 
-// sglangTrace is the trace of testdata/sglang-jax.textproto where jax.profiler would put it.
+// sglangTrace is the trace of testdata/sglang-jax.textproto where jax.profiler would
+// put it.
 func sglangTrace(t *testing.T) string { return traceOf(t, "testdata/sglang-jax.textproto") }
 
 // traceOf writes a trace where a profiler would, and returns its log folder.
@@ -137,8 +141,8 @@ func traceOf(t *testing.T, file string) string {
 }
 
 func TestReportOfAPeersTrace(t *testing.T) {
-	// Of each step of 500 us, the roof in the trace, of 918 TFLOP/s and 1600 GB/s, takes 100 us for the product, 10 for the copy and 50
-	// for the elementwise fusion.
+	// Of each step of 500 us, the roof in the trace, of 918 TFLOP/s and 1600 GB/s, takes
+	// 100 us for the product, 10 for the copy and 50 for the elementwise fusion.
 	mustContain(t, report(t, sglangTrace(t), ReportOptions{}),
 		"TRACE OF T1V-N-0123-W-0", "device TPU v6 lite", "length 2.00 ms", "steps 2", "requests 0",
 		"device busy 50.0 %", "time per step 500.0 us",
@@ -157,8 +161,9 @@ func TestReportOfAPeersTrace(t *testing.T) {
 		"device v6e", "copy.2 2 200.0 us 20.0 % 100.0 us 100.0 us 9.8 % of memory")
 }
 
-// A GPU's tracer knows streams of kernels and no executables. What is of the device adds up to what it was busy, and its
-// pauses within a step are not put down to requests.
+// A GPU's tracer knows streams of kernels and no executables. What is of the device
+// adds up to what it was busy, and its pauses within a step are not put down to
+// requests.
 func TestReportOfAGPU(t *testing.T) {
 	mustContain(t, report(t, traceOf(t, "testdata/gpu.textproto"), ReportOptions{}),
 		"device NVIDIA H100 80GB HBM3", "length 4.00 ms", "steps 2", "requests 3", "device busy 29.5 %", "time per step 590.0 us",

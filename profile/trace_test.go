@@ -31,7 +31,8 @@ func readChrome(t *testing.T, path string) chromeTrace {
 	return trace
 }
 
-// record takes a trace of the spans, whose times count from the session's begin, and returns its folder.
+// record takes a trace of the spans, whose times count from the session's begin, and
+// returns its folder.
 func record(t *testing.T, cfg Config, opts Options, spans func(at func(ms int) time.Time) []score.Span) string {
 	t.Helper()
 	b := newBench(t, cfg)

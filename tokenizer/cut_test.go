@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestCut: whatever follows, a text's ids are those of its two parts. Texts come from the corpus, whole and cut short at
-// random places; what follows comes from it too.
+// TestCut: whatever follows, a text's ids are those of its two parts. Texts come from
+// the corpus, whole and cut short at random places; what follows comes from it too.
 func TestCut(t *testing.T) {
 	for name, path := range map[string]string{"qwen3": qwen3(t), "llama3": likeLlama3(t)} {
 		t.Run(name, func(t *testing.T) { testCut(t, open(t, path)) })
@@ -49,7 +49,8 @@ func testCut(t *testing.T, tok *Tokenizer) {
 	}
 }
 
-// TestCutBehindEveryLetter: some letters are two characters once composed, the second a mark.
+// TestCutBehindEveryLetter: some letters are two characters once composed, the second a
+// mark.
 func TestCutBehindEveryLetter(t *testing.T) {
 	tok := open(t, qwen3(t))
 	for _, table := range []*unicode.RangeTable{unicode.L, unicode.N} {
@@ -68,8 +69,8 @@ func TestCutBehindEveryLetter(t *testing.T) {
 	}
 }
 
-// checkCutFront wants the law to hold for text between what stands before and behind it, and tells whether text could
-// be cut.
+// checkCutFront wants the law to hold for text between what stands before and behind
+// it, and tells whether text could be cut.
 func checkCutFront(t *testing.T, tok *Tokenizer, before, text, next string, plain bool) bool {
 	t.Helper()
 	at := tok.CutFront(text)
@@ -79,7 +80,8 @@ func checkCutFront(t *testing.T, tok *Tokenizer, before, text, next string, plai
 	return at > 0
 }
 
-// checkCut wants the law to hold for text and what follows it, and tells whether text could be cut.
+// checkCut wants the law to hold for text and what follows it, and tells whether text
+// could be cut.
 func checkCut(t *testing.T, tok *Tokenizer, text, next string, plain bool) bool {
 	t.Helper()
 	at := tok.Cut(text)
@@ -90,7 +92,8 @@ func checkCut(t *testing.T, tok *Tokenizer, text, next string, plain bool) bool 
 	return true
 }
 
-// checkParts wants the ids of two parts, each encoded by itself, to be those of the whole.
+// checkParts wants the ids of two parts, each encoded by itself, to be those of the
+// whole.
 func checkParts(t *testing.T, tok *Tokenizer, first, second string, plain bool) {
 	t.Helper()
 	whole, err := tok.Encode(first+second, plain)
@@ -172,7 +175,8 @@ func TestCutPlacesOfLlama3(t *testing.T) {
 	}
 }
 
-// TestLead: what stands before a text's ids, and that a text with more around it is not cut.
+// TestLead: what stands before a text's ids, and that a text with more around it is not
+// cut.
 func TestLead(t *testing.T) {
 	const split = `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":%q},"behavior":"Isolated"},{"type":"ByteLevel"}]}`
 	template := func(single, ids string) string {
@@ -203,8 +207,8 @@ func TestLead(t *testing.T) {
 	}
 }
 
-// likeLlama3 is the folder of a tokenizer with Qwen3's tokens that splits text as Llama 3's does, puts a token before it,
-// and takes words that are tokens as they are.
+// likeLlama3 is the folder of a tokenizer with Qwen3's tokens that splits text as Llama
+// 3's does, puts a token before it, and takes words that are tokens as they are.
 func likeLlama3(t testing.TB) string {
 	t.Helper()
 	var f map[string]any

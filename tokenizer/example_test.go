@@ -7,7 +7,8 @@ import (
 	"scored/tokenizer"
 )
 
-// The ids are those of Hugging Face. Text that spells a special token is that token, unless it is asked for as plain text.
+// The ids are those of Hugging Face. Text that spells a special token is that token,
+// unless it is asked for as plain text.
 func Example() {
 	words, err := tokenizer.Open("../tests/tokenizer/small")
 	if err != nil {

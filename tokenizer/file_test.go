@@ -79,7 +79,8 @@ func TestOpenMissing(t *testing.T) {
 	faulty(t, huge, huge, "more than the 256 MiB")
 }
 
-// Like transformers, which sees a NUL in a token as any character, encode text beside such a token only if it is exact.
+// Like transformers, which sees a NUL in a token as any character, encode text beside
+// such a token only if it is exact.
 func TestAddedTokenWithNUL(t *testing.T) {
 	dir := t.TempDir()
 	small := string(read(t, "../tests/tokenizer/small/tokenizer.json"))

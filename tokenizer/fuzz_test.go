@@ -8,7 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// FuzzEncode: any UTF-8 text comes back in Qwen3's normal form, NFC, with special tokens parsed or not.
+// FuzzEncode: any UTF-8 text comes back in Qwen3's normal form, NFC, with special
+// tokens parsed or not.
 func FuzzEncode(f *testing.F) {
 	for _, seed := range []string{"", "Hello, world!\n", "e\u0301 \u1112\u1161\u11ab \u0e19\u0e49\u0e33", "\x00a\x00\ufdd0\ufdd1", "👨‍👩‍👧", "<|im_start|>user<think>", "<|im_end", "\ufeff\u2028\u00a0",
 		strings.Repeat("\u0301", 50), "\U000f0000", "\xff"} {
@@ -44,7 +45,8 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// normalForm is NFC of each stretch between added tokens, which are found before a text is normalized.
+// normalForm is NFC of each stretch between added tokens, which are found before a text
+// is normalized.
 func normalForm(tok *Tokenizer, text string) string {
 	at, found := len(text), ""
 	for _, token := range tok.file.added {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestLeast: the bound holds for every text of the corpus, and for texts of long tokens, and is worth having.
+// TestLeast: the bound holds for every text of the corpus, and for texts of long
+// tokens, and is worth having.
 func TestLeast(t *testing.T) {
 	tok := open(t, qwen3(t))
 	check := func(text string) (least, tokens int) {
@@ -41,7 +42,8 @@ func TestLeast(t *testing.T) {
 	}
 }
 
-// TestLeastOfOthers: where one token may stand for a text of any length, there is no bound.
+// TestLeastOfOthers: where one token may stand for a text of any length, there is no
+// bound.
 func TestLeastOfOthers(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(smallCorpus(t).tokenizer, "tokenizer.json"))
 	if err != nil {

@@ -75,7 +75,8 @@ func TestSingle(t *testing.T) {
 	}
 }
 
-// The tokens that a tokenizer puts around a text are not part of what a text is by itself.
+// The tokens that a tokenizer puts around a text are not part of what a text is by
+// itself.
 func TestSingleAddsNothing(t *testing.T) {
 	tok := open(t, "../tests/tokenizer/small")
 	if id, err := tok.Single("hello"); err != nil || id != 259 {
@@ -105,8 +106,8 @@ func TestVocabulary(t *testing.T) {
 	}
 }
 
-// spell puts together the text that ids stand for, from how the vocabulary writes each token: an added token as it is, any
-// other as the characters that stand for its bytes.
+// spell puts together the text that ids stand for, from how the vocabulary writes each
+// token: an added token as it is, any other as the characters that stand for its bytes.
 func spell(t testing.TB, tok *Tokenizer, ids []int32) string {
 	t.Helper()
 	alphabet := byteAlphabet()
@@ -187,7 +188,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Close amid calls: each call gives the right ids or the error, and never touches what Close freed.
+// Close amid calls: each call gives the right ids or the error, and never touches what
+// Close freed.
 func TestCloseDuringEncode(t *testing.T) {
 	tok, err := Open("../tests/tokenizer/small")
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"scored/tests/vectors"
 )
 
-// vector is a text and its ids as Hugging Face tokenizers gave them; tests/tokenizer/generate.py tells how it is written.
+// vector is a text and its ids as Hugging Face tokenizers gave them;
+// tests/tokenizer/generate.py tells how it is written.
 type vector struct {
 	Category string
 	Text     string
@@ -56,7 +57,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// Eight callers at once, the first of whom make the tokenizer load its other modes while the rest encode.
+// Eight callers at once, the first of whom make the tokenizer load its other modes
+// while the rest encode.
 func TestVectorsConcurrently(t *testing.T) {
 	const callers = 8
 	for _, c := range []corpus{qwen3Corpus(t), smallCorpus(t)} {

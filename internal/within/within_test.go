@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestContext: a call that takes long delays no stop, and what it returns too late is dropped.
+// TestContext: a call that takes long delays no stop, and what it returns too late is
+// dropped.
 func TestContext(t *testing.T) {
 	fault := errors.New("no device")
 	for _, c := range []struct {

@@ -6,7 +6,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The messages of these tests are written field by field, as xla/service/hlo.proto and xla/xla_data.proto number them.
+// The messages of these tests are written field by field, as xla/service/hlo.proto and
+// xla/xla_data.proto number them.
 func number(to []byte, field protowire.Number, n int64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(to, field, protowire.VarintType), uint64(n))
 }
@@ -131,7 +132,8 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
-// TestCycles: the estimates of the operations that run add up; those within a fusion are in that of the fusion.
+// TestCycles: the estimates of the operations that run add up; those within a fusion
+// are in that of the fusion.
 func TestCycles(t *testing.T) {
 	m, err := parse(encoded(
 		computation(op(1, "parameter", float32s(100, 0)), estimated(op(2, "fusion", float32s(100, 0), 1, -1, 2), "1000"),

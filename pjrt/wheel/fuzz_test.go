@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// FuzzUnpack: no wheel, however broken, writes outside the folder it is unpacked to, or anything but plain files into it.
+// FuzzUnpack: no wheel, however broken, writes outside the folder it is unpacked to, or
+// anything but plain files into it.
 func FuzzUnpack(f *testing.F) {
 	for _, names := range [][]string{{"a/b.so", "a/c"}, {"../evil"}, {"/evil"}, {"a/../../evil"}, {"a", "a/b"}, {"a", "a"}, {"nul\x00"}, {"dir/"}, {"."}, {""}} {
 		f.Add(zipOf(f, 0o644, names...))

@@ -52,7 +52,8 @@ func testWheel(t *testing.T) (pin, []byte) {
 	}, file.Bytes()
 }
 
-// serveIndex is a package index whose page, in HTML, leads through a redirect to the handler of the file.
+// serveIndex is a package index whose page, in HTML, leads through a redirect to the
+// handler of the file.
 func serveIndex(t *testing.T, p pin, file http.HandlerFunc) Options {
 	t.Helper()
 	mux := http.NewServeMux()
