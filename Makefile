@@ -12,7 +12,7 @@ SMOLLM2   := $(CACHE)/real/smollm2-135m-instruct
 export CGO_LDFLAGS := -L$(LIB)
 CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/... ./hub/... ./pjrt/wheel ./pjrt/hlo ./internal/...
+PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/... ./hub/... ./pjrt/wheel ./pjrt/hlo ./pjrt/ptx ./internal/...
 
 # Packages whose goroutines share something, and their long tests that have one goroutine and
 # so nothing for the race detector.

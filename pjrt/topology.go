@@ -18,6 +18,7 @@ import (
 	"unsafe"
 
 	"scored/pjrt/hlo"
+	"scored/pjrt/ptx"
 	"scored/pjrt/wheel"
 )
 
@@ -28,6 +29,7 @@ type Topology struct {
 	handle  *C.PJRT_TopologyDescription
 	target  target
 	cache   *cache // nil: none
+	kernels kernelUses
 }
 
 // Compiled is a program that was compiled without its device.
@@ -41,8 +43,11 @@ type Compiled struct {
 	Traffic float64
 	// Cycles is the compiler's estimate of the time, without gathers; 0 if it has none.
 	Cycles  float64
-	Kernels hlo.Kernels   // zero if the plugin does not show the optimized program
-	Took    time.Duration // to compile
+	Kernels hlo.Kernels // zero if the plugin does not show the optimized program
+	// Uses is what the kernels that OpenCard was given use, by name; nil if the program
+	// has none of them, or no assembler is installed beside the plugin.
+	Uses map[string]ptx.Use
+	Took time.Duration // to compile
 }
 
 // topologyName matches names such as "v6e:2x2": the generation, and the chips along two
@@ -89,9 +94,11 @@ func OpenTopology(path, name, cacheDir string) (*Topology, error) {
 
 // OpenCard loads the CUDA plugin to compile for one GPU. XLA tunes matrix products on
 // the card itself, so these executables show what a program needs, and are not for
-// serving. The caller must Close the topology.
-func OpenCard(path string, card Card) (*Topology, error) {
+// serving. Compiled.Uses tells of the kernels of these names, which a program has all of
+// or none. The caller must Close the topology.
+func OpenCard(path string, card Card, kernels ...string) (*Topology, error) {
 	return openTopology(path, card.Device, "", func(t *Topology) *C.PJRT_Error {
+		t.kernels = newKernelUses(path, kernels)
 		text := C.CString(card.config)
 		defer C.free(unsafe.Pointer(text))
 		return C.scored_topology_of_card(t.library.api, text, C.size_t(len(card.config)), &t.handle)
@@ -186,10 +193,23 @@ func (t *Topology) prepare(path, cacheDir string) (err error) {
 
 // Compile compiles a program in the form that Options.Capture gets. An error of the
 // cache is returned together with the result, which can be used.
-func (t *Topology) Compile(program, options []byte) (Compiled, error) {
+func (t *Topology) Compile(program, options []byte) (c Compiled, err error) {
 	if len(program) == 0 {
 		return Compiled{}, errors.New("program is empty")
 	}
+	if !t.kernels.in(program) {
+		return t.compile(program, options)
+	}
+	uses, err := t.kernels.of(options, func(withFolder []byte) (err error) {
+		c, err = t.compile(program, withFolder)
+		return err
+	})
+	c.Uses, c.Key = uses, t.target.key("mlir", program, options).String()
+	return c, err
+}
+
+// compile is Compile without Uses.
+func (t *Topology) compile(program, options []byte) (Compiled, error) {
 	start := time.Now()
 	var executable *C.PJRT_Executable
 	err := t.library.err(C.scored_topology_compile(t.library.api, t.handle,

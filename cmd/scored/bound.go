@@ -13,6 +13,7 @@ import (
 	"scored/model/checkpoint"
 	"scored/pjrt"
 	"scored/pjrt/hlo"
+	"scored/pjrt/ptx"
 	"scored/score"
 	"scored/target"
 )
@@ -101,7 +102,8 @@ type programCost struct {
 	traffic float64 // bytes to and from main memory
 	cycles  float64 // the compiler's estimate
 	kernels hlo.Kernels
-	took    time.Duration // to compile
+	uses    map[string]ptx.Use // of a GPU's kernels of attention
+	took    time.Duration      // to compile
 }
 
 // stepTime is how long a step of a bucket takes: at least, by the chip's arithmetic and

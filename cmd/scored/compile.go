@@ -82,7 +82,8 @@ func compileAll(ctx context.Context, topology *pjrt.Topology, programs []capture
 		if err != nil {
 			return nil, err
 		}
-		costs[one.Name] = programCost{one.Cost, one.Traffic, one.Cycles, one.Kernels, one.Took}
+		costs[one.Name] = programCost{one.Cost, one.Traffic, one.Cycles, one.Kernels, one.Uses,
+			one.Took}
 		fmt.Fprintf(stderr, "%d/%d %s in %.1f s: %.2f GFLOP, %.1f MB accessed, %.1f MB of main memory, "+
 			"%.1f MB temporary, %.0f cycles\n", i+1, len(programs), one.Name, one.Took.Seconds(),
 			one.Cost.Flops/1e9, one.Cost.BytesAccessed/1e6, one.Traffic/1e6, float64(one.Cost.TempBytes)/1e6,

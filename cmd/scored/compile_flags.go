@@ -175,5 +175,5 @@ func (c *compileConfig) openCompiler(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return pjrt.OpenCard(library, card)
+	return pjrt.OpenCard(library, card, attendKernel, keysKernel)
 }

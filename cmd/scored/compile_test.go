@@ -299,8 +299,16 @@ func TestCompileForCUDA(t *testing.T) {
 				moved, movedErr := strconv.ParseFloat(fields[7], 64)
 				beside, besideErr := strconv.ParseFloat(fields[8], 64)
 				shared, sharedErr := strconv.ParseFloat(fields[9], 64)
-				if err := errors.Join(err, productsErr, movedErr, besideErr, sharedErr); err != nil {
+				attend, attendErr := strconv.Atoi(fields[10])
+				keys, keysErr := strconv.Atoi(fields[11])
+				spilled, spilledErr := strconv.Atoi(fields[12])
+				if err := errors.Join(err, productsErr, movedErr, besideErr, sharedErr, attendErr, keysErr, spilledErr); err != nil {
 					t.Fatal(err)
+				}
+				// A thread has at most 255 registers. Attend holds scores and outputs in them;
+				// what spills would go through memory for each block of keys.
+				if attend <= keys || attend > 255 || keys < 16 || spilled != 0 {
+					t.Errorf("line %q: %d and %d registers, %d bytes spilled", line, attend, keys, spilled)
 				}
 				// A layer has four products, two kernels of attention, and norms and the like
 				// beside them.
