@@ -16,7 +16,7 @@ PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model
 
 # Packages whose goroutines share something, and their long tests that have one goroutine and
 # so nothing for the race detector.
-RACED  := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch
+RACED  := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch ./hub ./pjrt/wheel ./internal/...
 SERIAL := ^Test(AgainstPydantic|HostileBodies|Memory|OpenLoopArrivals|PairsAround|ParquetDamaged|RepeatedInputs|ValuesTakeMemory)$$
 # Packages that C is linked into. Without debug information that takes half as long.
 LINKED := ./pjrt/... ./tokenizer/... ./app/... ./cmd/... ./tests/...
