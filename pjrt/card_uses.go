@@ -3,6 +3,7 @@ package pjrt
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -40,7 +41,8 @@ func (k kernelUses) of(options []byte,
 	compile func(options []byte) error) (uses map[string]ptx.Use, err error) {
 	folder, err := os.MkdirTemp("", "scored-ptx-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("folder for PTX cannot be made: %w; set TMPDIR to one that can be "+
+			"written", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	err = compile(withOverrides(options, map[string]string{"xla_dump_to": folder,
