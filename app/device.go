@@ -74,7 +74,6 @@ func (d *Device) EngineOptions(cfg checkpoint.Config) (options model.Options, co
 		weights = target.BFloat16
 	}
 	options = model.Options{DType: dtypeOf(weights), Products: dtypeOf(t.ProductsOf(weights)),
-		Hidden:  dtypeOf(t.HiddenOf(weights)),
 		Scatter: t.HostLoops, Group: t.Group, OutOfMemory: outOfMemory, Lost: pjrt.Lost}
 	attention := target.Native
 	if d.wantsKernels() && d.withoutKernels(cfg, weights, contextLength) == nil {

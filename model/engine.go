@@ -22,12 +22,7 @@ type Options struct {
 	// as bfloat16 and exactly: there BFloat16 weights with Float32 products cost half
 	// the memory and no precision.
 	Products dtypes.DType
-	// Hidden is the dtype of hidden states; 0 means Float32. BFloat16 halves what layers
-	// read and write of them, and rounds them after each addition, as transformers does
-	// with bfloat16 weights. XLA must be told not to compute in a higher precision, or it
-	// drops the roundings inside a program: xla_allow_excess_precision.
-	Hidden  dtypes.DType
-	Buckets []plan.Bucket // the step shapes, each of which is compiled
+	Buckets  []plan.Bucket // the step shapes, each of which is compiled
 	// PrefixCacheBytes is the size of the KV cache, which has whole pages and room for
 	// the largest Bucket.Context at least.
 	PrefixCacheBytes int64
@@ -65,13 +60,10 @@ type Options struct {
 	blocks scoreBlocks // of attention to the context; zero: usualBlocks. Tests make them small
 }
 
-// withDTypes returns the options with Products and Hidden set.
-func (o Options) withDTypes() Options {
+// withProducts returns the options with Products set.
+func (o Options) withProducts() Options {
 	if o.Products == dtypes.InvalidDType {
 		o.Products = o.DType
-	}
-	if o.Hidden == dtypes.InvalidDType {
-		o.Hidden = dtypes.Float32
 	}
 	return o
 }

@@ -20,11 +20,10 @@ import (
 // vocabulary. Weights are stored [out, in].
 //
 // Numbers: matrix products take their inputs in one dtype and everything between them
-// is float32. Hidden states are rounded to their own dtype after each addition to them.
+// is float32.
 type decoder struct {
 	checkpoint.Config
 	stored   dtypes.DType // of the matrices on the device; vectors are float32
-	hidden   dtypes.DType // of hidden states
 	products dtypes.DType // of the inputs of matrix products, and of the KV cache
 }
 
@@ -40,12 +39,12 @@ func (d decoder) dtypeOf(dims []int) dtypes.DType {
 func (d decoder) rope() rope { return rope{d.RopeTheta, d.HeadDim, d.RopeScaling} }
 
 // embed looks up the tokens and computes the angles of RoPE for their positions: ids,
-// positions [T] -> x [T, D] hidden states, angles [T, 2E] float32, which are the cosines
-// for both halves of E, and then the sines, with the sign that they have in each half.
+// positions [T] -> x [T, D] float32, angles [T, 2E] float32, which are the cosines for
+// both halves of E, and then the sines, with the sign that they have in each half.
 func (d decoder) embed(ids, positions, table *Node) (x, angles *Node) {
 	tokens := ids.Shape().Dim(0)
 	table.AssertDims(d.VocabSize, d.HiddenSize)
-	x = ConvertDType(Gather(table, ExpandDims(ids, -1)), d.hidden)
+	x = float32s(Gather(table, ExpandDims(ids, -1)))
 	x.AssertDims(tokens, d.HiddenSize)
 
 	radians := d.rope().angles(positions)
@@ -68,7 +67,7 @@ func (d decoder) transform(x *Node, w layerWeights, attend func(qkv *Node) *Node
 	}
 	output := attend(qkv)
 	output.AssertDims(tokens, d.Heads*d.HeadDim)
-	x = d.add(x, d.linear(output, w.output))
+	x = Add(x, float32s(d.linear(output, w.output)))
 
 	h = d.norm(x, w.postNorm)
 	gateUp := d.linear(h, w.gateUp)
@@ -76,15 +75,10 @@ func (d decoder) transform(x *Node, w layerWeights, attend func(qkv *Node) *Node
 	gate := float32s(Slice(gateUp, AxisRange(), AxisRange(0, d.IntermediateSize)))
 	up := float32s(Slice(gateUp, AxisRange(), AxisRange(d.IntermediateSize)))
 	// SwiGLU: silu(gate) · up, arXiv:2002.05202.
-	x = d.add(x, d.linear(Mul(Mul(gate, Logistic(gate)), up), w.down))
+	x = Add(x, float32s(d.linear(Mul(Mul(gate, Logistic(gate)), up), w.down)))
 	x.AssertDims(tokens, d.HiddenSize)
 	return x
 }
-
-// add adds to hidden states, in their dtype. A sum of two numbers of bfloat16 has the
-// same bits whether it is computed in bfloat16 or in float32 and rounded; written so, a
-// GPU's compiler can add within the matrix product that gives change.
-func (d decoder) add(x, change *Node) *Node { return Add(x, ConvertDType(change, d.hidden)) }
 
 // last is the final norm of chosen tokens: x [T, D], indexes [R] -> [R, D].
 func (d decoder) last(x, indexes, weight *Node) *Node {
@@ -134,7 +128,6 @@ func (d decoder) linear(x, w *Node) *Node {
 // norm is RMSNorm over the last axis (arXiv:1910.07467): x / sqrt(mean(x²) + eps) ·
 // weight, in float32.
 func (d decoder) norm(x, weight *Node) *Node {
-	x = float32s(x)
 	meanSquare := ReduceAndKeep(Mul(x, x), ReduceMean, -1)
 	x = Mul(x, Rsqrt(AddScalar(meanSquare, d.RMSEps)))
 	return Mul(x, ExpandLeftToRank(weight, x.Rank()))

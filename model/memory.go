@@ -24,7 +24,7 @@ const queuedSteps = 2
 
 // MemoryOf returns what an engine with these options takes for a model.
 func MemoryOf(c checkpoint.Config, o Options) Memory {
-	o = o.withDTypes()
+	o = o.withProducts()
 	m := Memory{
 		Weights: c.Parameters() * int64(o.DType.Size()),
 		Steps:   stepBytes(c, o),
@@ -39,13 +39,13 @@ func MemoryOf(c checkpoint.Config, o Options) Memory {
 // stepBytes returns Memory.Steps. Native attention is taken to hold three arrays of
 // scoreBytes: scores, their exponentials, and a copy.
 func stepBytes(c checkpoint.Config, o Options) int64 {
-	size, state := int64(o.Products.Size()), int64(o.Hidden.Size())
+	size := int64(o.Products.Size())
 	queries, keys := int64(c.Heads*c.HeadDim), int64(c.KeysValues())
 	hidden, mlp := int64(c.HiddenSize), int64(c.IntermediateSize)
-	// Of each token: hidden states before and after a layer; norms, products and the
-	// attention output in the dtype of products; keys and values twice, as they are
-	// computed and as they are kept.
-	token := 2*state*hidden + size*(4*hidden+2*queries+3*keys+3*mlp)
+	// Of each token: hidden states before and after a layer, in float32; norms, products
+	// and the attention output in the dtype of products; keys and values twice, as they
+	// are computed and as they are kept.
+	token := 2*4*hidden + size*(4*hidden+2*queries+3*keys+3*mlp)
 	scores := int64(0)
 	if !o.Kernels.Any() {
 		scores = 3 * scoreBytes

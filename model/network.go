@@ -23,8 +23,8 @@ type network struct {
 
 func newNetwork(backend compute.Backend, cfg checkpoint.Config,
 	opts Options) (n network, err error) {
-	opts = opts.withDTypes()
-	for _, dtype := range []dtypes.DType{opts.DType, opts.Products, opts.Hidden} {
+	opts = opts.withProducts()
+	for _, dtype := range []dtypes.DType{opts.DType, opts.Products} {
 		if dtype != dtypes.Float32 && dtype != dtypes.BFloat16 {
 			return n, fmt.Errorf("dtype %s is not supported; use float32 or bfloat16", dtype)
 		}
@@ -33,8 +33,8 @@ func newNetwork(backend compute.Backend, cfg checkpoint.Config,
 	if opts.Scatter {
 		group = opts.Group
 	}
-	n = network{decoder: decoder{Config: cfg, stored: opts.DType, hidden: opts.Hidden,
-		products: opts.Products}, runs: RunsOf(cfg.Layers, group), splicer: opts.Splicer}
+	n = network{decoder: decoder{Config: cfg, stored: opts.DType, products: opts.Products},
+		runs: RunsOf(cfg.Layers, group), splicer: opts.Splicer}
 	writer := chooseWriter(backend, opts)
 	if n.attention, err = n.chooseAttention(opts, writer); err != nil {
 		return n, err

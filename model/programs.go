@@ -210,9 +210,9 @@ func viewParameters(in *parameters, a attention, s shape) view {
 // as [T, D].
 func (n network) streamParameter(in *parameters, tokens int) *Node {
 	if n.attention.transposed() {
-		return Transpose(in.next(n.hidden, n.HiddenSize, tokens), 0, 1)
+		return Transpose(in.next(dtypes.Float32, n.HiddenSize, tokens), 0, 1)
 	}
-	return in.next(n.hidden, tokens, n.HiddenSize)
+	return in.next(dtypes.Float32, tokens, n.HiddenSize)
 }
 
 // stream returns the hidden states [T, D] as programs pass them on, which is [D, T] if

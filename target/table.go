@@ -82,16 +82,10 @@ func gpu(t Target) Target {
 	// program of 28 layers as for one of a single layer, and a layer moves as much
 	// memory in it.
 	t.Group = 4
-	// Hidden states in bfloat16 are a tenth less to read and write beside matrix products
-	// (docs/gpu.md), and tests/real holds their scores to the bounds of bfloat16. XLA
-	// would keep them in float32 inside a program, which has several layers, if it might
-	// compute in a higher precision than the program says.
-	t.Hidden = BFloat16
 	// Command buffers, which are CUDA graphs, are off: with them a device trace that
 	// ends under load loses the device. On an H100 they made nothing faster: 992
 	// items/s with them, 1,019 without.
-	t.Options = map[string]string{"xla_gpu_enable_command_buffer": "",
-		"xla_allow_excess_precision": "False"}
+	t.Options = map[string]string{"xla_gpu_enable_command_buffer": ""}
 	t.Folders = map[string]string{"xla_gpu_per_fusion_autotune_cache_dir": "autotune"}
 	t.Ladders = map[Attention]Ladder{Native: wide, Fused: long}
 	arithmetic := t.Peak / 989e12

@@ -60,9 +60,6 @@ type Target struct {
 
 	Weights  DType // dtype of weights if --dtype is auto
 	Products DType // dtype of the inputs of matrix products; "": that of the weights
-	// Hidden is the dtype of hidden states where products are of the same dtype; "":
-	// float32 everywhere.
-	Hidden DType
 
 	// Kernels is the language of the kernels that compute attention on the device.
 	Kernels Kernels
@@ -163,14 +160,6 @@ func (t Target) ProductsOf(weights DType) DType {
 		return weights
 	}
 	return t.Products
-}
-
-// HiddenOf returns the dtype of hidden states if weights have this dtype.
-func (t Target) HiddenOf(weights DType) DType {
-	if t.Hidden == t.ProductsOf(weights) {
-		return t.Hidden
-	}
-	return Float32
 }
 
 // Price returns the row's price of steps for a kind of attention, with weights of this

@@ -81,22 +81,6 @@ func TestProcessor(t *testing.T) {
 	}
 }
 
-// TestHidden: hidden states are bfloat16 where a row says so and products are, too; XLA is told there to round them.
-func TestHidden(t *testing.T) {
-	for _, row := range append(table(), processors()...) {
-		want := Float32
-		if row.Platform == "cuda" {
-			want = BFloat16
-		}
-		if got := row.HiddenOf(BFloat16); got != want || row.HiddenOf(Float32) != Float32 {
-			t.Errorf("%s has hidden states in %s beside weights in bfloat16, want %s", row.Name, got, want)
-		}
-		if rounds := row.Options["xla_allow_excess_precision"] == "False"; rounds != (want == BFloat16) {
-			t.Errorf("%s has hidden states in %s, and XLA's options %v", row.Name, want, row.Options)
-		}
-	}
-}
-
 // TestPrice: the formula, term by term.
 func TestPrice(t *testing.T) {
 	p := Price{Idle: 1, Flops: 10, Bytes: 5, Attention: 4, TokenKeys: 3, CachedTokens: 100, Uncached: 0.5}

@@ -17,13 +17,9 @@ type checker struct {
 	logprobs, scores rounding.Seen
 }
 
-// newChecker returns a checker with the rule for the dtypes of the model's products and
-// hidden states.
+// newChecker returns a checker with the rule for the dtype of the model's products.
 func newChecker(cfg checkpoint.Config, options model.Options) *checker {
 	shape := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}
-	if options.Hidden == dtypes.BFloat16 {
-		return &checker{rule: shape.BFloat16Hidden()}
-	}
 	if options.DType == dtypes.BFloat16 && options.Products != dtypes.Float32 {
 		return &checker{rule: shape.BFloat16()}
 	}

@@ -111,9 +111,6 @@ func TestBFloat16Products(t *testing.T) {
 			compare(t, plugin(t), "full", options)
 		})
 	}
-	t.Run("hidden states, too, as a GPU has them", func(t *testing.T) {
-		compare(t, plugin(t), "full", model.Options{DType: dtypes.BFloat16, Hidden: dtypes.BFloat16, Formula: true, Scatter: true, Group: 4})
-	})
 }
 
 // TestOnDevice runs the same on the device of the plugin that SCORED_GOLDEN_PLUGIN names,
@@ -162,9 +159,6 @@ func onDevice(t *testing.T, test func(t *testing.T, on device, name string, opti
 			splicer := model.NewSplicer(cfg)
 			plugin := open(t, path, pjrt.Options{Async: true, Compile: row.Options, Rewrite: splicer.Rewrite})
 			options.Scatter, options.Group = row.HostLoops, row.Group // as a server has them there
-			if row.HiddenOf(target.BFloat16) == target.BFloat16 {
-				options.Hidden = dtypes.BFloat16
-			}
 			if options.Formula {
 				switch row.Platform {
 				case "tpu":

@@ -147,18 +147,8 @@ func TestBFloat16Weights(t *testing.T) {
 
 // TestBFloat16Products multiplies in bfloat16, as accelerators and some processors do. It
 // uses the engine without the binary, so that every processor can run it.
-// GPUs keep hidden states in bfloat16, too.
 func TestBFloat16Products(t *testing.T) {
-	for name, options := range map[string]model.Options{
-		"float32 hidden states":  {DType: dtypes.BFloat16},
-		"bfloat16 hidden states": {DType: dtypes.BFloat16, Hidden: dtypes.BFloat16},
-	} {
-		t.Run(name, func(t *testing.T) { checkProducts(t, options) })
-	}
-}
-
-func checkProducts(t *testing.T, options model.Options) {
-	scorer := newScorer(t, options)
+	scorer := newScorer(t, model.Options{DType: dtypes.BFloat16})
 	bfloat16Products().check(t, read(t).Sets, func(set labelled) (scores []float64) {
 		request := &score.Request{Query: score.Part{Text: set.Query}, Softmax: true}
 		for _, item := range set.Items {

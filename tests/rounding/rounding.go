@@ -55,10 +55,6 @@ func (s Shape) Float32() Rule {
 // down. The head rounds twice.
 func (s Shape) BFloat16() Rule { return s.rule(0x1p-9, 14*s.Layers+2) }
 
-// BFloat16Hidden is BFloat16 with hidden states in bfloat16, too: a block rounds them
-// twice, where attention and where the MLP is added.
-func (s Shape) BFloat16Hidden() Rule { return s.rule(0x1p-9, 16*s.Layers+2) }
-
 func (s Shape) rule(half float64, roundings int) Rule {
 	return Rule{math.Sqrt(float64(roundings)) * half, math.Log(float64(s.Vocab))}
 }
