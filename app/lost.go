@@ -23,7 +23,7 @@ func (e *LostError) Error() string {
 	cause := []rune(strings.Join(strings.Fields(e.Cause.Error()), " "))
 	return string(cause[:min(longest, len(cause))]) + ": start the server again, as a container's " +
 		"restartPolicy does; " +
-		"if it ends the same way, look after the device (of a GPU, dmesg and nvidia-smi -q tell)"
+		"if it ends the same way, check the device (of a GPU: dmesg, nvidia-smi -q)"
 }
 
 // Unwrap gives the cause.

@@ -10,8 +10,9 @@ import (
 // device runs the steps of one Engine. It has two goroutines: loop forms steps and
 // gives them to the Engine, settleAll waits for their answers and hands them out.
 //
-// A step is formed when the device is free, from all jobs that have queued up by then.
-// One more step may be queued behind the running one: see queue.mayBegin. A device waits
+// A step is formed when the device is free or nearly so, or when plenty waits, from all
+// jobs that have queued up by then. One more step may be queued behind the running one:
+// see queue.mayBegin. A device waits
 // on a timer in one case only, for clients that are about to send their next request:
 // see returning.
 type device struct {

@@ -63,15 +63,6 @@ func (b *backlog) tooLate(before, alone time.Duration) error {
 	return err
 }
 
-// mayWait reports whether a job can move behind all that waits and still be answered
-// within the bound. It leaves a quarter of the bound as reserve.
-func (b *backlog) mayWait(j *job) bool {
-	if b.max == 0 || j.device == nil {
-		return true
-	}
-	return time.Since(j.queued)+b.times()[j.device.index] <= b.max*3/4
-}
-
 // rounded rounds a duration to about three digits, for messages.
 func rounded(d time.Duration) time.Duration {
 	if d < time.Second {

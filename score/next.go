@@ -1,7 +1,6 @@
 package score
 
 import (
-	"slices"
 	"time"
 
 	"scored/score/plan"
@@ -186,21 +185,10 @@ func (q *queue) serve(formed *plan.Formed, jobs []*job, d *device, now time.Time
 	}
 	f.lead = jobs[formed.Lead]
 	q.line.removeTaken()
-	q.giveWay(f.lead)
+	q.line.giveWay(f.lead, &q.backlog)
 	q.steps++
 	f.number = q.steps
 	d.flights = append(d.flights, f)
 	q.changed.Broadcast() // other devices may take rows that would have gone to this one
 	return f
-}
-
-// giveWay moves a job that has rows left behind the others that wait. It is called for
-// the job that leads a step, when the step is formed and again when it has run. So a
-// large request delays a small one only by the steps that are formed already. A job
-// that would be answered too late keeps its place. q.mu must be held.
-func (q *queue) giveWay(lead *job) {
-	if slices.Contains(q.line, lead) && q.backlog.mayWait(lead) {
-		q.line.remove(lead)
-		q.line.add(lead)
-	}
 }

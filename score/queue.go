@@ -121,14 +121,15 @@ func (q *queue) enqueue(j *job) {
 	q.changed.Broadcast()
 }
 
-// cancel ends a job, drops its rows that no step has taken, and returns how many.
-// Answers of rows that are in a step are discarded.
-func (q *queue) cancel(j *job) (dropped int) {
+// cancel ends a job and drops its rows that no step has taken. It returns how many those
+// are, and when the job's first step was formed, zero if none was. Answers of rows that
+// are in a step are discarded.
+func (q *queue) cancel(j *job) (dropped int, started time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	dropped, _ = j.waiting()
 	q.fail(j, nil)
-	return dropped
+	return dropped, j.started
 }
 
 // fail ends a job with err, which may be nil, and drops its waiting rows. q.mu must be

@@ -102,6 +102,23 @@ func (s *Scorer) Score(ctx context.Context, req *Request) (*Result, error) {
 	return job.finish(req, result)
 }
 
+// leave cancels a job whose request ended before its rows were scored, with err, and
+// reports the stages that it has entered. The wait has the rows that no step took.
+func (s *Scorer) leave(job *job, err error) {
+	dropped, started := s.queue.cancel(job)
+	now := time.Now()
+	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: now, Rows: dropped,
+		Err: err}
+	if started.IsZero() {
+		s.cfg.observe(wait)
+		return
+	}
+	wait.End = started
+	s.cfg.observe(wait)
+	s.cfg.observe(Span{Stage: StageRun, RequestID: job.id, Start: started, End: now,
+		Rows: job.Rows - dropped, Err: err})
+}
+
 // await queues the job and returns when its last row has been scored, or ctx ends. It
 // reports the wait and run stages.
 func (s *Scorer) await(ctx context.Context, job *job) error {
@@ -116,9 +133,7 @@ func (s *Scorer) await(ctx context.Context, job *job) error {
 	case <-ctx.Done():
 		err := &Error{Kind: Deadline, Message: "request ended before its rows were scored",
 			Err: context.Cause(ctx)}
-		dropped := s.queue.cancel(job)
-		s.cfg.observe(Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: time.Now(),
-			Rows: dropped, Err: err})
+		s.leave(job, err)
 		return err
 	}
 	wait := Span{Stage: StageWait, RequestID: job.id, Start: job.queued, End: job.started,

@@ -226,6 +226,42 @@ func TestCancelDropsWaitingRows(t *testing.T) {
 	}
 }
 
+// TestLeaveWhileRunning: a request that ends while a step has one of its two rows has
+// waited until the step was formed, and run since.
+func TestLeaveWhileRunning(t *testing.T) {
+	engine := &scoretest.Fake{Began: make(chan struct{}, 100), Free: make(chan struct{}, 100)}
+	var mu sync.Mutex
+	var wait, run Span
+	s := newTestScorer(t, engine, Config{Observer: observerFunc(func(span Span) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch span.Stage {
+		case StageWait:
+			wait = span
+		case StageRun:
+			run = span
+		}
+	})})
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := s.Score(ctx, tokenRequest(nil, ids(2, 5), ids(3, 5)))
+		left <- err
+	}()
+	<-engine.Began
+	cancel()
+	wantKind(t, <-left, Deadline)
+	close(engine.Free)
+	mu.Lock()
+	defer mu.Unlock()
+	if wait.Rows != 1 || wait.Err == nil || wait.End.Before(wait.Start) {
+		t.Errorf("wait is %+v, want one row dropped", wait)
+	}
+	if run.Rows != 1 || run.Err == nil || !run.Start.Equal(wait.End) || run.End.Before(run.Start) {
+		t.Errorf("run is %+v, want the other row, from %s", run, wait.End)
+	}
+}
+
 // TestPanicWhileForming fails the request whose step was being formed, and no other.
 func TestPanicWhileForming(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{})

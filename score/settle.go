@@ -67,7 +67,7 @@ func (q *queue) forget(d *device, f *flight, cause error) {
 	if all {
 		planner.Reset()
 	} else {
-		planner.Forget(f.Number)
+		planner.Forget(f.ID)
 	}
 	for _, later := range d.flights {
 		if later != f && (all && readsCache(later.Step) || reads(later.Step, f.Step)) {
@@ -88,7 +88,7 @@ func (q *queue) settle(d *device, f *flight, answers [][]float32, err error) {
 		d.wakeNearEnd(d.flights[0])
 	}
 	q.underWay.end()
-	q.giveWay(f.lead)
+	q.line.giveWay(f.lead, &q.backlog)
 	q.returning.answered(f, err != nil)
 	for i, take := range f.Takes {
 		j := f.jobs[i]

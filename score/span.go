@@ -14,8 +14,9 @@ const (
 	StageStep   Stage = "step"   // one step on the device, of any number of requests
 )
 
-// Span is one stage of one request, or one step. All figures of the metrics, the
-// profile and the access log come from this stream.
+// Span is one stage of one request, or one step. The metrics of stages and steps,
+// profiles and traces come from this stream. Counts of HTTP answers and the access log
+// do not.
 type Span struct {
 	Stage     Stage
 	RequestID string // "" for a step

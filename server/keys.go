@@ -37,7 +37,7 @@ func (k *Keys) Read(file []byte) error {
 		if digits, ok := strings.CutPrefix(fields[0], "sha256:"); ok {
 			given, err := hex.DecodeString(digits)
 			if err != nil || len(given) != len(hash) {
-				return fmt.Errorf("line %d is no hash: after sha256: it must have %d hexadecimal "+
+				return fmt.Errorf("line %d is not a hash: after sha256: it must have %d hexadecimal "+
 					"digits", number, 2*len(hash))
 			}
 			hash = [sha256.Size]byte(given)

@@ -37,8 +37,8 @@ func TestKeys(t *testing.T) {
 	}
 	read("third\n")
 	asks(map[string]int{"Bearer third": 200, "Bearer first": 401, "Bearer second": 401, "Bearer own": 200})
-	for file, want := range map[string]string{"": "has no key", "# none": "has no key", "a\na b": "line 2 has the key", "a\nsha256:12": "line 2 is no hash",
-		"sha256:" + strings.Repeat("g", 64): "line 1 is no hash", "sha256:" + strings.Repeat("0", 66): "line 1 is no hash"} {
+	for file, want := range map[string]string{"": "has no key", "# none": "has no key", "a\na b": "line 2 has the key", "a\nsha256:12": "line 2 is not a hash",
+		"sha256:" + strings.Repeat("g", 64): "line 1 is not a hash", "sha256:" + strings.Repeat("0", 66): "line 1 is not a hash"} {
 		if err := keys.Read([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %s", file, err, want)
 		}

@@ -215,7 +215,7 @@ func (m *Metrics) watch(slot *modelSlot) {
 		load(func(l score.Load) int { return l.WaitingRows }))
 	m.gaugeFunc("queue_tokens", "Tokens of those rows.",
 		load(func(l score.Load) int { return l.WaitingTokens }))
-	m.gaugeFunc("running_rows", "Rows in the step under way.",
+	m.gaugeFunc("running_rows", "Rows in steps that are queued or running on devices.",
 		load(func(l score.Load) int { return l.RunningRows }))
 	m.gaugeFunc("ready", "1 if requests can be answered.", func() float64 {
 		if model := slot.Load(); model != nil && model.Scorer.Ready() == nil {

@@ -14,8 +14,8 @@ type Price struct {
 	Flops     float64 `json:"flops_per_second"`        // rate of the linear layers
 	Bytes     float64 `json:"weight_bytes_per_second"` // rate of reading weights
 	Attention float64 `json:"attention_flops_per_second"`
-	// TokenKeys is how many keys of a prefix a token's attention within its row costs
-	// as much as, in a kernel.
+	// TokenKeys is the cost of a token's attention within its row, in a kernel, counted
+	// in keys of a prefix.
 	TokenKeys float64 `json:"token_keys,omitempty"`
 
 	CachedTokens float64 `json:"cached_tokens,omitempty"` // tokens whose hidden states fit the cache

@@ -35,7 +35,8 @@ func table() []Target {
 // tpu completes a row with what all TPUs have in common.
 //
 // Prices are estimates, because scored has not run on a TPU yet. Linear layers are
-// assumed to reach about three quarters of the peak, and attention a third of that.
+// assumed to reach about three quarters of the peak, attention half of that, and in
+// kernels 0.3 of it.
 // With the compiler's and the kernels' instruction counts for W2 on a v6e, a step takes
 // 6.0 ms then (docs/performance-tpu.md). Between two steps the chip is assumed to be
 // idle for about 0.3 ms, while the host reads scores and queues programs.
@@ -65,7 +66,8 @@ func (t Target) orV6e() (peak, bandwidth float64) {
 // Prices are an H100's, by `scored calibrate` on a host of 16 cores (docs/gpu.md),
 // within a fifth of what each shape took. There a small step waited for the host, which
 // launched a program for each layer, rather than for weights: Bytes stands for that.
-// Prices of other cards are proportional to their peaks.
+// Of other cards the rates of products and of attention are proportional to their
+// peaks. Idle and Bytes are the H100's for all, as they are the host's.
 func gpu(t Target) Target {
 	t.Platform, t.Weights, t.Async, t.Kernels, t.HostLoops = "cuda", BFloat16, true,
 		TritonKernels, true

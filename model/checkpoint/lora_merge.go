@@ -62,8 +62,8 @@ func (a *Adapter) checkPlace(cfg Config, specs map[string]TensorSpec, name strin
 	}
 	spec, ok := specs[name]
 	if !ok {
-		return fmt.Errorf("adapter %s changes %s, which the model has not; it may be an adapter of "+
-			"another model", a.dir, name)
+		return fmt.Errorf("adapter %s changes %s, which the model does not have; it may be "+
+			"an adapter of another model", a.dir, name)
 	}
 	if !slices.Equal(spec.Shape, shape) {
 		return fmt.Errorf("adapter %s changes %s in shape %v, the model's is %v; it may be an adapter "+

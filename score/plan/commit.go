@@ -4,7 +4,7 @@ package plan
 // which the cache has no room are left to a later step. It returns nil if the lead has
 // no room.
 func (p *Planner) commit(f *filling, candidates []candidate, lead int) *Formed {
-	formed := &Formed{Step: &Step{Bucket: f.bucket}, Number: p.steps, Lead: lead}
+	formed := &Formed{Step: &Step{Bucket: f.bucket}, ID: p.steps, Lead: lead}
 	at := make([]int, len(f.placed)) // by placement: its prefix in the step; -1 if it is left out
 	for n := range f.placed {
 		placed := &f.placed[n]

@@ -160,7 +160,7 @@ func (m *mix) step() {
 	}
 	answers, err := pending.Wait()
 	if err != nil {
-		m.planner.Forget(f.Number)
+		m.planner.Forget(f.ID)
 		for _, take := range f.Takes {
 			m.end(jobs[take.Job])
 		}

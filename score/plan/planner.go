@@ -22,10 +22,10 @@ func NewPlanner(l *Ladder, t *Table) *Planner {
 
 // Formed is a step, and the rows of each group that it takes.
 type Formed struct {
-	Step   *Step
-	Number int64 // number of the step, by which Forget identifies it
-	Lead   int   // index of the job that leads the step: its rows are in it
-	Takes  []Take
+	Step  *Step
+	ID    int64 // of the step, for Forget
+	Lead  int   // index of the job that leads the step: its rows are in it
+	Takes []Take
 }
 
 // Take is the next rows of a group, or a slice of its prefix, that go into a step.
@@ -40,9 +40,10 @@ type Take struct {
 
 // Next forms the next step for jobs, which are in the order in which they are to be
 // served. The first job leads: its next rows, or a slice of its prefix, are in the
-// step. Rows of other jobs fill the step in order. Every job must have pending rows.
-// The caller must add each Take's Count to its Group.Next before the next call. Next
-// returns nil if there are no jobs.
+// step. Where groups of other jobs hold the pages that it needs, the first job that can
+// leads: see Formed.Lead. Rows of other jobs fill the step in order. Every job must
+// have pending rows. The caller must add each Take's Count to its Group.Next before the
+// next call. Next returns nil if there are no jobs.
 func (p *Planner) Next(jobs []*Job) *Formed {
 	if len(jobs) == 0 {
 		return nil
