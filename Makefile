@@ -100,7 +100,7 @@ lint: ## golangci-lint; tests/house checks imports
 check: setup ## the checks beside make test: lint, manifests, known vulnerabilities, and each fuzz target for FUZZTIME (10s; none leaves them out)
 	go vet ./...
 	$(MAKE) lint
-	go test -count=1 ./tests/house ./tests/docs
+	go test -count=1 ./tests/house ./tests/docs ./tests/device
 	$(MAKE) deploy-check
 	scripts/vulncheck.sh "$(GOVULNCHECK)"
 	test '$(FUZZTIME)' = none || scripts/fuzz.sh $(or $(FUZZTIME),10s)

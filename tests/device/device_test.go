@@ -91,6 +91,9 @@ func golden(t *testing.T) string {
 }
 
 func TestDeviceCheck(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the script takes a minute: make check runs it")
+	}
 	status, said, r, table := check(t, "--golden", golden(t), "--golden-vectors", "narrow", "--loads", "w2:2,s1:4", "--skip", "peer")
 	if status != 0 || len(r.Failed)+len(r.LeftOut) > 0 || !strings.HasSuffix(strings.TrimSpace(said), "PASSED") {
 		t.Fatalf("status %d\n%s", status, said)

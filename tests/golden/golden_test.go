@@ -82,7 +82,10 @@ func TestTinyOnPlugin(t *testing.T) {
 
 func TestFullSize(t *testing.T) {
 	backend := plugin(t)
-	t.Run("float32", func(t *testing.T) { compare(t, backend, "full", model.Options{DType: dtypes.Float32}) })
+	t.Run("float32", func(t *testing.T) {
+		skipIfShort(t) // tests/e2e has it, through the binary
+		compare(t, backend, "full", model.Options{DType: dtypes.Float32})
+	})
 	t.Run("attention by the kernels' formula", func(t *testing.T) {
 		skipIfShort(t)
 		compare(t, backend, "full", model.Options{DType: dtypes.Float32, Formula: true})
