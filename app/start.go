@@ -90,6 +90,9 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics,
 	s.progress.set(func() string { return "loading the tokenizer" })
 	words, err := openTokenizer(ctx, found, s.log)
 	if err != nil {
+		if s.options.TokenizerPath != "" && ctx.Err() == nil {
+			err = UsageError{Err: err} // it is not what the flag takes
+		}
 		return nil, err
 	}
 	s.opened.add("tokenizer", words.Close)

@@ -19,11 +19,21 @@ type ReportOptions struct {
 	HTML    bool   // write a page instead of text
 }
 
+// AgainstError is an error of the trace that ReportOptions.Against names.
+type AgainstError struct{ Err error }
+
+// Error implements error.
+func (e AgainstError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the fault.
+func (e AgainstError) Unwrap() error { return e.Err }
+
 // Report writes a summary of the newest trace below dir: how busy the device was and
 // with what, the cost of padding, why the device was idle, how near it came to its
 // roofline, and the slowest requests. dir may also be a trace's own folder or an
 // .xplane.pb. Any profiler that writes XLA's format may have made the trace. Parts for
-// which the trace has no data are left out.
+// which the trace has no data are left out. A fault of the trace to compare with is an
+// AgainstError.
 func Report(dir string, w io.Writer, opts ReportOptions) error {
 	opts.Slowest = orDefault(opts.Slowest, 5)
 	traces, err := load(dir, opts.Device)
@@ -37,7 +47,7 @@ func Report(dir string, w io.Writer, opts ReportOptions) error {
 	if opts.Against != "" {
 		others, err := load(opts.Against, opts.Device)
 		if err != nil {
-			return err
+			return AgainstError{err}
 		}
 		sections = append([]section{compare(others[0], traces[0])}, sections...)
 	}

@@ -110,6 +110,9 @@ func parseCalibrate(args []string, env lookup,
 // checkWritable fails where a file could not be made at path. Commands that take minutes
 // must know that before they begin.
 func checkWritable(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder", path)
+	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".scored-*")
 	if err != nil {
 		return err

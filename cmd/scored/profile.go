@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -51,7 +50,11 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 	if err := checkReport(words, options); err != nil {
 		return app.UsageError{Err: err}
 	}
-	return profile.Report(words[0], stdout, options)
+	err = profile.Report(words[0], stdout, options)
+	if against := (profile.AgainstError{}); errors.As(err, &against) {
+		return app.UsageError{Err: fmt.Errorf("flag --against: %w; name the folder of a trace", err)}
+	}
+	return err
 }
 
 // checkReport refuses a command line that no trace could make work. DIR is what the
@@ -67,11 +70,6 @@ func checkReport(words []string, options profile.ReportOptions) error {
 	if options.Device != "" && !slices.Contains(known, options.Device) {
 		return fmt.Errorf("flag --device is %q; use one of %s", options.Device,
 			strings.Join(known, ", "))
-	}
-	if options.Against != "" {
-		if _, err := os.Stat(options.Against); err != nil {
-			return fmt.Errorf("flag --against: %w; name the folder of a trace", err)
-		}
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ func TestProfileReport(t *testing.T) {
 		{"no requests asked", []string{"report", dir, "--slowest", "0"}, 2, "at least 1", ""},
 		{"unknown device", []string{"report", dir, "--device", "abacus"}, 2, "use one of", ""},
 		{"against nothing", []string{"report", dir, "--against", filepath.Join(dir, "none")}, 2, "flag --against", ""},
+		{"against no trace", []string{"report", dir, "--against", t.TempDir()}, 2, "flag --against", ""},
 		{"missing folder", []string{"report", filepath.Join(dir, "none")}, 1, "no such file", ""},
 		{"no trace", []string{"report", t.TempDir()}, 1, "has no trace", ""},
 		{"no .xplane.pb", []string{"report", file}, 1, "has no trace", ""},

@@ -168,6 +168,9 @@ func TestNamedPaths(t *testing.T) {
 		"batch " + text + " " + dir + "/out --url http://127.0.0.1:1 --max-body 0":     "flag --max-body",
 		"setup cpu --wheel-dir /no/such":                                               "flag --wheel-dir",
 		"setup gpu":                                                                    "cpu, cuda or tpu",
+		"setup cpu --offline --plugin-dir " + text:                                     "flag --plugin-dir",
+		"setup cpu --index-url ::bad":                                                  "flag --index-url",
+		"calibrate --out " + dir + " " + model:                                         "flag --out",
 	} {
 		var stderr strings.Builder
 		if status := run(t.Context(), strings.Fields(line), environment(), &stderr, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {

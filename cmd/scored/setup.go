@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"slices"
 
@@ -41,16 +42,31 @@ func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Wri
 	if len(words) > 1 || !slices.Contains([]string{"cpu", "cuda", "tpu", wheel.CUDACompiler}, device) {
 		return app.UsageError{Err: fmt.Errorf("setup takes one device, cpu, cuda or tpu, not %q", words)}
 	}
-	if dir := options.WheelDir; dir != "" {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return app.UsageError{Err: fmt.Errorf("flag --wheel-dir is %s; it must be a folder that exists",
-				dir)}
-		}
+	if err := checkSetup(options); err != nil {
+		return app.UsageError{Err: err}
 	}
 	path, err := wheel.Setup(ctx, device, options)
 	if err != nil {
 		return fmt.Errorf("plugin for %s: %w", device, err)
 	}
 	fmt.Fprintln(stdout, path)
+	return nil
+}
+
+// checkSetup refuses folders and an index that cannot be what their flags take.
+func checkSetup(o wheel.Options) error {
+	if dir := o.WheelDir; dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fmt.Errorf("flag --wheel-dir is %s; it must be a folder that exists", dir)
+		}
+	}
+	if info, err := os.Stat(o.Folder); o.Folder != "" && err == nil && !info.IsDir() {
+		return fmt.Errorf("flag --plugin-dir is %s, which is a file; it must be a folder", o.Folder)
+	}
+	if o.IndexURL != "" {
+		if index, err := url.Parse(o.IndexURL); err != nil || index.Host == "" {
+			return fmt.Errorf("flag --index-url is %q; give it as https://HOST/PATH", o.IndexURL)
+		}
+	}
 	return nil
 }

@@ -231,24 +231,27 @@ func TestStartErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		args []string
-		want string
+		args   []string
+		want   string
+		status int
 	}{
-		"no model":       {nil, "model-path"},
-		"no such folder": {[]string{"--model-path", "/no/such/folder"}, "/no/such/folder"},
-		"empty folder":   {[]string{"--model-path", empty}, "config.json"},
-		"other model":    {[]string{"--model-path", broken}, "model_type"},
-		"GGUF file":      {[]string{"--model-path", gguf, "--dummy-fallback", "--dummy-tokenizer", "../../.cache/tokenizer/qwen3"}, "scripts/gguf-checkpoint.py"},
-		"GGUF folder":    {[]string{"--model-path", filepath.Dir(gguf), "--dummy-fallback", "--dummy-tokenizer", "../../.cache/tokenizer/qwen3"}, "GGUF is not supported"},
-		"wrong plugin":   {[]string{"--model-path", "x/y", "--load-format", "dummy", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--plugin", notPlugin}, "plugin.so"},
-		"wrong flag":     {[]string{"--nonsense"}, "nonsense"},
+		"no model":       {nil, "model-path", 2},
+		"no such folder": {[]string{"--model-path", "/no/such/folder"}, "/no/such/folder", 2},
+		"empty folder":   {[]string{"--model-path", empty}, "config.json", 1},
+		"other model":    {[]string{"--model-path", broken}, "model_type", 1},
+		"no tokenizer": {[]string{"--plugin-dir", "../../.cache/plugins", "--model-path", "../models/small", "--load-format", "dummy",
+			"--tokenizer-path", gguf}, "is not a Hugging Face tokenizer.json", 2},
+		"GGUF file":    {[]string{"--model-path", gguf, "--dummy-fallback", "--dummy-tokenizer", "../../.cache/tokenizer/qwen3"}, "scripts/gguf-checkpoint.py", 0},
+		"GGUF folder":  {[]string{"--model-path", filepath.Dir(gguf), "--dummy-fallback", "--dummy-tokenizer", "../../.cache/tokenizer/qwen3"}, "GGUF is not supported", 0},
+		"wrong plugin": {[]string{"--model-path", "x/y", "--load-format", "dummy", "--tokenizer-path", "../../.cache/tokenizer/qwen3", "--plugin", notPlugin}, "plugin.so", 0},
+		"wrong flag":   {[]string{"--nonsense"}, "nonsense", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(ctx, scored, append([]string{"serve", "--port", "0", "--offline"}, c.args...)...).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), c.want) {
-				t.Errorf("error %v, want a status that is not 0 and output naming %q:\n%s", err, c.want, out)
+			if err == nil || c.status != 0 && exitStatus(err) != c.status || !strings.Contains(string(out), c.want) {
+				t.Errorf("error %v, want status %d (0: any but 0) and output naming %q:\n%s", err, c.status, c.want, out)
 			}
 		})
 	}
