@@ -1,6 +1,7 @@
 package sglang
 
 import (
+	"bytes"
 	"testing"
 
 	"scored/sglang/python"
@@ -14,7 +15,7 @@ func FuzzLax(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		v, err := python.Decode(body, 1<<20)
+		v, err := python.Decode(bytes.Clone(body), 1<<20)
 		if err != nil {
 			return
 		}

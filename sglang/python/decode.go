@@ -39,7 +39,7 @@ func (e *TooLarge) Error() string { return "values take too much memory" }
 
 // Decode is json.loads of a request body. It detects the encoding, and accepts NaN,
 // Infinity and -Infinity as numbers. The values may take about memory bytes, besides
-// the text. They share memory with body, which must not be changed afterwards. Errors
+// the text. They share memory with body, which belongs to Decode from then on. Errors
 // are *SyntaxError, Error and *TooLarge.
 //
 // The parser follows Lib/json/decoder.py and Modules/_json.c of CPython 3.12 in the order

@@ -194,12 +194,14 @@ func utf16Text(b []byte, order binary.ByteOrder) (string, error) {
 	return noCopy(s), nil
 }
 
-// utf32 decodes UTF-32. Surrogates are kept.
+// utf32 decodes UTF-32 within the memory of b, as no character takes more bytes in UTF-8.
+// A second copy of a large body would hold memory until the next collection. Surrogates
+// are kept.
 func utf32(b []byte, order binary.ByteOrder) (string, error) {
 	if len(b)%4 != 0 {
 		return "", undecodable
 	}
-	s := make([]byte, 0, len(b)) // four bytes for each character at most
+	s := b[:0] // four bytes for each character at most
 	for ; len(b) > 0; b = b[4:] {
 		r := order.Uint32(b)
 		if r > utf8.MaxRune {
