@@ -66,9 +66,8 @@ func (o Options) checkTogether() error {
 	for _, folder := range []struct{ name, path string }{
 		{"download-dir", o.DownloadDir}, {"plugin-dir", o.PluginDir}, {"compile-cache", o.CompileCache},
 	} {
-		if info, err := os.Stat(folder.path); folder.path != "" && err == nil && !info.IsDir() {
-			return fmt.Errorf("flag --%s is %s, which is a file; it must be a folder", folder.name,
-				folder.path)
+		if err := CheckFolder(folder.name, folder.path); err != nil {
+			return err
 		}
 	}
 	if o.CacheSaltByKey && o.APIKey == "" && o.APIKeyFile == "" {
@@ -78,6 +77,15 @@ func (o Options) checkTogether() error {
 	if o.DummyFallback && o.tokenizerOr(o.DummyTokenizer) == "" {
 		return errors.New("flag --dummy-fallback needs a tokenizer that is at hand; name its folder " +
 			"with --dummy-tokenizer")
+	}
+	return nil
+}
+
+// CheckFolder refuses the path of a flag if something other than a folder is there. ""
+// and a folder that is still to be made are good.
+func CheckFolder(flag, path string) error {
+	if info, err := os.Stat(path); path != "" && err == nil && !info.IsDir() {
+		return fmt.Errorf("flag --%s is %s, which is a file; it must be a folder", flag, path)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func newQueue(cfg *Config, ladder *plan.Ladder) *queue {
 		admission: admission{maxRows: cfg.MaxQueue, maxTokens: cfg.MaxTokens},
 		backlog:   backlog{max: cfg.MaxBacklog, unbegun: plan.NewBacklog(ladder)}}
 	q.changed = sync.NewCond(&q.mu)
-	q.underWay = underWay{changed: q.changed, service: &q.service}
+	q.underWay = underWay{changed: q.changed, service: &q.service, wake: q.wake}
 	q.returning = returning{clients: plan.NewReturns(ladder), full: ladder.StepTokens(), wake: q.wake}
 	return q
 }

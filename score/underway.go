@@ -11,6 +11,7 @@ import (
 type underWay struct {
 	changed *sync.Cond // of the queue
 	service *service   // of the queue
+	wake    func()     // makes all that wait on changed look again
 	steps   int
 	held    bool // no device may begin a step: see hold
 }
@@ -27,11 +28,7 @@ func (u *underWay) end() {
 // hold keeps devices from beginning a step and waits until none is under way. The caller
 // must not hold changed.L, and must call release once.
 func (u *underWay) hold(ctx context.Context) (release func(), err error) {
-	stop := context.AfterFunc(ctx, func() {
-		u.changed.L.Lock()
-		defer u.changed.L.Unlock()
-		u.changed.Broadcast()
-	})
+	stop := context.AfterFunc(ctx, u.wake)
 	defer stop()
 	u.changed.L.Lock()
 	defer u.changed.L.Unlock()

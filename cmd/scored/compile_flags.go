@@ -21,6 +21,7 @@ import (
 type compileConfig struct {
 	*config
 	topology  string         // a TPU's, such as v6e:1x1, or a GPU's, such as cuda:h100
+	card      *pjrt.Card     // of the topology; nil: it is a TPU's
 	row       *target.Target // of the topology's device; nil: not known
 	out       string         // folder of compiled programs; "" for a GPU
 	workloads string
@@ -83,34 +84,28 @@ func (c *compileConfig) flags(f *flag.FlagSet) {
 	f.StringVar(&c.Revision, "revision", c.Revision, "revision of the model on the hub")
 	f.StringVar(&c.DownloadDir, "download-dir", "", "where the hub's files are kept (default: the "+
 		"hub's own cache)")
-	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
 	f.StringVar(&c.Plugin, "plugin", "", "path of libtpu.so, or of the CUDA plugin (default: found "+
 		"or fetched)")
 	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's "+
 		"cache folder)")
 	f.BoolVar(&c.Offline, "offline", false, "never use the network")
-	c.attentionFlag(f)
-	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the "+
-		"model's)")
-	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma "+
-		"separated (default: chosen for the model)")
+	c.shapeFlags(f)
 	f.StringVar(&c.workloads, "workloads", "", "requests to tell the items a second of, on a TPU, "+
 		"as QUERY+ITEMxITEMS: tokens of the query and of an item, and items, comma separated")
 	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", c.ChunkedPrefill,
 		"most tokens of a step, where it is given: larger shapes are left out; -1 is no bound")
-	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", c.MaxPrefill, "another such bound")
 	f.Int64Var(&c.PrefixCacheBytes, "prefix-cache-bytes", c.PrefixCacheBytes,
 		"size of the KV cache (-1: 1 GiB, on a GPU half of what weights and steps leave free)")
 	c.logLevelFlag(f)
 }
 
-// readTopology finds what to compile for, and sets Device and row. For a TPU --out must be
+// readTopology finds what to compile for, and sets Device, card and row. For a TPU --out must be
 // given, for a GPU it must not.
 func (c *compileConfig) readTopology() error {
 	card, err := pjrt.FindCard(c.topology) // fails for a TPU's, too
 	switch {
 	case err == nil:
-		c.Device = "cuda"
+		c.Device, c.card = "cuda", &card
 		if t, ok := target.Find(c.Device, card.Device); ok {
 			c.row = &t
 		}
@@ -161,19 +156,15 @@ func (c *compileConfig) start() *app.Start {
 func (c *compileConfig) openCompiler(ctx context.Context,
 	start *app.Start) (*pjrt.Topology, error) {
 	plugin := "tpu"
-	if c.Device == "cuda" {
+	if c.card != nil {
 		plugin = wheel.CUDACompiler
 	}
 	library, err := start.FindPlugin(ctx, plugin)
 	if err != nil {
 		return nil, err
 	}
-	if c.Device != "cuda" {
+	if c.card == nil {
 		return pjrt.OpenTopology(library, c.topology, c.out)
 	}
-	card, err := pjrt.FindCard(c.topology)
-	if err != nil {
-		return nil, err
-	}
-	return pjrt.OpenCard(library, card, attendKernel, keysKernel)
+	return pjrt.OpenCard(library, *c.card, attendKernel, keysKernel)
 }

@@ -127,7 +127,6 @@ func (c *config) templateFlags(f *flag.FlagSet) {
 // rounding, but for --dtype and what is cut by --allow-auto-truncate.
 func (c *config) engineFlags(f *flag.FlagSet) {
 	c.set = f
-	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
 	f.StringVar(&c.Device, "device", "", "cpu, cuda or tpu (default: JAX_PLATFORMS, else cpu)")
 	f.IntVar(&c.Replicas, "dp-size", c.Replicas, "devices to serve on, each with a replica of the "+
 		"model")
@@ -135,17 +134,12 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 		"--device)")
 	f.StringVar(&c.PluginDir, "plugin-dir", "", "where plugins are installed (default: the user's "+
 		"cache folder)")
-	c.attentionFlag(f)
-	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the "+
-		"model's)")
+	c.shapeFlags(f)
 	f.BoolVar(&c.AllowTruncate, "allow-auto-truncate", false,
 		"cut prompts that are too long instead of refusing them")
-	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma "+
-		"separated (default: chosen for the model)")
 	f.IntVar(&c.ChunkedPrefill, "chunked-prefill-size", c.ChunkedPrefill,
 		"most tokens of a step, where it is given and --buckets is not: larger shapes are left out; -1 "+
 			"is no bound")
-	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", c.MaxPrefill, "another such bound")
 	f.IntVar(&c.MaxTotalTokens, "max-total-tokens", 0,
 		"bound of the prefix tokens kept on the device, beside --prefix-cache-bytes; 0 is none")
 	f.StringVar(&c.CompileCache, "compile-cache", "", "folder that keeps compiled programs between "+
@@ -157,8 +151,14 @@ func (c *config) engineFlags(f *flag.FlagSet) {
 			"weights and steps leave free)")
 }
 
-// attentionFlag is a flag of all commands that form or compile steps.
-func (c *config) attentionFlag(f *flag.FlagSet) {
+// shapeFlags defines the flags that all commands that form or compile steps have alike.
+func (c *config) shapeFlags(f *flag.FlagSet) {
+	f.StringVar(&c.DType, "dtype", c.DType, "dtype of the weights: auto, float32 or bfloat16")
+	f.IntVar(&c.ContextLength, "context-length", 0, "longest prompt plus one token (default: the "+
+		"model's)")
+	f.StringVar(&c.Buckets, "buckets", "", "step shapes as TOKENSxROWSxLENGTHxPREFIX, comma "+
+		"separated (default: chosen for the model)")
+	f.IntVar(&c.MaxPrefill, "max-prefill-tokens", c.MaxPrefill, "another such bound")
 	f.StringVar(&c.Attention, "attention-backend", c.Attention,
 		"on a TPU or GPU, fa attends by kernels where there are any for the model, native never; on a "+
 			"CPU it is native")

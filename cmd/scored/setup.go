@@ -60,8 +60,8 @@ func checkSetup(o wheel.Options) error {
 			return fmt.Errorf("flag --wheel-dir is %s; it must be a folder that exists", dir)
 		}
 	}
-	if info, err := os.Stat(o.Folder); o.Folder != "" && err == nil && !info.IsDir() {
-		return fmt.Errorf("flag --plugin-dir is %s, which is a file; it must be a folder", o.Folder)
+	if err := app.CheckFolder("plugin-dir", o.Folder); err != nil {
+		return err
 	}
 	if o.IndexURL != "" {
 		if index, err := url.Parse(o.IndexURL); err != nil || index.Host == "" {

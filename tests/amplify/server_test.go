@@ -30,9 +30,8 @@ type server struct {
 // launch starts a server.
 func launch(t *testing.T) *server {
 	t.Helper()
-	address, cmd := process.Launch(t, process.Binary(t), "--port", "0", "--model-path", "../models/tiny", "--load-format", "dummy", "--offline",
-		"--tokenizer-path", "../../.cache/tokenizer/qwen3", "--context-length", "2304", "--compile-cache", "../../.cache/compile",
-		"--prefix-cache-bytes", "16777216", "--enable-metrics", "--log-level-http", "warn")
+	address, cmd := process.Launch(t, process.Binary(t), process.Tiny("--port", "0", "--context-length", "2304",
+		"--prefix-cache-bytes", "16777216", "--enable-metrics", "--log-level-http", "warn")...)
 	return &server{address: address, cmd: cmd, client: &http.Client{}}
 }
 
