@@ -14,8 +14,8 @@ CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/... ./hub/... ./pjrt/wheel ./pjrt/hlo ./pjrt/ptx ./internal/...
 
-# Packages whose goroutines share something, and their long tests that have one goroutine and
-# so nothing for the race detector.
+# Packages whose goroutines share something, and their long tests that have one goroutine
+# and so nothing for the race detector.
 RACED  := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch ./hub ./pjrt/wheel ./internal/...
 SERIAL := ^Test(AgainstPydantic|HostileBodies|Memory|OpenLoopArrivals|PairsAround|ParquetDamaged|RepeatedInputs|ValuesTakeMemory)$$
 # Packages that C is linked into. Without debug information that takes half as long.

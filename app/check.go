@@ -22,9 +22,9 @@ func (e UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the fault.
 func (e UsageError) Unwrap() error { return e.Err }
 
-// Checked is Options that can work, as far as that shows without a model, and the contents
-// of the files that they name. Check reads each file once, so a file may be a pipe, and
-// cannot change between its check and its use.
+// Checked is Options that can work, as far as that shows without a model, and the
+// contents of the files that they name. Check reads each file once, so a file may be a
+// pipe, and cannot change between its check and its use.
 type Checked struct {
 	options  Options
 	price    *Price           // of Options.Price; nil: the target's own row

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answering serves an answer of so many bytes behind a clientListener, and gives what writing it
-// ended with.
+// answering serves an answer of so many bytes behind a clientListener, and gives what
+// writing it ended with.
 type answering struct {
 	*testing.T
 	listener *clientListener

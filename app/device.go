@@ -118,9 +118,9 @@ func (d *Device) keepPages(cfg checkpoint.Config) int {
 	return max(1, int(options.PrefixCacheBytes/model.MemoryOf(cfg, options).Page))
 }
 
-// chooseBuckets returns the buckets of --buckets, or those of the target's ladder that have
-// at most --chunked-prefill-size tokens, with their prices. That bound must leave buckets
-// with the longest context, or the longest prompts would fit none.
+// chooseBuckets returns the buckets of --buckets, or those of the target's ladder that
+// have at most --chunked-prefill-size tokens, with their prices. That bound must leave
+// buckets with the longest context, or the longest prompts would fit none.
 func (d *Device) chooseBuckets(cfg checkpoint.Config, attention target.Attention,
 	weights target.DType, contextLength int) ([]score.Bucket, error) {
 	t := d.Target

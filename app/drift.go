@@ -8,8 +8,8 @@ import (
 )
 
 // drift compares how long steps take with how long they are predicted to take. Steps are
-// formed by the predictions: a wrong one costs throughput, never a score. drift implements
-// score.Observer, and warns once if the two are far apart.
+// formed by the predictions: a wrong one costs throughput, never a score. drift
+// implements score.Observer, and warns once if the two are far apart.
 type drift struct {
 	log *slog.Logger
 

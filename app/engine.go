@@ -16,10 +16,10 @@ import (
 	"scored/target"
 )
 
-// OpenPlugin finds the device's plugin, fetching it if need be, and opens it; Close closes
-// it. All programs of the plugin go through the Splicer that is returned, which places
-// kernels in them: engines must be given it. A plugin of another device, or with fewer
-// devices than there are to be replicas, is a UsageError.
+// OpenPlugin finds the device's plugin, fetching it if need be, and opens it; Close
+// closes it. All programs of the plugin go through the Splicer that is returned, which
+// places kernels in them: engines must be given it. A plugin of another device, or with
+// fewer devices than there are to be replicas, is a UsageError.
 func (s *Start) OpenPlugin(ctx context.Context,
 	cfg checkpoint.Config) (*pjrt.Plugin, *model.Splicer, error) {
 	path, err := s.FindPlugin(ctx, s.options.Device)
@@ -36,8 +36,8 @@ func (s *Start) OpenPlugin(ctx context.Context,
 	if t.Replicas != "" {
 		options.Client = map[string]any{t.Replicas: int64(s.options.Replicas)}
 	}
-	// A plugin may look for its device for minutes, and cannot be stopped. One that comes too
-	// late is closed at once.
+	// A plugin may look for its device for minutes, and cannot be stopped. One that comes
+	// too late is closed at once.
 	plugin, err := within.Context(ctx,
 		func() (*pjrt.Plugin, error) { return pjrt.Open(path, options) },
 		func(late *pjrt.Plugin) { late.Close() })
@@ -83,10 +83,10 @@ func (s *Start) checkDevices(plugin *pjrt.Plugin) error {
 	return nil
 }
 
-// loadEngines puts a replica of the model on each of the first devices. Where kernels give
-// wrong numbers on one of them, all are loaded again with attention by formulas: replicas
-// must agree, and a slow right answer is better than none. contextLength is how long a
-// prompt may be, plus one token.
+// loadEngines puts a replica of the model on each of the first devices. Where kernels
+// give wrong numbers on one of them, all are loaded again with attention by formulas:
+// replicas must agree, and a slow right answer is better than none. contextLength is how
+// long a prompt may be, plus one token.
 func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *model.Splicer,
 	found *Source) (engines []score.Engine, contextLength int, err error) {
 	d := s.Device
@@ -132,8 +132,8 @@ func (s *Start) loadEngines(ctx context.Context, plugin *pjrt.Plugin, splicer *m
 	return engines, contextLength, nil
 }
 
-// logAttention tells the log whether kernels attend, and why they do not if the flags want
-// them.
+// logAttention tells the log whether kernels attend, and why they do not if the flags
+// want them.
 func (d *Device) logAttention(cfg checkpoint.Config, options model.Options, contextLength int) {
 	if options.Kernels.Any() || !d.wantsKernels() {
 		d.options.Log.Info("attention is chosen", "kernels", options.Kernels.Any())

@@ -11,9 +11,9 @@ import (
 )
 
 // openKeys reads the file of keys, and again on each SIGHUP until opened is closed: so
-// keys can be changed without a restart. A file that is wrong at a SIGHUP changes nothing.
-// The keys are nil where there is no file. opened ends the goroutine that waits for
-// signals.
+// keys can be changed without a restart. A file that is wrong at a SIGHUP changes
+// nothing. The keys are nil where there is no file. opened ends the goroutine that waits
+// for signals.
 func openKeys(file string, log *slog.Logger, opened *cleanups) (*server.Keys, error) {
 	if file == "" {
 		return nil, nil

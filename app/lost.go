@@ -13,8 +13,8 @@ const lostGrace = 5 * time.Second
 
 // LostError says that a device will not work again in this process. Nothing of it may be
 // closed any more: a plugin may hang, or end the process with a signal, when it is told
-// to free what was on such a device. scored ends with status 75 after it, as docs/design.md
-// explains.
+// to free what was on such a device. scored ends with status 75 after it, as
+// docs/design.md explains.
 type LostError struct{ Cause error }
 
 // Error implements error. It is one line, for it is the last of a log.

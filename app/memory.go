@@ -60,9 +60,9 @@ func heapShare(total, outside int64) (heap int64, fits bool) {
 	return max(rest, leastHeap), rest >= leastHeap
 }
 
-// memoryOf returns the bytes that the cgroup or the machine grants, whichever grants less,
-// and which of them it is; math.MaxInt64 if neither is known. cgroup v1 grants a number
-// near 2^63 where there is no bound.
+// memoryOf returns the bytes that the cgroup or the machine grants, whichever grants
+// less, and which of them it is; math.MaxInt64 if neither is known. cgroup v1 grants a
+// number near 2^63 where there is no bound.
 func memoryOf(cgroup, machine memlimit.Provider) (total int64, from string) {
 	total = math.MaxInt64
 	if n, err := machine(); err == nil && n < math.MaxInt64 {

@@ -13,8 +13,8 @@ import (
 
 // Options configure a server. Make them with Defaults: a field's zero value need not be a
 // good one. Check holds them to the validate tags and to each other. A field is named
-// after its flag of scored serve, which says what it does (scored serve -h, docs/flags.md);
-// sizes are in bytes.
+// after its flag of scored serve, which says what it does (scored serve -h,
+// docs/flags.md); sizes are in bytes.
 type Options struct {
 	// The model: a folder, or an id of the hub.
 	ModelPath       string `validate:"required"`

@@ -12,8 +12,8 @@ import (
 )
 
 // newProfiler returns the profiler of a plugin's devices, which run the model.
-// betweenSteps is the Scorer's: a profile starts and stops with no step queued. The caller
-// must close the profiler before the plugin.
+// betweenSteps is the Scorer's: a profile starts and stops with no step queued. The
+// caller must close the profiler before the plugin.
 func newProfiler(plugin *pjrt.Plugin, cfg checkpoint.Config, device *Device,
 	betweenSteps func(context.Context, func() error) error) *profile.Profiler {
 	o := device.options

@@ -54,8 +54,8 @@ func (s *Start) FindModel(ctx context.Context) (*Source, error) {
 	return found, nil
 }
 
-// Shape reads the model's config.json alone. A model of the hub is fetched if need be; for
-// generated weights without a folder it is the shape of Qwen3-0.6B.
+// Shape reads the model's config.json alone. A model of the hub is fetched if need be;
+// for generated weights without a folder it is the shape of Qwen3-0.6B.
 func (s *Start) Shape(ctx context.Context) (checkpoint.Config, error) {
 	if info, err := os.Stat(s.options.ModelPath); err == nil && info.IsDir() {
 		return checkpoint.LoadConfig(s.options.ModelPath)

@@ -20,8 +20,8 @@ import (
 // all of it; commands that need less call what they need. What its methods open is closed
 // by Close. The methods are for one goroutine.
 type Start struct {
-	// Device says what the engines are like. Its Target may be set before a plugin is opened;
-	// OpenPlugin sets it by the plugin's device.
+	// Device says what the engines are like. Its Target may be set before a plugin is
+	// opened; OpenPlugin sets it by the plugin's device.
 	Device *Device
 
 	options  Options
@@ -87,25 +87,15 @@ func (s *Start) Load(ctx context.Context, metrics *server.Metrics,
 	if err != nil {
 		return nil, err
 	}
-	s.progress.set(func() string { return "loading the tokenizer" })
-	words, err := openTokenizer(ctx, found, s.log)
+	words, err := s.openWords(ctx, found)
 	if err != nil {
-		if s.options.TokenizerPath != "" && ctx.Err() == nil {
-			err = UsageError{Err: err} // it is not what the flag takes
-		}
 		return nil, err
 	}
-	s.opened.add("tokenizer", words.Close)
 	engines, contextLength, err := s.loadEngines(ctx, plugin, splicer, found)
 	if err != nil {
 		return nil, err
 	}
-	stats := plugin.Stats()
-	s.log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()),
-		"compiled", stats.Compiles, "from_cache", stats.CacheHits)
-	metrics.Devices(len(engines))
-	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
-	metrics.Engine(s.options.Device, s.Device.Attention)
+	s.report(metrics, plugin, engines)
 	var scorer *score.Scorer // set below, before anybody can start a profile
 	profiler := newProfiler(plugin, found.Config, s.Device,
 		func(ctx context.Context, do func() error) error { return scorer.BetweenSteps(ctx, do) })
@@ -143,6 +133,31 @@ func (s *Start) checkFiles(ctx context.Context) error {
 	}
 	_, err := s.FindPlugin(ctx, s.options.Device)
 	return err
+}
+
+// openWords opens the model's tokenizer. One that the flag names and that cannot be used
+// is a UsageError.
+func (s *Start) openWords(ctx context.Context, found *Source) (modelTokenizer, error) {
+	s.progress.set(func() string { return "loading the tokenizer" })
+	words, err := openTokenizer(ctx, found, s.log)
+	if err != nil {
+		if s.options.TokenizerPath != "" && ctx.Err() == nil {
+			err = UsageError{Err: err} // it is not what the flag takes
+		}
+		return nil, err
+	}
+	s.opened.add("tokenizer", words.Close)
+	return words, nil
+}
+
+// report tells the log and the metrics what was loaded. metrics may be nil.
+func (s *Start) report(metrics *server.Metrics, plugin *pjrt.Plugin, engines []score.Engine) {
+	stats := plugin.Stats()
+	s.log.Info("engines are ready", "devices", len(engines), "buckets", len(engines[0].Buckets()),
+		"compiled", stats.Compiles, "from_cache", stats.CacheHits)
+	metrics.Devices(len(engines))
+	metrics.WatchDevice(func() server.Device { return deviceOf(plugin.Stats()) })
+	metrics.Engine(s.options.Device, s.Device.Attention)
 }
 
 // scoreConfig returns the scorer's Config, by the Options and the model. Token ids below

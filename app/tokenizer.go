@@ -56,11 +56,11 @@ func loadTokenizer(found *Source, log *slog.Logger) (modelTokenizer, error) {
 	return checked, nil
 }
 
-// matchVocabulary holds the tokenizer's ids to the rows of the embedding. Most checkpoints
-// have more rows than ids, padded to a round number. Some were given special tokens, for
-// padding mostly, that have no row: those checkpoints are served, without these tokens. A
-// tokenizer whose own vocabulary, without added tokens, has more ids than there are rows
-// belongs to another model.
+// matchVocabulary holds the tokenizer's ids to the rows of the embedding. Most
+// checkpoints have more rows than ids, padded to a round number. Some were given special
+// tokens, for padding mostly, that have no row: those checkpoints are served, without
+// these tokens. A tokenizer whose own vocabulary, without added tokens, has more ids than
+// there are rows belongs to another model.
 func matchVocabulary(t *tokenizer.Tokenizer, cfg checkpoint.Config,
 	log *slog.Logger) (modelTokenizer, error) {
 	rows := cfg.VocabSize

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// fake answers from the body alone, after a moment, and remembers the order of the queries. After stopAt answers it ends.
+// fake answers from the body alone, after a moment, and remembers the order of the
+// queries. After stopAt answers it ends.
 type fake struct {
 	mu      sync.Mutex
 	asked   []string // queries
@@ -133,8 +134,8 @@ func outLines(t *testing.T, data []byte) (all []outLine) {
 	}
 }
 
-// TestOrder: answers come in the order of the lines, whatever the order in which they were scored, and each query's lines of
-// a window are sent together.
+// TestOrder: answers come in the order of the lines, whatever the order in which they
+// were scored, and each query's lines of a window are sent together.
 func TestOrder(t *testing.T) {
 	in, _ := corpus(t, "in.jsonl", 500, 7)
 	out := filepath.Join(t.TempDir(), "new", "out.jsonl")
@@ -166,8 +167,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestResume: a run that ends anywhere goes on and gives, byte for byte, what a run at one go gives, and no body that was in
-// the journal is sent again.
+// TestResume: a run that ends anywhere goes on and gives, byte for byte, what a run at
+// one go gives, and no body that was in the journal is sent again.
 func TestResume(t *testing.T) {
 	for _, ending := range []string{"", ".gz", ".zst"} {
 		in, _ := corpus(t, "in.jsonl", 300, 5)
@@ -187,7 +188,8 @@ func TestResume(t *testing.T) {
 			if !errors.Is(err, ErrStop) {
 				t.Fatal(err)
 			}
-			// What a process that is killed leaves: a last line cut short, and output behind the last commit.
+			// What a process that is killed leaves: a last line cut short, and output behind the
+			// last commit.
 			journal := read(t, out+".journal")
 			if step%2 == 1 {
 				write(t, out+".journal", append(journal, `{"n":299,"sum":"12`...))
@@ -246,7 +248,8 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
-// TestLines: a broken line is an answer that names file, line and field, and the others are scored.
+// TestLines: a broken line is an answer that names file, line and field, and the others
+// are scored.
 func TestLines(t *testing.T) {
 	in := filepath.Join(t.TempDir(), "in.jsonl")
 	good := `{"query":"q","items":["a"]}`
@@ -312,7 +315,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestPacked: what is packed reads the same, and what is cut short says so and can be gone on with.
+// TestPacked: what is packed reads the same, and what is cut short says so and can be
+// gone on with.
 func TestPacked(t *testing.T) {
 	in, text := corpus(t, "in.jsonl", 400, 3)
 	o := options()
@@ -379,7 +383,8 @@ func TestNothing(t *testing.T) {
 	}
 }
 
-// TestFolder: a run over several files adds up, and what is done is left alone, with its lines without scores counted.
+// TestFolder: a run over several files adds up, and what is done is left alone, with its
+// lines without scores counted.
 func TestFolder(t *testing.T) {
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
 	for i := range 3 {

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// csvReader reads CSV as RFC 4180 has it, or with tabs for commas. The first row must name the
-// columns. Rows may have any number of fields: one that lacks a needed one is a fault of
-// the row alone.
+// csvReader reads CSV as RFC 4180 has it, or with tabs for commas. The first row must
+// name the columns. Rows may have any number of fields: one that lacks a needed one is a
+// fault of the row alone.
 type csvReader struct {
 	o      Options
 	source *source
@@ -23,8 +23,8 @@ type csvReader struct {
 	query, item, id int // indexes of columns; -1: none
 }
 
-// openCSV opens a table with commas, or tabs, between its columns. It fails where a needed
-// column is missing.
+// openCSV opens a table with commas, or tabs, between its columns. It fails where a
+// needed column is missing.
 func openCSV(path string, tabs bool, o Options) (reader, error) {
 	s, err := openSource(path, os.Stdin)
 	if err != nil {
@@ -45,8 +45,8 @@ func openCSV(path string, tabs bool, o Options) (reader, error) {
 // close implements reader.
 func (c *csvReader) close() error { return c.source.close() }
 
-// findColumns reads the first row and finds the columns that are needed. One that is there
-// twice is an error: either could be meant.
+// findColumns reads the first row and finds the columns that are needed. One that is
+// there twice is an error: either could be meant.
 func (c *csvReader) findColumns() error {
 	names, err := c.r.Read()
 	if err == io.EOF {

@@ -50,9 +50,9 @@ func runFile(
 	return false, f.count.failed.Load(), err
 }
 
-// file is the work on one input. Its goroutines share it: place is for the one that reads,
-// out for the one that writes, but for out.done and out.at, which never change while it
-// runs.
+// file is the work on one input. Its goroutines share it: place is for the one that
+// reads, out for the one that writes, but for out.done and out.at, which never change
+// while it runs.
 type file struct {
 	o      Options
 	scorer Scorer

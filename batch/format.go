@@ -112,8 +112,8 @@ func writeBody(b *bytes.Buffer, body []byte) {
 	}
 }
 
-// scoredEnd is how a line with scores ends, and no other: a text that a line quotes has its
-// quotes escaped.
+// scoredEnd is how a line with scores ends, and no other: a text that a line quotes has
+// its quotes escaped.
 var scoredEnd = []byte(`,"error":null}`)
 
 // failed implements Format. It counts lines by their ending, which needs no more memory

@@ -76,9 +76,9 @@ func openJournal(path, run string) (j *journal, at state, done map[int64]*entry,
 	return j, at, done, nil
 }
 
-// parseJournal reads a journal's state and the results after it, by record. Of a file that
-// a kill has cut short, complete lines count. Results of records before the state are in
-// the output already.
+// parseJournal reads a journal's state and the results after it, by record. Of a file
+// that a kill has cut short, complete lines count. Results of records before the state
+// are in the output already.
 func parseJournal(path, run string, data []byte) (at state, done map[int64]*entry, err error) {
 	done = map[int64]*entry{}
 	first, rest, whole := bytes.Cut(data, []byte{'\n'})

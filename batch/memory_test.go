@@ -29,8 +29,9 @@ func (e *endless) next() (*record, error) {
 
 func (e *endless) close() error { return nil }
 
-// TestMemory: what is in memory does not grow with the file: no more than three windows are read and not answered, though the
-// first line is the last to be answered of its window.
+// TestMemory: what is in memory does not grow with the file: no more than three windows
+// are read and not answered, though the first line is the last to be answered of its
+// window.
 func TestMemory(t *testing.T) {
 	o := options()
 	o.Window = 100

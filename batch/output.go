@@ -62,8 +62,8 @@ func openOutput(path string, options Options) (*output, error) {
 	return o, nil
 }
 
-// openPart opens NAME.part and locks it against other processes until it is closed. What is
-// left of an earlier run is only overwritten where it is to be resumed.
+// openPart opens NAME.part and locks it against other processes until it is closed. What
+// is left of an earlier run is only overwritten where it is to be resumed.
 func (o *output) openPart(resume bool) (err error) {
 	if !resume {
 		for _, left := range []string{o.partPath(), o.journalPath()} {
@@ -155,8 +155,8 @@ func (o *output) flush() error {
 	return o.explain(o.journal.flush())
 }
 
-// flushPart ends the packer's block and flushes the buffer. Each block costs some bytes, so
-// it is done at the end of a window, and not for each line.
+// flushPart ends the packer's block and flushes the buffer. Each block costs some bytes,
+// so it is done at the end of a window, and not for each line.
 func (o *output) flushPart() error {
 	if o.packing {
 		o.packing = false

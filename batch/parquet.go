@@ -9,9 +9,9 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// parquetReader reads the needed columns of a Parquet file, one row group after the other and page
-// by page, so that memory does not grow with the file. Columns that are not needed are
-// not read.
+// parquetReader reads the needed columns of a Parquet file, one row group after the other
+// and page by page, so that memory does not grow with the file. Columns that are not
+// needed are not read.
 type parquetReader struct {
 	o               Options
 	file            *os.File
@@ -55,8 +55,8 @@ func openParquet(path string, o Options) (r reader, err error) {
 }
 
 // guarded calls do and turns its errors and panics into one that says the file is
-// damaged. Damage shows only while a file is read, and the library may panic on it. io.EOF
-// and a columnError stay as they are.
+// damaged. Damage shows only while a file is read, and the library may panic on it.
+// io.EOF and a columnError stay as they are.
 func guarded(do func() error) (err error) {
 	var missing *columnError
 	defer func() {
@@ -94,8 +94,8 @@ func (t *parquetReader) findColumns(schema *parquet.Schema) error {
 	return nil
 }
 
-// findColumn finds a column of texts or integers or, with list, one that may hold lists of
-// these. Lists are groups in a Parquet schema, so the column is the one leaf below the
+// findColumn finds a column of texts or integers or, with list, one that may hold lists
+// of these. Lists are groups in a Parquet schema, so the column is the one leaf below the
 // name.
 func findColumn(schema *parquet.Schema, name string, list bool) (*column, error) {
 	var leaves [][]string
@@ -169,7 +169,8 @@ func (t *parquetReader) columns() (all []*column) {
 	return all
 }
 
-// row reads one row of the current group. A null in a needed column is a fault of the row.
+// row reads one row of the current group. A null in a needed column is a fault of the
+// row.
 func (t *parquetReader) row() (*record, error) {
 	record := &record{n: t.n, line: t.n + 1, place: float64(t.n+1) / float64(max(1, t.total))}
 	var values row

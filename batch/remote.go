@@ -32,9 +32,9 @@ func NewRemote(url, key string, connections int, timeout time.Duration) *Remote 
 // mostAnswer is more bytes than the answer to the longest line has.
 const mostAnswer = 1 << 30
 
-// Score implements Scorer. A key that is refused, and an answer that is too large, will be
-// so again: those errors wrap ErrStop. A redirect is an answer: a body is never sent to
-// another address than the one that was named.
+// Score implements Scorer. A key that is refused, and an answer that is too large, will
+// be so again: those errors wrap ErrStop. A redirect is an answer: a body is never sent
+// to another address than the one that was named.
 func (s *Remote) Score(ctx context.Context, r *Request) (*Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, r.Method, s.url+r.Path, bytes.NewReader(r.Body))
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestRemote: a server that is full or gone for a while costs no line, and one that stays so ends the run.
+// TestRemote: a server that is full or gone for a while costs no line, and one that stays
+// so ends the run.
 func TestRemote(t *testing.T) {
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

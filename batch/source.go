@@ -26,8 +26,8 @@ type source struct {
 }
 
 // extension splits a path's extensions into the format, such as ".jsonl", and the
-// compression: ".gz", ".zst" or "". Both are in lower case, and compressions have one name
-// each.
+// compression: ".gz", ".zst" or "". Both are in lower case, and compressions have one
+// name each.
 func extension(path string) (format, packing string) {
 	path = strings.ToLower(path)
 	switch packing = filepath.Ext(path); packing {

@@ -78,7 +78,8 @@ func bodyOf(t *testing.T, r *record) (body struct {
 	return body
 }
 
-// TestParquet: rows of several row groups and pages come whole and in order, with lists and without.
+// TestParquet: rows of several row groups and pages come whole and in order, with lists
+// and without.
 func TestParquet(t *testing.T) {
 	var all []inRow
 	for i := range 2500 {
@@ -124,7 +125,8 @@ func TestParquet(t *testing.T) {
 	}
 }
 
-// TestParquetDamaged: a file that is not whole, wherever it ends, is an error that says so, and no crash.
+// TestParquetDamaged: a file that is not whole, wherever it ends, is an error that says
+// so, and no crash.
 func TestParquetDamaged(t *testing.T) {
 	item := "an item"
 	all := slices.Repeat([]inRow{{Query: "query", Item: &item}}, 2000)
@@ -183,7 +185,8 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestCSV: fields may hold quotes, commas and lines; a broken row is an error with its line, and those behind it are read.
+// TestCSV: fields may hold quotes, commas and lines; a broken row is an error with its
+// line, and those behind it are read.
 func TestCSV(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in.csv")
 	write(t, path, []byte("\ufeffquery,x,item\r\n"+
@@ -235,7 +238,8 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// TestCSVOutput: a row's scores stand under their labels, as the answer has them, and what has none says why.
+// TestCSVOutput: a row's scores stand under their labels, as the answer has them, and
+// what has none says why.
 func TestCSVOutput(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.csv"), filepath.Join(dir, "out.csv.gz")

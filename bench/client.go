@@ -64,7 +64,8 @@ const (
 	kindCancelled  = "cancelled" // by this program
 )
 
-// body returns the request's JSON. A server that does not know the field usage ignores it.
+// body returns the request's JSON. A server that does not know the field usage ignores
+// it.
 func (c *client) body(p prompt) []byte {
 	data, err := json.Marshal(map[string]any{"model": c.model, "query": p.query, "items": p.items,
 		"label_token_ids": c.labels,

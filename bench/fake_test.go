@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// fakeServer answers the Score API over no network, so that synctest's clock rules its time. Fields are set before use.
+// fakeServer answers the Score API over no network, so that synctest's clock rules its
+// time. Fields are set before use.
 type fakeServer struct {
 	latency func(n int) time.Duration              // of the n-th request from 0, which calibrates; nil is 0
 	answer  func(http.ResponseWriter, fakeRequest) // nil answers evenly

@@ -96,8 +96,8 @@ func (r *run) next(a *author) shot {
 	return s
 }
 
-// request sends s and counts the result, with the time since start as its latency. What is
-// in flight when ctx ends is not counted.
+// request sends s and counts the result, with the time since start as its latency. What
+// is in flight when ctx ends is not counted.
 func (r *run) request(ctx context.Context, s shot, start time.Time, t *tally) {
 	workload := r.Mix[s.share].Workload
 	sent := ctx

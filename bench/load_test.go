@@ -32,7 +32,8 @@ func TestClosedLoop(t *testing.T) {
 	})
 }
 
-// TestOpenLoopArrivals: gaps are exponential, so their mean and their deviation are both 1/rate.
+// TestOpenLoopArrivals: gaps are exponential, so their mean and their deviation are both
+// 1/rate.
 func TestOpenLoopArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &fakeServer{latency: after(time.Second)} // 50 in flight, and no arrival waits for them
@@ -57,8 +58,9 @@ func TestOpenLoopArrivals(t *testing.T) {
 	})
 }
 
-// TestCoordinatedOmission: a server that stalls from second 5 to 15 of a load still gets all arrivals, and each one's
-// waiting counts in full. A loop that waited for answers would report one slow request.
+// TestCoordinatedOmission: a server that stalls from second 5 to 15 of a load still gets
+// all arrivals, and each one's waiting counts in full. A loop that waited for answers
+// would report one slow request.
 func TestCoordinatedOmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -129,7 +131,8 @@ func TestMaxInFlight(t *testing.T) {
 	})
 }
 
-// TestCancelShare: a quarter is given up, at times spread over a latency, and that is no error.
+// TestCancelShare: a quarter is given up, at times spread over a latency, and that is no
+// error.
 func TestCancelShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &fakeServer{latency: after(time.Second)}
@@ -149,7 +152,8 @@ func TestCancelShare(t *testing.T) {
 	})
 }
 
-// TestInterrupted: the end of the context ends the load at once and is no error of the server.
+// TestInterrupted: the end of the context ends the load at once and is no error of the
+// server.
 func TestInterrupted(t *testing.T) {
 	for name, rate := range map[string]float64{"closed": 0, "open": 2} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestWork wants the GFLOP per item that the workloads' shapes give with the query computed once.
+// TestWork wants the GFLOP per item that the workloads' shapes give with the query
+// computed once.
 func TestWork(t *testing.T) {
 	for name, want := range map[string]float64{"w1": 274.6, "w2": 178.0, "w3": 31.3} {
 		mix, err := ParseMix(name)
@@ -56,7 +57,8 @@ func TestPick(t *testing.T) {
 	}
 }
 
-// TestQueries: in a cold run every query and item is new, in a warm one queries come from the pool; the seed decides all.
+// TestQueries: in a cold run every query and item is new, in a warm one queries come from
+// the pool; the seed decides all.
 func TestQueries(t *testing.T) {
 	run := func(warm bool, seed uint64) (queries, items map[string]int, all string) {
 		queries, items = map[string]int{}, map[string]int{}
@@ -91,7 +93,8 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// TestCalibration: the server counts two tokens a word, so half as many words are sent and its own counts are reported.
+// TestCalibration: the server counts two tokens a word, so half as many words are sent
+// and its own counts are reported.
 func TestCalibration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := against(t, &fakeServer{latency: after(time.Second), answer: wordUsage}, "w2")
@@ -124,7 +127,8 @@ func TestTokenIDs(t *testing.T) {
 	}
 }
 
-// TestOneForm: a request is of text or of ids throughout, from the first one on, and an empty query is a list then too.
+// TestOneForm: a request is of text or of ids throughout, from the first one on, and an
+// empty query is a list then too.
 func TestOneForm(t *testing.T) {
 	for _, ids := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -143,7 +147,8 @@ func TestOneForm(t *testing.T) {
 	}
 }
 
-// TestCommonTokens: the queries of all clients begin with the same tokens, as many as the workload says, and then differ.
+// TestCommonTokens: the queries of all clients begin with the same tokens, as many as the
+// workload says, and then differ.
 func TestCommonTokens(t *testing.T) {
 	w := Workload{QueryTokens: 120, Common: 90, ItemTokens: 5, Items: 1}
 	one, other := &author{random: rand.New(rand.NewPCG(1, 1)), ids: true, vocab: 1000}, &author{random: rand.New(rand.NewPCG(2, 2)), ids: true, vocab: 1000}

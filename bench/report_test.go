@@ -62,7 +62,8 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
-// TestReport: what is measured is what is printed, as text and as JSON, with the server's counters of the measured time.
+// TestReport: what is measured is what is printed, as text and as JSON, with the server's
+// counters of the measured time.
 func TestReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &fakeServer{latency: after(500 * time.Millisecond)}

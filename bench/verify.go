@@ -15,8 +15,8 @@ type Isolation struct {
 	Error string  `json:"error,omitempty"` // of the first that failed or differed
 }
 
-// verify sends one request of each workload, and its first, middle and last item alone. It
-// stops at the first error.
+// verify sends one request of each workload, and its first, middle and last item alone.
+// It stops at the first error.
 func (r *run) verify(ctx context.Context) *Isolation {
 	result := &Isolation{}
 	for _, share := range r.Mix {

@@ -23,9 +23,9 @@ type Share struct {
 	Weight int
 }
 
-// Workloads lists the workloads that have names. W1 to W4 are requests one after the other,
-// from a single item to 500; S1 to S4 are services: many clients at once, whose queries
-// may begin alike, such as with one policy.
+// Workloads lists the workloads that have names. W1 to W4 are requests one after the
+// other, from a single item to 500; S1 to S4 are services: many clients at once, whose
+// queries may begin alike, such as with one policy.
 func Workloads() []Workload {
 	return []Workload{
 		{Name: "w1", QueryTokens: 0, ItemTokens: 300, Items: 1, Clients: 1},

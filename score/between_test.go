@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestBetweenSteps: under load on two devices no step runs while the function does, requests are answered, and the
-// devices go on afterwards.
+// TestBetweenSteps: under load on two devices no step runs while the function does,
+// requests are answered, and the devices go on afterwards.
 func TestBetweenSteps(t *testing.T) {
 	s, engines := newReplicas(t, 2, Config{})
 	var running, steps, quiet atomic.Int64
@@ -61,7 +61,8 @@ func TestBetweenSteps(t *testing.T) {
 	}
 }
 
-// TestBetweenStepsGivesUp: who waits for a step that does not end is told so in time, and lets the others go on.
+// TestBetweenStepsGivesUp: who waits for a step that does not end is told so in time, and
+// lets the others go on.
 func TestBetweenStepsGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, engines := newReplicas(t, 2, Config{})

@@ -11,7 +11,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// TestRepeatedLabels: each distinct label is asked for once, and each of the request's labels gets its number.
+// TestRepeatedLabels: each distinct label is asked for once, and each of the request's
+// labels gets its number.
 func TestRepeatedLabels(t *testing.T) {
 	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
@@ -36,8 +37,8 @@ func TestRepeatedLabels(t *testing.T) {
 	}
 }
 
-// TestManyLabelsFillSteps: rows of many labels take the room of several rows, so that no step reads many more labels than
-// it has rows for.
+// TestManyLabelsFillSteps: rows of many labels take the room of several rows, so that no
+// step reads many more labels than it has rows for.
 func TestManyLabelsFillSteps(t *testing.T) {
 	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
@@ -109,8 +110,9 @@ func TestLabelsAreBounded(t *testing.T) {
 	wantKind(t, err, TooLarge) // 60 rows
 }
 
-// TestShortQueryBesideALongerPrefix: once a longer prompt with the same beginning has been scored, a short query is not
-// attended to in the longer one's shape, which costs more.
+// TestShortQueryBesideALongerPrefix: once a longer prompt with the same beginning has
+// been scored, a short query is not attended to in the longer one's shape, which costs
+// more.
 func TestShortQueryBesideALongerPrefix(t *testing.T) {
 	buckets := []Bucket{{Tokens: 128, Rows: 4, Length: 64, Context: 128, Cost: 10}, {Tokens: 128, Rows: 4, Length: 64, Context: 4096, Cost: 200}}
 	engine := &scoretest.Fake{Shapes: buckets, CacheSize: 100}
@@ -146,7 +148,8 @@ func TestShortQueryBesideALongerPrefix(t *testing.T) {
 	}
 }
 
-// TestGate: work goes through in the order of its coming, never more than the size together, and none that has left.
+// TestGate: work goes through in the order of its coming, never more than the size
+// together, and none that has left.
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(10)

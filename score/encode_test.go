@@ -11,7 +11,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// wordEncoder makes a token of every word, its ids the words' lengths, and may be cut before a blank.
+// wordEncoder makes a token of every word, its ids the words' lengths, and may be cut
+// before a blank.
 type wordEncoder struct{ bytes *atomic.Int64 }
 
 func (e wordEncoder) Encode(text string, _ bool) ([]int32, error) {
@@ -54,8 +55,8 @@ func tokenize(t *testing.T, cfg Config, encoder Encoder, req *Request) (prompts 
 	return prompts, reusable, result, err
 }
 
-// TestQueryIsTokenizedOnce: the same ids as of whole prompts, and the query's text is read once for all items, wherever
-// it stands.
+// TestQueryIsTokenizedOnce: the same ids as of whole prompts, and the query's text is
+// read once for all items, wherever it stands.
 func TestQueryIsTokenizedOnce(t *testing.T) {
 	read := &atomic.Int64{}
 	encoder := wordEncoder{read}
@@ -87,7 +88,8 @@ func TestQueryIsTokenizedOnce(t *testing.T) {
 	}
 }
 
-// TestTextsFarTooLong are refused before they are tokenized, or cut without reading the rest of them.
+// TestTextsFarTooLong are refused before they are tokenized, or cut without reading the
+// rest of them.
 func TestTextsFarTooLong(t *testing.T) {
 	const far = 40 * pieceBytes
 	read := &atomic.Int64{}
@@ -122,8 +124,8 @@ func TestTextsFarTooLong(t *testing.T) {
 	}
 }
 
-// TestTextWithoutPlaces: a text that cannot be cut is tokenized whole up to a bound that the context sets, truncated or
-// not.
+// TestTextWithoutPlaces: a text that cannot be cut is tokenized whole up to a bound that
+// the context sets, truncated or not.
 func TestTextWithoutPlaces(t *testing.T) {
 	read := &atomic.Int64{}
 	const without = " bytes of text without a place to cut it"
@@ -156,8 +158,8 @@ func TestTextWithoutPlaces(t *testing.T) {
 	}
 }
 
-// TestQueryIsReadAgain: a query that cannot be cut is not tokenized with each of too many items. An encoder that knows no
-// place in any text may read more.
+// TestQueryIsReadAgain: a query that cannot be cut is not tokenized with each of too many
+// items. An encoder that knows no place in any text may read more.
 func TestQueryIsReadAgain(t *testing.T) {
 	read := &atomic.Int64{}
 	const query = 8 << 10
@@ -183,7 +185,8 @@ func TestQueryIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestManyItemsOfALetter: what must be read again of an ordinary query is within the bound, however many items there are.
+// TestManyItemsOfALetter: what must be read again of an ordinary query is within the
+// bound, however many items there are.
 func TestManyItemsOfALetter(t *testing.T) {
 	items := make([]Part, 1<<16)
 	for i := range items {
@@ -207,8 +210,8 @@ func (e leadEncoder) Encode(text string, plain bool) ([]int32, error) {
 	return append([]int32{71, 72}, ids...), err
 }
 
-// TestLeadStandsOnce: what an encoder puts before every text stands at a prompt's beginning alone, however the prompt's
-// text is cut, and not behind a template's.
+// TestLeadStandsOnce: what an encoder puts before every text stands at a prompt's
+// beginning alone, however the prompt's text is cut, and not behind a template's.
 func TestLeadStandsOnce(t *testing.T) {
 	encoder := leadEncoder{wordEncoder{&atomic.Int64{}}}
 	long := strings.Repeat("long ", pieceBytes/4)
@@ -254,8 +257,9 @@ func TestFirstFailureEndsTheWork(t *testing.T) {
 	}
 }
 
-// TestTokensAreCountedAsTheyCome: prompts are not made beyond the bound of tokens, in texts as in ids, and texts are not
-// tokenized either. The bound is the request's, so a partial answer does not go on beyond it.
+// TestTokensAreCountedAsTheyCome: prompts are not made beyond the bound of tokens, in
+// texts as in ids, and texts are not tokenized either. The bound is the request's, so a
+// partial answer does not go on beyond it.
 func TestTokensAreCountedAsTheyCome(t *testing.T) {
 	read := &atomic.Int64{}
 	cfg := Config{Encoders: 1, ContextLength: 100, MaxTokens: 1000}
@@ -301,7 +305,8 @@ func (e faultyEncoder) Least(text string) int {
 	return e.wordEncoder.Least(text)
 }
 
-// TestFaultyEncoder: what the Encoder does wrong is our fault, not the text's, and fails one request alone, partial or not.
+// TestFaultyEncoder: what the Encoder does wrong is our fault, not the text's, and fails
+// one request alone, partial or not.
 func TestFaultyEncoder(t *testing.T) {
 	encoder := faultyEncoder{wordEncoder{&atomic.Int64{}}}
 	s, err := New(Config{Vocab: 1000, ContextLength: 256}, encoder, &scoretest.Fake{Shapes: testBuckets()})
@@ -349,7 +354,8 @@ func (e cutEncoder) Cut(text string) int {
 	return e.wordEncoder.Cut(text)
 }
 
-// TestEncoderIsAskedOnceWhetherItCuts: each request asks for places in its own texts alone.
+// TestEncoderIsAskedOnceWhetherItCuts: each request asks for places in its own texts
+// alone.
 func TestEncoderIsAskedOnceWhetherItCuts(t *testing.T) {
 	encoder := cutEncoder{wordEncoder{&atomic.Int64{}}, &atomic.Int64{}}
 	s, err := New(Config{Vocab: 1000, ContextLength: 256}, encoder, &scoretest.Fake{Shapes: testBuckets()})

@@ -11,7 +11,8 @@ import (
 // fakeLogprob is what the fake engine answers.
 func fakeLogprob(prompt []int32, label int32) float32 { return scoretest.Logprob(prompt, label) }
 
-// testBuckets are so slow that no step is about to end: the next is formed early only if plenty waits.
+// testBuckets are so slow that no step is about to end: the next is formed early only if
+// plenty waits.
 func testBuckets() []Bucket {
 	buckets := quickBuckets()
 	for i := range buckets {
@@ -20,7 +21,8 @@ func testBuckets() []Bucket {
 	return buckets
 }
 
-// quickBuckets are so quick that every step is about to end: the next is always formed early.
+// quickBuckets are so quick that every step is about to end: the next is always formed
+// early.
 func quickBuckets() []Bucket {
 	return []Bucket{
 		{Tokens: 16, Rows: 1, Length: 16, Cost: 17}, {Tokens: 64, Rows: 1, Length: 64, Cost: 65},

@@ -10,7 +10,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// twoToOne is an engine that knows one thing: whatever the prompt, label 9 is twice as likely as label 2.
+// twoToOne is an engine that knows one thing: whatever the prompt, label 9 is twice as
+// likely as label 2.
 type twoToOne struct{}
 
 func (twoToOne) Buckets() []score.Bucket {
@@ -29,8 +30,8 @@ func (twoToOne) Run(step *score.Step) (score.Pending, error) {
 	return scoretest.Done(answers), nil
 }
 
-// A Scorer takes requests as token ids where it has no Encoder. Item i is the prompt query + item i, and its scores are the
-// probabilities of the labels as the next token.
+// A Scorer takes requests as token ids where it has no Encoder. Item i is the prompt
+// query + item i, and its scores are the probabilities of the labels as the next token.
 func Example() {
 	scorer, err := score.New(score.Config{Vocab: 100, ContextLength: 64}, nil, twoToOne{})
 	if err != nil {

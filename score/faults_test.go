@@ -15,10 +15,11 @@ import (
 	"scored/score/scoretest"
 )
 
-// TestFaultsLoseNothing plays clients that share some prefixes, and leave at times, on one and two devices whose caches are
-// small and whose steps fail at random: for want of memory, with the cache, or for no reason, when they are queued or when
-// they run. Every request gets the scores of its prompts alone or an error, also when the Scorer is closed meanwhile, and in
-// the end nothing is in hand.
+// TestFaultsLoseNothing plays clients that share some prefixes, and leave at times, on
+// one and two devices whose caches are small and whose steps fail at random: for want of
+// memory, with the cache, or for no reason, when they are queued or when they run. Every
+// request gets the scores of its prompts alone or an error, also when the Scorer is
+// closed meanwhile, and in the end nothing is in hand.
 func TestFaultsLoseNothing(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -112,7 +113,8 @@ func (r *chance) ask(t *testing.T, s *Scorer, client int) {
 	}
 }
 
-// TestSpanTellsOfEachRequestOnce: a request may have several groups of rows in a step, and a slice of a prefix without rows.
+// TestSpanTellsOfEachRequestOnce: a request may have several groups of rows in a step,
+// and a slice of a prefix without rows.
 func TestSpanTellsOfEachRequestOnce(t *testing.T) {
 	a, b, c := &job{id: "a"}, &job{id: "b"}, &job{id: "c"}
 	f := &flight{jobs: []*job{a, b, a, c}, Formed: &plan.Formed{Step: &Step{}, Takes: []plan.Take{{Count: 2}, {Count: 1}, {Count: 1}, {New: 5}}}}

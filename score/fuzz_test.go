@@ -9,9 +9,10 @@ import (
 	"scored/score/scoretest"
 )
 
-// FuzzSchedule plays a sequence of arrivals, departures and steps, some of which fail, on two devices. Whatever the sequence:
-// every step fits its bucket, no row runs twice, every request is answered once and right or with the error that befell it,
-// and in the end nothing is held.
+// FuzzSchedule plays a sequence of arrivals, departures and steps, some of which fail, on
+// two devices. Whatever the sequence: every step fits its bucket, no row runs twice,
+// every request is answered once and right or with the error that befell it, and in the
+// end nothing is held.
 func FuzzSchedule(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 90, 5, 0, 90, 7, 4, 4, 4, 4})
@@ -26,7 +27,8 @@ func FuzzSchedule(f *testing.F) {
 
 var errInjected = errors.New("injected")
 
-// schedule is a Scorer whose steps wait to be let go, and the requests it has not answered yet.
+// schedule is a Scorer whose steps wait to be let go, and the requests it has not
+// answered yet.
 type schedule struct {
 	*testing.T
 	scorer  *Scorer

@@ -35,7 +35,8 @@ func isLost(s *Scorer) bool {
 	}
 }
 
-// TestLostDevice: a sticky error ends everything in hand at once, on the other device too, and says why.
+// TestLostDevice: a sticky error ends everything in hand at once, on the other device
+// too, and says why.
 func TestLostDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, engines := newReplicas(t, 2, Config{})
@@ -80,8 +81,8 @@ func TestLostDevice(t *testing.T) {
 	})
 }
 
-// TestFailingDeviceIsProbed: after some failures in a row the device is asked without any traffic, and either works
-// again or is lost.
+// TestFailingDeviceIsProbed: after some failures in a row the device is asked without any
+// traffic, and either works again or is lost.
 func TestFailingDeviceIsProbed(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error
@@ -115,8 +116,8 @@ func TestFailingDeviceIsProbed(t *testing.T) {
 	}
 }
 
-// TestPoisonIsNotALostDevice: requests whose steps always fail do not end the process, in whatever number, as the probes
-// between them work.
+// TestPoisonIsNotALostDevice: requests whose steps always fail do not end the process, in
+// whatever number, as the probes between them work.
 func TestPoisonIsNotALostDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		poison := errors.New("engine does not like this")

@@ -8,7 +8,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// jobOf returns a job of rows of five tokens each, without a shared prefix, for d or for any device.
+// jobOf returns a job of rows of five tokens each, without a shared prefix, for d or for
+// any device.
 func jobOf(t *testing.T, d *device, rows int) *job {
 	t.Helper()
 	ladder, err := plan.NewLadder(testBuckets(), 256)
@@ -24,7 +25,8 @@ func jobOf(t *testing.T, d *device, rows int) *job {
 	return j
 }
 
-// TestLine: a device counts its own jobs and those of no device, up to enough tokens; jobs leave when their rows are taken.
+// TestLine: a device counts its own jobs and those of no device, up to enough tokens;
+// jobs leave when their rows are taken.
 func TestLine(t *testing.T) {
 	mine, others := &device{}, &device{index: 1}
 	a, b, c, last := jobOf(t, nil, 2), jobOf(t, others, 3), jobOf(t, mine, 4), jobOf(t, mine, 5)
@@ -52,7 +54,8 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestAdmission: rows are counted from the admission to the release, and a request that has no room changes nothing.
+// TestAdmission: rows are counted from the admission to the release, and a request that
+// has no room changes nothing.
 func TestAdmission(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{MaxQueue: 5, MaxTokens: 20})
 	req := tokenRequest(nil, ids(1, 4), ids(2, 4), ids(3, 4))

@@ -37,7 +37,8 @@ func (byteEncoder) Encode(text string, _ bool) ([]int32, error) {
 // itemsPerRequest is the size of request that the bounds below are given for.
 const itemsPerRequest = 10
 
-// overhead gives a Scorer that computes nothing and tokenizes in one goroutine, and a request of ten texts of 180 tokens after a query of 120.
+// overhead gives a Scorer that computes nothing and tokenizes in one goroutine, and a
+// request of ten texts of 180 tokens after a query of 120.
 func overhead(tb testing.TB) (*Scorer, *Request) {
 	engine := &nullEngine{buckets: []Bucket{
 		{Tokens: 512, Rows: 1, Length: 512, Cost: 520}, {Tokens: 2048, Rows: 16, Length: 256, Context: 512, Cost: 2100},
@@ -57,7 +58,8 @@ func overhead(tb testing.TB) (*Scorer, *Request) {
 	return s, req
 }
 
-// BenchmarkRequest is what the Scorer itself costs a request of ten items: check, join, plan, queue, form, finish.
+// BenchmarkRequest is what the Scorer itself costs a request of ten items: check, join,
+// plan, queue, form, finish.
 func BenchmarkRequest(b *testing.B) {
 	s, req := overhead(b)
 	b.ReportAllocs()
@@ -68,7 +70,8 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// BenchmarkRequests is the same from several clients at once, whose rows fill common steps.
+// BenchmarkRequests is the same from several clients at once, whose rows fill common
+// steps.
 func BenchmarkRequests(b *testing.B) {
 	s, req := overhead(b)
 	b.ReportAllocs()
@@ -82,7 +85,8 @@ func BenchmarkRequests(b *testing.B) {
 	})
 }
 
-// TestAllocations bounds what a request allocates. Garbage, unlike time, can be measured on a busy machine.
+// TestAllocations bounds what a request allocates. Garbage, unlike time, can be measured
+// on a busy machine.
 func TestAllocations(t *testing.T) {
 	s, req := overhead(t)
 	perRequest := testing.AllocsPerRun(200, func() {

@@ -26,7 +26,8 @@ func pricedBuckets() []Bucket {
 	}
 }
 
-// priced is a Scorer whose steps take what their price says, by the clock of a synctest bubble.
+// priced is a Scorer whose steps take what their price says, by the clock of a synctest
+// bubble.
 func priced(t *testing.T, devices int, bound time.Duration, observer Observer) *Scorer {
 	t.Helper()
 	var engines []Engine
@@ -79,7 +80,8 @@ type outcome struct {
 	failures []error
 }
 
-// send sends n requests, one each time every has passed, and waits for what comes of them.
+// send sends n requests, one each time every has passed, and waits for what comes of
+// them.
 func send(s *Scorer, w workload, n int, every time.Duration) *outcome {
 	random := rand.New(rand.NewPCG(1, 2))
 	var o outcome
@@ -118,7 +120,8 @@ func (b *busy) Observe(span Span) {
 	}
 }
 
-// TestOverload: at ten times the load that the devices bear, answers keep within the bound, and the devices are never idle.
+// TestOverload: at ten times the load that the devices bear, answers keep within the
+// bound, and the devices are never idle.
 func TestOverload(t *testing.T) {
 	const bound = 2 * time.Second
 	if testing.Short() {
@@ -163,8 +166,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestBacklogIsTrue: what comes at once takes about as long as the backlog says, half of it less at most, and hardly longer.
-// Nothing is left of it at the end.
+// TestBacklogIsTrue: what comes at once takes about as long as the backlog says, half of
+// it less at most, and hardly longer. Nothing is left of it at the end.
 func TestBacklogIsTrue(t *testing.T) {
 	for name, w := range workloads() {
 		t.Run(name, func(t *testing.T) {
@@ -192,8 +195,9 @@ func TestBacklogIsTrue(t *testing.T) {
 	}
 }
 
-// TestRetryIsTrue: a request that is refused has room after the time that it is told, and no more than the bound's margin
-// before it. One that is too large by itself is told so, and one that comes alone is taken.
+// TestRetryIsTrue: a request that is refused has room after the time that it is told, and
+// no more than the bound's margin before it. One that is too large by itself is told so,
+// and one that comes alone is taken.
 func TestRetryIsTrue(t *testing.T) {
 	const bound = time.Second
 	synctest.Test(t, func(t *testing.T) {
@@ -230,8 +234,8 @@ func TestRetryIsTrue(t *testing.T) {
 	})
 }
 
-// TestRefusedUntokenized: a request that finds no room is refused before it is tokenized, and is taken after the time that it
-// is told.
+// TestRefusedUntokenized: a request that finds no room is refused before it is tokenized,
+// and is taken after the time that it is told.
 func TestRefusedUntokenized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read := &atomic.Int64{}

@@ -12,7 +12,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// wantPlaces checks the scores at positions against what the prompt up to each gives alone.
+// wantPlaces checks the scores at positions against what the prompt up to each gives
+// alone.
 func wantPlaces(t *testing.T, req *Request, result *Result) {
 	t.Helper()
 	wantScores(t, req, result)
@@ -37,7 +38,8 @@ func wantPlaces(t *testing.T, req *Request, result *Result) {
 	}
 }
 
-// TestEveryShapeOfPositions: at whatever positions, a prompt's scores are those of the prompt up to there.
+// TestEveryShapeOfPositions: at whatever positions, a prompt's scores are those of the
+// prompt up to there.
 func TestEveryShapeOfPositions(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{})
 	random := rand.New(rand.NewPCG(3, 2))
@@ -61,8 +63,8 @@ func TestEveryShapeOfPositions(t *testing.T) {
 	}
 }
 
-// TestPositionsAreReadOnce: each place of a prompt is read once, by whatever positions it is named and however often, and
-// each label there is; and the prompt is computed once.
+// TestPositionsAreReadOnce: each place of a prompt is read once, by whatever positions it
+// is named and however often, and each label there is; and the prompt is computed once.
 func TestPositionsAreReadOnce(t *testing.T) {
 	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})

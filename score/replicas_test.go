@@ -34,7 +34,8 @@ func replicasOf(t *testing.T, n int, cfg Config, buckets []Bucket) (*Scorer, []*
 	return s, own
 }
 
-// TestReplicas: every request is answered right, every engine gets work, and step numbers are given once.
+// TestReplicas: every request is answered right, every engine gets work, and step numbers
+// are given once.
 func TestReplicas(t *testing.T) {
 	var mu sync.Mutex
 	devices, numbers := map[int]bool{}, map[int64]bool{}
@@ -92,7 +93,8 @@ func TestUnlikeReplicas(t *testing.T) {
 	}
 }
 
-// TestOutOfMemory: a step that does not fit the device's memory runs in halves, once; one row alone gets the error.
+// TestOutOfMemory: a step that does not fit the device's memory runs in halves, once; one
+// row alone gets the error.
 func TestOutOfMemory(t *testing.T) {
 	for name, c := range map[string]struct {
 		most  int // rows the device has room for
@@ -134,8 +136,8 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestRequestsGoWhereTheirPrefixIs: a request runs on the device that holds its prefix, while that is free, and on another
-// that has nothing else to do while it is not.
+// TestRequestsGoWhereTheirPrefixIs: a request runs on the device that holds its prefix,
+// while that is free, and on another that has nothing else to do while it is not.
 func TestRequestsGoWhereTheirPrefixIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

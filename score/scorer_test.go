@@ -16,8 +16,8 @@ import (
 	"scored/score/scoretest"
 )
 
-// TestEveryShapeOfRequest: whatever the lengths, each item gets the score its prompt gives alone, and no step breaks the
-// Engine's rules.
+// TestEveryShapeOfRequest: whatever the lengths, each item gets the score its prompt
+// gives alone, and no step breaks the Engine's rules.
 func TestEveryShapeOfRequest(t *testing.T) {
 	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
@@ -47,8 +47,8 @@ func wantUsage(t *testing.T, u Usage) {
 	}
 }
 
-// askAtOnce has 16 clients ask one request after the other, with queries of so many tokens that some share, and wants right
-// scores.
+// askAtOnce has 16 clients ask one request after the other, with queries of so many
+// tokens that some share, and wants right scores.
 func askAtOnce(t *testing.T, s *Scorer, query, requests int) {
 	t.Helper()
 	var clients sync.WaitGroup
@@ -76,7 +76,8 @@ func TestConcurrentRequests(t *testing.T) {
 	}
 }
 
-// TestPrefixIsComputedOnce: the second request with the same query computes only its items.
+// TestPrefixIsComputedOnce: the second request with the same query computes only its
+// items.
 func TestPrefixIsComputedOnce(t *testing.T) {
 	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
@@ -167,7 +168,8 @@ func TestSlicesGiveWay(t *testing.T) {
 	<-answered
 }
 
-// TestSlicesDisplaceEachOther: where the device has room for one prefix alone, each of two long ones begins again once.
+// TestSlicesDisplaceEachOther: where the device has room for one prefix alone, each of
+// two long ones begins again once.
 func TestSlicesDisplaceEachOther(t *testing.T) {
 	engine := &scoretest.Fake{Began: make(chan struct{}, 1000), Free: make(chan struct{}, 1000)}
 	s := newTestScorer(t, engine, Config{})
@@ -287,7 +289,8 @@ func TestPanicWhileForming(t *testing.T) {
 	}
 }
 
-// TestPanicBlamesTheJobAtFault: where several jobs wait, the one that the planner panics on fails alone, wherever it stands.
+// TestPanicBlamesTheJobAtFault: where several jobs wait, the one that the planner panics
+// on fails alone, wherever it stands.
 func TestPanicBlamesTheJobAtFault(t *testing.T) {
 	for position := range 4 {
 		engine := &scoretest.Fake{Began: make(chan struct{}, 1000), Free: make(chan struct{}, 1000)}
@@ -333,7 +336,8 @@ func TestPanicBlamesTheJobAtFault(t *testing.T) {
 	}
 }
 
-// TestPushWithoutPrefixNeedsNoTable: a request that shares no prefix queues up while a step is being formed.
+// TestPushWithoutPrefixNeedsNoTable: a request that shares no prefix queues up while a
+// step is being formed.
 func TestPushWithoutPrefixNeedsNoTable(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{})
 	j := newJob(s.ladder, &Request{}, columns{labels: []int32{7}, of: []int{0}}, [][]int32{{1, 2, 3}}, nil, 0)
@@ -526,7 +530,8 @@ func TestDrainAndClose(t *testing.T) {
 	wantKind(t, s.Ready(), Unavailable)
 }
 
-// TestCloseFailsWaitingRows: their request's time is all spent waiting, and no run is told of.
+// TestCloseFailsWaitingRows: their request's time is all spent waiting, and no run is
+// told of.
 func TestCloseFailsWaitingRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -603,7 +608,8 @@ func wantKind(t *testing.T, err error, kind Kind) {
 	}
 }
 
-// TestLongPrefixGoesOnFromItself: a prefix computed in slices grows with every step, beside others that begin like it.
+// TestLongPrefixGoesOnFromItself: a prefix computed in slices grows with every step,
+// beside others that begin like it.
 func TestLongPrefixGoesOnFromItself(t *testing.T) {
 	buckets := []Bucket{{Tokens: 64, Rows: 1, Length: 64, Context: 64, Cost: 1}, {Tokens: 16, Rows: 2, Length: 16, Context: 256, Cost: 1}}
 	engine := &scoretest.Fake{Shapes: buckets}

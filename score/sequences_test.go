@@ -41,7 +41,8 @@ func wantSequences(t *testing.T, req *Request, result *Result) {
 	}
 }
 
-// TestEveryShapeOfSequences: whatever labels, alike or one the beginning of another, each has the sum of its tokens' numbers.
+// TestEveryShapeOfSequences: whatever labels, alike or one the beginning of another, each
+// has the sum of its tokens' numbers.
 func TestEveryShapeOfSequences(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{})
 	random := rand.New(rand.NewPCG(5, 2))
@@ -69,8 +70,9 @@ func TestEveryShapeOfSequences(t *testing.T) {
 	}
 }
 
-// TestSequencesCostTheirTokens: four labels of five tokens cost twenty tokens beside the prompt, which is computed once, and
-// nothing but those twenty the second time. What labels have in common is read once.
+// TestSequencesCostTheirTokens: four labels of five tokens cost twenty tokens beside the
+// prompt, which is computed once, and nothing but those twenty the second time. What
+// labels have in common is read once.
 func TestSequencesCostTheirTokens(t *testing.T) {
 	engine := &scoretest.Fake{}
 	s := newTestScorer(t, engine, Config{})
@@ -120,7 +122,8 @@ func TestSequencesCostTheirTokens(t *testing.T) {
 	}
 }
 
-// TestSequencesAsScores: scores are probabilities of whole labels, or of a token of them, or shares among the labels.
+// TestSequencesAsScores: scores are probabilities of whole labels, or of a token of them,
+// or shares among the labels.
 func TestSequencesAsScores(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{})
 	labels := [][]int64{{1, 2, 3}, {4}}
@@ -145,7 +148,8 @@ func TestSequencesAsScores(t *testing.T) {
 	}
 }
 
-// TestBadSequences: an error names the label; what the server takes bounds what is read and held.
+// TestBadSequences: an error names the label; what the server takes bounds what is read
+// and held.
 func TestBadSequences(t *testing.T) {
 	s := newTestScorer(t, &scoretest.Fake{}, Config{ContextLength: 100, MaxQueue: 40, MaxLabels: 20, MaxTokens: 500})
 	for name, c := range map[string]struct {

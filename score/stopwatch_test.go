@@ -9,7 +9,8 @@ import (
 	"scored/score/plan"
 )
 
-// TestStopwatch: it times the running step alone, and predicts with the flights what is left of them.
+// TestStopwatch: it times the running step alone, and predicts with the flights what is
+// left of them.
 func TestStopwatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stopwatch{epoch: time.Now()}
@@ -41,7 +42,8 @@ func TestStopwatch(t *testing.T) {
 	})
 }
 
-// TestJudge: a device is lost by an error that says so, and by a probe that fails after many others; no request loses it.
+// TestJudge: a device is lost by an error that says so, and by a probe that fails after
+// many others; no request loses it.
 func TestJudge(t *testing.T) {
 	h := &health{running: &stopwatch{epoch: time.Now()}, watchdog: time.Minute}
 	if !h.judge(ErrLost, false) || h.judge(nil, false) || h.fails() {

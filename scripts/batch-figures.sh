@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Compares scored batch with scored bench on one machine, in one run: items/s of bench's workload w3s (50 items of 20 tokens on
-# a query of 500), before and after, and of a batch of unsorted lines, an item each, whose queries of 500 tokens are shared by
-# 200. Let nothing else run meanwhile. With the defaults it takes over an hour on two cores; ITEMS=1000 takes some minutes.
-# usage: batch-figures.sh [flags of the engine]; ITEMS (20000), SECONDS_OF_BENCH (60), BINARY (bin/scored) as variables
+# Compares scored batch with scored bench on one machine, in one run: items/s of bench's
+# workload w3s (50 items of 20 tokens on a query of 500), before and after, and of a batch
+# of unsorted lines, an item each; 200 lines share a query of 500 tokens. Let nothing
+# else run meanwhile. With the defaults it takes over an hour on two cores; ITEMS=1000
+# takes some minutes.
+# usage: batch-figures.sh [flags of the engine]; ITEMS (20000), SECONDS_OF_BENCH (60),
+# BINARY (bin/scored) as variables
 set -euo pipefail
 cd "$(dirname "$0")/.."
 items=${ITEMS:-20000} seconds=${SECONDS_OF_BENCH:-60} binary=${BINARY:-bin/scored}

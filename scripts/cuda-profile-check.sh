@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Checks profiles of a server on a CUDA card, under load from several clients: ten in a row with num_steps, one that is
-# stopped and one that waits for its first step. No request may fail, and the device must stay alive. It runs the golden
-# vectors too, if a test binary is given. Needs no network; takes less than four minutes.
+# Checks profiles of a server on a CUDA card, under load from several clients: ten in a
+# row with num_steps, one that is stopped and one that waits for its first step. No
+# request may fail, and the device must stay alive. It runs the golden vectors too, if a
+# test binary is given. Needs no network; takes less than four minutes.
 #
 #   scripts/cuda-profile-check.sh [PLUGIN]     PLUGIN is xla_cuda_plugin.so; without it the one of the Python that PYTHON
 #                                              names (default /opt/torch/.venv/bin/python) is taken
 #
-# Further variables: SCORED, the binary (bin/scored); GOLDEN, what `go test -c -o FILE ./tests/golden` builds (none: left
-# out); OUT, a folder that gets logs, traces and reports (a temporary one, which is removed); DEVICE, MODEL, BUCKETS and
-# LOAD, the seconds of load (70).
+# Further variables: SCORED, the binary (bin/scored); GOLDEN, what `go test -c -o FILE
+# ./tests/golden` builds (none: left out); OUT, a folder that gets logs, traces and
+# reports (a temporary one, which is removed); DEVICE, MODEL, BUCKETS and LOAD, the
+# seconds of load (70).
 # Exit status 0: all held. The last line of the output says so.
 set -uo pipefail
 cd "$(dirname "$0")/.."

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Holds what is under deploy/ to the server, and every manifest, as kustomize renders it, to the published schema of its kind; then
-# the compose file to its schema, and the alerts to promtool's unit tests. Schemas and tools come from the registries of Go and
-# Python at pinned versions, and are kept in .build/deploy-check. A schema that cannot be fetched leaves its kinds unvalidated,
-# which is said. PROMTOOL=no leaves promtool out, which takes minutes to compile. Needs bin/scored, and Python with venv
-# and pip.
+# Holds what is under deploy/ to the server, and every manifest, as kustomize renders it,
+# to the published schema of its kind; then the compose file to its schema, and the alerts
+# to promtool's unit tests. Schemas and tools come from the registries of Go and Python at
+# pinned versions, and are kept in .build/deploy-check. A schema that cannot be fetched
+# leaves its kinds unvalidated, which is said. PROMTOOL=no leaves promtool out, which
+# takes minutes to compile. Needs bin/scored, and Python with venv and pip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$PWD/.build/deploy-check

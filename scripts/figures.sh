@@ -1,7 +1,8 @@
 #!/bin/sh
-# Prints every figure of docs/performance.md that this machine can give, one after the other. Let nothing else run
-# meanwhile: it takes some fifteen minutes. PYTHON needs torch and transformers. LIBTPU, the path of libtpu.so, adds
-# its compiler's estimates for a TPU v6e.
+# Prints every figure of docs/performance.md that this machine can give, one after the
+# other. Let nothing else run meanwhile: it takes some fifteen minutes. PYTHON needs torch
+# and transformers. LIBTPU, the path of libtpu.so, adds its compiler's
+# estimates for a TPU v6e.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}

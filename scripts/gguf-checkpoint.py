@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Turns a GGUF file of a Llama into a checkpoint folder: config.json, model.safetensors and the tokenizer's files.
+"""Turns a GGUF file of a Llama into a checkpoint folder: config.json, model.safetensors
+and the tokenizer's files.
 
     gguf-checkpoint.py FILE.gguf FOLDER
 
-Weights are dequantized to float32: the very numbers that the file stands for, and that transformers computes of it. tokenizer.json is made of the file's own tokens, merges and kind of pre-tokenizer. Only dense Llamas with a byte-level
-tokenizer are known; anything else is refused by name. Needs gguf, numpy and safetensors: scripts/gguf-requirements.txt.
+Weights are dequantized to float32: the very numbers that the file stands for, and that
+transformers computes of it. tokenizer.json is made of the file's own tokens, merges and
+kind of pre-tokenizer. Only dense Llamas with a byte-level tokenizer are known; anything
+else is refused by name. Needs gguf, numpy and safetensors: scripts/gguf-requirements.txt.
 """
 
 import argparse
@@ -23,8 +26,8 @@ BLOCK = {
 }  # fmt: skip
 OUTSIDE = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
 
-# tokenizer.ggml.pre names how text is split before merges; these are llama.cpp's names. "smollm": every digit by itself, and
-# GPT-2's pieces between them.
+# tokenizer.ggml.pre names how text is split before merges; these are llama.cpp's names.
+# "smollm": every digit by itself, and GPT-2's pieces between them.
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 PRE_TOKENIZERS = {
     "gpt-2": GPT2,
@@ -76,7 +79,8 @@ def config(file: File) -> dict:
 
 
 def halves(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of queries or keys: llama.cpp turns neighbours, (0, 1), (2, 3), …; transformers turns a head's two halves."""
+    """Rows of queries or keys: llama.cpp turns neighbours, (0, 1), (2, 3), …;
+    transformers turns a head's two halves."""
     return weight.reshape(heads, -1, 2, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
 
 
@@ -100,7 +104,8 @@ def weights(file: File, shape: dict) -> dict[str, np.ndarray]:
 
 
 def tokenizer(file: File) -> dict:
-    """tokenizer.json, as transformers makes it of the file, but for the pre-tokenizer: transformers takes GPT-2's for all."""
+    """tokenizer.json, as transformers makes it of the file, but for the pre-tokenizer:
+    transformers takes GPT-2's for all."""
     file.only("tokenizer.ggml.model", "gpt2")
     file.only("tokenizer.ggml.pre", *PRE_TOKENIZERS)
     file.only("tokenizer.ggml.add_bos_token", False)

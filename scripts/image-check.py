@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Builds what the Dockerfile builds, without docker, and starts it as the image would: its stages' commands run in a clean
-folder, on this machine's compilers instead of the stages' base images, and what the last stage copies is laid out as a root.
+"""Builds what the Dockerfile builds, without docker, and starts it as the image would:
+its stages' commands run in a clean folder, on this machine's compilers instead of the
+stages' base images, and what the last stage copies is laid out as a root.
 
-usage: image-check.py [DEVICE]   (cpu, tpu, cuda or none; default cpu. Only cpu and none are started.)
+usage: image-check.py [DEVICE]   (cpu, tpu, cuda or none; default cpu. Only cpu and none
+are started.)
 
-Paths at the root that the Dockerfile names lie below the folder. The tokenizers' library and the plugin are taken from
-.build/lib and .cache/plugins where they are there, unless CLEAN=1. The root is read-only and the user nobody's; the base image
-is not there, so the C library and certificates are this machine's. Sizes are of what the image adds to its base.
+Paths at the root that the Dockerfile names lie below the folder. The tokenizers' library
+and the plugin are taken from .build/lib and .cache/plugins where they are there, unless
+CLEAN=1. The root is read-only and the user nobody's; the base image is not there, so the
+C library and certificates are this machine's. Sizes are of what the image adds to its
+base.
 """
 
 import json
@@ -96,10 +100,12 @@ def copy(stage, words, stages):
 
 
 def run(stage, command, arguments):
-    """Runs a command with the paths at the root that the Dockerfile uses below the stage's folder."""
+    """Runs a command with the paths at the root that the Dockerfile uses below the
+    stage's folder."""
     if not os.environ.get("CLEAN"):
         seed(stage, command)
-    # A path at the root that stands by itself or behind -L, and not one of this machine such as /etc.
+    # A path at the root that stands by itself or behind -L, and not one of this machine
+    # such as /etc.
     command = re.sub(r"(?:(?<=-L)|(?<![\w.$}/]))(?=/(?:src|lib/tokenizers|out|plugins|empty)\b)", lambda _: str(stage.root), command)
     env = {**os.environ, **arguments, "CGO_LDFLAGS": ""}
     print(f"  RUN {command.replace(str(stage.root), '')}", flush=True)
@@ -152,7 +158,8 @@ def size(path):
 
 
 def start(image):
-    """Starts the image's command with its environment, on a root that cannot be written to, as a user who owns nothing."""
+    """Starts the image's command with its environment, on a root that cannot be written
+    to, as a user who owns nothing."""
     root = image.root
     for name in ("proc", "dev", "etc", "tmp", "cache", "models", "lib", "lib64", "usr/lib", "usr/lib64"):
         (root / name).mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Counts the instructions (VLIW bundles, one a cycle) that libtpu schedules for the kernels of a step shape:
+# Counts the instructions (VLIW bundles, one a cycle) that libtpu schedules for the
+# kernels of a step shape:
 #   scripts/kernel-cycles.sh 2048x64x2048x128
-# prints, for each kernel, runs of bundles by loop: 0 once, 1 each step of its grid, 2 each block of keys.
-# mosaic.Shape.Cycles is made of these.
+# prints, for each kernel, runs of bundles by loop: 0 once, 1 each step of its grid, 2
+# each block of keys. mosaic.Shape.Cycles is made of these.
 set -eu
 bucket=$1
 dir=$(mktemp -d)

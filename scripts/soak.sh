@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Soaks a server: SOAK_MINUTES (10) of mixed load from 1, 4 and 16 clients in turn, which give up a twentieth of their requests,
-# beside clients that are killed without warning and replaced; then a minute at ten times the rate of 16 clients, on a queue of
-# SOAK_QUEUE (256) rows. It writes a report in Markdown. It fails at any error or wrong answer except a 503 under overload, and
-# at buffers that are left on the device.
+# Soaks a server: SOAK_MINUTES (10) of mixed load from 1, 4 and 16 clients in turn, which
+# give up a twentieth of their requests, beside clients that are killed without warning
+# and replaced; then a minute at ten times the rate of 16 clients, on a queue of
+# SOAK_QUEUE (256) rows. It writes a report in Markdown. It fails at any error or wrong
+# answer except a 503 under overload, and at buffers that are left on the device.
 #
 #   scripts/soak.sh [--report FILE]        starts bin/scored with a tiny model's generated weights; run `make setup` first
 #   scripts/soak.sh --url URL [--pid PID]  loads a server that runs with --enable-metrics and --max-queue SOAK_QUEUE, also
@@ -58,7 +59,8 @@ end() {
   failed=$((failed | status))
 }
 
-# Starts a client, kills it in the middle of its requests, and starts the next one in its place.
+# Starts a client, kills it in the middle of its requests, and starts the next one in its
+# place.
 die_and_return() {
   while :; do
     timeout -s KILL $((RANDOM % 7 + 2)) bin/scored bench --url "$url" --workload w2 --clients 2 --warmup 0s --duration 1m --seed $RANDOM \
@@ -120,7 +122,8 @@ began=$(metric process_start_time_seconds)
 load --rate "$rate" --max-in-flight 2000 --warmup 0s --duration 60s --seed 60 --allow-errors || true # judged below
 section "Overload: $rate requests/s, ten times the rate of 16 clients, on a queue of $queue rows"
 table
-# An admitted request waits for a full queue at most. The bound is twice that and half a second, as clients need the processor too.
+# An admitted request waits for a full queue at most. The bound is twice that and half a
+# second, as clients need the processor too.
 bound=$(awk "BEGIN { print int(2000 * $queue / $items + $p99 + 500) }") got=$(figure 'latency ms.* p99 \([0-9.]*\).*')
 line
 line "- P99 of admitted requests: $got ms. Bound: $bound ms, twice the time of a full queue at 16 clients' items/s, plus their P99 and half a second"

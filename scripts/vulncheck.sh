@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Looks for known vulnerabilities in code that is reached. usage: vulncheck.sh "go run …/govulncheck@v1.9.0"
-# Where the database cannot be reached it says so and passes; what it finds fails.
+# Looks for known vulnerabilities in code that is reached. Where the database cannot be
+# reached it says so and passes; what it finds fails.
+# usage: vulncheck.sh "go run …/govulncheck@v1.9.0"
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=$($1 ./... 2>&1)

@@ -197,7 +197,8 @@ func qwen3Folder() string {
 // large opens Qwen3's tokenizer once for all tests, as its file takes two seconds.
 var large = sync.OnceValues(func() (*Tokenizer, error) { return Open(qwen3Folder()) })
 
-// open opens a tokenizer. It is closed when the test ends, but for Qwen3's, which other tests use.
+// open opens a tokenizer. It is closed when the test ends, but for Qwen3's, which other
+// tests use.
 func open(t testing.TB, path string) *Tokenizer {
 	t.Helper()
 	if path == qwen3Folder() {

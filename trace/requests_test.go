@@ -10,7 +10,8 @@ import (
 	"scored/score"
 )
 
-// TestRequestsEnd tells spans as "id:stage", an error as a trailing "!", one second apart, and lists what is over after each.
+// TestRequestsEnd tells spans as "id:stage", an error as a trailing "!", one second
+// apart, and lists what is over after each.
 func TestRequestsEnd(t *testing.T) {
 	tests := []struct {
 		name       string

@@ -62,7 +62,8 @@ func newReceiver(t *testing.T, hold chan struct{}) *receiver {
 	return c
 }
 
-// trees groups the spans received: the names of a root's children in order of start, by the root's request id.
+// trees groups the spans received: the names of a root's children in order of start, by
+// the root's request id.
 func (c *receiver) trees(t *testing.T) map[string][]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,7 +149,8 @@ func TestStagesBecomeOneTrace(t *testing.T) {
 	}
 }
 
-// TestStuckCollectorHoldsNothingUp observes far more than the SDK's queue holds while the collector answers nobody.
+// TestStuckCollectorHoldsNothingUp observes far more than the SDK's queue holds while the
+// collector answers nobody.
 func TestStuckCollectorHoldsNothingUp(t *testing.T) {
 	hold := make(chan struct{})
 	c := newReceiver(t, hold)

@@ -163,8 +163,8 @@ func (b *batchFlags) checkEngine(env lookup, stderr io.Writer) error {
 	return b.config.check(stderr)
 }
 
-// checkRemote checks the flags of a server. What only a model in this process could heed is
-// refused, so that nobody takes it for heeded.
+// checkRemote checks the flags of a server. What only a model in this process could heed
+// is refused, so that nobody takes it for heeded.
 func (b *batchFlags) checkRemote() error {
 	if address, err := url.Parse(b.url); err != nil || address.Host == "" || address.RawQuery != "" {
 		return fmt.Errorf("flag --url is %q; give it as http://HOST:PORT", b.url)
@@ -211,9 +211,9 @@ func (b *batchFlags) check() error {
 	return nil
 }
 
-// readFormat reads how results are written: by --output-format, else by the output's name,
-// else as JSON lines. CSV has a column for each label, so labels must be known before the
-// first row: those of the flags, as rows have no others.
+// readFormat reads how results are written: by --output-format, else by the output's
+// name, else as JSON lines. CSV has a column for each label, so labels must be known
+// before the first row: those of the flags, as rows have no others.
 func (b *batchFlags) readFormat(labels []string) error {
 	b.options.Format = batch.JSONLines{}
 	switch b.format {

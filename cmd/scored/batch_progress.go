@@ -67,7 +67,8 @@ func (d *display) tell(c batch.Counts) {
 	d.show(d.line(c))
 }
 
-// show shows a line. On a terminal it replaces the one before, which may have been longer.
+// show shows a line. On a terminal it replaces the one before, which may have been
+// longer.
 func (d *display) show(line string) {
 	if !d.terminal {
 		fmt.Fprintln(d.out, line)

@@ -112,8 +112,8 @@ func (b *benchFlags) promptFlags(f *flag.FlagSet) {
 	f.BoolVar(&b.Softmax, "softmax", true, "normalise over the labels")
 }
 
-// loadFlags defines when requests are sent: in a closed loop, where clients wait for their
-// answers, or in an open one, where requests come at their own times.
+// loadFlags defines when requests are sent: in a closed loop, where clients wait for
+// their answers, or in an open one, where requests come at their own times.
 func (b *benchFlags) loadFlags(f *flag.FlagSet) {
 	f.IntVar(&b.Clients, "clients", 0, "closed loop: clients that each await their answer (default: "+
 		"the workload's)")

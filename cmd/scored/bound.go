@@ -40,8 +40,8 @@ func loads() (all []load) {
 	return all
 }
 
-// parseLoads reads --workloads, QUERY+ITEMxITEMS with commas between them; nil for "". One
-// with a query is also a load with the query kept.
+// parseLoads reads --workloads, QUERY+ITEMxITEMS with commas between them; nil for "".
+// One with a query is also a load with the query kept.
 func parseLoads(text string) (all []load, err error) {
 	if text == "" {
 		return nil, nil
@@ -162,9 +162,9 @@ func reportAhead(w io.Writer, chip target.Target, cfg checkpoint.Config, options
 	return all, table.Flush()
 }
 
-// reportLoads prints a line for each load: the bucket whose steps answer it soonest by the
-// estimate, and how many items a second that is, by the estimate and by the bound. All
-// of a request's steps are taken to be of one bucket, which a server need not do.
+// reportLoads prints a line for each load: the bucket whose steps answer it soonest by
+// the estimate, and how many items a second that is, by the estimate and by the bound.
+// All of a request's steps are taken to be of one bucket, which a server need not do.
 func reportLoads(w io.Writer, loads []load, steps []stepTime) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "workload\tbucket\tsteps\testimate ms\titems/s\tbound items/s\t")
@@ -185,9 +185,9 @@ func reportLoads(w io.Writer, loads []load, steps []stepTime) error {
 	return table.Flush()
 }
 
-// stepAhead adds up the programs of a step: their work, and the time to compile each once.
-// Of arguments and temporaries it takes the most that one program holds, as they run one
-// after the other.
+// stepAhead adds up the programs of a step: their work, and the time to compile each
+// once. Of arguments and temporaries it takes the most that one program holds, as they
+// run one after the other.
 func stepAhead(cfg checkpoint.Config, options model.Options, b score.Bucket,
 	costs map[string]programCost) (step programCost) {
 	for name, runs := range model.RunsOf(cfg.Layers, options.Group).Step(b) {

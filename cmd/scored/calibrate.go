@@ -51,8 +51,8 @@ func calibrate(ctx context.Context, args []string, env lookup, stdout,
 	if kinds := plugin.Info().Devices; len(kinds) > 0 {
 		p.Device = kinds[0]
 	}
-	// The engine has the sampled buckets alone, so that fewer programs are compiled, and there
-	// is neither tokenizer nor scorer: steps are made by hand.
+	// The engine has the sampled buckets alone, so that fewer programs are compiled, and
+	// there is neither tokenizer nor scorer: steps are made by hand.
 	steps := sampleSteps(options.Buckets)
 	options.Splicer, options.Buckets = splicer, bucketsOf(steps)
 	options.Progress = start.Progress(found)

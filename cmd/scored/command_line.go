@@ -94,8 +94,8 @@ func (c *commandLine) explain(err error) error {
 	return fmt.Errorf("%w; %s -h tells how it is called", err, c.flags.Name())
 }
 
-// mustBe returns what a flag's value must be. fault is the error of its Set: our own kinds
-// of values say there what they must be, those of package flag do not.
+// mustBe returns what a flag's value must be. fault is the error of its Set: our own
+// kinds of values say there what they must be, those of package flag do not.
 func mustBe(f *flag.Flag, fault string) string {
 	getter, ok := f.Value.(flag.Getter)
 	if !ok {

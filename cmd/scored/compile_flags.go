@@ -68,9 +68,9 @@ func parseCompile(args []string, env lookup, stderr io.Writer) (*compileConfig, 
 	return c, nil
 }
 
-// flags defines compile's own flags, and of serve those that change a program or say where
-// files are. A flag that is not here may have any value in serve: the programs are found
-// all the same.
+// flags defines compile's own flags, and of serve those that change a program or say
+// where files are. A flag that is not here may have any value in serve: the programs are
+// found all the same.
 func (c *compileConfig) flags(f *flag.FlagSet) {
 	c.set = f
 	f.StringVar(&c.topology, "topology", "v6e:1x1", "what to compile for: a TPU's generation and "+
@@ -99,8 +99,8 @@ func (c *compileConfig) flags(f *flag.FlagSet) {
 	c.logLevelFlag(f)
 }
 
-// readTopology finds what to compile for, and sets Device, card and row. For a TPU --out must be
-// given, for a GPU it must not.
+// readTopology finds what to compile for, and sets Device, card and row. For a TPU --out
+// must be given, for a GPU it must not.
 func (c *compileConfig) readTopology() error {
 	card, err := pjrt.FindCard(c.topology) // fails for a TPU's, too
 	switch {
@@ -130,8 +130,8 @@ func (c *compileConfig) readTopology() error {
 	return nil
 }
 
-// isTopology reports whether a text has the form of a TPU's topology: a generation, and the
-// chips along two or three axes. Whether libtpu knows it shows when it is opened.
+// isTopology reports whether a text has the form of a TPU's topology: a generation, and
+// the chips along two or three axes. Whether libtpu knows it shows when it is opened.
 func isTopology(text string) bool {
 	generation, chips, _ := strings.Cut(text, ":")
 	axes := strings.Split(chips, "x")

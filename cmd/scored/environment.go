@@ -11,9 +11,9 @@ import (
 )
 
 // readVariables reads sglang-jax's variables and Vertex AI's, and fills in what follows
-// from them. A flag, or SCORED_<FLAG>, wins over them, but for --device and JAX_PLATFORMS,
-// which must agree. HF_HOME, HF_TOKEN and HF_ENDPOINT are read by package hub; sglang-jax's
-// other variables concern libraries that this server does not use.
+// from them. A flag, or SCORED_<FLAG>, wins over them, but for --device and
+// JAX_PLATFORMS, which must agree. HF_HOME, HF_TOKEN and HF_ENDPOINT are read by package
+// hub; sglang-jax's other variables concern libraries that this server does not use.
 func (c *config) readVariables(env lookup) error {
 	theirs, err := launch.ReadVariables(env)
 	if err != nil {
@@ -36,8 +36,8 @@ func (c *config) readVariables(env lookup) error {
 	return c.readVertex(env)
 }
 
-// readVertex reads the variables that Vertex AI gives its containers, which must listen on
-// every address. Flags that were given win over port and address:
+// readVertex reads the variables that Vertex AI gives its containers, which must listen
+// on every address. Flags that were given win over port and address:
 // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#aip-variables.
 func (c *config) readVertex(env lookup) (err error) {
 	if c.HealthRoute, err = route(env, "AIP_HEALTH_ROUTE"); err != nil {

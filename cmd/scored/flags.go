@@ -80,8 +80,8 @@ func (c *config) serverFlags(f *flag.FlagSet) {
 }
 
 // limitFlags defines the bounds of requests: how many, how large and how long. What is
-// beyond one is refused with the status that its text names. scored batch takes those that
-// bound a single request.
+// beyond one is refused with the status that its text names. scored batch takes those
+// that bound a single request.
 func (c *config) limitFlags(f *flag.FlagSet) {
 	f.IntVar(&c.MaxQueue, "max-queue", c.MaxQueue, "items admitted at once; more get 503")
 	f.IntVar(&c.MaxTokens, "max-held-tokens", c.MaxTokens,

@@ -47,8 +47,8 @@ const exitLost = 75
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// After the first signal, which drains, the default is back: a second one ends the process
-	// at once.
+	// After the first signal, which drains, the default is back: a second one ends the
+	// process at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }

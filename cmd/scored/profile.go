@@ -40,8 +40,8 @@ func profileCommand(args []string, stdout, stderr io.Writer) error {
 	case args[0] != "-h" && args[0] != "--help":
 		return app.UsageError{Err: fmt.Errorf("profile has no command %q; use report", args[0])}
 	}
-	// Variables are not read: SCORED_DEVICE, where a server runs too, names its platform, and
-	// not a chip.
+	// Variables are not read: SCORED_DEVICE, where a server runs too, names its platform,
+	// and not a chip.
 	none := func(string) (string, bool) { return "", false }
 	words, err := line.read(args, none, stderr)
 	if err != nil {

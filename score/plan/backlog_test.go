@@ -60,7 +60,8 @@ func TestBacklogPrices(t *testing.T) {
 	}
 }
 
-// TestBacklogCountsAPrefixOnce: who waits on the same prefix pays for its rows alone, wherever they are counted.
+// TestBacklogCountsAPrefixOnce: who waits on the same prefix pays for its rows alone,
+// wherever they are counted.
 func TestBacklogCountsAPrefixOnce(t *testing.T) {
 	l, err := plan.NewLadder([]plan.Bucket{{Tokens: 100, Rows: 100, Length: 100, Context: 1000, Cost: 1000}}, 100)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"scored/score/plan"
 )
 
-// Two requests share a step: the first's rows hang on a prefix that the step computes, the second's row stands alone.
+// Two requests share a step: the first's rows hang on a prefix that the step computes,
+// the second's row stands alone.
 func Example() {
 	ladder, err := plan.NewLadder([]plan.Bucket{
 		{Tokens: 256, Rows: 8, Length: 256, Cost: 300}, {Tokens: 256, Rows: 8, Length: 128, Context: 128, Cost: 320}}, 256)

@@ -2,7 +2,8 @@ package plan
 
 import "fmt"
 
-// Check tells what is wrong with the table: a slot that two nodes have, or pages whose owners are miscounted.
+// Check tells what is wrong with the table: a slot that two nodes have, or pages whose
+// owners are miscounted.
 func (t *Table) check() error {
 	seen := map[int32]bool{}
 	owners := make([]int, len(t.pages.owners))

@@ -23,8 +23,9 @@ func mixLadders() [][]plan.Bucket {
 	}}
 }
 
-// TestMixesOfRequests plays random mixes of requests on caches of all sizes, with steps that fail and jobs that end early.
-// Every step keeps the contract, every row gets the answer that its prompt alone has, and all work comes to an end.
+// TestMixesOfRequests plays random mixes of requests on caches of all sizes, with steps
+// that fail and jobs that end early. Every step keeps the contract, every row gets the
+// answer that its prompt alone has, and all work comes to an end.
 func TestMixesOfRequests(t *testing.T) {
 	for seed := range uint64(15) {
 		for _, pages := range []int{8, 9, 12, 40} {
@@ -190,8 +191,8 @@ func (m *mix) step() {
 	}
 }
 
-// TestLargeJobGetsItsTurn: a job that needs nearly all of the cache is done, though jobs that hold some of it between their
-// steps never cease to come.
+// TestLargeJobGetsItsTurn: a job that needs nearly all of the cache is done, though jobs
+// that hold some of it between their steps never cease to come.
 func TestLargeJobGetsItsTurn(t *testing.T) {
 	for seed := range uint64(6) {
 		m := newMix(t, seed, 8, mixLadders()[0])

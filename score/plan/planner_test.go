@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestLeftoverRate: rows that stay behind are not rated by a bucket too short for them, however cheap it is.
+// TestLeftoverRate: rows that stay behind are not rated by a bucket too short for them,
+// however cheap it is.
 func TestLeftoverRate(t *testing.T) {
 	short := &filling{bucket: Bucket{Length: 8, Cost: 100}, useful: 200}
 	long := &filling{bucket: Bucket{Length: 32, Cost: 100}, useful: 100}
@@ -50,7 +51,8 @@ func (l *Ladder) prompts(all [][]int32) *Job {
 	return l.NewJob(Prompts{Tokens: all, Labels: []int32{1}})
 }
 
-// sharing makes prompts of a query and items of so many tokens; another seed is another query.
+// sharing makes prompts of a query and items of so many tokens; another seed is another
+// query.
 func sharing(seed int32, query int, items ...int) (prompts [][]int32) {
 	for i, n := range items {
 		prompt := make([]int32, query+n)
@@ -65,7 +67,8 @@ func sharing(seed int32, query int, items ...int) (prompts [][]int32) {
 	return prompts
 }
 
-// TestStepTakesSeveralPrefixes: small requests with queries of their own go into one step, each on its own prefix.
+// TestStepTakesSeveralPrefixes: small requests with queries of their own go into one
+// step, each on its own prefix.
 func TestStepTakesSeveralPrefixes(t *testing.T) {
 	var buckets []Bucket
 	for _, tokens := range []int{64, 256, 512} {
@@ -84,8 +87,9 @@ func TestStepTakesSeveralPrefixes(t *testing.T) {
 	}
 }
 
-// TestFullerStepGoesFirst: 13 rows of 300 tokens take two steps of five rows and one of three, in any order at the same
-// cost. The one of three goes last: in front, it would leave ten, and with three more would be in front again.
+// TestFullerStepGoesFirst: 13 rows of 300 tokens take two steps of five rows and one of
+// three, in any order at the same cost. The one of three goes last: in front, it would
+// leave ten, and with three more would be in front again.
 func TestFullerStepGoesFirst(t *testing.T) {
 	var buckets []Bucket
 	for tokens, cost := range map[int]time.Duration{512: 5399, 1024: 5627, 1536: 5856, 2048: 7245} { // about an H100's, in µs
@@ -102,9 +106,10 @@ func TestFullerStepGoesFirst(t *testing.T) {
 	}
 }
 
-// TestLeftLongRows: rows that stay behind take steps that have room for rows as long, not the cheaper ones for short rows
-// that have as many tokens. 13 rows of 300 tokens take two steps of six and one of one; with three taken first, ten are left,
-// which need two more steps of 2,048 tokens.
+// TestLeftLongRows: rows that stay behind take steps that have room for rows as long, not
+// the cheaper ones for short rows that have as many tokens. 13 rows of 300 tokens take
+// two steps of six and one of one; with three taken first, ten are left, which need two
+// more steps of 2,048 tokens.
 func TestLeftLongRows(t *testing.T) {
 	var buckets []Bucket
 	for _, b := range []Bucket{{Tokens: 512, Rows: 1, Length: 512, Cost: 8472}, {Tokens: 1024, Rows: 3, Length: 512, Cost: 9146},
@@ -133,7 +138,8 @@ func tokensFrom(first int32, n int) (tokens []int32) {
 	return tokens
 }
 
-// TestPrefixGoesOn: tokens that a kept prefix lacks are computed once for all rows, not by each, unless they are very few.
+// TestPrefixGoesOn: tokens that a kept prefix lacks are computed once for all rows, not
+// by each, unless they are very few.
 func TestPrefixGoesOn(t *testing.T) {
 	for missing, added := range map[int]int{0: 0, 10: 0, 21: 0, 22: 22, 70: 70} {
 		l := ladder(t, 512, Bucket{Tokens: 512, Rows: 16, Length: 512, Context: 512, Cost: 1})
@@ -149,7 +155,8 @@ func TestPrefixGoesOn(t *testing.T) {
 	}
 }
 
-// TestSaltsKeepPrefixesApart: the same tokens under another salt are computed anew, and have slots of their own.
+// TestSaltsKeepPrefixesApart: the same tokens under another salt are computed anew, and
+// have slots of their own.
 func TestSaltsKeepPrefixesApart(t *testing.T) {
 	l := ladder(t, 512, Bucket{Tokens: 512, Rows: 16, Length: 512, Context: 512, Cost: 1})
 	p := NewPlanner(l, NewTable(8, 0))
@@ -164,7 +171,8 @@ func TestSaltsKeepPrefixesApart(t *testing.T) {
 	}
 }
 
-// TestLadderRefusesPromptsItCannotHold: what stands alone runs in any bucket that is long enough.
+// TestLadderRefusesPromptsItCannotHold: what stands alone runs in any bucket that is long
+// enough.
 func TestLadderRefusesPromptsItCannotHold(t *testing.T) {
 	short, long := Bucket{Tokens: 32, Rows: 1, Length: 32, Cost: 1}, Bucket{Tokens: 1024, Rows: 1, Length: 512, Context: 128, Cost: 2}
 	if _, err := NewLadder([]Bucket{short, long}, 1024); err == nil {
@@ -175,8 +183,9 @@ func TestLadderRefusesPromptsItCannotHold(t *testing.T) {
 	}
 }
 
-// TestNoHoldWithoutPlace: a prefix that finds no room in the cache for its first slice keeps nothing set aside: its job may
-// end, or run elsewhere, without this planner being told.
+// TestNoHoldWithoutPlace: a prefix that finds no room in the cache for its first slice
+// keeps nothing set aside: its job may end, or run elsewhere, without this planner being
+// told.
 func TestNoHoldWithoutPlace(t *testing.T) {
 	l := ladder(t, 1024, Bucket{Tokens: 512, Rows: 16, Length: 512, Context: 1024, Cost: 1})
 	table := NewTable(8, 0)

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// returns has steps of 4 ms and little more: who comes back within 1 ms comes back at once.
+// returns has steps of 4 ms and little more: who comes back within 1 ms comes back at
+// once.
 func returns(t *testing.T) *Returns {
 	return NewReturns(ladder(t, 64, Bucket{Tokens: 64, Rows: 8, Length: 64, Cost: 4 * time.Millisecond},
 		Bucket{Tokens: 128, Rows: 8, Length: 64, Cost: 5 * time.Millisecond}))
@@ -20,7 +21,8 @@ func (r *Returns) answer(now *time.Time, requests, back int, after time.Duration
 	*now = now.Add(10 * time.Millisecond)
 }
 
-// TestReturns: clients are awaited that have come back at once so far, and nobody before anyone has, nor where many do not.
+// TestReturns: clients are awaited that have come back at once so far, and nobody before
+// anyone has, nor where many do not.
 func TestReturns(t *testing.T) {
 	for _, c := range []struct {
 		what           string
@@ -50,7 +52,8 @@ func TestReturns(t *testing.T) {
 	}
 }
 
-// TestAwaited: no longer than a quarter of the cheapest step, and only those who have not come yet.
+// TestAwaited: no longer than a quarter of the cheapest step, and only those who have not
+// come yet.
 func TestAwaited(t *testing.T) {
 	r, now := returns(t), time.Unix(1, 0)
 	r.answer(&now, 8, 8, 0)
@@ -71,7 +74,8 @@ func TestAwaited(t *testing.T) {
 	}
 }
 
-// TestReturnsFade: when clients that came back leave, a few steps wait for them, and no more; and the other way round.
+// TestReturnsFade: when clients that came back leave, a few steps wait for them, and no
+// more; and the other way round.
 func TestReturnsFade(t *testing.T) {
 	r, now := returns(t), time.Unix(1, 0)
 	for range 100 {
@@ -90,7 +94,8 @@ func TestReturnsFade(t *testing.T) {
 	}
 }
 
-// TestSaves: one step that takes all is worth a wait where it is cheap, and none where both parts need a step of their own.
+// TestSaves: one step that takes all is worth a wait where it is cheap, and none where
+// both parts need a step of their own.
 func TestSaves(t *testing.T) {
 	r := returns(t)
 	for _, c := range []struct {

@@ -173,8 +173,9 @@ func (b Bucket) cost(keys int, pairs float64) float64 {
 }
 
 // Check returns an error if the step cannot run in its bucket, on a KV cache with this
-// number of pages. Running it all the same would corrupt other rows or the cache. An engine must
-// call it before it runs a step. A row that counts as several may exceed Bucket.Rows.
+// number of pages. Running it all the same would corrupt other rows or the cache. An
+// engine must call it before it runs a step. A row that counts as several may exceed
+// Bucket.Rows.
 func (s *Step) Check(pages int) error {
 	b := s.Bucket
 	context := 0

@@ -2,8 +2,9 @@ package plan
 
 import "testing"
 
-// TestTailsShareTheirPrompt: the rows of a prompt's tails hang on the prompt, which a step computes once, and on what the
-// prompts share before: four tails of four tokens cost twenty tokens a prompt, each the prompt's last token and its own.
+// TestTailsShareTheirPrompt: the rows of a prompt's tails hang on the prompt, which a
+// step computes once, and on what the prompts share before: four tails of four tokens
+// cost twenty tokens a prompt, each the prompt's last token and its own.
 func TestTailsShareTheirPrompt(t *testing.T) {
 	var buckets []Bucket
 	for _, context := range []int{0, 512} {

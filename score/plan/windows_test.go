@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestWindows: whatever is read of a prompt, its rows together read each place once, in order, behind the tokens up to it, and
-// each can run: it has no more own tokens than a bucket takes, and reads no more than a step does.
+// TestWindows: whatever is read of a prompt, its rows together read each place once, in
+// order, behind the tokens up to it, and each can run: it has no more own tokens than a
+// bucket takes, and reads no more than a step does.
 func TestWindows(t *testing.T) {
 	l := ladder(t, 300, Bucket{Tokens: 64, Rows: 6, Length: 40, Context: 64, Cost: 1}, Bucket{Tokens: 32, Rows: 3, Length: 24, Context: 320, Cost: 1})
 	for seed := range uint64(300) {

@@ -1,11 +1,13 @@
-"""Holds rendered manifests to the published schemas of their kinds, and shows that each schema refuses what is wrong.
+"""Holds rendered manifests to the published schemas of their kinds, and shows that each
+schema refuses what is wrong.
 
 usage: check.py KUBERNETES-VERSION CRD-FOLDER MANIFESTS...
        check.py compose SCHEMA COMPOSE-FILE
 
-Kinds of Kubernetes itself have their schema in kubernetes-validate, others in the CustomResourceDefinitions below the folder. A
-field that a schema does not know is a fault, in every depth. Rules in CEL (x-kubernetes-validations), and what only a
-controller knows, are not checked. A kind whose schema is not there is said to be unvalidated.
+Kinds of Kubernetes itself have their schema in kubernetes-validate, others in the
+CustomResourceDefinitions below the folder. A field that a schema does not know is a
+fault, in every depth. Rules in CEL (x-kubernetes-validations), and what only a controller
+knows, are not checked. A kind whose schema is not there is said to be unvalidated.
 """
 
 import json
@@ -27,7 +29,8 @@ class Refused(Exception):
 
 
 def closed(schema):
-    """A CustomResourceDefinition's schema as the API server reads it: fields that it does not name are refused."""
+    """A CustomResourceDefinition's schema as the API server reads it: fields that it does
+    not name are refused."""
     if isinstance(schema, list):
         return [closed(s) for s in schema]
     if not isinstance(schema, dict):
@@ -66,7 +69,8 @@ def core(manifest, version):
 
 
 def check(manifest, version, validators):
-    """Raises Refused, or tells by what the object is good; None if it has no schema here."""
+    """Raises Refused, or tells by what the object is good; None if it has no schema
+    here."""
     validator = validators.get((manifest["apiVersion"], manifest["kind"]))
     if validator is None:
         try:
@@ -81,7 +85,8 @@ def check(manifest, version, validators):
 
 
 def misspelt(node, path=()):
-    """Copies of an object, each with the name of one field wrong. The keys of free maps are left alone."""
+    """Copies of an object, each with the name of one field wrong. The keys of free maps
+    are left alone."""
     if isinstance(node, list):
         for i, item in enumerate(node):
             for where, bad in misspelt(item, path + (i,)):
@@ -96,7 +101,8 @@ def misspelt(node, path=()):
 
 
 def free(kind, where):
-    """Tells keys that anybody chooses: a Service's selector, and what a KEDA trigger takes."""
+    """Tells keys that anybody chooses: a Service's selector, and what a KEDA trigger
+    takes."""
     return kind == "Service" and where[:2] == ("spec", "selector") or kind == "ScaledObject" and "metadata" in where
 
 

@@ -18,7 +18,8 @@ from server import Server
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# (workload of `scored bench`, clients), in order of worth: what comes last is left out first where time is short.
+# (workload of `scored bench`, clients), in order of worth: what comes last is left out
+# first where time is short.
 LOADS = [("w2", 1), ("w2", 4), ("w1", 1), ("w1", 16), ("w3", 1), ("s1", 16), ("s4", 32), ("w4", 2), ("s2", 8), ("s3", 64)]
 TEXTS = [("w2", 4), ("w1", 16), ("w3", 1), ("s1", 16)]
 
@@ -109,7 +110,8 @@ class Check:
             self.fail(f"{name}: {done.stderr.strip()}")
 
     def profile(self, server: Server) -> None:
-        """A profile while clients load the server: it loses no request, and its report names executables."""
+        """A profile while clients load the server: it loses no request, and its report
+        names executables."""
         args, folder = self.args, os.path.join(self.args.out, "profile")
         load = subprocess.Popen([args.scored, "bench", "--url", server.url, "--json", "--workload", "w2", "--clients", "4", "--labels", args.labels,
                                  "--token-ids", "--vocab", str(args.vocab), "--duration", f"{args.seconds + args.profile_seconds}s", "--warmup", "0s", "--timeout", "30s"],

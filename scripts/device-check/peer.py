@@ -1,5 +1,6 @@
-"""What a careful user of transformers does on the same device: bfloat16 on a GPU, SDPA, the query's keys and values computed
-once a request, items in batches. Prints one JSON object; exit status 3 tells that it cannot run here.
+"""What a careful user of transformers does on the same device: bfloat16 on a GPU, SDPA,
+the query's keys and values computed once a request, items in batches. Prints one JSON
+object; exit status 3 tells that it cannot run here.
 
     peer.py FOLDER [--seconds 3] [--limit 120] [--cpu]        FOLDER has config.json; weights are random
 """
@@ -18,7 +19,8 @@ except ImportError as fault:
     print(f"this Python lacks torch or transformers: {fault}", file=sys.stderr)
     sys.exit(3)
 
-# (name, tokens of the query, of an item, items at once, whether the query was computed before): the loads of scored bench.
+# (name, tokens of the query, of an item, items at once, whether the query was computed
+# before): the loads of scored bench.
 FIGURES = [("w2, one request at a time", 120, 180, 10, False), ("w2, four requests' items at once", 120, 180, 40, False),
            ("w1, one prompt at a time", 0, 300, 1, False), ("w1, batches of 16", 0, 300, 16, False), ("w3, items by hundreds", 2000, 20, 100, False),
            ("s1, one request at a time", 200, 30, 5, False), ("s4, the policy kept, 32 at once", 600, 60, 32, True),

@@ -8,7 +8,8 @@ import urllib.request
 
 
 class Server:
-    """Serves generated weights on a free port, from a compile cache that starts of one run share. It is ready when made."""
+    """Serves generated weights on a free port, from a compile cache that starts of one
+    run share. It is ready when made."""
 
     def __init__(self, args, log: str, within: float):
         command = [args.scored, "serve", "--device", args.device, "--plugin", args.plugin, "--model-path", args.model, "--load-format", "dummy", "--offline",
@@ -47,7 +48,8 @@ class Server:
         return found[1] if found else "unknown"
 
     def engines(self) -> str:
-        """How many step shapes there are, and how many programs were compiled or came from the cache."""
+        """How many step shapes there are, and how many programs were compiled or came
+        from the cache."""
         found = re.search(r'engines are ready" (.*)', self.said())
         return found[1] if found else ""
 

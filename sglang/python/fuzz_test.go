@@ -45,8 +45,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestUTF32TakesNoCopy: a body in UTF-32 is decoded in its own memory, so that a large one
-// is not held twice.
+// TestUTF32TakesNoCopy: a body in UTF-32 is decoded in its own memory, so that a large
+// one is not held twice.
 func TestUTF32TakesNoCopy(t *testing.T) {
 	text := `"` + strings.Repeat("\U0001f600", 1<<20) + `"`
 	var body []byte

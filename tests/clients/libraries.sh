@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Reranks, scores and classifies with the clients that people have, from PyPI and npm, against BINARY. Packages go to
-# .cache/clients and are kept between runs. A registry that cannot be reached is said and skipped.
+# Reranks, scores and classifies with the clients that people have, from PyPI and npm,
+# against BINARY. Packages go to .cache/clients and are kept between runs. A registry that
+# cannot be reached is said and skipped.
 # usage: tests/clients/libraries.sh BINARY
 set -euo pipefail
 binary=$(realpath "$1")

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes clients from the server's OpenAPI document with the generators that people use, and scores and reranks with each
-# against BINARY. Tools go to .cache/clients and are kept between runs. A generator is skipped, and that is said, only
-# where its registry cannot be reached. usage: tests/clients/run.sh BINARY
+# Makes clients from the server's OpenAPI document with the generators that people use,
+# and scores and reranks with each against BINARY. Tools go to .cache/clients and are kept
+# between runs. A generator is skipped, and that is said, only where its registry cannot
+# be reached.
+# usage: tests/clients/run.sh BINARY
 set -euo pipefail
 binary=$(realpath "$1")
 cd "$(dirname "$0")/../.."

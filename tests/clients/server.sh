@@ -1,5 +1,6 @@
-# Sourced by scripts of tests, in the repository's root: serves a small model with generated weights, and metrics, from the
-# file $binary, and sets address. Servers end with the script.
+# Sourced by scripts of tests, in the repository's root: serves a small model with
+# generated weights, and metrics, from the file $binary, and sets address. Servers end
+# with the script.
 logs=$(mktemp -d) servers=()
 trap 'kill "${servers[@]}" 2>/dev/null; rm -rf "$logs"' EXIT
 
@@ -23,8 +24,8 @@ serve() {
 serve tests/models/tiny
 
 failed=0
-# try FUNCTION NAME: the function returns a status where a tool cannot be had, and exits with one where a check fails.
-# FUNCTION_reached tells whether its registry can be.
+# try FUNCTION NAME: the function returns a status where a tool cannot be had, and exits
+# with one where a check fails. FUNCTION_reached tells whether its registry can be.
 try() {
   local begin=$SECONDS status=0
   ( set +e; "$1"; code=$?; [ $code = 0 ] || exit 99 ) || status=$?

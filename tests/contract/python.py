@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Writes python.jsonl.gz: JSON texts, and what CPython's json.loads and repr make of them. Standard library only.
+"""Writes python.jsonl.gz: JSON texts, and what CPython's json.loads and repr make of
+them. Standard library only.
 
-Each line is {"body": base64 of a request body, "repr": …} or {"body": …, "error": text, "pos": character} or
-{"body": …, "refused": true} where json.loads raises anything but JSONDecodeError. Strings in "repr" with lone surrogates
-cannot occur: repr escapes them. Characters that Unicode 14 and 15 disagree on are left out, so that any CPython from 3.11 to
-3.12 writes the same file.
+Each line is {"body": base64 of a request body, "repr": …} or {"body": …, "error": text,
+"pos": character} or {"body": …, "refused": true} where json.loads raises anything but
+JSONDecodeError. Strings in "repr" with lone surrogates cannot occur: repr escapes them.
+Characters that Unicode 14 and 15 disagree on are left out, so that any CPython from 3.11
+to 3.12 writes the same file.
 """
 
 import base64
@@ -32,7 +34,8 @@ STRINGS = ["", "a", "'", '"', "'\"", "it's", 'say "hi"', "a'b\"c", "\\", "\\n", 
 def character() -> str:
     while True:
         c = chr(random.choice([random.randrange(0x80), random.randrange(0x800), random.randrange(0x10000), random.randrange(0x110000)]))
-        # Unassigned in this Python may be assigned in the next; surrogates are written as escapes.
+        # Unassigned in this Python may be assigned in the next; surrogates are written as
+        # escapes.
         if unicodedata.category(c) not in ("Cn", "Cs"):
             return c
 

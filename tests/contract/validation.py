@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Writes validation.jsonl.gz and profile_body.jsonl.gz: request bodies, and what FastAPI and pydantic make of them.
+"""Writes validation.jsonl.gz and profile_body.jsonl.gz: request bodies, and what FastAPI
+and pydantic make of them.
 
-The two apps below have the schemas and the error handler of the peer's /v1/score and /start_profile, written from the
-contract's description. Each line is {"body": base64, "type": content type or null, "status": …, "answer": …}; of an accepted
-body the answer is the fields as coerced. Each character of a content type stands for one byte. Needs CPython 3.12 and
+The two apps below have the schemas and the error handler of the peer's /v1/score and
+/start_profile, written from the contract's description. Each line is {"body": base64,
+"type": content type or null, "status": …, "answer": …}; of an accepted body the answer is
+the fields as coerced. Each character of a content type stands for one byte.
+
+Needs CPython 3.12 and
     pip install fastapi==0.116.1 pydantic==2.11.10 orjson==3.11.4
-usage: validation.py [bodies of the random mix; the committed files have the default, a hunt for faults takes 30000]
+usage: validation.py [bodies of the random mix; the committed files have the default, a
+hunt for faults takes 30000]
 """
 
 import asyncio
@@ -77,7 +82,8 @@ async def profile(body: ProfileReqInput | None = None):
 
 
 def ask(path: str, content_type: str | None, body: bytes) -> tuple[int, str]:
-    """Calls the app as a server would, with no client in between that tidies headers up."""
+    """Calls the app as a server would, with no client in between that tidies headers
+    up."""
     headers = [] if content_type is None else [(b"content-type", content_type.encode("latin-1"))]
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http", "path": path, "raw_path": path.encode(),
              "query_string": b"", "root_path": "", "headers": headers, "client": ("c", 1), "server": ("s", 80)}

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Measures scored and transformers one after the other on this machine, on the same weights, and prints the ratios.
+"""Measures scored and transformers one after the other on this machine, on the same
+weights, and prints the ratios.
 
     beside.py [--binary bin/scored] [--items 10] [--their-items 10] [--workloads 120+180 500+20] [--seconds 20]
     beside.py --prompts 8 16 64 256 512 [--dtypes float32 bfloat16] [--seconds 4]
 
-The second form takes single prompts, in each dtype: both are asked in turn, so that they share what else the machine does.
+The second form takes single prompts, in each dtype: both are asked in turn, so that they
+share what else the machine does.
 
-scored runs as a user runs it: the binary, asked over HTTP with token ids, softmax off (so the whole vocabulary counts).
-Every prompt is new, so nothing is found in its prefix cache but what a request shares within itself. Run `make setup`
-first; needs torch and transformers. Let nothing else run meanwhile.
+scored runs as a user runs it: the binary, asked over HTTP with token ids, softmax off (so
+the whole vocabulary counts). Every prompt is new, so nothing is found in its prefix cache
+but what a request shares within itself. Run `make setup` first; needs torch and
+transformers. Let nothing else run meanwhile.
 """
 
 import argparse
@@ -78,7 +81,8 @@ def measure(server: Server, seconds: float, items: int, workloads: list[str]) ->
 
 
 def prompts(args) -> None:
-    """A table of single prompts: milliseconds, the least and the median of rounds in which both take their turn."""
+    """A table of single prompts: milliseconds, the least and the median of rounds in
+    which both take their turn."""
     import torch
 
     torch.set_num_threads(2)

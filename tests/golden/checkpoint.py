@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes a model with generated weights as transformers saves it: config.json and safetensors, in shards if large.
+"""Writes a model with generated weights as transformers saves it: config.json and
+safetensors, in shards if large.
 
     checkpoint.py FOLDER [--model full] [--seed 1] [--dtype bfloat16] [--shard 5GB]
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes classify.json: what transformers' models for sequence classification answer with generated weights, one of them with an
-adapter of PEFT's, which it writes to lora/classes.
+"""Writes classify.json: what transformers' models for sequence classification answer with
+generated weights, one of them with an adapter of PEFT's, which it writes to lora/classes.
 
     classify.py [--seed 1]
 
-The file holds {seed, versions, models}; a model is {name, config, adapters, cases}, a case {name, tokens, logits}: the logit of
-each class after the last token, in float64 throughout as in generate.py. Models have no padding token, so that transformers
-reads the last token, whatever it is. Adapters are merged as in lora.py; PEFT trains and saves the head of classes with them.
+The file holds {seed, versions, models}; a model is {name, config, adapters, cases}, a
+case {name, tokens, logits}: the logit of each class after the last token, in float64
+throughout as in generate.py. Models have no padding token, so that transformers reads the
+last token, whatever it is. Adapters are merged as in lora.py; PEFT trains and saves the
+head of classes with them.
 
 Needs torch, transformers, numpy and peft.
 """

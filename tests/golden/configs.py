@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes config.json files as transformers 5 saves them: model/checkpoint/testdata/config/transformers5-*, small shapes without weights.
+"""Writes config.json files as transformers 5 saves them:
+model/checkpoint/testdata/config/transformers5-*, small shapes without weights.
 
     configs.py model/checkpoint/testdata/config
 """

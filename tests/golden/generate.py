@@ -3,19 +3,23 @@
 
     generate.py [--seed 1] [tiny untied narrow qwen2 llama llama2 full readouts weights]
 
-Each NAME.json holds {name, seed, config, versions, cases, requests}. A case is one prompt:
+Each NAME.json holds {name, seed, config, versions, cases, requests}. A case is one
+prompt:
     {name, tokens, labels, logprobs, softmax, norms}
-with the labels' natural-log probabilities over the whole vocabulary after the last token, the softmax over the labels
-alone, and the L2 norm of the last token's hidden state after each layer. A request is a query and its items:
+with the labels' natural-log probabilities over the whole vocabulary after the last token,
+the softmax over the labels alone, and the L2 norm of the last token's hidden state after
+each layer. A request is a query and its items:
     {name, query, items, item_first, labels, logprobs, softmax}
-with one row of numbers per item, of the prompt query + item or, with item_first, item + query. Every prompt is run alone
-and unpadded, in float64 throughout: see weights.float64. So the numbers are right to all twelve digits, and whatever
-differs from them is the rounding of who computed it. weights.json has samples of the generated weights.
+with one row of numbers per item, of the prompt query + item or, with item_first, item +
+query. Every prompt is run alone and unpadded, in float64 throughout: see weights.float64.
+So the numbers are right to all twelve digits, and whatever differs from them is the
+rounding of who computed it. weights.json has samples of the generated weights.
 
-readouts.json has prompts of the tiny model that are read at several places. Its positions are requests with
-{..., positions, logprobs by item, position and label}, each of the prompt that ends at the position, run alone. Its sequences
-are requests whose labels are lists of ids, with the sum of the log-probabilities of a label's tokens, each behind the prompt
-and the label's tokens before it.
+readouts.json has prompts of the tiny model that are read at several places. Its positions
+are requests with {..., positions, logprobs by item, position and label}, each of the
+prompt that ends at the position, run alone. Its sequences are requests whose labels are
+lists of ids, with the sum of the log-probabilities of a label's tokens, each behind the
+prompt and the label's tokens before it.
 
 Needs torch, transformers and numpy; "full" needs 7 GB of memory and about a minute.
 """
@@ -103,7 +107,8 @@ def rounded(numbers) -> list[float]:
 
 
 def small(r: Reference) -> dict:
-    """Lengths on both sides of every power of two, and each way in which items can share tokens."""
+    """Lengths on both sides of every power of two, and each way in which items can share
+    tokens."""
     lengths = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 60, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 300, 511, 512, 513, 1500]
     cases = [r.case(f"length {n}", r.tokens(n)) for n in lengths]
     cases += [r.case("one token, 40 times", r.tokens(1) * 40), r.case("first and last token", [0, r.config["vocab_size"] - 1])]
@@ -133,7 +138,8 @@ def full(r: Reference) -> dict:
 
 
 def readouts(r: Reference) -> dict:
-    """Places near and far apart, few and more than a step reads; labels that begin alike, and of many lengths."""
+    """Places near and far apart, few and more than a step reads; labels that begin alike,
+    and of many lengths."""
     positions = [
         r.positions("every token", r.tokens(5), [r.tokens(20)], list(range(20))),
         r.positions("items of several lengths", r.tokens(130), [r.tokens(n) for n in (30, 24, 50)], [0, -1, 23, -2, 7, -24]),
@@ -152,7 +158,8 @@ def readouts(r: Reference) -> dict:
 
 
 def samples(seed: int) -> list[dict]:
-    """Pieces of generated tensors: of every kind, from the middle of a word, across a chunk, at the end."""
+    """Pieces of generated tensors: of every kind, from the middle of a word, across a
+    chunk, at the end."""
     chosen = []
     for model, name, shape, begin, end in [
         ("full", "model.embed_tokens.weight", (151936, 1024), 0, 24),

@@ -96,7 +96,8 @@ func TestFullSize(t *testing.T) {
 	})
 }
 
-// skipIfShort leaves to `make golden` what takes the full-size model a quarter of a minute more.
+// skipIfShort leaves to `make golden` what takes the full-size model a quarter of a
+// minute more.
 func skipIfShort(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

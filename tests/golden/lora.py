@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes lora/NAME, adapters as PEFT saves them, and lora.json: what PEFT answers for models with generated weights and them.
+"""Writes lora/NAME, adapters as PEFT saves them, and lora.json: what PEFT answers for
+models with generated weights and them.
 
     lora.py
 
-lora.json holds {seed, versions, models}; a model is {name, config, adapters, cases}, a case as in generate.py. Adapters are
-merged one after the other with PEFT's merge_and_unload, in float64 throughout, from the numbers that the files hold. Their
-numbers are weights.values of the tensors' names, a quarter of them in lora_B, so that they change the model's scores but not
-their scale.
+lora.json holds {seed, versions, models}; a model is {name, config, adapters, cases}, a
+case as in generate.py. Adapters are merged one after the other with PEFT's
+merge_and_unload, in float64 throughout, from the numbers that the files hold. Their
+numbers are weights.values of the tensors' names, a quarter of them in lora_B, so that
+they change the model's scores but not their scale.
 
 Needs torch, transformers, numpy and peft.
 """
@@ -57,7 +59,8 @@ def save(name: str, adapted: peft.PeftModel, dtype: torch.dtype, seed: int) -> N
 def merged(model: transformers.PreTrainedModel, adapters: list[str]) -> transformers.PreTrainedModel:
     """A float64 model with adapters of lora/ merged into it, one after the other."""
     for adapter in adapters:
-        # Wrapped in float32 and made float64 before anything is computed: the file's numbers are exact in both.
+        # Wrapped in float32 and made float64 before anything is computed: the file's
+        # numbers are exact in both.
         wrapped = peft.PeftModel.from_pretrained(model, FOLDER / adapter, torch_device="cpu").double()
         with weights.float64():
             model = wrapped.merge_and_unload(safe_merge=True)

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Writes rerank.json: what the method of Qwen3-Reranker's model card answers for a model with generated weights.
+"""Writes rerank.json: what the method of Qwen3-Reranker's model card answers for a model
+with generated weights.
 
     rerank.py TOKENIZER [--seed 1]
 
-TOKENIZER is a folder with Qwen3's tokenizer.json and tokenizer_config.json. The file holds {name, seed, config, versions,
-requests}; a request is {name, body, tokens, scores}: the body of a POST to /v1/rerank, the tokens of all its prompts
-together, and each document's score, in the order of the documents.
+TOKENIZER is a folder with Qwen3's tokenizer.json and tokenizer_config.json. The file
+holds {name, seed, config, versions, requests}; a request is {name, body, tokens, scores}:
+the body of a POST to /v1/rerank, the tokens of all its prompts together, and each
+document's score, in the order of the documents.
 
-The method: the template's beginning and end are tokenized apart from the pair "<Instruct>: … <Query>: … <Document>: …",
-which is cut at its end to what is left of the length; a score is the softmax of the last logits of "no" and "yes", at
-"yes". Two choices are ours: prompts run alone and unpadded, in float64, and special-token text is plain unless the body says otherwise.
+The method: the template's beginning and end are tokenized apart from the pair
+"<Instruct>: … <Query>: … <Document>: …", which is cut at its end to what is left of the
+length; a score is the softmax of the last logits of "no" and "yes", at "yes". Two choices
+are ours: prompts run alone and unpadded, in float64, and special-token text is plain
+unless the body says otherwise.
 """
 
 import argparse

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Measures how fast transformers scores on this machine's CPU, to be run beside ours. Prints one JSON line.
+"""Measures how fast transformers scores on this machine's CPU, to be run beside ours.
+Prints one JSON line.
 
     speed.py [--threads 2] [--items 10] [--seconds 20] [--dtype float32] [--generated 1 | --model FOLDER]
 
-forward: tokens per second of [1, 256] prompts. workloads: each scores --items items of one query, one prompt at a time,
-as a straightforward use of transformers does, and one prompt at a time with the query's keys and values computed once;
-rows per second of both. The weights are Qwen3-0.6B's shape generated from a seed, or a checkpoint folder.
+forward: tokens per second of [1, 256] prompts. workloads: each scores --items items of
+one query, one prompt at a time, as a straightforward use of transformers does, and one
+prompt at a time with the query's keys and values computed once; rows per second of both.
+The weights are Qwen3-0.6B's shape generated from a seed, or a checkpoint folder.
 """
 
 import argparse
@@ -25,7 +27,8 @@ WORKLOADS = {"120+180": (120, 180), "500+20": (500, 20)}  # tokens of the query,
 
 
 def rate(amount: int, seconds: float, work) -> dict:
-    """Amount per second of work, run for as long as allowed: three times at least, after one run that is not counted."""
+    """Amount per second of work, run for as long as allowed: three times at least, after
+    one run that is not counted."""
     work()
     taken = []
     while len(taken) < 3 or sum(taken) < seconds:

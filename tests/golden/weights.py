@@ -1,7 +1,9 @@
-"""The generated weights of model/checkpoint/generate.go, number for number, and models of transformers that hold them.
+"""The generated weights of model/checkpoint/generate.go, number for number, and models of
+transformers that hold them.
 
-Element i of a tensor is byte i % 8 of word i // 8 of a SplitMix64 sequence keyed by seed and tensor name, looked up in
-a table of 256 numbers that depends on the tensor's kind. All numbers are exact in bfloat16.
+Element i of a tensor is byte i % 8 of word i // 8 of a SplitMix64 sequence keyed by seed
+and tensor name, looked up in a table of 256 numbers that depends on the tensor's kind.
+All numbers are exact in bfloat16.
 """
 
 import contextlib
@@ -18,8 +20,9 @@ MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 CHUNK = 1 << 18  # words; eight elements each
 
-# The published shape of Qwen3-0.6B, and small ones that differ wherever a forward pass can go wrong: groups of 2, 4 and
-# 1 query heads, queries narrower and wider than the hidden state, tied and untied heads.
+# The published shape of Qwen3-0.6B, and small ones that differ wherever a forward pass
+# can go wrong: groups of 2, 4 and 1 query heads, queries narrower and wider than the
+# hidden state, tied and untied heads.
 _COMMON = {
     "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "attention_bias": False,
     "rope_theta": 1000000.0, "rms_norm_eps": 1e-06, "max_position_embeddings": 40960, "torch_dtype": "float32",
@@ -39,7 +42,8 @@ _SIZES = {
 _LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "rms_norm_eps": 1e-05, "mlp_bias": False}
 _OTHER = {
     "llama": {**_LLAMA, "rope_theta": 500000.0, "rope_scaling": {
-        # waves of 2 pi to 32 tokens stay, those beyond 128 are stretched: pairs of all three kinds within 1,500 tokens
+        # waves of 2 pi to 32 tokens stay, those beyond 128 are stretched: pairs of all
+        # three kinds within 1,500 tokens
         "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 128}},
     "llama2": {**_LLAMA, "rope_theta": 10000.0},
     "qwen2": {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"},
@@ -129,17 +133,20 @@ class _NoFloat32(TorchDispatchMode):
 def float64():
     """Makes and runs a model in float64 throughout.
 
-    A model that is float64 is not enough: transformers casts to float32 in RMSNorm, in the softmax of attention and for
-    rotary angles, whatever the model's type. Here each of these casts is to float64. So are the frequencies of rotary
-    positions: a checkpoint says rope_theta and no more, so theta^(-2i/E) itself is right, and its float32 rounding, as
-    everybody computes it, is an error of the implementation like any other. Weights are float32 numbers, cast up.
+    A model that is float64 is not enough: transformers casts to float32 in RMSNorm, in
+    the softmax of attention and for rotary angles, whatever the model's type. Here each
+    of these casts is to float64. So are the frequencies of rotary positions: a checkpoint
+    says rope_theta and no more, so theta^(-2i/E) itself is right, and its float32
+    rounding, as everybody computes it, is an error of the implementation like any other.
+    Weights are float32 numbers, cast up.
     """
     with _Widened(), _NoFloat32():
         yield
 
 
 def model(name: str, seed: int, attention: str = "eager", dtype: torch.dtype = torch.float32) -> transformers.PreTrainedModel:
-    """transformers' own Qwen3, Qwen2 or Llama, with the generated weights; unless told otherwise with its plainest attention."""
+    """transformers' own Qwen3, Qwen2 or Llama, with the generated weights; unless told
+    otherwise with its plainest attention."""
     return built(config(name), seed, attention, dtype)
 
 

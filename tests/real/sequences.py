@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Writes sequences.json: how likely transformers takes labels of several tokens to be behind a prompt, in float64.
+"""Writes sequences.json: how likely transformers takes labels of several tokens to be
+behind a prompt, in float64.
 
     sequences.py FOLDER
 
-FOLDER is the checkpoint that `make real` makes: see record.py, which proves it. The file holds {versions, requests}. A request
-is {name, query, items, labels, label_tokens, tokens, logprobs}: the ids of each label by itself and of each item's prompt, and
-for each item and label the sum of the log-probabilities of the label's ids, each behind the prompt and the ids before it.
+FOLDER is the checkpoint that `make real` makes: see record.py, which proves it. The file
+holds {versions, requests}. A request is {name, query, items, labels, label_tokens,
+tokens, logprobs}: the ids of each label by itself and of each item's prompt, and for each
+item and label the sum of the log-probabilities of the label's ids, each behind the prompt
+and the ids before it.
 """
 
 import json

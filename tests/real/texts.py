@@ -1,6 +1,8 @@
-"""The prompts of tests/real: forty requests of five items each, of many kinds, written for this test.
+"""The prompts of tests/real: forty requests of five items each, of many kinds, written
+for this test.
 
-A request is {name, query, items} and, if it is so, item_first. The prompt of an item is query + item as one text.
+A request is {name, query, items} and, if it is so, item_first. The prompt of an item is
+query + item as one text.
 """
 
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"

@@ -2,12 +2,15 @@
 # requires-python = ">=3.10"
 # dependencies = ["tokenizers==0.22.2"]
 # ///
-"""Writes the tokenizer vectors: hard texts and the ids that Hugging Face tokenizers gives for them.
+"""Writes the tokenizer vectors: hard texts and the ids that Hugging Face tokenizers gives
+for them.
 
-usage: uv run generate.py <Qwen3 tokenizer.json>      (or: pip install tokenizers==0.22.2; python generate.py ...)
+usage: uv run generate.py <Qwen3 tokenizer.json>      (or: pip install tokenizers==0.22.2;
+python generate.py ...)
 
-Output, beside this script: qwen3.jsonl.gz for Qwen3, and for what Qwen3 does not use (tokens around the text, added tokens
-that take spaces, truncation, padding) small/tokenizer.json with small/vectors.jsonl.
+Output, beside this script: qwen3.jsonl.gz for Qwen3, and for what Qwen3 does not use
+(tokens around the text, added tokens that take spaces, truncation, padding)
+small/tokenizer.json with small/vectors.jsonl.
 
 The first line of a vector file says what made it. Each other line is one text:
   category  its kind

@@ -1,4 +1,5 @@
-"""The texts that generate.py makes vectors of: a name for the kind, and a text or a list of [text, times]."""
+"""The texts that generate.py makes vectors of: a name for the kind, and a text or a list
+of [text, times]."""
 
 import random
 
@@ -102,7 +103,8 @@ LONG = [
     [["A", 1_000], [" ", 1_000], ["b", 1]], [["\t", 5_000], ["x", 1]], [["\r\n", 5_000]], [["\ufdd0", 5_000], ["\x00", 1]], [["'s", 5_000]],
 ]
 
-# Unicode's White_Space; its noncharacters; lengths of combining runs, about where normalizers keep buffers.
+# Unicode's White_Space; its noncharacters; lengths of combining runs, about where
+# normalizers keep buffers.
 WHITE_SPACE = [*range(0x9, 0xe), 0x20, 0x85, 0xa0, 0x1680, *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]
 NONCHARACTERS = [*range(0xfdd0, 0xfdf0), *(plane << 16 | low for plane in range(17) for low in (0xfffe, 0xffff))]
 MARK_RUNS = [2, 3, 4, 17, 18, 29, 30, 31, 32, 33, 64, 127, 128, 255, 256, 257, 511, 512, 513, 806]

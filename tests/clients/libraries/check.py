@@ -1,5 +1,6 @@
-"""Reranks and classifies with clients of PyPI, unchanged but for their address, against running servers. Every client must give each
-document the relevance and the classes that a plain request gives it. The second address is a classifier's.
+"""Reranks and classifies with clients of PyPI, unchanged but for their address, against
+running servers. Every client must give each document the relevance and the classes that a
+plain request gives it. The second address is a classifier's.
 usage: check.py http://HOST:PORT http://HOST:PORT PACKAGE..."""
 
 import asyncio
@@ -42,7 +43,8 @@ def same(got, want=probability, most=len(documents)):
 
 
 def near(got, want):
-    """Another step may hold the pair the second time: so the last digits of float32 may differ."""
+    """Another step may hold the pair the second time: so the last digits of float32 may
+    differ."""
     return math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-7)
 
 

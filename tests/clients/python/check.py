@@ -1,4 +1,5 @@
-"""Scores and reranks with the client that openapi-python-client has made, against a running server."""
+"""Scores and reranks with the client that openapi-python-client has made, against a
+running server."""
 
 import struct
 import sys

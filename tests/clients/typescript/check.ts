@@ -1,4 +1,5 @@
-// Scores and reranks with the types that openapi-typescript has made, against a running server.
+// Scores and reranks with the types that openapi-typescript has made, against a running
+// server.
 import createClient from 'openapi-fetch'
 import type { components, paths } from './api.js'
 
