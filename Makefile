@@ -12,14 +12,16 @@ SMOLLM2   := $(CACHE)/real/smollm2-135m-instruct
 export CGO_LDFLAGS := -L$(LIB)
 CYCLONEDX   := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-PURE := ./score/... ./target/... ./sglang/... ./server/... ./profile/... ./model/... ./trace/... ./bench/... ./batch/... ./prompt/... ./hub/... ./pjrt/wheel ./pjrt/hlo ./pjrt/ptx ./internal/...
 
-# Packages whose goroutines share something, and their long tests that have one goroutine
-# and so nothing for the race detector.
+# Packages without C. Those whose goroutines share something are tested by the race
+# detector, but for long tests that have one goroutine, or would take minutes with it.
+PURE   := ./score/plan ./target ./sglang/... ./profile/internal/... ./model/... ./prompt ./pjrt/hlo ./pjrt/ptx
 RACED  := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch ./hub ./pjrt/wheel ./internal/...
-SERIAL := ^Test(AgainstPydantic|HostileBodies|Memory|OpenLoopArrivals|PairsAround|ParquetDamaged|RepeatedInputs|ValuesTakeMemory)$$
+UNRACED := ^Test(AgainstPydantic|DocsInABrowser|HostileBodies|Memory|OpenLoopArrivals|Overload|PairsAround|ParquetDamaged|ReferenceInABrowser|RepeatedInputs|ValuesTakeMemory)$$
 # Packages that C is linked into. Without debug information that takes half as long.
-LINKED := ./pjrt/... ./tokenizer/... ./app/... ./cmd/... ./tests/...
+LINKED := ./pjrt ./tokenizer/... ./app/... ./cmd/... ./tests/...
+# How many packages are tested at once: many tests wait, for a process or a moment.
+AT_ONCE := $(shell expr $$(nproc) + 1)
 
 .PHONY: run demo build setup test check real amplify salts isa golden schema openapi-clients clients fuzz soak figures batch-figures lint tpu-compile cuda-compile image image-check deploy-check release sbom vulncheck clean
 
@@ -42,9 +44,10 @@ setup: build ## the binary, the CPU plugin and the Qwen3 tokenizer
 
 test: setup ## everything but what the targets below name; half a minute of it runs the full-size model
 	go vet ./...
-	CGO_ENABLED=0 go test $(PURE)
-	go test -race -short -skip '$(SERIAL)' $(RACED)
-	SCORED_TEST_BINARY=$(CURDIR)/bin/scored go test -short -ldflags=-w -timeout 40m $(LINKED)
+	CGO_ENABLED=0 go test -p $(AT_ONCE) $(PURE)
+	CGO_ENABLED=0 go test -p $(AT_ONCE) -run '$(UNRACED)' $(RACED)
+	go test -race -p $(AT_ONCE) -skip '$(UNRACED)' $(RACED)
+	SCORED_TEST_BINARY=$(CURDIR)/bin/scored go test -p $(AT_ONCE) -short -ldflags=-w -timeout 40m $(LINKED)
 
 amplify: setup ## bounds of CPU time and memory for small bodies that cost much: a table; let nothing else run
 	SCORED_AMPLIFY=1 go test -count=1 -timeout 40m -v ./tests/amplify

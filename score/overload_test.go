@@ -124,9 +124,6 @@ func (b *busy) Observe(span Span) {
 // bound, and the devices are never idle.
 func TestOverload(t *testing.T) {
 	const bound = 2 * time.Second
-	if testing.Short() {
-		t.Skip("plays minutes of load")
-	}
 	for name, w := range workloads() {
 		for _, devices := range []int{1, 3} {
 			if devices > 1 && name != "shared queries" && name != "all kinds" {

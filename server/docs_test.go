@@ -28,9 +28,6 @@ func browse(t *testing.T, url string) []byte {
 	if err != nil {
 		t.Skip("needs chromium")
 	}
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
 	page, err := exec.CommandContext(t.Context(), browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000",
 		"--user-data-dir="+t.TempDir(), "--dump-dom", url).Output()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -16,8 +17,8 @@ import (
 // TestCut: whatever follows, a text's ids are those of its two parts. Texts come from
 // the corpus, whole and cut short at random places; what follows comes from it too.
 func TestCut(t *testing.T) {
-	for name, path := range map[string]string{"qwen3": qwen3(t), "llama3": likeLlama3(t)} {
-		t.Run(name, func(t *testing.T) { testCut(t, open(t, path)) })
+	for name, tok := range map[string]*Tokenizer{"qwen3": open(t, qwen3(t)), "llama3": llama3(t)} {
+		t.Run(name, func(t *testing.T) { testCut(t, tok) })
 	}
 }
 
@@ -157,7 +158,7 @@ func TestCutPlaces(t *testing.T) {
 
 // TestCutPlacesOfLlama3: as Qwen's, but for digits, of which a piece has three.
 func TestCutPlacesOfLlama3(t *testing.T) {
-	tok := open(t, likeLlama3(t))
+	tok := llama3(t)
 	for text, want := range map[string]int{
 		"two words":              3,
 		"1 2 3":                  3,
@@ -207,13 +208,17 @@ func TestLead(t *testing.T) {
 	}
 }
 
-// likeLlama3 is the folder of a tokenizer with Qwen3's tokens that splits text as Llama
-// 3's does, puts a token before it, and takes words that are tokens as they are.
-func likeLlama3(t testing.TB) string {
-	t.Helper()
+// likeLlama3 opens a tokenizer once for all tests, as Qwen3's. It has Qwen3's tokens,
+// splits text as Llama 3's does, puts a token before it, and takes words that are tokens
+// as they are.
+var likeLlama3 = sync.OnceValues(func() (*Tokenizer, error) {
+	data, err := os.ReadFile(filepath.Join(qwen3Folder(), "tokenizer.json"))
+	if err != nil {
+		return nil, err
+	}
 	var f map[string]any
-	if err := json.Unmarshal(read(t, filepath.Join(qwen3(t), "tokenizer.json")), &f); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, err
 	}
 	split := f["pre_tokenizer"].(map[string]any)["pretokenizers"].([]any)[0].(map[string]any)
 	split["pattern"] = map[string]any{"Regex": llamaPattern}
@@ -229,15 +234,28 @@ func likeLlama3(t testing.TB) string {
 		"pair":           []any{map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "B", "type_id": 1}}},
 		"special_tokens": map[string]any{begin: map[string]any{"id": begin, "ids": []int{id}, "tokens": []string{begin}}},
 	}}}
-	data, err := json.Marshal(f)
+	if data, err = json.Marshal(f); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "llama3")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // Open has read the file
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), data, 0o600); err != nil {
+		return nil, err
+	}
+	return Open(dir)
+})
+
+func llama3(t testing.TB) *Tokenizer {
+	t.Helper()
+	qwen3(t) // says what to do if its file is not there
+	tok, err := likeLlama3()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return tok
 }
 
 func FuzzCut(f *testing.F) {

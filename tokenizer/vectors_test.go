@@ -75,7 +75,8 @@ func TestVectorsConcurrently(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					for i := range c.vectors {
+					// A quarter of the vectors, so that each is encoded in both modes.
+					for i := range (len(c.vectors) + 3) / 4 {
 						v := c.vectors[(i+caller*len(c.vectors)/callers)%len(c.vectors)]
 						if err := v.check(tok, plain); err != nil {
 							t.Errorf("caller %d: %v", caller, err)

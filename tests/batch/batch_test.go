@@ -29,12 +29,9 @@ func few() []string {
 		"--buckets", "64x1x64x0,128x8x64x128,256x2x256x2048"}
 }
 
-// killings is the number of times that a run is killed.
-const killings = 10
-
-// TestKilled: a run is killed ten times at random moments and resumed. It loses and
-// repeats nothing: its output is, byte for byte, that of a run without interruption. With
-// the model in the process one line is in hand at a time, because the last bits of a
+// TestKilled: a run is killed at random moments, up to ten times, and resumed. It loses
+// and repeats nothing: its output is, byte for byte, that of a run without interruption.
+// With the model in the process one line is in hand at a time, because the last bits of a
 // score depend on the other rows of its step.
 func TestKilled(t *testing.T) {
 	asked := &answers{}
@@ -42,13 +39,13 @@ func TestKilled(t *testing.T) {
 	defer server.Close()
 	for _, c := range []struct {
 		name, ending string
-		lines        int
+		lines, kills int
 		moment       time.Duration // kills come before this time
 		flags        []string
 	}{
-		{"server", "", 10_000, 200 * time.Millisecond, []string{"--url", server.URL, "--concurrency", "16", "--window", "700"}},
-		{"server, packed", ".zst", 10_000, 200 * time.Millisecond, []string{"--url", server.URL, "--concurrency", "16", "--window", "700"}},
-		{"model", "", 500, 1200 * time.Millisecond, process.Small(append(few(), "--concurrency", "1", "--window", "50")...)},
+		{"server", "", 10_000, 10, 200 * time.Millisecond, []string{"--url", server.URL, "--concurrency", "16", "--window", "700"}},
+		{"server, packed", ".zst", 10_000, 10, 200 * time.Millisecond, []string{"--url", server.URL, "--concurrency", "16", "--window", "700"}},
+		{"model", "", 300, 5, 800 * time.Millisecond, process.Small(append(few(), "--concurrency", "1", "--window", "50")...)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -60,7 +57,7 @@ func TestKilled(t *testing.T) {
 			out := filepath.Join(dir, "out.jsonl"+c.ending)
 			args := append([]string{"batch", in, out, "--resume", "--quiet"}, c.flags...)
 			killed := 0
-			for range killings {
+			for range c.kills {
 				cmd := exec.Command(process.Binary(t), args...)
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)

@@ -91,7 +91,7 @@ func TestSameAsServer(t *testing.T) {
 // lines when none waits for others. Runs differ by a quarter: the scheduler decides which
 // lines arrive before their query is kept.
 func TestUnsorted(t *testing.T) {
-	const queries, each = 12, 20
+	const queries, each = 12, 15
 	random := rand.New(rand.NewPCG(5, 5))
 	words := strings.Fields(string(read(t, "../../bench/words.txt")))
 	text := func(n int) string {
@@ -103,16 +103,16 @@ func TestUnsorted(t *testing.T) {
 	}
 	var lines []string
 	for range queries {
-		query := text(400)
+		query := text(80) // some 480 bytes, each of them a token
 		for range each {
-			lines = append(lines, fmt.Sprintf(`{"model":"m","query":%q,"items":[%q],"label_token_ids":[9454,2753]}`+"\n", query, text(12)))
+			lines = append(lines, fmt.Sprintf(`{"model":"m","query":%q,"items":[%q],"label_token_ids":[89,78]}`+"\n", query, text(4)))
 		}
 	}
 	dir := t.TempDir()
 	computed := func(name string, flags ...string) float64 {
 		in := filepath.Join(dir, name)
 		write(t, in, []byte(strings.Join(lines, "")))
-		said := scored(t, 0, process.Tiny(append([]string{in, filepath.Join(dir, "out-"+name), "--prefix-cache-bytes", "1500000"}, append(few(), flags...)...)...)...)
+		said := scored(t, 0, process.Small(append([]string{in, filepath.Join(dir, "out-"+name), "--prefix-cache-bytes", "1500000"}, append(few(), flags...)...)...)...)
 		m := regexp.MustCompile(`(\d+) steps, (\d+) tokens computed, (\d+) not`).FindStringSubmatch(said)
 		if m == nil {
 			t.Fatalf("no tokens are told:\n%s", said)

@@ -90,10 +90,16 @@ func golden(t *testing.T) string {
 	return path + ".gz"
 }
 
-func TestDeviceCheck(t *testing.T) {
+// skipIfShort leaves the script to `make check`: it takes a minute.
+func skipIfShort(t *testing.T) {
+	t.Helper()
 	if testing.Short() {
-		t.Skip("the script takes a minute: make check runs it")
+		t.Skip("make check runs it")
 	}
+}
+
+func TestDeviceCheck(t *testing.T) {
+	skipIfShort(t)
 	status, said, r, table := check(t, "--golden", golden(t), "--golden-vectors", "narrow", "--loads", "w2:2,s1:4", "--skip", "peer")
 	if status != 0 || len(r.Failed)+len(r.LeftOut) > 0 || !strings.HasSuffix(strings.TrimSpace(said), "PASSED") {
 		t.Fatalf("status %d\n%s", status, said)
@@ -125,6 +131,7 @@ func TestDeviceCheck(t *testing.T) {
 // TestDeviceCheckFails: the script names each check that fails and each part without
 // time, and its exit status is 1.
 func TestDeviceCheckFails(t *testing.T) {
+	skipIfShort(t)
 	for name, c := range map[string]struct {
 		args       []string
 		failed     string

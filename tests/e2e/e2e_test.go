@@ -24,7 +24,7 @@ import (
 
 func TestServe(t *testing.T) {
 	address, cmd := start(t, "--model-path", "Qwen/Qwen3-0.6B", "--load-format", "dummy", "--random-seed", "1", "--offline",
-		"--tokenizer-path", "../../.cache/tokenizer/qwen3")
+		"--tokenizer-path", "../../.cache/tokenizer/qwen3", "--compile-cache", "../../.cache/compile")
 	t.Run("python client", func(t *testing.T) { pythonClient(t, address) })
 	t.Run("golden", func(t *testing.T) { golden(t, address) })
 	t.Run("readme", func(t *testing.T) { readme(t, address) })

@@ -28,7 +28,7 @@ func TestLoRA(t *testing.T) {
 	for _, m := range file.Models {
 		t.Run(m.Name+" "+strings.Join(m.Adapters, " "), func(t *testing.T) {
 			cfg := configOf(t, m.Config)
-			options := model.Options{DType: dtypes.Float32, Splicer: backend.splicer, Buckets: buckets(), PrefixCacheBytes: 1 << 26}
+			options := model.Options{DType: dtypes.Float32, Splicer: backend.splicer, Buckets: fewBuckets(), PrefixCacheBytes: cacheBytes(cfg)}
 			scorer := scorerOf(t, backend.Backend, nil, cfg, adapted(t, cfg, file.Seed, m.Adapters), options)
 			within := newChecker(cfg, options)
 			for _, c := range m.Cases {

@@ -35,7 +35,7 @@ func TestReadouts(t *testing.T) {
 		"loops": {DType: dtypes.Float32}, "no loops": {DType: dtypes.Float32, Scatter: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			options.Splicer, options.Buckets, options.PrefixCacheBytes = on.splicer, buckets(), 1<<28
+			options.Splicer, options.Buckets, options.PrefixCacheBytes = on.splicer, buckets(), cacheBytes(cfg)
 			scorer, within := newScorer(t, on.Backend, nil, cfg, v.Seed, options), newChecker(cfg, options)
 			for _, state := range []string{"computed", "kept"} {
 				all.check(t, scorer, within, state)

@@ -37,7 +37,7 @@ func TestReplicas(t *testing.T) {
 	var engines []score.Engine
 	for device := range 2 {
 		engine, err := model.New(t.Context(), backend.Backend, cfg, checkpoint.Generate(cfg, v.Seed),
-			model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30, Device: device, Splicer: backend.splicer})
+			model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: cacheBytes(cfg), Device: device, Splicer: backend.splicer})
 		if err != nil {
 			t.Fatal(err)
 		}

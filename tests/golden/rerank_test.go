@@ -38,7 +38,7 @@ func TestRerank(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	scorer := newScorer(t, backend.Backend, words, cfg, v.Seed, model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: 1 << 30, Splicer: backend.splicer})
+	scorer := newScorer(t, backend.Backend, words, cfg, v.Seed, model.Options{DType: dtypes.Float32, Buckets: buckets(), PrefixCacheBytes: cacheBytes(cfg), Splicer: backend.splicer})
 	s := server.New(server.Config{MaxBody: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	s.Serve(&server.Model{Scorer: scorer, Words: words, ContextLength: 2048, Vocab: words.Vocab(), BaseVocab: words.BaseVocab()})
 	within := newChecker(cfg, model.Options{DType: dtypes.Float32})

@@ -15,7 +15,7 @@ import (
 func TestEveryBucketAgrees(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	buckets := defaults(tiny(), 512)
-	engine := newEngine(t, plugin, tiny(), buckets, 1<<30)
+	engine := newEngine(t, plugin, tiny(), buckets, cacheBytes)
 	for _, b := range buckets {
 		t.Run(fmt.Sprintf("t%d r%d l%d p%d", b.Tokens, b.Rows, b.Length, b.Context), func(t *testing.T) {
 			// Rows as long as the bucket takes them, and short ones; the Scorer wants
@@ -47,7 +47,7 @@ func TestEveryBucketAgrees(t *testing.T) {
 // TestRepeats: the same request gives the same bits every time when it is alone.
 func TestRepeats(t *testing.T) {
 	plugin := openPlugin(t)
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), cacheBytes), 512, nil)
 	for name, query := range map[string][]int64{"with a query": tokens(1, 100), "without": nil} {
 		items := among(tokens(7, 20), 30, 11)
 		first := logprobs(t, scorer, query, items...)

@@ -83,7 +83,7 @@ func (o *turns) Observe(span score.Span) {
 func TestLargeRequestStarvesNobody(t *testing.T) {
 	plugin := openPlugin(t)
 	seen := &turns{first: make(chan struct{})}
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 128), 1<<30), 128, seen)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), cacheBytes), 512, seen)
 	items := make([][]int64, 10_000)
 	for i := range items {
 		items[i] = tokens(i, 1+i%8)

@@ -26,8 +26,12 @@ import (
 // tied embedding.
 func tiny() checkpoint.Config {
 	return checkpoint.Config{HiddenSize: 64, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, IntermediateSize: 128, VocabSize: 512,
-		RopeTheta: 1e6, RMSEps: 1e-6, TieEmbeddings: true, MaxPositions: 40960}
+		RopeTheta: 1e6, RMSEps: 1e-6, QKNorm: true, TieEmbeddings: true, MaxPositions: 40960}
 }
+
+// cacheBytes is a KV cache of 87,000 tokens, which is full in no test that does not mean
+// it to be. A larger one takes longer to fill with zeros than most tests run.
+const cacheBytes = 1 << 26
 
 // defaults are the step shapes of a processor for prompts shorter than contextLength.
 func defaults(cfg checkpoint.Config, contextLength int) []score.Bucket {

@@ -40,7 +40,7 @@ func among(item []int64, n, place int) [][]int64 {
 func TestNeighboursChangeNothing(t *testing.T) {
 	const sameHead = 7 // number of other items up to which the smallest head reads all rows
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
+	engine := newEngine(t, plugin, tiny(), shapes(), cacheBytes)
 	for _, b := range shapes() {
 		t.Run(fmt.Sprintf("%+v", b), func(t *testing.T) {
 			scorer := newScorer(t, only{engine, []score.Bucket{b}}, holds(b), nil)
@@ -75,7 +75,7 @@ func TestNeighboursChangeNothing(t *testing.T) {
 func TestNeighboursAcrossBuckets(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
 	seen := &spans{}
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, seen)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), cacheBytes), 512, seen)
 	query, item := tokens(1, 70), tokens(7, 20)
 	alone := logprobs(t, scorer, query, item)[0]
 	for _, others := range []int{1, 7, 31, 499} {
@@ -97,7 +97,7 @@ func TestNeighboursAcrossBuckets(t *testing.T) {
 // within the bound.
 func TestPermutation(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), cacheBytes), 512, nil)
 	items := make([][]int64, 192)
 	for i := range items {
 		items[i] = tokens(i, 1+i%30)
@@ -121,7 +121,7 @@ func TestPermutation(t *testing.T) {
 // changes.
 func TestNeighboursTokens(t *testing.T) {
 	plugin := openPlugin(t)
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), cacheBytes), 512, nil)
 	for name, query := range map[string][]int64{"with a query": tokens(1, 70), "without": {}} {
 		for _, others := range []int{1, 7, 40} {
 			items := among(tokens(7, 20), others, others/2)

@@ -15,7 +15,7 @@ import (
 // beside other items, in another order, and with the query behind the items.
 func TestPositionsAreThoseOfCutItems(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
+	engine := newEngine(t, plugin, tiny(), shapes(), cacheBytes)
 	for _, b := range shapes() {
 		t.Run(fmt.Sprintf("%+v", b), func(t *testing.T) {
 			scorer := newScorer(t, only{engine, []score.Bucket{b}}, holds(b), nil)
@@ -51,7 +51,7 @@ func TestPositionsAreThoseOfCutItems(t *testing.T) {
 // prompt that is computed or kept, beside other items and other labels.
 func TestSequencesAreSumsOfTheirTokens(t *testing.T) {
 	plugin := openPlugin(t)
-	engine := newEngine(t, plugin, tiny(), shapes(), 1<<30)
+	engine := newEngine(t, plugin, tiny(), shapes(), cacheBytes)
 	cfg := tiny()
 	rule := rounding.Shape{Layers: cfg.Layers, Hidden: cfg.HiddenSize, Heads: cfg.Heads * cfg.HeadDim, MLP: cfg.IntermediateSize, Vocab: cfg.VocabSize}.Float32().Both()
 	seen := &rounding.Seen{}

@@ -10,7 +10,7 @@ import (
 // bucket, the answer is within the bound.
 func TestColdEqualsHit(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	engine := newEngine(t, plugin, tiny(), append(shapes(), defaults(tiny(), 512)...), 1<<30)
+	engine := newEngine(t, plugin, tiny(), append(shapes(), defaults(tiny(), 512)...), cacheBytes)
 	oneBucket := only{engine, shapes()[5:6]}
 	for _, c := range []struct {
 		name string
@@ -56,7 +56,7 @@ func TestColdEqualsHit(t *testing.T) {
 // a request of its own without a query.
 func TestSharedEqualsUnshared(t *testing.T) {
 	plugin, near := openPlugin(t), nearness(t, tiny())
-	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), 1<<30), 512, nil)
+	scorer := newScorer(t, newEngine(t, plugin, tiny(), defaults(tiny(), 512), cacheBytes), 512, nil)
 	for _, length := range []int{1, 20, 64, 127, 128, 129, 300, 480} {
 		query, items := tokens(1, length), among(tokens(7, 20), 9, 4)
 		shared := logprobs(t, scorer, query, items...)

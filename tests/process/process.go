@@ -69,7 +69,7 @@ func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 // weights. It is ready in some three seconds, most of which its tokenizer takes.
 func Tiny(more ...string) []string {
 	return append([]string{"--model-path", root + "/tests/models/tiny", "--load-format", "dummy",
-		"--offline",
+		"--offline", "--prefix-cache-bytes", "67108864",
 		"--tokenizer-path", root + "/.cache/tokenizer/qwen3",
 		"--compile-cache", root + "/.cache/compile"}, more...)
 }
@@ -78,7 +78,7 @@ func Tiny(more ...string) []string {
 // which a text has one a byte. It is ready in a fraction of a second.
 func Small(more ...string) []string {
 	return append([]string{"--model-path", root + "/tests/models/small", "--load-format", "dummy",
-		"--offline",
+		"--offline", "--prefix-cache-bytes", "67108864",
 		"--tokenizer-path", root + "/tests/tokenizer/small",
 		"--compile-cache", root + "/.cache/compile"}, more...)
 }

@@ -50,3 +50,17 @@ func BFloat16(x float64) float64 {
 	bits += 0x7fff + bits>>16&1
 	return float64(math.Float32frombits(bits &^ 0xffff))
 }
+
+// AddProduct adds a·b, of [rows, n] and [n, columns], to out, of [rows, columns], without
+// rounding. Each sum's terms are added in their order.
+func AddProduct(out, a, b *Array) {
+	rows, n, columns := a.Dims[0], a.Dims[1], b.Dims[1]
+	for r := range rows {
+		sums := out.Data[r*columns : (r+1)*columns]
+		for i, x := range a.Data[r*n : (r+1)*n] {
+			for column, y := range b.Data[i*columns : (i+1)*columns] {
+				sums[column] += x * y
+			}
+		}
+	}
+}

@@ -94,21 +94,14 @@ func (op *operation) multiply(in []*Array, out *Array) {
 	} else if axes[0] != 1 {
 		panic("product contracts an unknown axis")
 	}
-	if op.dimensionNumbers()[1] == 0 {
+	if op.dimensionNumbers()[1] == 1 {
 		b = transposed(b)
 	}
-	if a.Dims[1] != b.Dims[1] || a.Dims[0] != out.Dims[0] || b.Dims[0] != out.Dims[1] {
+	if a.Dims[1] != b.Dims[0] || a.Dims[0] != out.Dims[0] || b.Dims[1] != out.Dims[1] {
 		panic(fmt.Sprintf("product of %v and %v is not %v", a.Dims, b.Dims, out.Dims))
 	}
-	n := a.Dims[1]
-	fill(out, func(r, c int) float64 {
-		sum := at(in[2], r, c)
-		x, y := a.Data[r*n:(r+1)*n], b.Data[c*n:(c+1)*n]
-		for i := range x {
-			sum += x[i] * y[i]
-		}
-		return sum
-	})
+	fill(out, func(r, c int) float64 { return at(in[2], r, c) })
+	kerneltest.AddProduct(out, a, b)
 }
 
 // elementwise applies a function to the elements of arrays at the same place, which must
