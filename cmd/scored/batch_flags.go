@@ -123,7 +123,7 @@ func (b *batchFlags) fileFlags(f *flag.FlagSet) {
 		"that are done; begins where there is none")
 	f.StringVar(&b.shardText, "shard", "", "I/N: of a folder's or pattern's files those of part I "+
 		"of N, from 0; N alone: part JOB_COMPLETION_INDEX")
-	f.IntVar(&o.Concurrency, "concurrency", 0, "lines in hand at once (default: 512, with --url 64)")
+	f.IntVar(&o.Concurrency, "concurrency", 0, "lines in hand at once; 0: 512, with --url 64")
 	f.IntVar(&o.Window, "window", 1<<15, "lines among which those of one query are brought together")
 	f.Int64Var(&o.WindowBytes, "window-bytes", 128<<20,
 		"bytes of bodies that end a window sooner; three windows are in memory")
@@ -183,6 +183,9 @@ func (b *batchFlags) checkRemote() error {
 // others.
 func (b *batchFlags) check() error {
 	o := &b.options
+	if o.Concurrency < 0 {
+		return errors.New("flag --concurrency must be 0 or more")
+	}
 	if o.Concurrency == 0 {
 		o.Concurrency = linesInHand
 		if b.url != "" {
@@ -193,8 +196,8 @@ func (b *batchFlags) check() error {
 		found bool
 		text  string
 	}{
-		{o.Concurrency < 1 || o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0,
-			"flags --concurrency, --window, --window-bytes, --tries and --timeout must be above 0"},
+		{o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0,
+			"flags --window, --window-bytes, --tries and --timeout must be above 0"},
 		{o.Concurrency > mostLinesInHand,
 			fmt.Sprintf("flag --concurrency must be at most %d", mostLinesInHand)},
 		{!strings.HasPrefix(o.Endpoint, "/"),

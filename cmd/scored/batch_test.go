@@ -46,6 +46,7 @@ func TestBatchFlags(t *testing.T) {
 		"in out --url http://h:1 --shard 2":                            `JOB_COMPLETION_INDEX gives part "2" of 2`,
 		"in out --url http://h:1 --shard x":                            "it must be I/N",
 		"in out --url http://h:1 --window 0":                           "must be above 0",
+		"in out --url http://h:1 --concurrency -1":                     "flag --concurrency must be 0 or more",
 		"in out --url http://h:1 --labels a --label-token-ids 1":       "exclude each other",
 		"in out --url http://h:1 --label-token-ids a":                  `holds "a"`,
 		"in out --url http://h:1 --labels [a":                          "must be a JSON list",

@@ -170,6 +170,7 @@ func TestNamedPaths(t *testing.T) {
 		"setup gpu":                                                                    "cpu, cuda or tpu",
 		"setup cpu --offline --plugin-dir " + text:                                     "flag --plugin-dir",
 		"setup cpu --index-url ::bad":                                                  "flag --index-url",
+		"setup cpu --index-url ftp://host/simple":                                      "flag --index-url",
 		"calibrate --out " + dir + " " + model:                                         "flag --out",
 	} {
 		var stderr strings.Builder

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"slices"
 
@@ -63,10 +63,8 @@ func checkSetup(o wheel.Options) error {
 	if err := app.CheckFolder("plugin-dir", o.Folder); err != nil {
 		return err
 	}
-	if o.IndexURL != "" {
-		if index, err := url.Parse(o.IndexURL); err != nil || index.Host == "" {
-			return fmt.Errorf("flag --index-url is %q; give it as https://HOST/PATH", o.IndexURL)
-		}
+	if o.IndexURL != "" && !wheel.IsIndex(o.IndexURL) { // not told: it may hold a password
+		return errors.New("flag --index-url is no address; give it as https://HOST/PATH")
 	}
 	return nil
 }

@@ -81,7 +81,8 @@ func transfer(ctx context.Context, w wheel, path string, o Options) error {
 			return nil
 		}
 		var status *statusError
-		if ctx.Err() != nil || errors.As(err, &status) && !status.temporary() {
+		if ctx.Err() != nil || errors.Is(err, errIndex) ||
+			errors.As(err, &status) && !status.temporary() {
 			return err
 		}
 		if fruitless++; size(path) > before {

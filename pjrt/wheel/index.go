@@ -3,6 +3,7 @@ package wheel
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -29,16 +30,9 @@ var anchor = regexp.MustCompile(
 // (PEP 691) or in HTML (PEP 503); mirrors often have HTML alone. An index may be given
 // with a user and password, as pip takes it: errors show the address without them.
 func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
-	index := o.IndexURL
-	if index == "" {
-		index = os.Getenv(indexURLEnv)
-	}
-	if index == "" {
-		index = defaultIndexURL
-	}
-	page, err := url.Parse(strings.TrimSuffix(index, "/") + "/" + w.name + "/")
+	page, err := indexPage(w, o)
 	if err != nil {
-		return "", fmt.Errorf("package index: %w", err)
+		return "", err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page.String(), nil)
 	if err != nil {
@@ -68,6 +62,33 @@ func wheelURL(ctx context.Context, w wheel, o Options) (string, error) {
 	}
 	target.Fragment = ""
 	return target.String(), nil
+}
+
+// errIndex says that no request can reach a package index by its address.
+var errIndex = errors.New("package index is no address; give it as https://HOST/PATH")
+
+// indexPage returns the address of a wheel's page in the index. The error wraps errIndex
+// and tells nothing of the address, which may hold a password.
+func indexPage(w wheel, o Options) (*url.URL, error) {
+	index, from := o.IndexURL, "--index-url"
+	if index == "" {
+		index, from = os.Getenv(indexURLEnv), indexURLEnv
+	}
+	if index == "" {
+		index = defaultIndexURL
+	}
+	page, err := url.Parse(strings.TrimSuffix(index, "/") + "/" + w.name + "/")
+	if err != nil || !IsIndex(index) {
+		return nil, fmt.Errorf("%s: %w", from, errIndex)
+	}
+	return page, nil
+}
+
+// IsIndex reports whether a request can be sent to an address: by http or https, to a
+// host.
+func IsIndex(address string) bool {
+	at, err := url.Parse(address)
+	return err == nil && at.Host != "" && (at.Scheme == "https" || at.Scheme == "http")
 }
 
 // findLink returns the link to a file in a page of a package index, which may be

@@ -179,6 +179,28 @@ func TestFetchSlowly(t *testing.T) {
 	}
 }
 
+// TestFetchFromNoAddress: an index that no request can reach is told at once, by the name
+// of what gives it, and without what may be a password.
+func TestFetchFromNoAddress(t *testing.T) {
+	p, _ := testWheel(t)
+	for _, index := range []string{"pypi.org/simple", "ftp://user:secret@host/simple", "https://user:secret@host:port/simple", "https:///simple", "://"} {
+		for _, from := range []string{"--index-url", "PIP_INDEX_URL"} {
+			o := Options{Folder: t.TempDir(), retry: time.Hour}
+			t.Setenv("PIP_INDEX_URL", index)
+			if from == "--index-url" {
+				o.IndexURL = index
+				t.Setenv("PIP_INDEX_URL", "https://other/simple")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			_, err := install(ctx, p, o, exists)
+			cancel()
+			if err == nil || !strings.Contains(err.Error(), from+": package index is no address; give it as https://HOST/PATH") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q: error %v", index, err)
+			}
+		}
+	}
+}
+
 func TestFetchCancelled(t *testing.T) {
 	p, data := testWheel(t)
 	ctx, cancel := context.WithCancel(t.Context())
