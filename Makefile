@@ -15,11 +15,11 @@ GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Packages without C. Those whose goroutines share something are tested by the race
 # detector, but for long tests that have one goroutine, or would take minutes with it.
-PURE   := ./score/plan ./target ./sglang/... ./profile/internal/... ./model/... ./prompt ./pjrt/hlo ./pjrt/ptx
-RACED  := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch ./hub ./pjrt/wheel ./internal/...
+PURE    := ./score/plan ./target ./sglang/... ./profile/internal/... ./model/... ./prompt ./pjrt/hlo ./pjrt/ptx
+RACED   := ./score ./score/scoretest ./server ./profile ./trace ./bench ./batch ./hub ./pjrt/wheel ./internal/...
 UNRACED := ^Test(AgainstPydantic|DocsInABrowser|HostileBodies|Memory|OpenLoopArrivals|Overload|PairsAround|ParquetDamaged|ReferenceInABrowser|RepeatedInputs|ValuesTakeMemory)$$
 # Packages that C is linked into. Without debug information that takes half as long.
-LINKED := ./pjrt ./tokenizer/... ./app/... ./cmd/... ./tests/...
+LINKED  := ./pjrt ./tokenizer/... ./app/... ./cmd/... ./tests/...
 # How many packages are tested at once: many tests wait, for a process or a moment.
 AT_ONCE := $(shell expr $$(nproc) + 1)
 
@@ -42,7 +42,7 @@ setup: build ## the binary, the CPU plugin and the Qwen3 tokenizer
 	bin/scored setup cpu --plugin-dir $(CACHE)/plugins
 	scripts/qwen3-tokenizer.sh $(TOKENIZER)
 
-test: setup ## everything but what the targets below name; half a minute of it runs the full-size model
+test: setup ## everything but what the targets below name; a quarter of a minute of it runs the full-size model
 	go vet ./...
 	CGO_ENABLED=0 go test -p $(AT_ONCE) $(PURE)
 	CGO_ENABLED=0 go test -p $(AT_ONCE) -run '$(UNRACED)' $(RACED)

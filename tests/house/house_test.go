@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -58,15 +59,16 @@ var mayImport = map[string][]string{
 }
 
 type listed struct {
-	ImportPath string
-	Imports    []string
-	CgoFiles   []string
-	Standard   bool
+	ImportPath                string
+	Imports                   []string
+	CgoFiles                  []string
+	TestGoFiles, XTestGoFiles []string
+	Standard                  bool
 }
 
 func list(t *testing.T, patterns ...string) (all []listed) {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,CgoFiles,Standard"}, patterns...)...)
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,CgoFiles,TestGoFiles,XTestGoFiles,Standard"}, patterns...)...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	out, err := cmd.Output()
@@ -181,6 +183,30 @@ func TestComments(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEveryPackageIsTested: each package with tests is in one of the Makefile's lists of
+// what make test runs.
+func TestEveryPackageIsTested(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := regexp.MustCompile(`(?m)^(?:PURE|RACED|LINKED) *:= (.*)$`).FindAllSubmatch(makefile, -1)
+	if len(lists) != 3 {
+		t.Fatalf("Makefile has %d lists of packages, want three", len(lists))
+	}
+	times := map[string]int{}
+	for _, l := range lists {
+		for _, p := range list(t, strings.Fields(string(l[1]))...) {
+			times[p.ImportPath]++
+		}
+	}
+	for _, p := range list(t, "./...") {
+		if n := times[p.ImportPath]; len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 && n != 1 {
+			t.Errorf("package %s is in %d of the Makefile's lists, want one", p.ImportPath, n)
+		}
+	}
 }
 
 // eachTracked reads every file that git tracks. Without git, as in the tree of a release,
