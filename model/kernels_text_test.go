@@ -67,9 +67,6 @@ func TestKernelsComputeTheirFormula(t *testing.T) {
 					continue // beside a context, one own token more is too little
 				}
 				for _, by := range []float64{-1, 1} {
-					if by < 0 && c.bucket.Tokens == 512 {
-						continue // takes seconds, and the step of one block has it
-					}
 					operands.Ranges = shifted(right, end, by)
 					if wrong := off(); !(wrong > mostOff) {
 						t.Errorf("%s off by %v: numbers are off by no more than %v", what, by, wrong)

@@ -183,9 +183,6 @@ func (b *batchFlags) checkRemote() error {
 // others.
 func (b *batchFlags) check() error {
 	o := &b.options
-	if o.Concurrency < 0 {
-		return errors.New("flag --concurrency must be 0 or more")
-	}
 	if o.Concurrency == 0 {
 		o.Concurrency = linesInHand
 		if b.url != "" {
@@ -196,6 +193,7 @@ func (b *batchFlags) check() error {
 		found bool
 		text  string
 	}{
+		{o.Concurrency < 0, "flag --concurrency must be 0 or more"},
 		{o.Window < 1 || o.WindowBytes < 1 || b.tries < 1 || b.timeout <= 0,
 			"flags --window, --window-bytes, --tries and --timeout must be above 0"},
 		{o.Concurrency > mostLinesInHand,

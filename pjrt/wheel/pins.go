@@ -62,13 +62,8 @@ func (p pin) verify(file string) error {
 
 // pins lists what can be fetched.
 func pins() []pin {
-	all := []pin{cpuPin(), tpuPin(), cudaPin()}
-	for _, p := range all {
-		if p.name == "cuda" {
-			all = append(all, compilerOf(p))
-		}
-	}
-	return all
+	cuda := cudaPin()
+	return []pin{cpuPin(), tpuPin(), cuda, compilerOf(cuda)}
 }
 
 // CUDACompiler is the name of the CUDA plugin with only those wheels beside it that

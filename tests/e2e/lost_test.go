@@ -23,8 +23,7 @@ func TestLostWhileLoading(t *testing.T) {
 	if err := os.WriteFile(failing, []byte("CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := process.Start(t, exec.Command(binary(t)), append([]string{"--port", "0", "--context-length", "2048", "--buckets",
-		"64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, tinyArgs("--plugin", plugin)...)...)
+	server := process.Start(t, exec.Command(binary(t)), tinyArgs(process.FewShapes("--port", "0", "--plugin", plugin)...)...)
 	status := server.End(2 * time.Minute)
 	lines := server.Lines()
 	if last := lines[len(lines)-1]; status != exitLost || !strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") || !strings.Contains(last, "start the server again") {
@@ -46,8 +45,7 @@ func TestLostDevice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			plugin, failing := failingPlugin(t)
-			server := process.Start(t, exec.Command(binary(t)), append([]string{"--port", "0", "--context-length", "2048", "--buckets",
-				"64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, process.Small("--plugin", plugin)...)...)
+			server := process.Start(t, exec.Command(binary(t)), process.Small(process.FewShapes("--port", "0", "--plugin", plugin)...)...)
 			address := server.Address()
 			c1 := client{t, address}
 			c1.one("Is this spam? ", "Buy now")

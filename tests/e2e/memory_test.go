@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"scored/tests/process"
 )
 
 // TestNoMemoryAtStart: a device without memory for the model ends the start with one
@@ -15,8 +17,8 @@ func TestNoMemoryAtStart(t *testing.T) {
 	if err := os.WriteFile(failing, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary(t), append([]string{"serve", "--port", "0", "--plugin-dir", "../../.cache/plugins",
-		"--context-length", "2048", "--buckets", "64x1x64x0,128x8x64x128,256x2x256x2048"}, tinyArgs("--plugin", plugin)...)...)
+	cmd := exec.Command(binary(t), append([]string{"serve", "--port", "0", "--plugin-dir", "../../.cache/plugins"},
+		tinyArgs(process.FewShapes("--plugin", plugin)...)...)...)
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatalf("the server started\n%s", out)

@@ -26,6 +26,5 @@ func start(t *testing.T, args ...string) (string, *exec.Cmd) {
 // the server is ready.
 func launch(t *testing.T, scored string, args ...string) (string, *exec.Cmd) {
 	t.Helper()
-	return process.Launch(t, scored, append([]string{"--context-length", "2048", "--buckets",
-		"64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, args...)...)
+	return process.Launch(t, scored, process.FewShapes(args...)...)
 }

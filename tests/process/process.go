@@ -68,19 +68,28 @@ func Launch(t testing.TB, scored string, args ...string) (string, *exec.Cmd) {
 // Tiny are flags for a model of two small layers with Qwen3's vocabulary and generated
 // weights. It is ready in some three seconds, most of which its tokenizer takes.
 func Tiny(more ...string) []string {
-	return append([]string{"--model-path", root + "/tests/models/tiny", "--load-format", "dummy",
-		"--offline", "--prefix-cache-bytes", "67108864",
-		"--tokenizer-path", root + "/.cache/tokenizer/qwen3",
-		"--compile-cache", root + "/.cache/compile"}, more...)
+	return generated("/tests/models/tiny", "/.cache/tokenizer/qwen3", more)
 }
 
 // Small are flags for a model of the same layers with a vocabulary of 512 tokens, of
 // which a text has one a byte. It is ready in a fraction of a second.
 func Small(more ...string) []string {
-	return append([]string{"--model-path", root + "/tests/models/small", "--load-format", "dummy",
-		"--offline", "--prefix-cache-bytes", "67108864",
-		"--tokenizer-path", root + "/tests/tokenizer/small",
+	return generated("/tests/models/small", "/tests/tokenizer/small", more)
+}
+
+// generated are flags for a model of generated weights; more go behind them. Its KV cache
+// has 64 MiB, as a larger one takes longer to fill with zeros than the rest of a start.
+func generated(model, tokenizer string, more []string) []string {
+	return append([]string{"--model-path", root + model, "--load-format", "dummy", "--offline",
+		"--prefix-cache-bytes", "67108864", "--tokenizer-path", root + tokenizer,
 		"--compile-cache", root + "/.cache/compile"}, more...)
+}
+
+// FewShapes are flags for prompts of up to 2,047 tokens in few step shapes, which compile
+// in seconds; more go behind them.
+func FewShapes(more ...string) []string {
+	return append([]string{"--context-length", "2048",
+		"--buckets", "64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048"}, more...)
 }
 
 // Server is a process that serves, or is starting.

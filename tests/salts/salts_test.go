@@ -33,8 +33,8 @@ type server struct {
 // launch serves a small model with generated weights.
 func launch(t testing.TB, more ...string) server {
 	t.Helper()
-	address, cmd := process.Launch(t, process.Binary(t), process.Tiny(append([]string{"--port", "0", "--context-length", "2048",
-		"--buckets", "64x1x64x0,320x1x320x0,128x8x64x128,256x2x256x2048", "--enable-metrics", "--log-level-http", "warn"}, more...)...)...)
+	address, cmd := process.Launch(t, process.Binary(t), process.Tiny(process.FewShapes(append([]string{"--port", "0",
+		"--enable-metrics", "--log-level-http", "warn"}, more...)...)...)...)
 	return server{t, address, cmd.Process}
 }
 
